@@ -1,0 +1,71 @@
+# Two commands: `make demo` (the whole pipeline on the built-in corpus) and `make test`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .boot/bin/uv
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export DVC_NO_ANALYTICS := 1
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: help setup demo test check lint format bench dev mlflow lock clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.ready ## Install the locked dependencies into .venv
+
+$(UV):
+	python3 -m venv .boot
+	.boot/bin/python -m pip install --quiet uv
+
+$(VENV)/.ready: requirements.lock pyproject.toml | $(UV)
+	test -x $(BIN)/python || $(UV) venv --quiet --python 3.11 $(VENV)
+	$(UV) pip sync --quiet requirements.lock
+	$(UV) pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: setup ## Sample corpus to accuracy table, through DVC
+	dvc repro
+	@cmet summary
+
+test: setup ## All tests
+	pytest
+
+check: lint ## Format, lint, types and unit tests
+	pytest tests/unit
+
+lint: setup ## ruff and mypy
+	ruff format --check .
+	ruff check .
+	mypy
+
+format: setup ## Format the code
+	ruff format .
+	ruff check --fix .
+
+bench: setup ## Measure what the README claims, into reports/bench.json
+	python -m tests.bench
+
+dev: setup $(DAGSTER_HOME)/dagster.yaml ## Dagster on http://localhost:3000
+	dagster dev -w workspace.yaml --host 127.0.0.1
+
+$(DAGSTER_HOME)/dagster.yaml: pipelines/dagster.yaml
+	mkdir -p $(DAGSTER_HOME)
+	cp $< $@
+
+mlflow: setup ## MLflow on http://localhost:5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
+	  --backend-store-uri $(MLFLOW_TRACKING_URI)
+
+lock: $(UV) ## Resolve the dependencies anew
+	$(UV) pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --quiet --output-file requirements.lock
+
+clean: ## Remove everything the pipeline made
+	rm -rf data reports .work mlflow.db mlruns

@@ -1,0 +1,9 @@
+"""Talking-face models behind one protocol.
+
+A backbone is what C-MET steers: it reads expression codes off a face and shows a face with other codes. Adding one
+means adding a module or folder here and a line in `registry.py`.
+"""
+
+from cmet.backbones.protocol import Backbone
+
+__all__ = ["Backbone"]

@@ -1,0 +1,100 @@
+"""Piecewise-affine warp of a picture by moved mesh vertices."""
+
+import cv2
+import numpy as np
+
+MAX_GRID = 320
+"""Longest side of the grid on which the movement is computed; a larger face gets it enlarged from there."""
+
+SUBPIXEL_BITS = 4
+
+
+def warp(frame: np.ndarray, vertices: np.ndarray, movement: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Move mesh vertices and carry the pixels between them along; everything outside the mesh stays as it is.
+
+    Every pixel of the result is looked up where the inverse of its triangle's affine map points to, so there are
+    no gaps. Where triangles fold over each other, the ones that keep their orientation win.
+
+    Args:
+        frame: RGB uint8, shape (H, W, 3).
+        vertices: Where the mesh is, shape (V, 2), pixels.
+        movement: By how much it moves, same shape. The rim of the mesh must not move.
+        triangles: Vertex numbers, shape (N, 3).
+    """
+    goal = vertices + movement
+    left, top, right, bottom = _region(goal, frame.shape)
+    if right <= left or bottom <= top or not movement.any():
+        return frame.copy()
+    step = max(1.0, max(right - left, bottom - top) / MAX_GRID)
+    width, height = int(np.ceil((right - left) / step)) + 1, int(np.ceil((bottom - top) / step)) + 1
+    offset = np.array([left, top])
+    shift_x, shift_y = _backward_shift((goal - offset) / step, -movement, triangles, width, height)
+    if step > 1:
+        shift_x, shift_y = (_enlarge(shift, step, right - left, bottom - top) for shift in (shift_x, shift_y))
+    else:
+        shift_x, shift_y = (shift[: bottom - top, : right - left] for shift in (shift_x, shift_y))
+    map_x = shift_x + np.arange(left, right, dtype=np.float32)
+    map_y = shift_y + np.arange(top, bottom, dtype=np.float32)[:, None]
+    result = frame.copy()
+    result[top:bottom, left:right] = cv2.remap(frame, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return result
+
+
+def _region(points: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Part of the picture that the mesh covers: left, top, right, bottom."""
+    low, high = np.floor(points.min(axis=0)).astype(int), np.ceil(points.max(axis=0)).astype(int) + 1
+    return max(0, low[0]), max(0, low[1]), min(shape[1], high[0]), min(shape[0], high[1])
+
+
+def _backward_shift(
+    goal: np.ndarray, shift: np.ndarray, triangles: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear interpolation of `shift` (V, 2) over the moved triangles, sampled on a grid; zero outside."""
+    corners = goal[triangles]
+    area = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    order = _folded_first(area)
+    number = np.full((height, width), -1, np.int32)
+    fixed = np.round(corners * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    for index in order:
+        cv2.fillConvexPoly(number, fixed[index], int(index), cv2.LINE_8, SUBPIXEL_BITS)
+    slopes = _slopes(corners, shift[triangles], area).astype(np.float32)
+    # row -1 serves the pixels outside of every triangle
+    slopes = np.concatenate([slopes, np.zeros((1, 2, 3), np.float32)])
+    grid_x, grid_y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    return tuple(
+        np.take(part[:, 0], number, mode="wrap") * grid_x
+        + np.take(part[:, 1], number, mode="wrap") * grid_y
+        + np.take(part[:, 2], number, mode="wrap")
+        for part in (slopes[:, 0], slopes[:, 1])
+    )
+
+
+def _folded_first(area: np.ndarray) -> np.ndarray:
+    """Triangle numbers with those of the rarer orientation first, so that the others are drawn over them."""
+    usual = np.sign(np.median(np.sign(area))) or 1.0
+    return np.argsort(np.sign(area) * usual, kind="stable")
+
+
+def _slopes(corners: np.ndarray, values: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Coefficients (N, 2, 3) of the affine functions a x + b y + c that take `values` (N, 3, 2) at the corners."""
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    rise_1, rise_2 = values[:, 1] - values[:, 0], values[:, 2] - values[:, 0]
+    # a sliver has no slope worth following: it takes the mean of its corners
+    is_sliver = np.abs(area) < 1e-2
+    inverse = np.where(is_sliver, 0.0, 1.0 / np.where(is_sliver, 1.0, area))[:, None]
+    a = (rise_1 * second[:, 1:] - rise_2 * first[:, 1:]) * inverse
+    b = (rise_2 * first[:, :1] - rise_1 * second[:, :1]) * inverse
+    middle, level = corners.mean(axis=1), values.mean(axis=1)
+    c = level - a * middle[:, :1] - b * middle[:, 1:]
+    return np.stack([a, b, c], axis=2)
+
+
+def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+
+
+def _enlarge(shift: np.ndarray, step: float, width: int, height: int) -> np.ndarray:
+    """Sample a coarse grid at every pixel; grid cell i lies at pixel i * step."""
+    x = np.arange(width, dtype=np.float32) / np.float32(step)
+    y = np.arange(height, dtype=np.float32) / np.float32(step)
+    return cv2.remap(shift, *np.meshgrid(x, y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

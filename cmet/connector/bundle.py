@@ -1,0 +1,119 @@
+"""A trained Connector as a folder: weights, what they were made for, and how speech is scaled."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import PositiveInt, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cmet.connector.inference import predict_directions
+from cmet.connector.network import Connector
+from cmet.deltas import speech_delta
+from cmet.errors import UserError
+from cmet.outputs import write_json
+from cmet.params import NetworkParams, Section
+
+# N, M clips or frames, S speech features, K expression components
+
+WEIGHTS = "connector.safetensors"
+CONFIG = "config.json"
+SPEECH_SCALE = "speech_scale.npy"
+SPEECH_LIMIT = "speech_limit.npy"
+
+
+class BundleConfig(Section):
+    """What a trained model was made for."""
+
+    format: Literal[1] = 1
+    backbone: str
+    speech_encoder: str
+    expression_width: PositiveInt
+    speech_width: PositiveInt
+    network: NetworkParams
+    step: int
+    """Training step the weights are of."""
+    seed: int
+    held_out_emotion: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A trained Connector in eval mode, with all that is needed to use it."""
+
+    connector: Connector
+    config: BundleConfig
+    speech_scale_S: np.ndarray
+    speech_limit_S: np.ndarray
+    """Largest scaled speech direction per feature seen in training, without sign."""
+    folder: Path
+
+    def expect(self, *, backbone: str, speech_encoder: str) -> None:
+        """Make sure the model fits.
+
+        Raises:
+            UserError: It was trained for another backbone or speech encoder.
+        """
+        for name, wanted in (("backbone", backbone), ("speech_encoder", speech_encoder)):
+            found = getattr(self.config, name)
+            if found != wanted:
+                raise UserError(
+                    f"{self.folder}: this model was trained for {name} {found!r}, not {wanted!r}; "
+                    f"choose {found!r} or train a model for {wanted!r}"
+                )
+
+    def speech_direction(self, neutral_NS: np.ndarray, emotional_MS: np.ndarray) -> np.ndarray:
+        """Scaled speech direction from raw embeddings, kept inside the range seen in training, shape (S,)."""
+        return clamp_direction(speech_delta(neutral_NS, emotional_MS) / self.speech_scale_S, self.speech_limit_S)
+
+    def predict(self, neutral_NS: np.ndarray, emotional_MS: np.ndarray, codes_NK: np.ndarray) -> np.ndarray:
+        """Direction to add to each expression code, shape (frames, K), from raw speech embeddings."""
+        return predict_directions(self.connector, self.speech_direction(neutral_NS, emotional_MS), codes_NK)
+
+
+def clamp_direction(direction_S: np.ndarray, limit_S: np.ndarray) -> np.ndarray:
+    """Keep every feature of scaled speech directions inside the range seen in training."""
+    return np.clip(direction_S, -limit_S, limit_S).astype(np.float32)
+
+
+def save_bundle(
+    folder: Path,
+    weights: dict[str, Tensor],
+    config: BundleConfig,
+    speech_scale_S: np.ndarray,
+    speech_limit_S: np.ndarray,
+) -> None:
+    """Write the files of a bundle into an existing folder."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
+    np.save(folder / SPEECH_SCALE, speech_scale_S.astype(np.float32))
+    np.save(folder / SPEECH_LIMIT, speech_limit_S.astype(np.float32))
+    write_json(folder / CONFIG, config.model_dump())
+
+
+def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
+    """Read a trained model.
+
+    Raises:
+        UserError: The folder is no bundle, a file is missing or damaged, or the sizes disagree.
+    """
+    missing = [name for name in (CONFIG, WEIGHTS, SPEECH_SCALE, SPEECH_LIMIT) if not (folder / name).is_file()]
+    if missing:
+        raise UserError(f"{folder}: no trained model, {', '.join(missing)} missing; run 'cmet train' first")
+    try:
+        config = BundleConfig.model_validate(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        connector = Connector(config.network, config.expression_width, config.speech_width)
+        connector.load_state_dict(load_file(folder / WEIGHTS))
+        scale_S, limit_S = np.load(folder / SPEECH_SCALE), np.load(folder / SPEECH_LIMIT)
+    except (ValidationError, ValueError, SafetensorError, RuntimeError, EOFError) as error:
+        raise UserError(f"{folder}: the trained model is damaged or of another version: {error}") from error
+    if scale_S.shape != (config.speech_width,) or limit_S.shape != (config.speech_width,):
+        raise UserError(
+            f"{folder}: expected {config.speech_width} speech features, found a scale of shape {scale_S.shape} "
+            f"and a limit of shape {limit_S.shape}"
+        )
+    return Bundle(connector.to(device or torch.device("cpu")).eval(), config, scale_S, limit_S, folder)

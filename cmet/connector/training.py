@@ -1,0 +1,177 @@
+"""C-MET's training loop: shards in, a trained model folder out."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from cmet.connector.bank import FeatureBank
+from cmet.connector.bundle import BundleConfig, save_bundle
+from cmet.connector.checkpoint import TrainingState
+from cmet.connector.losses import LossTerms, loss_terms
+from cmet.connector.network import Connector
+from cmet.connector.sampler import Batch, Sampler
+from cmet.connector.validation import SCORE, Validator
+from cmet.errors import UserError
+from cmet.outputs import fresh_folder
+from cmet.params import TrainParams
+from cmet.shards import PairSample, read_shards
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class Tracker(Protocol):
+    """Where metrics are shown while training runs."""
+
+    def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
+        """Take the metrics of one step."""
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What came out of training."""
+
+    num_steps: int
+    kept_step: int
+    """Step of the weights in the bundle."""
+    num_pairs: int
+    num_clips: int
+    num_validation_pairs: int
+    losses: dict[str, float]
+    """Loss terms of the last step."""
+    validation: dict[str, float]
+    """Metrics of the kept weights; empty where there are no validation pairs."""
+
+
+def train(
+    shards: Path,
+    out: Path,
+    params: TrainParams,
+    seed: int,
+    work: Path,
+    tracker: Tracker,
+    *,
+    backbone: str,
+    speech_encoder: str,
+    held_out_emotion: str | None,
+    device: torch.device | None = None,
+) -> TrainReport:
+    """Train a Connector on the training shards and write it as a bundle.
+
+    The weights kept are those with the smallest error of the predicted mean delta on the validation pairs
+    (`val/delta_mse`), the last ones where there are none.
+
+    Args:
+        shards: Folder of the shards.
+        out: Folder of the bundle, with history.parquet (step, metric, value) beside the model. It appears
+            complete or not at all.
+        params: The `train` section of params.yaml.
+        seed: Decides initial weights, dropout and samples.
+        work: Folder for the checkpoint. Where it holds one, training goes on from there, with the same result
+            as without the interruption (bit for bit on a CPU with the same number of threads).
+        tracker: Gets the metrics while training runs.
+        backbone: Named in the bundle, as are speech_encoder and held_out_emotion.
+        speech_encoder: See above.
+        held_out_emotion: See above.
+        device: A GPU where there is one by default.
+
+    Raises:
+        UserError: The shards are unusable, or the loss is no longer a number.
+    """
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    pairs, validation_pairs = list(read_shards(shards, "train")), list(read_shards(shards, "val"))
+    bank = FeatureBank.from_pairs(pairs, device)
+    speech_limit_S = np.abs([pair.speech_delta for pair in pairs]).max(0)
+    validator = Validator(validation_pairs, _mean_delta(pairs), speech_limit_S, params)
+    checkpoint = work / CHECKPOINT
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        connector = Connector(params.network, bank.expression_CLK.shape[-1], bank.speech_CS.shape[-1]).to(device)
+        sampler = Sampler(bank, params.network.window, params.num_clips_per_mean, seed)
+        state = TrainingState.begin(connector, sampler, params)
+        if checkpoint.is_file():
+            state.load(checkpoint)
+        _run_steps(state, validator, params, checkpoint, tracker)
+
+    has_validation = bool(validation_pairs)
+    config = BundleConfig(
+        backbone=backbone,
+        speech_encoder=speech_encoder,
+        expression_width=connector.expression_width,
+        speech_width=connector.speech_width,
+        network=params.network,
+        step=state.best_step if has_validation else state.step,
+        seed=seed,
+        held_out_emotion=held_out_emotion,
+    )
+    weights = state.best_weights if has_validation else connector.state_dict()
+    history = pd.DataFrame(state.history, columns=["step", "metric", "value"])
+    with fresh_folder(out) as folder:
+        save_bundle(folder, weights, config, np.load(shards / "speech_scale.npy"), speech_limit_S)
+        history.to_parquet(folder / "history.parquet")
+    checkpoint.unlink(missing_ok=True)
+    return TrainReport(
+        num_steps=state.step,
+        kept_step=config.step,
+        num_pairs=len(pairs),
+        num_clips=len(bank.clip_ids),
+        num_validation_pairs=len(validation_pairs),
+        losses=_metrics_at(history, state.step, "train/"),
+        validation=_metrics_at(history, config.step, "val/"),
+    )
+
+
+def _run_steps(
+    state: TrainingState, validator: Validator, params: TrainParams, checkpoint: Path, tracker: Tracker
+) -> None:
+    connector = state.connector.train()
+    with tqdm(total=params.num_steps, initial=state.step, desc="train", unit="step", mininterval=1) as bar:
+        while state.step < params.num_steps:
+            terms = batch_terms(connector, state.sampler.draw(params.batch_size), params, state.spread)
+            if not math.isfinite(terms.total.item()):
+                raise UserError(
+                    f"train: the loss is {terms.total.item()} at step {state.step + 1}; "
+                    "lower train.learning_rate, or look for extreme values in the speech embeddings"
+                )
+            state.optimizer.zero_grad()
+            terms.total.backward()
+            state.optimizer.step()
+            state.step += 1
+            bar.update()
+
+            is_last = state.step == params.num_steps
+            metrics: dict[str, float] = {}
+            if is_last or state.step % params.log_every == 0:
+                metrics |= {f"train/{name}": value for name, value in terms.values().items()}
+                bar.set_postfix({name: f"{value:.3g}" for name, value in terms.values().items()}, refresh=False)
+            if validator.pairs and (is_last or state.step % params.validate_every == 0):
+                metrics |= validator.measure(connector, state.spread)
+                state.keep_weights(metrics[SCORE])
+            if metrics:
+                state.record(metrics)
+                tracker.log_metrics(state.step, metrics)
+            if is_last or state.step % params.checkpoint_every == 0:
+                state.save(checkpoint)
+
+
+def batch_terms(connector: Connector, batch: Batch, params: TrainParams, spread: torch.Tensor) -> LossTerms:
+    """Both passes over a batch, and their losses."""
+    # two calls, not one of twice the size: batch norm sees each pass on its own
+    forward = connector(batch.reference_BTK, batch.speech_B1S, batch.source_BTK)
+    backward = connector(-batch.reference_BTK, -batch.speech_B1S, batch.target_BTK)
+    return loss_terms(forward, backward, batch.direction_BTK, batch.labels_B, params, spread)
+
+
+def _mean_delta(pairs: list[PairSample]) -> np.ndarray:
+    return np.mean([pair.expression_delta for pair in pairs], axis=0, dtype=np.float64).astype(np.float32)
+
+
+def _metrics_at(history: pd.DataFrame, step: int, prefix: str) -> dict[str, float]:
+    rows = history[(history["step"] == step) & history["metric"].str.startswith(prefix)]
+    return {name.removeprefix(prefix): float(value) for name, value in zip(rows["metric"], rows["value"], strict=True)}

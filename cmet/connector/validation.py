@@ -1,0 +1,115 @@
+"""How well a Connector does on the validation pairs, each used once and in a fixed order."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cmet.connector.bundle import clamp_direction
+from cmet.connector.inference import roll_out
+from cmet.connector.losses import loss_terms
+from cmet.connector.network import Connector
+from cmet.params import EMOTIONS, TrainParams
+from cmet.shards import PairSample
+
+# B pairs at once, T frames of a window, N frames of a clip, S speech features, K expression components
+
+SCORE = "val/delta_mse"
+"""The metric that decides which weights are kept; smaller is better."""
+
+
+class Validator:
+    """Measures a Connector on every pair of a split.
+
+    `val/regression` and the other loss terms look at the middle window of each pair and hand it the true
+    direction as reference, as training does. `val/delta_*` predict the whole neutral clip from speech alone, as
+    editing does, and compare the mean over time with the true expression delta; `_zero` and `_mean` are what
+    no edit and the mean delta of the training pairs would reach.
+    """
+
+    def __init__(
+        self, pairs: list[PairSample], mean_delta_K: np.ndarray, speech_limit_S: np.ndarray, params: TrainParams
+    ) -> None:
+        """Put the pairs in order of their keys."""
+        self.pairs = sorted(pairs, key=lambda pair: pair.key)
+        self.mean_delta_K = torch.from_numpy(mean_delta_K)
+        self.speech_limit_S = speech_limit_S
+        self.params = params
+
+    @torch.no_grad()
+    def measure(self, connector: Connector, spread: Tensor) -> dict[str, float]:
+        """Metrics by name; the connector comes back in train mode."""
+        connector.eval()
+        sums: defaultdict[str, float] = defaultdict(float)
+        predicted = []
+        for pairs in self._batches():
+            for name, value in self._loss_terms(connector, pairs, spread).items():
+                sums[f"val/{name}"] += value * len(pairs) / len(self.pairs)
+            predicted.append(self._predict(connector, pairs))
+        connector.train()
+        return dict(sums) | self._compare(torch.cat(predicted))
+
+    def _batches(self) -> Iterator[list[PairSample]]:
+        size = self.params.batch_size
+        return (self.pairs[start : start + size] for start in range(0, len(self.pairs), size))
+
+    def _loss_terms(self, connector: Connector, pairs: list[PairSample], spread: Tensor) -> dict[str, float]:
+        device = spread.device
+        window = self.params.network.window
+        source_BTK, target_BTK = (t.to(device) for t in _middle_windows(pairs, window))
+        direction_BTK = _true_deltas(pairs).to(device)[:, None].expand(-1, window, -1)
+        speech_B1S = self._speech(pairs).to(device)[:, None]
+        labels_B = torch.tensor([EMOTIONS.index(pair.emotion) for pair in pairs], device=device)
+        forward = connector(direction_BTK, speech_B1S, source_BTK)
+        backward = connector(-direction_BTK, -speech_B1S, target_BTK)
+        return loss_terms(forward, backward, direction_BTK, labels_B, self.params, spread).values()
+
+    def _predict(self, connector: Connector, pairs: list[PairSample]) -> Tensor:
+        """Mean over time of the predicted directions, shape (B, K)."""
+        num_frames = [len(pair.neutral_expression) for pair in pairs]
+        # a clip is filled up with its last frame, as a last window is: what is predicted before stays as it was
+        codes_BNK = np.stack(
+            [
+                np.pad(pair.neutral_expression, ((0, max(num_frames) - num), (0, 0)), mode="edge")
+                for pair, num in zip(pairs, num_frames, strict=True)
+            ]
+        )
+        directions_BNK = roll_out(connector, self._speech(pairs), torch.from_numpy(codes_BNK)).cpu()
+        return torch.stack([rows[:num].mean(0) for rows, num in zip(directions_BNK, num_frames, strict=True)])
+
+    def _speech(self, pairs: list[PairSample]) -> Tensor:
+        directions_BS = np.stack([pair.speech_delta for pair in pairs])
+        return torch.from_numpy(clamp_direction(directions_BS, self.speech_limit_S))
+
+    def _compare(self, predicted_BK: Tensor) -> dict[str, float]:
+        true_BK = _true_deltas(self.pairs)
+        mean_BK = self.mean_delta_K.expand_as(true_BK)
+        cosines_B = functional.cosine_similarity(predicted_BK, true_BK, dim=-1)
+        emotions = np.array([pair.emotion for pair in self.pairs])
+        return {
+            SCORE: float(functional.mse_loss(predicted_BK, true_BK)),
+            "val/delta_mse_zero": float((true_BK**2).mean()),
+            "val/delta_mse_mean": float(functional.mse_loss(mean_BK, true_BK)),
+            "val/delta_cosine": float(cosines_B.mean()),
+            "val/delta_cosine_mean": float(functional.cosine_similarity(mean_BK, true_BK, dim=-1).mean()),
+        } | {
+            f"val/delta_cosine_{emotion}": float(cosines_B[torch.from_numpy(emotions == emotion)].mean())
+            for emotion in sorted(set(emotions.tolist()))
+        }
+
+
+def _true_deltas(pairs: list[PairSample]) -> Tensor:
+    return torch.from_numpy(np.stack([pair.expression_delta for pair in pairs]))
+
+
+def _middle_windows(pairs: list[PairSample], window: int) -> tuple[Tensor, Tensor]:
+    """Neutral and emotional codes of the same frames, in the middle of the shorter clip, shape (B, T, K)."""
+    neutral, emotional = [], []
+    for pair in pairs:
+        start = (min(len(pair.neutral_expression), len(pair.emotional_expression)) - window) // 2
+        neutral.append(pair.neutral_expression[start : start + window])
+        emotional.append(pair.emotional_expression[start : start + window])
+    return torch.from_numpy(np.stack(neutral)), torch.from_numpy(np.stack(emotional))

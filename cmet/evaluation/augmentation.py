@@ -1,0 +1,84 @@
+"""Random changes of training pictures, so that the judge looks at the expression and not at the person.
+
+Everything is drawn per picture from one generator; the same generator state gives the same pictures.
+"""
+
+# B pictures of a batch, C colours (3), P pixels of a side
+
+import math
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+MAX_ROTATION_RAD = math.radians(12)
+MAX_SHEAR = 0.08
+MAX_ZOOM = 0.15
+MAX_STRETCH = 0.08
+MAX_SHIFT = 0.16
+"""In half widths of the picture, so a twelfth of it."""
+ELASTIC = 0.025
+"""Spread of the smooth random warp, in half widths; it stands for faces that were not in the training set."""
+ELASTIC_NODES = 5
+
+
+def augment(pictures_BCPP: Tensor, generator: Generator) -> Tensor:
+    """Move, mirror, warp, recolour, blur, and partly cover pictures with values 0-1; same shape."""
+    moved = _move(pictures_BCPP, generator)
+    return _cover(_disturb(_recolour(moved, generator), generator), generator)
+
+
+def _uniform(size: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    return torch.rand(size, generator=generator) * (high - low) + low
+
+
+def _happens(count: int, probability: float, generator: Generator) -> Tensor:
+    """0 or 1 per picture, shape (B, 1, 1, 1)."""
+    return (torch.rand((count, 1, 1, 1), generator=generator) < probability).float()
+
+
+def _move(pictures: Tensor, generator: Generator) -> Tensor:
+    count, _, side, _ = pictures.shape
+    angle = _uniform((count,), -MAX_ROTATION_RAD, MAX_ROTATION_RAD, generator)
+    zoom = _uniform((count,), 1 - MAX_ZOOM, 1 + MAX_ZOOM, generator)
+    stretch = _uniform((count,), 1 - MAX_STRETCH, 1 + MAX_STRETCH, generator)
+    shear = _uniform((count,), -MAX_SHEAR, MAX_SHEAR, generator)
+    shift = _uniform((count, 2), -MAX_SHIFT, MAX_SHIFT, generator)
+    mirror = 1 - 2 * (torch.rand(count, generator=generator) < 0.5).float()
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    rows_x = torch.stack([mirror * cos * zoom, (shear - sin) * zoom, shift[:, 0]], dim=1)
+    rows_y = torch.stack([mirror * sin * zoom * stretch, cos * zoom * stretch, shift[:, 1]], dim=1)
+    grid = functional.affine_grid(torch.stack([rows_x, rows_y], dim=1), list(pictures.shape), align_corners=False)
+    nodes = ELASTIC * torch.randn((count, 2, ELASTIC_NODES, ELASTIC_NODES), generator=generator)
+    warp = functional.interpolate(nodes, (side, side), mode="bicubic", align_corners=True)
+    return functional.grid_sample(pictures, grid + warp.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
+
+
+def _recolour(pictures: Tensor, generator: Generator) -> Tensor:
+    count = len(pictures)
+    grey = pictures.mean(dim=1, keepdim=True)
+    pictures = torch.lerp(pictures, grey.expand_as(pictures), _happens(count, 0.3, generator))
+    gain = torch.exp(_uniform((count, 3, 1, 1), -0.4, 0.4, generator))
+    offset = _uniform((count, 3, 1, 1), -0.15, 0.15, generator)
+    power = torch.exp(_uniform((count, 1, 1, 1), -0.4, 0.4, generator))
+    return (pictures * gain + offset).clamp(1e-4, 1).pow(power)
+
+
+def _disturb(pictures: Tensor, generator: Generator) -> Tensor:
+    """Blur and noise: what encoding and warping do to a picture."""
+    count = len(pictures)
+    blurred = functional.avg_pool2d(functional.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    share = _uniform((count, 1, 1, 1), 0, 1, generator) * _happens(count, 0.6, generator)
+    noise = _uniform((count, 1, 1, 1), 0, 0.06, generator) * torch.randn(pictures.shape, generator=generator)
+    return torch.lerp(pictures, blurred, share.expand_as(pictures)) + noise
+
+
+def _cover(pictures: Tensor, generator: Generator) -> Tensor:
+    """Grey out a rectangle in half of the pictures."""
+    count, _, side, _ = pictures.shape
+    middle = _uniform((count, 2, 1), -1, 1, generator)
+    half = _uniform((count, 2, 1), 0.1, 0.35, generator)
+    place = torch.linspace(-1, 1, side).expand(count, 2, side)
+    inside = ((place - middle).abs() < half).float()
+    hole = inside[:, 0, None, :, None] * inside[:, 1, None, None, :] * _happens(count, 0.5, generator)
+    return pictures * (1 - hole) + 0.5 * hole

@@ -1,0 +1,85 @@
+"""Ready-made experiments: parameter files that say only in what they differ from another one."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cmet.errors import UserError
+from cmet.outputs import fresh_file
+from cmet.params import ParamsError, parse_params
+
+BASE = "base"
+"""Key of an experiment file that names the file it differs from, beside it."""
+
+
+def read_experiment(path: Path) -> dict[str, Any]:
+    """All values of an experiment, with the ones of its base.
+
+    Raises:
+        ParamsError: A file is missing or no YAML mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: no such experiment") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ParamsError(f"{path}: expected keys and values, found {type(values).__name__}")
+    base = values.pop(BASE, None)
+    return values if base is None else _merged(read_experiment(path.parent / base), values)
+
+
+def use_experiment(experiment: Path, params: Path, root: Path | None) -> list[str]:
+    """Write an experiment to the project's parameter file, after checking it.
+
+    Args:
+        experiment: File of `experiments/`.
+        params: The project's params.yaml.
+        root: Folder of the raw corpus; kept as the experiment has it when None.
+
+    Returns:
+        What changed, a line per value.
+
+    Raises:
+        ParamsError: The experiment is not valid.
+        UserError: `root` is no folder.
+    """
+    values = read_experiment(experiment)
+    if root is not None:
+        if not root.is_dir():
+            raise UserError(f"--root {root}: no such folder")
+        values["manifest"]["root"] = str(root)
+    parse_params(values, str(experiment))
+    before = _flat(yaml.safe_load(params.read_text(encoding="utf-8"))) if params.is_file() else {}
+    header = f"# Written by `cmet use {experiment}`; cmet/params.py says what each key means.\n"
+    is_same_text = experiment.is_file() and BASE not in yaml.safe_load(experiment.read_text(encoding="utf-8"))
+    text = (
+        experiment.read_text(encoding="utf-8")
+        if is_same_text and root is None
+        else header + yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
+    )
+    with fresh_file(params) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    after = _flat(values)
+    return [
+        f"{key}: {before.get(key)} -> {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        is_section = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = _merged(base[key], value) if is_section else value
+    return result
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

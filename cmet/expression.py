@@ -1,0 +1,89 @@
+"""Expression codes of prepared clips, and the fitting of backbones that learn their codes from the corpus."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmet.backbones.registry import BACKBONES
+from cmet.backbones.tracks import track_clip
+from cmet.clips import check_rejected
+from cmet.corpora.scan import count_reasons
+from cmet.engine import ClipMap, Job
+from cmet.outputs import publish
+from cmet.params import ExpressionParams
+
+
+@dataclass(frozen=True)
+class ExpressionReport:
+    """Counts of an encoding."""
+
+    num_clips: int
+    num_quarantined: int
+    num_frames: int
+    width: int
+    face_ratio: float
+    """Share of all frames in which the face was found."""
+    quarantined_by_reason: dict[str, int]
+
+
+def write_expression(
+    clips: pd.DataFrame,
+    clips_folder: Path,
+    backbone: str,
+    held_out_emotion: str | None,
+    out: Path,
+    work: Path,
+    params: ExpressionParams,
+) -> ExpressionReport:
+    """Track every usable clip, fit the backbone if it is one that is fitted, and encode the tracks.
+
+    Args:
+        clips: Rows of `clips.parquet`.
+        clips_folder: Folder that holds `video/<clip_id>.mp4`.
+        backbone: Name in the registry.
+        held_out_emotion: Clips of this emotion take no part in fitting.
+        out: Gets `tracks/<clip_id>.npy`, `codes/<clip_id>.npy` (T, K), what the backbone fitted in `model/`,
+            and `quarantine.csv`.
+        work: Keeps finished clips over an interruption.
+        params: The `expression` section.
+
+    Raises:
+        UserError: More clips were quarantined than `max_rejected` allows, or too few are left to fit on.
+    """
+    usable = clips[(clips.status == "ok") & clips.num_frames.notna()].set_index("clip_id")
+    jobs: list[Job] = [
+        {
+            "clip_id": clip_id,
+            "video": str(clips_folder / "video" / f"{clip_id}.mp4"),
+            "backbone": backbone,
+            "min_face_ratio": params.min_face_ratio,
+        }
+        for clip_id in usable.index
+    ]
+    records = pd.DataFrame(ClipMap(track_clip, work, f"expression {backbone}").run(jobs), columns=_COLUMNS)
+    records = records.set_index("clip_id")
+    is_bad = records.status.eq("quarantined")
+    check_rejected("expression", is_bad, records.reason, params.max_rejected)
+    files = work / "files"
+    good = usable.loc[records.index[~is_bad]]
+    model = BACKBONES[backbone].fit(good, files / "tracks", held_out_emotion, params)
+    (files / "model").mkdir(exist_ok=True)
+    model.save(files / "model")
+    (files / "codes").mkdir(exist_ok=True)
+    for clip_id in good.index:
+        np.save(files / "codes" / f"{clip_id}.npy", model.encode(np.load(files / "tracks" / f"{clip_id}.npy")))
+    records.loc[is_bad, ["reason"]].to_csv(files / "quarantine.csv")
+    publish(files, out)
+    return ExpressionReport(
+        num_clips=len(good),
+        num_quarantined=int(is_bad.sum()),
+        num_frames=int(records.num_frames.sum()),
+        width=model.width,
+        face_ratio=float(records.num_faces.sum() / records.num_frames.sum()),
+        quarantined_by_reason=count_reasons(records.reason.dropna()),
+    )
+
+
+_COLUMNS = ["clip_id", "status", "reason", "num_frames", "num_faces"]

@@ -1,0 +1,80 @@
+"""Sound as mono float32 at one rate, from any file."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+import soxr
+
+from cmet.errors import ClipError
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
+"""Files libsndfile reads; everything else goes through FFmpeg (PyAV)."""
+
+
+def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
+    """Read a sound file, or the first sound track of a video, mixed to mono and resampled.
+
+    Returns:
+        Shape (N,), float32, full scale 1.
+
+    Raises:
+        ClipError: `missing_audio`, `unreadable_audio`, `no_sound` (a video without a sound track),
+            `empty_sound` or `bad_sound` (NaN or infinite samples).
+    """
+    if not path.is_file():
+        raise ClipError("missing_audio", f"{path} does not exist")
+    samples, rate = _read_soundfile(path) if path.suffix.lower() in AUDIO_SUFFIXES else _read_track(path)
+    if samples.size == 0:
+        raise ClipError("empty_sound", f"{path.name} holds no samples")
+    if not np.isfinite(samples).all():
+        raise ClipError("bad_sound", f"{path.name} holds NaN or infinite samples")
+    return resample(samples.mean(axis=1), rate, sample_rate_hz)
+
+
+def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Band-limited resampling of a mono signal, shape (N,) to about (N * to_hz / from_hz,), float32."""
+    return soxr.resample(samples.astype(np.float32, copy=False), from_hz, to_hz)
+
+
+def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int) -> None:
+    """Write mono 16 bit PCM wav; values beyond full scale are clipped."""
+    soundfile.write(path, np.clip(samples, -1, 1), sample_rate_hz, subtype="PCM_16")
+
+
+def rms_db(samples: np.ndarray) -> float:
+    """Level in dB of full scale; digital silence is -200."""
+    return float(20 * np.log10(max(np.sqrt(np.mean(np.square(samples, dtype=np.float64))), 1e-10)))
+
+
+def _read_soundfile(path: Path) -> tuple[np.ndarray, int]:
+    try:
+        return soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ClipError("unreadable_audio", f"{path.name} is no sound file ({error.error_string})") from error
+
+
+def _read_track(path: Path) -> tuple[np.ndarray, int]:
+    """First sound track, shape (N, channels); sound before the start of the picture is dropped."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise ClipError("no_sound", f"{path.name} has no sound track")
+            stream = container.streams.audio[0]
+            resampler = av.AudioResampler("fltp", rate=stream.codec_context.sample_rate)
+            start_s = None
+            blocks = []
+            for decoded in container.decode(stream):
+                start_s = decoded.time if start_s is None else start_s
+                blocks += [frame.to_ndarray() for frame in resampler.resample(decoded)]
+            rate = stream.codec_context.sample_rate
+    except av.FFmpegError as error:
+        raise ClipError("unreadable_audio", f"the sound of {path.name} cannot be decoded ({error.strerror})") from error
+    if not blocks:
+        return np.zeros((0, 1), np.float32), rate
+    samples = np.concatenate(blocks, axis=1).T
+    offset = round((start_s or 0.0) * rate)
+    if offset >= 0:
+        return np.pad(samples, ((offset, 0), (0, 0))), rate
+    return samples[-offset:], rate

@@ -1,0 +1,180 @@
+"""Video in (decord) and out (PyAV, H.264)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import decord
+import numpy as np
+
+from cmet.errors import ClipError
+from cmet.media.audio import AUDIO_SUFFIXES
+
+LIMIT_OF_RATE = 100_000
+"""Denominator limit of a written frame rate; enough for 30000/1001."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """Decoded frames, shape (T, H, W, 3), uint8 RGB, and their rate in frames per second."""
+
+    frames: np.ndarray
+    fps: float
+
+
+class VideoFile:
+    """An opened video that hands out frames without holding them all in memory.
+
+    Raises:
+        ClipError: `unreadable_video` when the file is no video, is cut short or holds no picture.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and read its index; frames are decoded later."""
+        self.path = path
+        if not path.is_file():
+            raise ClipError("missing_video", f"{path} does not exist")
+        with self._refusals():
+            self._reader = decord.VideoReader(str(path), num_threads=1)
+            self.num_frames = len(self._reader)
+            if self.num_frames == 0:
+                raise ClipError("unreadable_video", f"{path.name} holds no frames")
+            self.fps = float(self._reader.get_avg_fps())
+            self._first = self._decode([0])[0]
+        self.height, self.width = self._first.shape[:2]
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self.num_frames
+
+    def start_times_s(self) -> np.ndarray:
+        """Time at which each frame appears, shape (T,), seconds from the start of the picture."""
+        with self._refusals():
+            starts = np.asarray(self._reader.get_frame_timestamp(np.arange(self.num_frames)))[:, 0].astype(np.float64)
+        return starts - starts[0]
+
+    def duration_s(self) -> float:
+        """Span of the picture; the last frame lasts as long as an average one."""
+        return float(self.start_times_s()[-1] + 1 / self.fps)
+
+    def frames_at(self, indices: Sequence[int], batch: int = 16) -> Iterator[np.ndarray]:
+        """Yield the frames at ascending indices, each (H, W, 3) uint8 RGB; an index may repeat."""
+        for start in range(0, len(indices), batch):
+            with self._refusals():
+                frames = self._decode(list(indices[start : start + batch]))
+            yield from frames
+
+    def _decode(self, indices: list[int]) -> np.ndarray:
+        return self._reader.get_batch(indices).asnumpy()
+
+    def _refusals(self) -> "_Refusals":
+        return _Refusals(self.path)
+
+
+class _Refusals:
+    """Turns decord's several kinds of error into one ClipError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        # decord raises its own error for a broken stream, RuntimeError for a file it cannot open and IndexError or
+        # StopIteration past a silently short end
+        if isinstance(error, decord.DECORDError | RuntimeError | IndexError | StopIteration):
+            detail = next((line.strip() for line in str(error).splitlines() if line.strip()), "no frames")
+            raise ClipError("unreadable_video", f"{self.path.name} cannot be decoded ({detail[-160:]})") from error
+
+
+def read_video(path: Path, indices: Sequence[int] | None = None, size_px: int | None = None) -> Video:
+    """Decode a short clip into memory.
+
+    Args:
+        path: Any container decord reads.
+        indices: Frames to take, ascending; all when None.
+        size_px: Resize to this width and height (area interpolation).
+
+    Raises:
+        ClipError: `missing_video` or `unreadable_video`.
+    """
+    file = VideoFile(path)
+    frames = file.frames_at(range(len(file)) if indices is None else indices)
+    if size_px is not None and (file.height, file.width) != (size_px, size_px):
+        frames = (cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA) for frame in frames)
+    return Video(np.stack(list(frames)), file.fps)
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, audio: Path | None = None, crf: int = 16) -> int:
+    """Encode frames as H.264 in mp4, the same bytes for the same frames, and return their number.
+
+    Args:
+        path: Target; the caller makes it atomic.
+        frames: RGB uint8 pictures of one size (H, W, 3). An odd last row or column is repeated once, since
+            4:2:0 video has even sizes.
+        fps: Frame rate; kept as a fraction, so 30000/1001 stays what it is.
+        audio: A sound file, encoded as AAC, or a video whose first sound track is copied as it is where mp4
+            can hold it.
+        crf: x264 quality, 0 lossless to 51.
+    """
+    num_frames = 0
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps).limit_denominator(LIMIT_OF_RATE), options={"crf": str(crf), "preset": "veryfast"}
+        )
+        stream.codec_context.thread_count = 1
+        sound = _Sound(container, audio) if audio is not None else None
+        for frame in frames:
+            height, width = frame.shape[:2]
+            if num_frames == 0:
+                stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+            if height % 2 or width % 2:
+                frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+            num_frames += 1
+        if num_frames:
+            container.mux(stream.encode(None))
+        if sound is not None:
+            sound.mux()
+    return num_frames
+
+
+class _Sound:
+    """The sound track of a written video."""
+
+    COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+
+    def __init__(self, container: av.container.OutputContainer, path: Path) -> None:
+        self.container = container
+        self.source = av.open(str(path))
+        self.input = self.source.streams.audio[0] if self.source.streams.audio else None
+        self.output = None
+        if self.input is None:
+            return
+        self.is_copied = path.suffix not in AUDIO_SUFFIXES and self.input.codec_context.name in self.COPIED
+        if self.is_copied:
+            self.output = container.add_stream_from_template(self.input)
+        else:
+            self.output = container.add_stream("aac", rate=self.input.codec_context.sample_rate)
+            self.output.codec_context.layout = "stereo" if self.input.codec_context.channels > 1 else "mono"
+
+    def mux(self) -> None:
+        """Write the whole track and close its source."""
+        with self.source:
+            if self.output is None:
+                return
+            if self.is_copied:
+                for packet in self.source.demux(self.input):
+                    if packet.dts is not None:
+                        packet.stream = self.output
+                        self.container.mux(packet)
+                return
+            resampler = av.AudioResampler("fltp", self.output.codec_context.layout, self.output.codec_context.sample_rate)
+            for decoded in [*self.source.decode(self.input), None]:
+                for frame in resampler.resample(decoded):
+                    self.container.mux(self.output.encode(frame))
+            self.container.mux(self.output.encode(None))

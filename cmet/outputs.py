@@ -1,0 +1,104 @@
+"""Outputs that appear whole or not at all, and the place where unfinished work waits.
+
+DVC deletes an output before it runs the stage, so work worth keeping over a kill lives in
+`.work/<stage>/<key>/` and becomes the output by a rename.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+
+@contextmanager
+def fresh_folder(out: Path) -> Iterator[Path]:
+    """A new empty folder beside `out` that takes its place when the block ends without an error."""
+    folder = out.with_name(f".{out.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        publish(folder, out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, out: Path) -> None:
+    """Make a finished folder the output, in place of an older one."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.exists():
+        shutil.rmtree(out)
+    folder.replace(out)
+
+
+@contextmanager
+def fresh_file(out: Path) -> Iterator[Path]:
+    """A path beside `out`, with the same suffix, that takes its place when the block ends without an error."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f".{os.getpid()}.unfinished.{out.name}")
+    try:
+        yield unfinished
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write sorted, indented JSON atomically."""
+    with fresh_file(path) as unfinished:
+        unfinished.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def work_folder(root: Path, stage: str, params: BaseModel, inputs: list[Path]) -> Path:
+    """Folder for the unfinished work of one stage, the same one as long as inputs, params and code stay the same.
+
+    Folders of the stage that belong to other inputs or params are deleted: their work can never be finished.
+
+    Args:
+        root: The project's `.work`.
+        stage: Name of the stage, with backbone or encoder.
+        params: Every parameter the result depends on.
+        inputs: Files whose content decides the result. A folder counts with all its files.
+    """
+    digest = hashlib.sha256(params.model_dump_json().encode())
+    digest.update(_source_digest().encode())
+    for path in inputs:
+        digest.update(content_digest(path).encode())
+    folder = root / stage / digest.hexdigest()[:16]
+    if folder.parent.exists():
+        for other in folder.parent.iterdir():
+            if other != folder:
+                shutil.rmtree(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of all files below a folder."""
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(file.relative_to(path).as_posix().encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+@cache
+def _source_digest() -> str:
+    """Digest of this package's source: work begun by other code is not continued."""
+    return content_digest_of_source(Path(__file__).parent)
+
+
+def content_digest_of_source(package: Path) -> str:
+    """SHA-256 over the Python files of a package."""
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,269 @@
+"""Typed view of params.yaml, the one place where an experiment is described.
+
+The YAML file holds every value once; the classes here hold meaning, unit and range, and no defaults, so a
+value cannot live in two places. A misspelt key or a value out of range is an error that names the key.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from cmet.errors import UserError
+
+EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
+"""The vocabulary of all corpora, in the label order of the paper (angry 0 ... surprised 7)."""
+
+TARGET_EMOTIONS = tuple(emotion for emotion in EMOTIONS if emotion != "neutral")
+"""The emotions a neutral clip can be edited to, and the classes of the judge."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Emotion = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
+
+
+class ParamsError(UserError):
+    """params.yaml is unreadable, or a key of it is unknown or out of range."""
+
+
+class Section(BaseModel):
+    """A part of params.yaml: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SampleParams(Section):
+    """The built-in corpus of rendered actors."""
+
+    num_train_speakers: PositiveInt
+    num_val_speakers: PositiveInt
+    num_test_speakers: PositiveInt
+    num_sentences: PositiveInt
+    """Sentences every speaker says in every emotion and level."""
+    levels: Annotated[list[Literal[1, 2, 3]], Field(min_length=1)]
+    """Intensity levels of the emotional clips; neutral has level 1 only."""
+    frame_px: Annotated[int, Field(ge=256, multiple_of=2)]
+    """Width and height of the video."""
+    style: NonNegativeFloat
+    """How far speakers differ in their way of showing an emotion; 1 is the standard spread, 0 is none."""
+    noise: NonNegativeFloat
+    """Noise of affect, voice and face from clip to clip and frame to frame; 1 is the standard spread."""
+
+
+class ManifestParams(Section):
+    """Which corpus is read, and from where."""
+
+    corpus: Literal["sample", "mead"]
+    root: str
+    """Folder of the raw corpus; relative paths start at the folder of params.yaml."""
+
+
+class ClipsParams(Section):
+    """How raw files become prepared clips."""
+
+    size_px: Annotated[int, Field(ge=64, multiple_of=2)]
+    fps: PositiveInt
+    sample_rate_hz: PositiveInt
+    crop_rule: Literal["fomm-reflect-1"]
+    """`fomm-reflect-1`: static square around the union of all face boxes, enlarged by a tenth, mirrored past the
+    edge of the picture; cmet.media.crop has the source."""
+    detect_stride: PositiveInt
+    """A face is looked for in every n-th frame."""
+    min_face_ratio: Fraction
+    """Share of the looked-at frames that must show a face."""
+    min_duration_s: PositiveFloat
+    max_duration_s: PositiveFloat
+    min_rms_db: Annotated[float, Field(le=0)]
+    """Level below which a clip counts as silent, in dB of full scale."""
+    crf: Annotated[int, Field(ge=0, le=51)]
+    """Quality of the prepared H.264 video."""
+    max_rejected: Fraction
+    """Share of clips that may be quarantined before the stage fails."""
+
+
+class SpeechParams(Section):
+    """Speech embeddings."""
+
+    max_rejected: Fraction
+
+
+class ExpressionParams(Section):
+    """Expression codes of the facemesh backbone (the published backbones bring their own encoder)."""
+
+    num_components: PositiveInt
+    """K, the width of an expression code."""
+    ridge: PositiveFloat
+    """Weight of plain noise against speaker identity and lip motion when a code is read off the landmarks."""
+    max_frames_per_clip: PositiveInt
+    """Frames of each training clip that the basis is fitted on."""
+    min_face_ratio: Fraction
+    max_rejected: Fraction
+
+
+class DeltasParams(Section):
+    """Pairs of a neutral and an emotional clip and their difference vectors."""
+
+    speech_encoder: str
+    """Which speech embedding the deltas are made of; one of `speech_encoders`."""
+    speech_scale: Literal["train-std", "none"]
+    """`train-std` divides every speech feature by its spread over the training clips; `none` keeps the raw
+    embedding, as the paper does for emotion2vec."""
+
+
+class ShardsParams(Section):
+    """WebDataset tars."""
+
+    pairs_per_shard: PositiveInt
+    """Pairs in one tar file; the last one of a split may hold fewer."""
+
+
+class NetworkParams(Section):
+    """Size of the C-MET connector; the paper's is 1024, 4, 4, 1024, 5, 0.1."""
+
+    hidden: Annotated[int, Field(ge=32)]
+    """Width of a token: 32 times a power of two."""
+    num_layers: PositiveInt
+    num_heads: PositiveInt
+    feedforward: PositiveInt
+    window: PositiveInt
+    """T, expression frames the connector reads and predicts at once."""
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "NetworkParams":
+        ladder = self.hidden // 32
+        if self.hidden % 32 or ladder & (ladder - 1):
+            raise ValueError(f"hidden must be 32 times a power of two, got {self.hidden}")
+        if self.hidden % self.num_heads:
+            raise ValueError(f"hidden {self.hidden} is not a multiple of num_heads {self.num_heads}")
+        return self
+
+
+class TrainParams(Section):
+    """C-MET's recipe."""
+
+    network: NetworkParams
+    num_steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    num_clips_per_mean: PositiveInt
+    """Clips averaged for a speech or expression mean; the paper takes 10."""
+    reconstruction: Literal["focal", "mse", "wmse", "bmse"]
+    direction: Literal["bidir", "unidir"]
+    contrastive_weight: NonNegativeFloat
+    direction_weight: NonNegativeFloat
+    log_every: PositiveInt
+    validate_every: PositiveInt
+    checkpoint_every: PositiveInt
+
+
+class EditsParams(Section):
+    """Edited test clips, made by every method from the same neutral clips."""
+
+    strength: PositiveFloat
+    """Factor on the predicted expression delta; 1 is the paper's."""
+    num_speech_clips: PositiveInt
+    """Clips averaged for the emotional and for the neutral speech embedding; the protocol takes 10."""
+
+
+class JudgeParams(Section):
+    """The frame classifier that measures emotion, trained on unedited clips of the training speakers."""
+
+    image_px: Annotated[int, Field(ge=32)]
+    num_frames: PositiveInt
+    """Frames of a clip, evenly spaced, whose logits are averaged; the paper takes 16."""
+    num_train_frames: PositiveInt
+    """Frames of each training clip."""
+    num_epochs: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+
+
+class EvaluateParams(Section):
+    """Scores and their uncertainty."""
+
+    num_bootstrap: PositiveInt
+    """Resamples of the (speaker, sentence) clusters for an interval."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+class ReportParams(Section):
+    """The HTML page."""
+
+    num_examples: NonNegativeInt
+    """Side-by-side clips shown per backbone."""
+
+
+class Params(Section):
+    """A whole experiment."""
+
+    seed: NonNegativeInt
+    held_out_emotion: Emotion | None
+    """Emotion the expression basis and C-MET never see; it is evaluated on its own."""
+    speech_encoders: Annotated[list[Literal["opensmile", "precomputed"]], Field(min_length=1)]
+    backbones: Annotated[list[Literal["facemesh"]], Field(min_length=1)]
+    sample: SampleParams
+    manifest: ManifestParams
+    clips: ClipsParams
+    speech: SpeechParams
+    expression: ExpressionParams
+    deltas: DeltasParams
+    shards: ShardsParams
+    train: TrainParams
+    edits: EditsParams
+    judge: JudgeParams
+    evaluate: EvaluateParams
+    report: ReportParams
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "Params":
+        if self.deltas.speech_encoder not in self.speech_encoders:
+            raise ValueError(
+                f"deltas.speech_encoder is {self.deltas.speech_encoder!r}, not one of speech_encoders "
+                f"{self.speech_encoders}"
+            )
+        return self
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        ParamsError: The file is missing or no YAML, or a key is unknown, missing or out of range; the message
+            names each such key.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: no such file; run the command in the project folder") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not readable as YAML: {error}") from error
+    return parse_params(values, str(path))
+
+
+def parse_params(values: object, name: str) -> Params:
+    """Check already read values; `name` stands in the message.
+
+    Raises:
+        ParamsError: A key is unknown, missing or out of range; the message names each such key.
+    """
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = [f"  {_key(problem['loc'])}: {problem['msg']} (got {problem['input']!r})" for problem in error.errors()]
+        raise ParamsError(f"{name}: {len(lines)} bad value(s)\n" + "\n".join(lines)) from error
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "(whole file)"

@@ -1,0 +1,54 @@
+"""Where a project keeps what its stages make."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel
+
+from cmet.errors import UserError
+from cmet.outputs import work_folder
+from cmet.params import Params, load_params
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with params.yaml; every stage owns the folder `data/<stage>[/<variant>]`."""
+
+    root: Path
+    params: Params
+
+    @classmethod
+    def at(cls, params: Path) -> "Project":
+        """The project that a parameter file describes."""
+        return cls(params.resolve().parent, load_params(params))
+
+    def folder(self, stage: str, variant: str | None = None) -> Path:
+        """Output of a stage, for one backbone or encoder."""
+        if stage == "report":
+            return self.root / "reports"
+        return self.root / "data" / stage / (variant or "")
+
+    def metrics_file(self, stage: str, variant: str | None = None) -> Path:
+        """Counts and metrics of a stage."""
+        return self.root / "data" / "metrics" / f"{stage}{'-' + variant if variant else ''}.json"
+
+    def corpus_root(self) -> Path:
+        """Folder of the raw corpus."""
+        return (self.root / self.params.manifest.root).resolve()
+
+    def work(self, stage: str, params: BaseModel, inputs: list[Path], variant: str | None = None) -> Path:
+        """Where the unfinished work of a stage waits."""
+        return work_folder(self.root / ".work", f"{stage}{'-' + variant if variant else ''}", params, inputs)
+
+    def table(self, stage: str, name: str, variant: str | None = None) -> pd.DataFrame:
+        """A Parquet table that a stage has written.
+
+        Raises:
+            UserError: The stage has not run.
+        """
+        path = self.folder(stage, variant) / name
+        if not path.is_file():
+            step = f"{stage}@{variant}" if variant else stage
+            raise UserError(f"{path.relative_to(self.root)}: not there yet; run `dvc repro {step}`")
+        return pd.read_parquet(path)

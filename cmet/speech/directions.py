@@ -1,0 +1,124 @@
+"""What speech deltas say about emotion: how often a delta of an unheard speaker points to its own emotion."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmet.errors import UserError
+from cmet.outputs import fresh_folder, write_json
+from cmet.params import TARGET_EMOTIONS
+from cmet.speech.embeddings import read_embeddings
+from cmet.speech.encoders import load_encoder
+
+PROTOCOL = "leave-one-speaker-out nearest direction, single clips, micro-averaged"
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Leave-one-speaker-out result of one encoder."""
+
+    encoder: str
+    accuracy: float
+    chance: float
+    num_clips: int
+    num_speakers: int
+    per_emotion: dict[str, float]
+
+
+def nearest_directions(embeddings_ND: np.ndarray, speakers: np.ndarray, emotions: np.ndarray) -> np.ndarray:
+    """Emotion whose direction is nearest to each emotional clip's delta; None for neutral clips.
+
+    The direction of an emotion is the mean over the *other* speakers of their mean emotional minus their mean
+    neutral embedding; the delta of a clip is its embedding minus its own speaker's mean neutral one; nearest
+    means the largest cosine.
+
+    Args:
+        embeddings_ND: Shape (N, D).
+        speakers: Shape (N,). Every speaker has neutral clips.
+        emotions: Shape (N,).
+    """
+    names = sorted(set(speakers))
+    targets = [emotion for emotion in TARGET_EMOTIONS if emotion in set(emotions)]
+    rest = {name: embeddings_ND[(speakers == name) & (emotions == "neutral")].mean(axis=0) for name in names}
+    nearest = np.full(len(emotions), None, dtype=object)
+    for name in names:
+        directions = np.stack(
+            [
+                _mean_direction(embeddings_ND, speakers, emotions, rest, emotion, [n for n in names if n != name])
+                for emotion in targets
+            ]
+        )
+        mine = np.flatnonzero((speakers == name) & (emotions != "neutral"))
+        # the length of a delta is the same for all candidates
+        cosines = (embeddings_ND[mine] - rest[name]) @ (directions / np.linalg.norm(directions, axis=1)[:, None]).T
+        nearest[mine] = np.array(targets, dtype=object)[cosines.argmax(axis=1)]
+    return nearest
+
+
+def _mean_direction(
+    embeddings: np.ndarray, speakers: np.ndarray, emotions: np.ndarray, rest: dict, emotion: str, others: list[str]
+) -> np.ndarray:
+    deltas = [
+        embeddings[mask].mean(axis=0) - rest[other]
+        for other in others
+        if (mask := (speakers == other) & (emotions == emotion)).any()
+    ]
+    if not deltas:
+        raise UserError(f"directions: only one speaker has {emotion} clips, at least two are needed")
+    return np.mean(deltas, axis=0)
+
+
+def measure_directions(clips: pd.DataFrame, embeddings: pd.Series, encoder: str) -> Directions:
+    """Score one encoder on all usable clips of a corpus.
+
+    Raises:
+        UserError: Fewer than two speakers have neutral clips.
+    """
+    rows = clips[clips.clip_id.isin(embeddings.index)]
+    with_neutral = set(rows.speaker[rows.emotion == "neutral"])
+    if len(with_neutral) < 2:
+        raise UserError(f"directions: {len(with_neutral)} speaker(s) with neutral clips, at least two are needed")
+    rows = rows[rows.speaker.isin(with_neutral)]
+    vectors = np.stack(embeddings.loc[rows.clip_id].to_list()).astype(np.float64)
+    if load_encoder(encoder).is_scaled:
+        spread = vectors.std(axis=0)
+        vectors = vectors / np.where(spread > 0, spread, 1.0)
+    emotions = rows.emotion.to_numpy()
+    nearest = nearest_directions(vectors, rows.speaker.to_numpy(), emotions)
+    is_right = pd.Series(nearest == emotions)[emotions != "neutral"]
+    per_emotion = is_right.groupby(emotions[emotions != "neutral"]).mean()
+    return Directions(
+        encoder, float(is_right.mean()), 1 / len(per_emotion), len(is_right), rows.speaker.nunique(),
+        {str(emotion): float(value) for emotion, value in per_emotion.items()},
+    )  # fmt: skip
+
+
+def write_directions(clips: pd.DataFrame, speech_folders: dict[str, Path], out: Path) -> list[Directions]:
+    """Score every encoder and write `directions.json` and the table `directions.md` into the folder `out`."""
+    results = [measure_directions(clips, read_embeddings(folder), name) for name, folder in speech_folders.items()]
+    with fresh_folder(out) as folder:
+        write_json(
+            folder / "directions.json",
+            {"protocol": PROTOCOL, "encoders": {result.encoder: asdict(result) for result in results}},
+        )
+        (folder / "directions.md").write_text(directions_table(results), encoding="utf-8")
+    return results
+
+
+def directions_table(results: list[Directions]) -> str:
+    """A Markdown table, one row per encoder."""
+    emotions = sorted({emotion for result in results for emotion in result.per_emotion})
+    lines = [
+        "Speech deltas that point to their own emotion",
+        f"({PROTOCOL})",
+        "",
+        "| encoder | all | " + " | ".join(emotions) + " | clips | speakers | chance |",
+        "|---" * (len(emotions) + 5) + "|",
+    ]
+    for result in results:
+        cells = [f"{result.per_emotion.get(emotion, float('nan')):.2f}" for emotion in emotions]
+        counts = [str(result.num_clips), str(result.num_speakers), f"{result.chance:.2f}"]
+        lines.append(f"| {result.encoder} | {result.accuracy:.3f} | " + " | ".join(cells + counts) + " |")
+    return "\n".join(lines) + "\n"

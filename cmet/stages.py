@@ -1,0 +1,219 @@
+"""The stages of the pipeline as plain functions of a project; the command line, DVC and Dagster call nothing else.
+
+Each reads what stages to its left have written, writes its own output folder whole or not at all, shows progress,
+can be killed and run again, and returns a report of counts and metrics.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+from cmet.outputs import write_json
+from cmet.project import Project
+
+# The work is imported inside the functions: `cmet manifest` must not wait for torch.
+
+
+class Report(Protocol):
+    """A frozen dataclass of counts and metrics."""
+
+    __dataclass_fields__: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage and over what it is repeated."""
+
+    function: Callable[..., Report]
+    per: Literal["project", "encoder", "backbone"]
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (self.function.__doc__ or "").splitlines()[0]
+
+
+def run_stage(name: str, project: Project, variant: str | None = None) -> dict[str, Any]:
+    """Run one stage and keep its report as a metrics file.
+
+    Returns:
+        The report as plain values.
+    """
+    stage = STAGES[name]
+    report = asdict(stage.function(project, variant) if variant else stage.function(project))  # type: ignore[call-overload]
+    write_json(project.metrics_file(name, variant), report)
+    return report
+
+
+def sample(project: Project) -> Report:
+    """Make the sample corpus: rendered actors who speak with espeak-ng."""
+    from cmet.corpora.sample import make_sample
+
+    params = project.params
+    return make_sample(params.sample, params.seed, project.folder("sample"), project.work("sample", params.sample, []))
+
+
+def manifest(project: Project) -> Report:
+    """Scan the raw corpus into one row per clip."""
+    from cmet.corpora.registry import CORPORA
+    from cmet.corpora.scan import write_manifest
+
+    corpus = CORPORA[project.params.manifest.corpus]
+    return write_manifest(corpus, project.corpus_root(), project.folder("manifest"))
+
+
+def clips(project: Project) -> Report:
+    """Prepare every clip: face crop, constant frame rate, mono sound over the same span."""
+    from cmet.clips import prepare_clips
+
+    params = project.params.clips
+    rows = project.table("manifest", "manifest.parquet")
+    work = project.work("clips", params, [project.folder("manifest")])
+    return prepare_clips(rows, project.corpus_root(), project.folder("clips"), work, params)
+
+
+def speech(project: Project, encoder: str) -> Report:
+    """Embed the sound of every clip."""
+    from cmet.speech.embeddings import write_embeddings
+
+    params = project.params.speech
+    rows = project.table("clips", "clips.parquet")
+    folder = project.folder("clips")
+    work = project.work("speech", params, [folder / "audio", folder / "clips.parquet"], encoder)
+    return write_embeddings(rows, folder, project.corpus_root(), encoder, project.folder("speech", encoder), work, params)
+
+
+def directions(project: Project) -> Report:
+    """Measure how often a speech delta of an unheard speaker points to its own emotion."""
+    from cmet.speech.directions import write_directions
+
+    folders = {encoder: project.folder("speech", encoder) for encoder in project.params.speech_encoders}
+    return write_directions(project.table("clips", "clips.parquet"), folders, project.folder("directions"))
+
+
+def expression(project: Project, backbone: str) -> Report:
+    """Encode the expression of every frame, after fitting the backbone where it is one that is fitted."""
+    from cmet.expression import write_expression
+
+    params = project.params.expression
+    rows = project.table("clips", "clips.parquet")
+    folder = project.folder("clips")
+    work = project.work("expression", params, [folder / "video", folder / "clips.parquet"], backbone)
+    held_out = project.params.held_out_emotion
+    return write_expression(rows, folder, backbone, held_out, project.folder("expression", backbone), work, params)
+
+
+def deltas(project: Project, backbone: str) -> Report:
+    """Pair neutral and emotional clips and take their differences in voice and face."""
+    from cmet.deltas import write_deltas
+
+    params = project.params.deltas
+    return write_deltas(
+        project.folder("clips") / "clips.parquet",
+        project.folder("speech", params.speech_encoder) / "embeddings.parquet",
+        project.folder("expression", backbone) / "codes",
+        params,
+        project.params.held_out_emotion,
+        project.folder("deltas", backbone),
+    )
+
+
+def shards(project: Project, backbone: str) -> Report:
+    """Pack the pairs into WebDataset tars."""
+    from cmet.shards import write_shards
+
+    return write_shards(
+        project.folder("deltas", backbone),
+        project.folder("speech", project.params.deltas.speech_encoder) / "embeddings.parquet",
+        project.folder("expression", backbone) / "codes",
+        project.params.shards,
+        project.params.seed,
+        project.folder("shards", backbone),
+    )
+
+
+def train(project: Project, backbone: str) -> Report:
+    """Train C-MET on the shards."""
+    from cmet.connector.training import train as train_connector
+    from cmet.tracking import tracked_run
+
+    params, data = project.params, project.folder("shards", backbone)
+    inputs = [data / "shards.json", project.folder("expression", backbone) / "model"]
+    work = project.work("train", params.train, inputs, backbone)
+    with tracked_run(project.root, params, "train", backbone, key=work.name) as run:
+        report = train_connector(
+            data,
+            project.folder("train", backbone),
+            params.train,
+            params.seed,
+            work,
+            run,
+            backbone=backbone,
+            speech_encoder=params.deltas.speech_encoder,
+            held_out_emotion=params.held_out_emotion,
+            backbone_model=project.folder("expression", backbone) / "model",
+        )
+        run.log_folder(project.folder("train", backbone), "model")
+    return report
+
+
+def judge(project: Project) -> Report:
+    """Train the frame classifier that measures emotion, on unedited clips of the training speakers."""
+    from cmet.evaluation.judge import train_judge
+
+    rows = project.table("clips", "clips.parquet")
+    return train_judge(rows, project.folder("clips"), project.folder("judge"), project.params.judge, project.params.seed)
+
+
+def edits(project: Project, backbone: str) -> Report:
+    """Edit the neutral clips of the test speakers by every method."""
+    from cmet.connector.bundle import load_bundle
+    from cmet.evaluation.edits import write_edits
+    from cmet.speech.embeddings import read_embeddings
+
+    params = project.params
+    bundle = load_bundle(project.folder("train", backbone))
+    bundle.expect(backbone=backbone, speech_encoder=params.deltas.speech_encoder)
+    clips_folder, expression_folder = project.folder("clips"), project.folder("expression", backbone)
+    inputs = [project.folder("train", backbone), clips_folder / "clips.parquet", expression_folder / "codes"]
+    return write_edits(
+        project.table("deltas", "pairs.parquet", backbone),
+        project.table("clips", "clips.parquet"),
+        clips_folder,
+        expression_folder,
+        read_embeddings(project.folder("speech", params.deltas.speech_encoder)),
+        bundle,
+        project.folder("edits", backbone),
+        project.work("edits", params.edits, inputs, backbone),
+        params.edits,
+        params.seed,
+        params.clips.crf,
+    )
+
+
+def evaluate(project: Project, backbone: str) -> Report:
+    """Score the edited clips with the judge."""
+    raise AssertionError(project, backbone)
+
+
+def report(project: Project) -> Report:
+    """Write the HTML page and the machine-readable summary."""
+    raise AssertionError(project)
+
+
+STAGES: dict[str, Stage] = {
+    "sample": Stage(sample, "project"),
+    "manifest": Stage(manifest, "project"),
+    "clips": Stage(clips, "project"),
+    "speech": Stage(speech, "encoder"),
+    "directions": Stage(directions, "project"),
+    "expression": Stage(expression, "backbone"),
+    "deltas": Stage(deltas, "backbone"),
+    "shards": Stage(shards, "backbone"),
+    "train": Stage(train, "backbone"),
+    "judge": Stage(judge, "project"),
+    "edits": Stage(edits, "backbone"),
+    "evaluate": Stage(evaluate, "backbone"),
+    "report": Stage(report, "project"),
+}
+"""In the order in which data moves."""

@@ -1,0 +1,118 @@
+"""One and three training steps against the published loop, on a fixed batch with dropout 0."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fill import fill, integers, normal
+from torch import nn
+
+from cmet.connector.checkpoint import make_optimizer
+from cmet.connector.losses import FIRST_SPREAD
+from cmet.connector.network import Connector
+from cmet.connector.sampler import Batch
+from cmet.connector.training import batch_terms
+from cmet.params import NetworkParams, TrainParams
+
+GOLDEN = np.load(Path(__file__).parent / "train_step.npz")
+PAPER: dict[str, Any] = {
+    "network": NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.0),
+    "num_steps": 1,
+    "batch_size": 8,
+    "learning_rate": 1e-4,
+    "weight_decay": 1e-5,
+    "num_clips_per_mean": 10,
+    "contrastive_weight": 0.1,
+    "direction_weight": 0.05,
+    "log_every": 1,
+    "validate_every": 1,
+    "checkpoint_every": 1,
+}
+RECIPES = {"focal": "focal_mse", "mse": "mse", "wmse": "wmse", "bmse": "bmse"}
+
+
+def make_batch(dtype: torch.dtype) -> Batch:
+    direction = normal("step/direction", (8, 1, 10), 0.3).repeat(1, 5, 1)
+    reference = direction.clone()
+    reference[1] = 0
+    reference[2, :3] = 0
+    speech = normal("step/e_target", (8, 1, 1024), 0.4) - normal("step/e_source", (8, 1, 1024), 0.4)
+    source, target = normal("step/source", (8, 5, 10), 0.6), normal("step/target", (8, 5, 10), 0.6)
+    labels = integers("step/labels", (8, 1, 1), 0, 8).flatten()
+    tensors = (tensor.to(dtype) for tensor in (speech, reference, source, target, direction))
+    return Batch(*tensors, labels_B=labels)
+
+
+def make_connector(dtype: torch.dtype) -> Connector:
+    connector = Connector(PAPER["network"], 10, 1024)
+    fill(connector)
+    return connector.to(dtype).train()
+
+
+def one_step(
+    params: TrainParams, dtype: torch.dtype
+) -> tuple[Connector, nn.Parameter, torch.optim.Optimizer, list[float]]:
+    """Connector with the gradients of one batch, sigma, optimizer and loss terms."""
+    connector = make_connector(dtype)
+    spread = nn.Parameter(torch.tensor(FIRST_SPREAD, dtype=dtype))
+    terms = batch_terms(connector, make_batch(dtype), params, spread)
+    terms.total.backward()
+    return connector, spread, make_optimizer(connector, spread, params), list(terms.values().values())
+
+
+@pytest.mark.parametrize("direction", ["bidir", "unidir"])
+@pytest.mark.parametrize("reconstruction", RECIPES)
+def test_terms_and_total_gradient_are_the_published_ones(direction: str, reconstruction: str) -> None:
+    params = TrainParams(**PAPER, reconstruction=reconstruction, direction=direction)
+    name = f"{direction}/{RECIPES[reconstruction]}"
+    *_, terms = one_step(params, torch.float32)
+    assert terms == pytest.approx(GOLDEN[f"{name}/terms"].tolist(), rel=1e-5)
+
+    connector, spread, optimizer, terms = one_step(params, torch.float64)
+    tolerance = 1e-7 if reconstruction == "wmse" else 1e-8
+    assert terms == pytest.approx(GOLDEN[f"{name}/terms64"].tolist(), rel=tolerance)
+    total = torch.stack([p.grad.norm() for p in connector.parameters() if p.grad is not None]).norm()
+    assert float(total) == pytest.approx(float(GOLDEN[f"{name}/grad_norm_total"]), rel=tolerance)
+    if reconstruction == "bmse":
+        optimizer.step()
+        assert spread.item() == pytest.approx(float(GOLDEN[f"{name}/sigma_after"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("direction", ["bidir", "unidir"])
+def test_gradients_and_the_adamw_step_are_the_published_ones(direction: str) -> None:
+    params = TrainParams(**PAPER, reconstruction="focal", direction=direction)
+    name = f"{direction}/focal_mse"
+    connector, _, optimizer, _ = one_step(params, torch.float64)
+    parameters = dict(connector.named_parameters())
+    names = [str(parameter) for parameter in GOLDEN[f"{name}/grad_names"]]
+    assert sorted(names) == sorted(parameters)
+    before = {key: parameters[key].detach().clone() for key in names}
+    gradients = [parameters[key].grad for key in names]
+    scale = float(GOLDEN[f"{name}/grad_norm_total"])
+    norms = [float(gradient.norm()) for gradient in gradients if gradient is not None]
+    sums = [float(gradient.sum()) for gradient in gradients if gradient is not None]
+    np.testing.assert_allclose(norms, GOLDEN[f"{name}/grad_norms"], rtol=1e-8, atol=1e-12 * scale)
+    np.testing.assert_allclose(sums, GOLDEN[f"{name}/grad_sums"], rtol=1e-8, atol=1e-9 * scale)
+
+    optimizer.step()
+    moved = [float((parameters[key].detach() - before[key]).norm()) for key in names]
+    np.testing.assert_allclose(moved, GOLDEN[f"{name}/step_norms"], rtol=1e-5, atol=1e-8)
+    state = connector.state_dict()
+    statistics = [float(state[str(key)].double().sum()) for key in GOLDEN[f"{name}/bn_names"]]
+    np.testing.assert_allclose(statistics, GOLDEN[f"{name}/bn_sums"], rtol=1e-9)
+
+
+def test_three_steps_follow_the_published_loop() -> None:
+    params = TrainParams(**PAPER, reconstruction="focal", direction="bidir")
+    connector, _, optimizer, terms = one_step(params, torch.float64)
+    batch = make_batch(torch.float64)
+    found = [terms[:3]]
+    for _ in range(2):
+        optimizer.step()
+        optimizer.zero_grad()
+        losses = batch_terms(connector, batch, params, torch.tensor(FIRST_SPREAD))
+        losses.total.backward()
+        found.append(list(losses.values().values())[:3])
+    np.testing.assert_allclose(found, GOLDEN["bidir/focal_mse/three_steps"], rtol=1e-6)

@@ -5,7 +5,7 @@ value cannot live in two places. A misspelt key or a value out of range is an er
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -263,6 +263,15 @@ def parse_params(values: object, name: str) -> Params:
     except ValidationError as error:
         lines = [f"  {_key(problem['loc'])}: {problem['msg']} (got {problem['input']!r})" for problem in error.errors()]
         raise ParamsError(f"{name}: {len(lines)} bad value(s)\n" + "\n".join(lines)) from error
+
+
+def flatten(params: Section) -> dict[str, Any]:
+    """All values on one level, with dotted keys, as a ledger or a table shows them."""
+    flat: dict[str, Any] = {}
+    for key, value in params:
+        inner = flatten(value) if isinstance(value, Section) else None
+        flat |= {key: value} if inner is None else {f"{key}.{part}": leaf for part, leaf in inner.items()}
+    return flat
 
 
 def _key(location: tuple[int | str, ...]) -> str:

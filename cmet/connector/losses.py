@@ -47,7 +47,7 @@ class LossTerms:
 
     def values(self) -> dict[str, float]:
         """Plain numbers by name."""
-        return {name: float(value) for name, value in vars(self).items()}
+        return {name: value.item() for name, value in vars(self).items()}
 
 
 def loss_terms(

@@ -14,7 +14,7 @@ from cmet.connector.bank import FeatureBank
 from cmet.connector.bundle import BundleConfig, save_bundle
 from cmet.connector.checkpoint import TrainingState
 from cmet.connector.losses import LossTerms, loss_terms
-from cmet.connector.network import Connector
+from cmet.connector.network import Connector, Prediction
 from cmet.connector.sampler import Batch, Sampler
 from cmet.connector.validation import SCORE, Validator
 from cmet.errors import UserError
@@ -162,10 +162,16 @@ def _run_steps(
 
 def batch_terms(connector: Connector, batch: Batch, params: TrainParams, spread: torch.Tensor) -> LossTerms:
     """Both passes over a batch, and their losses."""
+    forward, backward = both_passes(connector, batch)
+    return loss_terms(forward, backward, batch.direction_BTK, batch.labels_B, params, spread)
+
+
+def both_passes(connector: Connector, batch: Batch) -> tuple[Prediction, Prediction]:
+    """From emotion 1 to emotion 2, and back."""
     # two calls, not one of twice the size: batch norm sees each pass on its own
     forward = connector(batch.reference_BTK, batch.speech_B1S, batch.source_BTK)
     backward = connector(-batch.reference_BTK, -batch.speech_B1S, batch.target_BTK)
-    return loss_terms(forward, backward, batch.direction_BTK, batch.labels_B, params, spread)
+    return forward, backward
 
 
 def _mean_delta(pairs: list[PairSample]) -> np.ndarray:

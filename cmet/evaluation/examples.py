@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from cmet.evaluation.scores import GROUND_TRUTH, METHODS
+from cmet.evaluation.protocol import GROUND_TRUTH, METHODS
 from cmet.media import read_video, write_video
 
 PANEL_PX = 224

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from cmet.evaluation.scores import CHANCE, GROUND_TRUTH, METHODS
+from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METHODS
 
 INK = "#74787e"
 COLOURS = {

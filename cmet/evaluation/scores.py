@@ -17,18 +17,10 @@ import pandas as pd
 
 from cmet.errors import ClipError, UserError
 from cmet.evaluation.judge import Judge, read_card, video_path
+from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METHODS, METRICS, PREDICTIONS
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TARGET_EMOTIONS, EvaluateParams
 
-METHODS = ("neutral", "reference", "cmet", "oracle")
-"""The methods in the order of every table."""
-
-GROUND_TRUTH = "ground_truth"
-"""The true emotional clips themselves, as if they were a method: the ceiling that the judge sets."""
-
-CHANCE = 1 / len(TARGET_EMOTIONS)
-PREDICTIONS = "predictions.parquet"
-METRICS = "metrics.json"
 ROW_COLUMNS = ["row_id", "method", "speaker", "sentence", "emotion", "intensity", "source_clip", "target_clip", "is_held_out"]
 
 

@@ -1,0 +1,314 @@
+"""The report: one self-contained page for people, one summary for machines, one table for the terminal."""
+
+import base64
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from cmet.evaluation import figures
+from cmet.evaluation.examples import LABELS, Example, choose_examples, write_strip
+from cmet.evaluation.judge import HISTORY, JudgeCard, read_card
+from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METHODS, METRICS, PREDICTIONS
+from cmet.evaluation.scores import not_whole, read_edits
+from cmet.outputs import fresh_file, write_json
+from cmet.params import Params, flatten
+
+PAGE = "index.html"
+SUMMARY = "summary.json"
+
+METHOD_NOTES = {
+    "neutral": "No edit: the neutral clip itself. The floor; the judge has no neutral class, so it names an emotion anyway.",
+    "reference": (
+        "The expression codes of a training speaker's clip of the target emotion and level, put in place of the "
+        "source's own. It sees a face that shows the emotion; C-MET only hears a voice. With this backbone's "
+        "linear codes it is a strong reference, so the gain that the paper reports over EDTalk's encoder need not appear here."
+    ),
+    "cmet": "C-MET: the change of expression predicted from speech alone, added to the source.",
+    "oracle": "The true change of expression, from the target clip's own codes, added to the source. The backbone's ceiling.",
+    GROUND_TRUTH: "The true emotional clips, unedited: what the judge reaches on real pictures of unseen speakers.",
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The folders of one backbone that the report reads."""
+
+    evaluation: Path
+    edits: Path
+    model: Path
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What was written."""
+
+    page: Path
+    summary: Path
+    num_examples: int
+    size_mib: float
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the edits were made, as the labels of a score must say it."""
+
+    name: str
+    """Which speech drives a row, for example `pool-by-intensity`."""
+    num_speech_clips: int
+
+
+def write_report(
+    backbones: Mapping[str, Scored],
+    clips_folder: Path,
+    judge_folder: Path,
+    directions: Path | None,
+    params: Params,
+    protocol: Protocol,
+    out: Path,
+) -> ReportResult:
+    """Write `index.html` and `summary.json` into the folder `out`; the same bytes for the same inputs.
+
+    Args:
+        backbones: Folders of each scored backbone, by name.
+        clips_folder: The prepared clips with `clips.parquet`.
+        judge_folder: What `train_judge` wrote.
+        directions: `directions.json`; left out of the page when None or not there.
+        params: The whole experiment.
+        protocol: How speech was chosen for the edits.
+        out: The folder `reports`; other files in it are left alone.
+    """
+    card = read_card(judge_folder)
+    clips = pd.read_parquet(clips_folder / "clips.parquet")
+    metrics = {name: read_metrics(folders.evaluation) for name, folders in backbones.items()}
+    labels = {name: _labels(metrics[name], folders, clips, card, params, protocol) for name, folders in backbones.items()}
+    summary = summarise(metrics, labels, card, params)
+    sections = [
+        _backbone_section(name, folders, metrics[name], labels[name], clips_folder, params)
+        for name, folders in backbones.items()
+    ]
+    page = _environment().get_template("report.html.j2").render(
+        sections=sections,
+        summary=summary,
+        card=card,
+        judge_figure=figures.to_svg(figures.judge_figure(pd.read_parquet(judge_folder / HISTORY)), "judge"),
+        is_synthetic=params.manifest.corpus == "sample",
+        held_out_emotion=params.held_out_emotion,
+        quarantine=_quarantine(clips),
+        num_clips=clips["split"].value_counts().to_dict(),
+        directions=_directions(directions),
+        params=flatten(params),
+        params_sha256=hashlib.sha256(params.model_dump_json().encode()).hexdigest(),
+        notes=METHOD_NOTES,
+        chance=CHANCE,
+    )
+    with fresh_file(out / PAGE) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    write_json(out / SUMMARY, summary)
+    num_examples = sum(len(section["examples"]) for section in sections)
+    return ReportResult(out / PAGE, out / SUMMARY, num_examples, (out / PAGE).stat().st_size / 2**20)
+
+
+def read_metrics(evaluation: Path) -> dict[str, Any]:
+    """The metrics that `score_edits` wrote."""
+    return json.loads((evaluation / METRICS).read_text(encoding="utf-8"))
+
+
+def summarise(
+    metrics: Mapping[str, dict[str, Any]], labels: Mapping[str, dict[str, Any]], card: JudgeCard, params: Params
+) -> dict[str, Any]:
+    """The machine-readable result; its form is a contract with readers of `summary.json`."""
+    ceilings = [parts["methods"][GROUND_TRUTH]["acc_emo"] for parts in metrics.values()]
+    return {
+        "backbones": {
+            name: {
+                "methods": {method: parts["methods"][method] for method in METHODS if method in parts["methods"]},
+                "ground_truth": parts["methods"][GROUND_TRUTH],
+                "held_out": parts["held_out"],
+                "comparisons": parts["comparisons"],
+                "floor": parts["floor"],
+                "num_clusters": parts["num_clusters"],
+                "labels": labels[name],
+            }
+            for name, parts in metrics.items()
+        },
+        # all backbones edit the same rows, so the first one's true clips are everyone's
+        "judge": {
+            "acc_ground_truth": ceilings[0] if ceilings else None,
+            "acc_train": card.acc_train,
+            "acc_val": card.acc_val,
+            "sha256": card.sha256,
+            "corpus": card.corpus,
+        },
+        "chance": CHANCE,
+        "confidence": params.evaluate.confidence,
+        "seed": params.seed,
+        "synthetic": params.manifest.corpus == "sample",
+    }
+
+
+def print_table(summary: Mapping[str, Any]) -> str:
+    """The result as plain text for a terminal."""
+    percent = 100 * summary["confidence"]
+    lines = []
+    for name, backbone in summary["backbones"].items():
+        lines += [f"Accuracy of emotion, {name}", f"  {'method':<22}{'acc_emo':>8}   {f'{percent:.0f}% interval':<16}{'n':>5}"]
+        lines += [_table_line(method, scores) for method, scores in backbone["methods"].items()]
+        lines.append(_table_line("judge on true clips", backbone["ground_truth"]))
+        lines.append(f"  {'best constant answer':<22}{100 * backbone['floor']['acc_emo']:>7.1f}%")
+        held_out = backbone["held_out"]
+        if held_out:
+            lines.append(f"Held out of training: {held_out['emotion']} (chance {100 * held_out['chance']:.1f}%)")
+            lines += [
+                _table_line(method.replace(GROUND_TRUTH, "judge on true clips"), scores)
+                for method, scores in held_out["methods"].items()
+            ]
+    return "\n".join(lines)
+
+
+def _table_line(name: str, scores: Mapping[str, Any]) -> str:
+    low, high = scores["interval"]
+    failed = f"   ({scores['num_failed']} failed, counted as wrong)" if scores["num_failed"] else ""
+    interval = f"{100 * low:.1f} - {100 * high:.1f}"
+    return f"  {name:<22}{100 * scores['acc_emo']:>7.1f}%   {interval:<16}{scores['n']:>5}{failed}"
+
+
+def _labels(
+    metrics: Mapping[str, Any], folders: Scored, clips: pd.DataFrame, card: JudgeCard, params: Params, protocol: Protocol
+) -> dict[str, Any]:
+    """What a metric row must say of itself to be comparable at all."""
+    predictions = pd.read_parquet(folders.evaluation / PREDICTIONS)
+    edited = predictions[predictions["method"] != GROUND_TRUTH]
+    failed = edited[edited["predicted"].isna()]
+    speakers = sorted(predictions["speaker"].unique())
+    model = json.loads((folders.model / "config.json").read_text(encoding="utf-8"))
+    percentages = [round(100 * scores["acc_emo"], 2) for scores in metrics["methods"].values()]
+    num_rows = metrics["methods"][GROUND_TRUTH]["n"]
+    return {
+        "numbering": "the corpus's own file names",
+        "rows_planned": len(edited),
+        "rows_scored": len(edited) - len(failed),
+        "coverage": 1 - len(failed) / len(edited),
+        "dropped": [f"{row.row_id} ({row.method}): {row.reason}" for row in failed.itertuples()],
+        "protocol": f"{protocol.name}, n = {protocol.num_speech_clips}",
+        "judge_sha256": card.sha256,
+        "judge_corpus": f"{card.corpus}, unedited clips of {', '.join(card.train_speakers)}",
+        "judge_saw_test_speakers": bool(set(speakers) & set(card.train_speakers)),
+        "fid_kind": None,
+        "fvd_kind": None,
+        "media": f"{params.clips.fps} fps, crop {params.clips.crop_rule}, wav cropped-clip, every source frame is edited",
+        "checkpoint_sha256": hashlib.sha256((folders.model / "connector.safetensors").read_bytes()).hexdigest(),
+        "training_steps": model["step"],
+        "seed": params.seed,
+        "comparability": "own-protocol",
+        "test_speakers": speakers,
+        "uncertainty": (
+            f"{100 * metrics['confidence']:.0f} % percentile bootstrap, {metrics['num_bootstrap']} resamples of "
+            f"{metrics['num_clusters']} (speaker, sentence) clusters"
+        ),
+        "whole_number_check": "passed" if not not_whole(percentages, num_rows) else "FAILED",
+        "synthetic": params.manifest.corpus == "sample",
+    }
+
+
+def _backbone_section(
+    name: str, folders: Scored, metrics: dict[str, Any], labels: dict[str, Any], clips_folder: Path, params: Params
+) -> dict[str, Any]:
+    predictions = pd.read_parquet(folders.evaluation / PREDICTIONS)
+    edits = read_edits(folders.edits)
+    methods = metrics["methods"]
+    held_out_methods = metrics["held_out"]["methods"] if metrics["held_out"] else {}
+    chosen = choose_examples(predictions, edits, folders.edits, clips_folder, params.report.num_examples, params.seed)
+    drawn = {
+        "methods": figures.method_figure(methods),
+        "emotions": figures.emotion_figure(_joined_emotions(methods, held_out_methods)),
+        "levels": figures.level_figure(methods),
+        "curves": figures.curves_figure(pd.read_parquet(folders.model / "history.parquet")),
+    }
+    return {
+        "name": name,
+        "metrics": metrics,
+        "labels": labels,
+        "headline": _headline(metrics),
+        "emotions": sorted(set(methods[GROUND_TRUTH]["per_emotion"])),
+        "figures": {part: figures.to_svg(figure, f"{name}-{part}") for part, figure in drawn.items()},
+        "confusions": {
+            method: figures.to_svg(
+                figures.confusion_figure(_joined_confusion(scores, held_out_methods.get(method)), method),
+                f"{name}-confusion-{method}",
+            )
+            for method, scores in methods.items()
+        },
+        "examples": [_shown_example(example) for example in chosen],
+        "failures": edits.loc[edits["status"] != "ok", "reason"].fillna("unknown").value_counts().to_dict(),
+    }
+
+
+def _headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    methods = metrics["methods"]
+    if not {"cmet", "neutral", "oracle"} <= methods.keys():
+        return None
+    driven = methods["cmet"]["acc_emo"]
+    return {
+        "acc_emo": driven,
+        "over_neutral": driven - methods["neutral"]["acc_emo"],
+        "of_oracle": driven / methods["oracle"]["acc_emo"] if methods["oracle"]["acc_emo"] else None,
+    }
+
+
+def _joined_emotions(methods: Mapping[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:
+    """Per-emotion accuracies with the held-out emotion, marked by a star."""
+    return {
+        method: {
+            "per_emotion": scores["per_emotion"]
+            | {f"{emotion} *": value for emotion, value in held_out.get(method, {"per_emotion": {}})["per_emotion"].items()}
+        }
+        for method, scores in methods.items()
+    }
+
+
+def _joined_confusion(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, dict[str, int]]:
+    rows = dict(scores["confusion"])
+    for emotion, counts in (held_out or {"confusion": {}})["confusion"].items():
+        rows[f"{emotion} *"] = counts
+    return {emotion: {"failed": 0} | counts if any("failed" in c for c in rows.values()) else counts for emotion, counts in rows.items()}
+
+
+def _shown_example(example: Example) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        strip = Path(folder) / "strip.mp4"
+        write_strip(example, strip)
+        video = base64.b64encode(strip.read_bytes()).decode()
+    return {
+        "example": example,
+        "video": f"data:video/mp4;base64,{video}",
+        "panels": [(LABELS[name], example.answers[name]) for name in example.panels],
+    }
+
+
+def _quarantine(clips: pd.DataFrame) -> dict[str, int]:
+    reasons = clips.loc[clips["status"] != "ok", "reason"].fillna("unknown").str.split(":").str[0]
+    return {str(reason): int(count) for reason, count in reasons.value_counts().sort_index().items()}
+
+
+def _directions(path: Path | None) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else None
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("cmet.evaluation"),
+        autoescape=select_autoescape(["html", "j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
+    environment.filters["shown"] = figures.display_name
+    return environment

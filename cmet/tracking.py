@@ -1,0 +1,293 @@
+"""The one module that talks to MLflow: every training and every evaluation becomes a run that can be compared.
+
+Runs go to `MLFLOW_TRACKING_URI`, or without it to a SQLite file in the project folder. MLflow takes seconds to
+import, so it is imported where it is used.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+from cmet.evaluation.protocol import GROUND_TRUTH, METHODS, METRICS, PREDICTIONS
+from cmet.outputs import content_digest_of_source
+from cmet.params import Params, flatten
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+EXPERIMENT = "cmet"
+POINTS_PER_BATCH = 500
+"""Metric values sent to the store at once; one by one takes thirty times as long. The store takes up to 1000."""
+MAX_WAIT_S = 10.0
+"""Metric values are sent at least this often, so that a training can be watched."""
+MAX_PARAM_LENGTH = 6000
+
+
+class Run:
+    """An open MLflow run: takes metrics, figures and files."""
+
+    def __init__(self, client: "MlflowClient", run_id: str) -> None:
+        """Continue a run: metrics of steps it already has are not taken a second time."""
+        self.client = client
+        self.run_id = run_id
+        self._waiting: list[tuple[str, float, int]] = []
+        self._sent_at = time.monotonic()
+        self._last_step = {
+            key: max(point.step for point in client.get_metric_history(run_id, key))
+            for key in client.get_run(run_id).data.metrics
+        }
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take the metrics of one step; they reach the store in batches."""
+        self._waiting += [
+            (key, float(value), step) for key, value in metrics.items() if step > self._last_step.get(key, -1)
+        ]
+        if len(self._waiting) >= POINTS_PER_BATCH or time.monotonic() - self._sent_at > MAX_WAIT_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the metrics that wait."""
+        from mlflow.entities import Metric
+
+        now_ms = int(time.time() * 1000)
+        metrics = [Metric(key, value, now_ms, step) for key, value, step in self._waiting]
+        for start in range(0, len(metrics), POINTS_PER_BATCH):
+            self.client.log_batch(self.run_id, metrics=metrics[start : start + POINTS_PER_BATCH])
+        self._waiting.clear()
+        self._sent_at = time.monotonic()
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file: a page, a video, weights."""
+        self.client.log_artifact(self.run_id, str(path), folder)
+
+    def log_figure(self, figure: "Figure", name: str) -> None:
+        """Keep a figure, `name` with .png or .svg."""
+        self.client.log_figure(self.run_id, figure, name)
+
+    def log_table(self, table: pd.DataFrame, name: str) -> None:
+        """Keep a table, `name` with .json; the page of MLflow compares tables of one name across runs."""
+        self.client.log_table(self.run_id, table, name)
+
+
+@contextmanager
+def tracked_run(
+    name: str,
+    stage: str,
+    backbone: str,
+    params: Params,
+    inputs: Mapping[str, str],
+    root: Path,
+    parent: Run | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[Run]:
+    """An MLflow run for the length of the block: finished at its end, failed when the block raises.
+
+    A run of the same name, params, inputs and code that did not finish (a killed or failed training) is
+    continued.
+
+    Args:
+        name: Shown in the list of runs.
+        stage: The stage that works.
+        backbone: The backbone it works for.
+        params: Logged flat, with dots.
+        inputs: Hash of each input, by its path in the project, for example `data/shards/facemesh`.
+        root: The project folder; the store lies there unless `MLFLOW_TRACKING_URI` names another.
+        parent: The run under which this one is shown.
+        tags: More tags.
+    """
+    client, experiment = _open_store(root)
+    key = _key(name, stage, backbone, params, inputs, parent)
+    tags = {
+        **_provenance(root, inputs),
+        **(tags or {}),
+        **({"mlflow.parentRunId": parent.run_id} if parent else {}),
+        "cmet.key": key,
+        "cmet.stage": stage,
+        "cmet.backbone": backbone,
+    }
+    run = Run(client, _find_unfinished(client, experiment, key) or _create(client, experiment, name, params))
+    _set_tags(client, run.run_id, tags)
+    client.update_run(run.run_id, status="RUNNING")
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        run.flush()
+        client.set_terminated(run.run_id, status)
+
+
+def log_evaluation(
+    backbone: str, params: Params, inputs: Mapping[str, str], evaluation: Path, model: Path, root: Path
+) -> None:
+    """Log a scored backbone: a parent run, and below it one run per method with the same metric names.
+
+    Args:
+        backbone: Name of the backbone.
+        params: The whole experiment.
+        inputs: Hash of each input by its path in the project.
+        evaluation: What `score_edits` wrote.
+        model: The trained bundle, to which the accuracy of `cmet` is attached.
+        root: The project folder.
+    """
+    metrics = json.loads((evaluation / METRICS).read_text(encoding="utf-8"))
+    predictions = pd.read_parquet(evaluation / PREDICTIONS)
+    with tracked_run(f"evaluate {backbone}", "evaluate", backbone, params, inputs, root) as parent:
+        parent.log_file(evaluation / METRICS)
+        _log_figures(parent, metrics)
+        parent.log_metrics(0, _comparison_metrics(metrics))
+        for method in [name for name in (*METHODS, GROUND_TRUTH) if name in metrics["methods"]]:
+            held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(method)
+            values = evaluation_metrics(metrics["methods"][method], held_out)
+            name = f"{backbone} {method}"
+            with tracked_run(name, "evaluate", backbone, params, inputs, root, parent, {"cmet.method": method}) as run:
+                run.log_metrics(0, values)
+                rows = predictions[predictions["method"] == method]
+                run.log_table(rows[["row_id", "emotion", "intensity", "predicted", "correct"]], "predictions.json")
+                if method == "cmet":
+                    _log_model(run, f"cmet-{backbone}", model, values)
+
+
+def evaluation_metrics(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, float]:
+    """The scores of one method under names that are the same for all methods and backbones."""
+    values: dict[str, float] = {
+        "acc_emo": scores["acc_emo"],
+        "acc_emo_macro": scores["acc_emo_macro"],
+        "acc_emo_low": scores["interval"][0],
+        "acc_emo_high": scores["interval"][1],
+        "coverage": scores["coverage"],
+        "n": scores["n"],
+    }
+    values |= {f"acc_emo/{emotion}": value for emotion, value in scores["per_emotion"].items()}
+    values |= {f"acc_emo/{level}": value for level, value in scores["per_level"].items()}
+    if held_out:
+        values["acc_emo_held_out"] = held_out["acc_emo"]
+    return values
+
+
+def find_run(stage: str, backbone: str, root: Path) -> str | None:
+    """Id of the newest finished top-level run of a stage, for a link; None where there is none."""
+    client, experiment = _open_store(root)
+    query = f"tags.`cmet.stage` = '{stage}' AND tags.`cmet.backbone` = '{backbone}' AND attributes.status = 'FINISHED'"
+    runs = client.search_runs([experiment], query, order_by=["attributes.start_time DESC"])
+    return next((run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
+
+
+def default_store(root: Path) -> str:
+    """Address of the store of a project: `MLFLOW_TRACKING_URI`, or a SQLite file in its folder."""
+    # absolute: a relative one would make a new store in every folder that a command is started from
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+def _open_store(root: Path) -> tuple["MlflowClient", str]:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    from mlflow import MlflowClient
+
+    store = default_store(root)
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is not None:
+        return client, experiment.experiment_id
+    # a server decides itself where artifacts lie
+    artifacts = (root.resolve() / "mlruns").as_uri() if store.startswith("sqlite:") else None
+    return client, client.create_experiment(EXPERIMENT, artifacts)
+
+
+def _create(client: "MlflowClient", experiment: str, name: str, params: Params) -> str:
+    from mlflow.entities import Param
+
+    run = client.create_run(experiment, run_name=name)
+    flat = flatten(params)
+    client.log_batch(run.info.run_id, params=[Param(key, str(flat[key])[:MAX_PARAM_LENGTH]) for key in sorted(flat)])
+    return run.info.run_id
+
+
+def _find_unfinished(client: "MlflowClient", experiment: str, key: str) -> str | None:
+    runs = client.search_runs([experiment], f"tags.`cmet.key` = '{key}' AND attributes.status != 'FINISHED'", max_results=1)
+    return runs[0].info.run_id if runs else None
+
+
+def _key(
+    name: str, stage: str, backbone: str, params: Params, inputs: Mapping[str, str], parent: Run | None
+) -> str:
+    """Same for two runs exactly if they would log the same numbers (and stand under the same parent)."""
+    code = content_digest_of_source(Path(__file__).parent)
+    parts = [name, stage, backbone, params.model_dump_json(), sorted(inputs.items()), code, parent and parent.run_id]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _provenance(root: Path, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Where a run comes from: inputs, what DVC calls them, git commit, the Dagster run that started it."""
+    tags = {f"cmet.input.{path}": digest for path, digest in inputs.items()}
+    tags |= {f"dvc.{path}": digest for path, digest in _dvc_hashes(root).items() if path in inputs}
+    commit = _git_commit(root)
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+    dagster_run = os.environ.get("DAGSTER_RUN_ID")
+    if dagster_run:
+        tags["dagster.run_id"] = dagster_run
+    return tags
+
+
+def _dvc_hashes(root: Path) -> dict[str, str]:
+    """Hash that DVC has for each output of the project, by path."""
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return {}
+    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
+
+
+def _git_commit(root: Path) -> str | None:
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        # an unpacked archive, or a machine without git, has no commit to name
+        return None
+    return done.stdout.strip()
+
+
+def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def _log_figures(run: Run, metrics: Mapping[str, Any]) -> None:
+    from cmet.evaluation import figures
+
+    run.log_figure(figures.method_figure(metrics["methods"]), "figures/methods.png")
+    run.log_figure(figures.emotion_figure(metrics["methods"]), "figures/emotions.png")
+    for method, scores in metrics["methods"].items():
+        run.log_figure(figures.confusion_figure(scores["confusion"], method), f"figures/confusion-{method}.png")
+
+
+def _comparison_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    floor = {"floor": metrics["floor"]["acc_emo"], "chance": metrics["chance"]}
+    return floor | {name: gain["difference"] for name, gain in metrics["comparisons"].items()}
+
+
+def _log_model(run: Run, name: str, model: Path, values: Mapping[str, float]) -> None:
+    """An entry under Models, so that trained connectors can be compared by their accuracy."""
+    run.log_file(model / "connector.safetensors", "model")
+    run.log_file(model / "config.json", "model")
+    experiment = run.client.get_run(run.run_id).info.experiment_id
+    entry = run.client.create_logged_model(experiment, name=name, source_run_id=run.run_id, model_type="cmet")
+    for key in ("acc_emo", "acc_emo_macro", "acc_emo_held_out"):
+        if key in values:
+            run.client.log_metric(run.run_id, key, values[key], step=1, model_id=entry.model_id)
+    run.client.finalize_logged_model(entry.model_id, "READY")

@@ -1,0 +1,43 @@
+"""Shared fixtures: small media made on the spot, and the real data that lies beside a developer's checkout."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmet.media import write_audio, write_video
+from cmet.params import Params, load_params
+
+ROOT = Path(__file__).parents[1]
+REAL = ROOT / "../shared/real"
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    if not REAL.is_dir():
+        pytest.skip("the real data is not here")
+    return REAL.resolve()
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    """One second of a 200 Hz tone."""
+    path = tmp_path / "tone.wav"
+    write_audio(path, 0.3 * np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000), 16_000)
+    return path
+
+
+@pytest.fixture
+def moving_square(tmp_path: Path, tone: Path) -> Path:
+    """One second at 30 frames/s, 64x48: a bright square that moves by one pixel a frame; with sound."""
+    frames = np.zeros((30, 48, 64, 3), np.uint8)
+    for number, frame in enumerate(frames):
+        frame[16:32, number : number + 16] = 220
+    path = tmp_path / "square.mp4"
+    write_video(path, frames, 30, tone)
+    return path

@@ -1,0 +1,94 @@
+import cv2
+import numpy as np
+import pytest
+
+from cmet.backbones.facemesh.warp import warp
+
+SIDE = 9
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 4)
+
+
+@pytest.fixture
+def grid() -> tuple[np.ndarray, np.ndarray]:
+    """A 9x9 grid of vertices from (40, 30) to (120, 94), and its triangles."""
+    x, y = np.meshgrid(np.linspace(40, 120, SIDE), np.linspace(30, 94, SIDE))
+    corner = np.arange(SIDE * (SIDE - 1)).reshape(SIDE - 1, SIDE)[:, :-1].ravel()
+    upper = np.stack([corner, corner + 1, corner + SIDE], axis=1)
+    lower = np.stack([corner + 1, corner + SIDE + 1, corner + SIDE], axis=1)
+    return np.stack([x.ravel(), y.ravel()], axis=1), np.concatenate([upper, lower])
+
+
+def bump(vertices: np.ndarray, by: tuple[float, float]) -> np.ndarray:
+    movement = np.zeros_like(vertices)
+    movement[SIDE * (SIDE // 2) + SIDE // 2] = by
+    return movement
+
+
+def test_no_movement_changes_no_pixel(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
+    vertices, triangles = grid
+    np.testing.assert_array_equal(warp(picture, vertices, np.zeros_like(vertices), triangles), picture)
+
+
+def test_pixels_outside_of_moved_triangles_are_untouched(
+    picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
+) -> None:
+    vertices, triangles = grid
+    result = warp(picture, vertices, bump(vertices, (3.0, 2.0)), triangles)
+    is_changed = (result != picture).any(axis=2)
+    rows, columns = np.nonzero(is_changed)
+    # the centre is at (80, 62), its neighbours ten and eight pixels away
+    assert 69 <= columns.min() and columns.max() <= 91
+    assert 53 <= rows.min() and rows.max() <= 71
+    assert is_changed.sum() > 150
+
+
+def test_a_vertex_takes_its_pixel_along(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
+    vertices, triangles = grid
+    result = warp(picture, vertices, bump(vertices, (3.0, 2.0)), triangles)
+    assert np.abs(result[64, 83].astype(int) - picture[62, 80]).max() <= 2
+
+
+def test_an_affine_movement_is_exact(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
+    vertices, triangles = grid
+    matrix = np.array([[1.1, 0.1], [-0.05, 0.95]])
+    centre = np.array([80.0, 62.0])
+    movement = (vertices - centre) @ matrix.T + centre - vertices
+    result = warp(picture, vertices, movement, triangles)
+    affine = np.concatenate([matrix, (centre - matrix @ centre)[:, None]], axis=1)
+    expected = cv2.warpAffine(picture, affine, (160, 120), borderMode=cv2.BORDER_REPLICATE)
+    inside = (slice(45, 80), slice(55, 105))
+    assert np.abs(result[inside].astype(int) - expected[inside]).max() <= 3
+
+
+def test_a_folded_mesh_leaves_no_gap(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
+    vertices, triangles = grid
+    result = warp(np.full_like(picture, 200), vertices, bump(vertices, (14.0, 0.0)), triangles)
+    assert (result == 200).all()
+
+
+def test_a_large_picture_gives_the_same_as_a_small_one(
+    picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
+) -> None:
+    vertices, triangles = grid
+    movement = bump(vertices, (4.0, -3.0))
+    large = cv2.resize(picture, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
+    # pixel centres: x' = 8 x + 3.5
+    warped = warp(large, 8 * vertices + 3.5, 8 * movement, triangles)
+    small = cv2.resize(warped, (160, 120), interpolation=cv2.INTER_AREA)
+    difference = np.abs(small.astype(int) - warp(picture, vertices, movement, triangles))
+    assert difference.max() <= 8
+    assert (warped[:, : 8 * 38] == large[:, : 8 * 38]).all()
+
+
+def test_a_mesh_that_leaves_the_picture_is_cut_off(
+    picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
+) -> None:
+    vertices, triangles = grid
+    shifted = vertices + np.array([70.0, 0.0])
+    assert warp(picture, shifted, bump(vertices, (3.0, 2.0)), triangles).shape == picture.shape
+    assert (warp(picture, vertices + 500, bump(vertices, (3.0, 2.0)), triangles) == picture).all()

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from cmet.errors import ClipError
+from cmet.media import read_audio
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros((0, 1)), "empty_sound"),
+        (np.full((800, 1), np.nan), "bad_sound"),
+    ],
+)
+def test_unusable_sound_is_refused_with_a_reason(tmp_path: Path, samples: np.ndarray, reason: str) -> None:
+    path = tmp_path / "bad.wav"
+    soundfile.write(path, samples, 16_000, subtype="FLOAT")
+    with pytest.raises(ClipError, match=reason):
+        read_audio(path, 16_000)
+
+
+def test_text_is_no_sound(tmp_path: Path) -> None:
+    path = tmp_path / "bad.wav"
+    path.write_text("not a wav")
+    with pytest.raises(ClipError, match="unreadable_audio"):
+        read_audio(path, 16_000)
+
+
+@pytest.mark.parametrize(("rate_hz", "num_channels"), [(48_000, 6), (44_100, 2), (24_000, 1), (16_000, 1)])
+def test_any_rate_and_layout_becomes_16_khz_mono(tmp_path: Path, rate_hz: int, num_channels: int) -> None:
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz)
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, np.repeat(tone[:, None], num_channels, axis=1), rate_hz, subtype="PCM_16")
+    samples = read_audio(path, 16_000)
+    assert samples.dtype == np.float32
+    assert abs(len(samples) - 16_000) <= 1
+    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    assert np.abs(samples[200:15_000] - expected[200:15_000]).max() < 5e-3
+
+
+def test_the_sound_of_a_video_lasts_as_long_as_the_sound(moving_square: Path) -> None:
+    assert abs(len(read_audio(moving_square, 16_000)) - 16_000) < 1100
+
+
+def test_real_meld_sound_is_read_whole_whatever_its_channels(real: Path) -> None:
+    infos = [soundfile.info(path) for path in sorted((real / "MELD/sarcastic").glob("*.wav"))]
+    assert {info.samplerate for info in infos} == {48_000}
+    assert max(info.channels for info in infos) == 6
+    for info in infos:
+        assert abs(len(read_audio(Path(info.name), 16_000)) / 16_000 - info.duration) < 0.01

@@ -1,0 +1,85 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from cmet.errors import ClipError
+from cmet.media import VideoFile, read_audio, read_video, write_video
+
+
+def text(path: Path, good: bytes) -> None:
+    path.write_text("this is no video")
+
+
+def cut_in_half(path: Path, good: bytes) -> None:
+    path.write_bytes(good[: len(good) // 2])
+
+
+def empty(path: Path, good: bytes) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [text, cut_in_half, empty])
+def test_a_broken_video_is_one_clip_error(
+    tmp_path: Path, moving_square: Path, damage: Callable[[Path, bytes], None]
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    damage(bad, moving_square.read_bytes())
+    with pytest.raises(ClipError, match=r"unreadable_video: bad\.mp4"):
+        read_video(bad)
+
+
+def test_a_missing_video_is_a_clip_error(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="missing_video"):
+        VideoFile(tmp_path / "nothing.mp4")
+
+
+def test_a_sound_file_holds_no_picture(tone: Path) -> None:
+    with pytest.raises(ClipError, match="unreadable_video"):
+        VideoFile(tone)
+
+
+def test_frames_rate_and_span_survive_writing_and_reading(moving_square: Path) -> None:
+    file = VideoFile(moving_square)
+    assert (len(file), file.fps, file.width, file.height) == (30, 30, 64, 48)
+    assert file.duration_s() == pytest.approx(1.0)
+    frames = list(file.frames_at([0, 10, 10, 29]))
+    for frame, left in zip(frames, [0, 10, 10, 29], strict=True):
+        assert frame[24, left + 8].min() > 190
+        assert frame[24, (left + 40) % 64].max() < 40
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path, tone: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (10, 64, 64, 3), np.uint8)
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, frames, 25, tone)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_an_odd_size_is_padded_by_its_own_edge(tmp_path: Path) -> None:
+    write_video(tmp_path / "odd.mp4", np.full((3, 51, 33, 3), 128, np.uint8), 25)
+    frames = read_video(tmp_path / "odd.mp4").frames
+    assert frames.shape == (3, 52, 34, 3)
+    assert np.abs(frames.astype(int) - 128).max() < 4
+
+
+def test_the_sound_of_a_video_is_copied_packet_by_packet(tmp_path: Path, moving_square: Path) -> None:
+    write_video(tmp_path / "copy.mp4", read_video(moving_square).frames, 30, moving_square)
+    copied, original = (_sound_packets(path) for path in (tmp_path / "copy.mp4", moving_square))
+    assert copied == original
+    assert len(original) > 10
+
+
+def test_a_video_without_sound_stays_without_sound(tmp_path: Path) -> None:
+    silent = tmp_path / "silent.mp4"
+    write_video(silent, np.zeros((3, 32, 32, 3), np.uint8), 25)
+    write_video(tmp_path / "copy.mp4", np.zeros((3, 32, 32, 3), np.uint8), 25, silent)
+    with pytest.raises(ClipError, match="no_sound"):
+        read_audio(tmp_path / "copy.mp4", 16_000)
+
+
+def _sound_packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]

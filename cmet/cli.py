@@ -102,7 +102,7 @@ def summary(params: ParamsFile = Path("params.yaml")) -> None:
     path = page.with_name("summary.json")
     if not path.is_file():
         raise UserError(f"{path}: there is no report yet; run `dvc repro`")
-    print_table(json.loads(path.read_text(encoding="utf-8")))
+    print(print_table(json.loads(path.read_text(encoding="utf-8"))))
     print(f"\nReport: {page}")
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from cmet.errors import UserError
-from cmet.outputs import work_folder
+from cmet.outputs import content_digest, work_folder
 from cmet.params import Params, load_params
 
 
@@ -40,6 +40,10 @@ class Project:
     def work(self, stage: str, params: BaseModel, inputs: list[Path], variant: str | None = None) -> Path:
         """Where the unfinished work of a stage waits."""
         return work_folder(self.root / ".work", f"{stage}{'-' + variant if variant else ''}", params, inputs)
+
+    def digests(self, *inputs: Path) -> dict[str, str]:
+        """Content hash of inputs by their path in the project."""
+        return {path.relative_to(self.root).as_posix(): content_digest(path) for path in inputs}
 
     def table(self, stage: str, name: str, variant: str | None = None) -> pd.DataFrame:
         """A Parquet table that a stage has written.

@@ -111,7 +111,7 @@ def write_shards(
                 samples = _samples(rows.iloc[order], speech, codes, scale)
                 table[split] = []
                 for batch in _batches(samples, params.pairs_per_shard):
-                    shard = _write_tar(folder, f"{split}/{len(table[split]):06d}.tar", batch)
+                    shard = write_tar(folder, f"{split}/{len(table[split]):06d}.tar", batch)
                     table[split].append(shard)
                     index += [_index_row(sample.key, split, shard) for sample in batch]
                     bar.update(len(batch))
@@ -192,7 +192,8 @@ def _batches(samples: Iterator[PairSample], size: int) -> Iterator[list[PairSamp
         yield batch
 
 
-def _write_tar(folder: Path, name: str, batch: list[PairSample]) -> dict[str, Any]:
+def write_tar(folder: Path, name: str, batch: list[PairSample]) -> dict[str, Any]:
+    """Write one tar below a folder and return its entry of shards.json."""
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     # mtime=0: the default is the clock, and DVC would see new bytes after every run

@@ -40,7 +40,7 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
         The report as plain values.
     """
     stage = STAGES[name]
-    report = asdict(stage.function(project, variant) if variant else stage.function(project))  # type: ignore[call-overload]
+    report = asdict(stage.function(project, variant) if variant else stage.function(project))
     write_json(project.metrics_file(name, variant), report)
     return report
 
@@ -137,12 +137,13 @@ def train(project: Project, backbone: str) -> Report:
     from cmet.connector.training import train as train_connector
     from cmet.tracking import tracked_run
 
-    params, data = project.params, project.folder("shards", backbone)
-    inputs = [data / "shards.json", project.folder("expression", backbone) / "model"]
-    work = project.work("train", params.train, inputs, backbone)
-    with tracked_run(project.root, params, "train", backbone, key=work.name) as run:
+    params, shards_folder = project.params, project.folder("shards", backbone)
+    model = project.folder("expression", backbone) / "model"
+    work = project.work("train", params.train, [shards_folder / "shards.json", model], backbone)
+    inputs = project.digests(shards_folder, model)
+    with tracked_run(f"train {backbone}", "train", backbone, params, inputs, project.root) as run:
         report = train_connector(
-            data,
+            shards_folder,
             project.folder("train", backbone),
             params.train,
             params.seed,
@@ -151,9 +152,10 @@ def train(project: Project, backbone: str) -> Report:
             backbone=backbone,
             speech_encoder=params.deltas.speech_encoder,
             held_out_emotion=params.held_out_emotion,
-            backbone_model=project.folder("expression", backbone) / "model",
+            backbone_model=model,
         )
-        run.log_folder(project.folder("train", backbone), "model")
+        for path in sorted(project.folder("train", backbone).iterdir()):
+            run.log_file(path, "model")
     return report
 
 
@@ -193,12 +195,38 @@ def edits(project: Project, backbone: str) -> Report:
 
 def evaluate(project: Project, backbone: str) -> Report:
     """Score the edited clips with the judge."""
-    raise AssertionError(project, backbone)
+    from cmet.evaluation.scores import score_edits
+    from cmet.tracking import log_evaluation
+
+    params, out = project.params, project.folder("evaluate", backbone)
+    edits_folder, model = project.folder("edits", backbone), project.folder("train", backbone)
+    report = score_edits(
+        edits_folder, project.folder("clips"), project.folder("judge"), out, params.evaluate, params.seed
+    )
+    inputs = project.digests(edits_folder, project.folder("judge"), model)
+    log_evaluation(backbone, params, inputs, out, model, project.root)
+    return report
 
 
 def report(project: Project) -> Report:
     """Write the HTML page and the machine-readable summary."""
-    raise AssertionError(project)
+    from cmet.evaluation.edits import PROTOCOL
+    from cmet.evaluation.report import Protocol, Scored, write_report
+
+    params = project.params
+    scored = {
+        backbone: Scored(*(project.folder(stage, backbone) for stage in ("evaluate", "edits", "train")))
+        for backbone in params.backbones
+    }
+    return write_report(
+        scored,
+        project.folder("clips"),
+        project.folder("judge"),
+        project.folder("directions") / "directions.json",
+        params,
+        Protocol(PROTOCOL, params.edits.num_speech_clips),
+        project.folder("report"),
+    )
 
 
 STAGES: dict[str, Stage] = {

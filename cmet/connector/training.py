@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +60,7 @@ def train(
     backbone: str,
     speech_encoder: str,
     held_out_emotion: str | None,
+    backbone_model: Path | None = None,
     device: torch.device | None = None,
 ) -> TrainReport:
     """Train a Connector on the training shards and write it as a bundle.
@@ -78,6 +80,8 @@ def train(
         backbone: Named in the bundle, as are speech_encoder and held_out_emotion.
         speech_encoder: See above.
         held_out_emotion: See above.
+        backbone_model: What the backbone was fitted to; copied into the bundle as `backbone/`, so that an edit
+            needs nothing else.
         device: A GPU where there is one by default.
 
     Raises:
@@ -115,6 +119,8 @@ def train(
     with fresh_folder(out) as folder:
         save_bundle(folder, weights, config, np.load(shards / "speech_scale.npy"), speech_limit_S)
         history.to_parquet(folder / "history.parquet")
+        if backbone_model is not None:
+            copytree(backbone_model, folder / "backbone")
     checkpoint.unlink(missing_ok=True)
     return TrainReport(
         num_steps=state.step,

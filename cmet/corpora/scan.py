@@ -91,7 +91,7 @@ def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
         num_quarantined=len(bad),
         num_speakers=ok.speaker.nunique(),
         num_emotions=ok.emotion.nunique(),
-        clips_per_split=dict(ok.split.value_counts().sort_index()),
+        clips_per_split={str(split): int(number) for split, number in ok.split.value_counts().sort_index().items()},
         quarantined_by_reason=count_reasons(bad.reason),
     )
 

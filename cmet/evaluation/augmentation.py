@@ -55,22 +55,22 @@ def _move(pictures: Tensor, generator: Generator) -> Tensor:
 
 
 def _recolour(pictures: Tensor, generator: Generator) -> Tensor:
+    """Another light and another skin, sometimes without colour."""
     count = len(pictures)
-    grey = pictures.mean(dim=1, keepdim=True)
-    pictures = torch.lerp(pictures, grey.expand_as(pictures), _happens(count, 0.3, generator))
-    gain = torch.exp(_uniform((count, 3, 1, 1), -0.4, 0.4, generator))
+    gain = torch.exp(_uniform((count, 3), -0.4, 0.4, generator))
+    greyness = _happens(count, 0.3, generator).reshape(count, 1, 1)
+    mixing = torch.diag_embed(gain) * (1 - greyness) + greyness / 3
     offset = _uniform((count, 3, 1, 1), -0.15, 0.15, generator)
-    power = torch.exp(_uniform((count, 1, 1, 1), -0.4, 0.4, generator))
-    return (pictures * gain + offset).clamp(1e-4, 1).pow(power)
+    return torch.einsum("bcd,bdhw->bchw", mixing, pictures) + offset
 
 
 def _disturb(pictures: Tensor, generator: Generator) -> Tensor:
     """Blur and noise: what encoding and warping do to a picture."""
-    count = len(pictures)
-    blurred = functional.avg_pool2d(functional.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    count, _, side, _ = pictures.shape
+    blurred = functional.avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
     share = _uniform((count, 1, 1, 1), 0, 1, generator) * _happens(count, 0.6, generator)
-    noise = _uniform((count, 1, 1, 1), 0, 0.06, generator) * torch.randn(pictures.shape, generator=generator)
-    return torch.lerp(pictures, blurred, share.expand_as(pictures)) + noise
+    noise = _uniform((count, 1, 1, 1), 0, 0.06, generator) * torch.randn((count, 1, side, side), generator=generator)
+    return torch.lerp(pictures, blurred, share) + noise
 
 
 def _cover(pictures: Tensor, generator: Generator) -> Tensor:

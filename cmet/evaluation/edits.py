@@ -7,24 +7,22 @@ cmet        the expression delta that the trained connector predicts from speech
 oracle      the true expression delta between the clip and the same speaker's emotional clip, the ceiling
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cmet.backbones.registry import load_backbone
 from cmet.connector.bundle import Bundle
 from cmet.connector.inference import predict_directions
-from cmet.engine import ClipMap, Job, Record
+from cmet.engine import ClipMap, Job
 from cmet.errors import UserError
-from cmet.media.video import VideoFile, write_video
+from cmet.evaluation.protocol import METHODS
+from cmet.evaluation.rendering import render_row
 from cmet.outputs import publish
 from cmet.params import EditsParams
 
-METHODS = ("neutral", "reference", "cmet", "oracle")
 PROTOCOL = "pool-by-intensity"
 """Speech of all test speakers is pooled by emotion and level; item i is neutral clip i and emotional clip 7 i,
 modulo the sizes of the pools (C-MET's benchmark data set class, start index 0)."""
@@ -125,7 +123,7 @@ class CodeShelf(Mapping[str, np.ndarray]):
         """Whether the clip was encoded."""
         return (self.folder / f"{clip_id}.npy").is_file()
 
-    def __iter__(self):  # noqa: ANN204
+    def __iter__(self) -> Iterator[str]:
         """Clip ids, sorted."""
         return iter(sorted(path.stem for path in self.folder.glob("*.npy")))
 
@@ -169,29 +167,6 @@ def fit_length(codes: np.ndarray, num_frames: int) -> np.ndarray:
     """Cut codes (T, K) to a length, or go back and forth over them until they reach it."""
     there_and_back = np.concatenate([codes, codes[::-1]])
     return there_and_back[np.arange(num_frames) % len(there_and_back)]
-
-
-def render_row(job: Job, files: Path) -> Record:
-    """Write one neutral clip as every method shows it."""
-    clips = Path(job["clips"])
-    file = VideoFile(clips / "video" / f"{job['source_clip']}.mp4")
-    frames = list(file.frames_at(range(len(file))))
-    track = np.load(Path(job["expression"]) / "tracks" / f"{job['source_clip']}.npy")
-    backbone = _backbone(job["backbone"], job["expression"])
-    sound = clips / "audio" / f"{job['source_clip']}.wav"
-    num_frames = 0
-    for method, codes in job["codes"].items():
-        if codes is None:
-            continue
-        (files / method).mkdir(exist_ok=True)
-        shown = iter(frames) if method == "neutral" else backbone.render(frames, track, codes)
-        num_frames += write_video(files / method / f"{job['clip_id']}.mp4", shown, file.fps, sound, job["crf"])
-    return {"num_frames": num_frames}
-
-
-@cache
-def _backbone(name: str, expression: str):  # noqa: ANN202
-    return load_backbone(name, Path(expression) / "model")
 
 
 def _method_rows(

@@ -26,8 +26,8 @@ SUMMARY = "summary.json"
 METHOD_NOTES = {
     "neutral": "No edit: the neutral clip itself. The floor; the judge has no neutral class, so it names an emotion anyway.",
     "reference": (
-        "The expression codes of a training speaker's clip of the target emotion and level, put in place of the "
-        "source's own. It sees a face that shows the emotion; C-MET only hears a voice. With this backbone's "
+        "The expression codes of a training speaker's clip of the target emotion and level, of the same sentence "
+        "where there is one, put in place of the source's own. It sees a face that shows the emotion; C-MET only hears a voice. With this backbone's "
         "linear codes it is a strong reference, so the gain that the paper reports over EDTalk's encoder need not appear here."
     ),
     "cmet": "C-MET: the change of expression predicted from speech alone, added to the source.",
@@ -49,10 +49,9 @@ class Scored:
 class ReportResult:
     """What was written."""
 
-    page: Path
-    summary: Path
     num_examples: int
     size_mib: float
+    """Of the page."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +111,15 @@ def write_report(
         unfinished.write_text(page, encoding="utf-8")
     write_json(out / SUMMARY, summary)
     num_examples = sum(len(section["examples"]) for section in sections)
-    return ReportResult(out / PAGE, out / SUMMARY, num_examples, (out / PAGE).stat().st_size / 2**20)
+    return ReportResult(num_examples, round((out / PAGE).stat().st_size / 2**20, 2))
 
 
 def read_metrics(evaluation: Path) -> dict[str, Any]:
-    """The metrics that `score_edits` wrote."""
-    return json.loads((evaluation / METRICS).read_text(encoding="utf-8"))
+    """The metrics that `score_edits` wrote, methods in the order of every table."""
+    metrics = json.loads((evaluation / METRICS).read_text(encoding="utf-8"))
+    for part in (metrics, metrics["held_out"] or {"methods": {}}):
+        part["methods"] = {name: part["methods"][name] for name in (*METHODS, GROUND_TRUTH) if name in part["methods"]}
+    return metrics
 
 
 def summarise(

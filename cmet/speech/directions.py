@@ -95,8 +95,17 @@ def measure_directions(clips: pd.DataFrame, embeddings: pd.Series, encoder: str)
     )  # fmt: skip
 
 
-def write_directions(clips: pd.DataFrame, speech_folders: dict[str, Path], out: Path) -> list[Directions]:
-    """Score every encoder and write `directions.json` and the table `directions.md` into the folder `out`."""
+@dataclass(frozen=True)
+class DirectionsReport:
+    """Leave-one-speaker-out accuracy by encoder."""
+
+    accuracy: dict[str, float]
+    num_clips: int
+    num_speakers: int
+
+
+def write_directions(clips: pd.DataFrame, speech_folders: dict[str, Path], out: Path) -> DirectionsReport:
+    """Score every encoder, print the table, and write `directions.json` and the table `directions.md` into the folder `out`."""
     results = [measure_directions(clips, read_embeddings(folder), name) for name, folder in speech_folders.items()]
     with fresh_folder(out) as folder:
         write_json(
@@ -104,7 +113,10 @@ def write_directions(clips: pd.DataFrame, speech_folders: dict[str, Path], out: 
             {"protocol": PROTOCOL, "encoders": {result.encoder: asdict(result) for result in results}},
         )
         (folder / "directions.md").write_text(directions_table(results), encoding="utf-8")
-    return results
+    print(directions_table(results))
+    return DirectionsReport(
+        {result.encoder: result.accuracy for result in results}, results[0].num_clips, results[0].num_speakers
+    )
 
 
 def directions_table(results: list[Directions]) -> str:

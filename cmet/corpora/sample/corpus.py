@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from cmet.corpora.sample.affect import ACTIONS, DIMENSIONS, Style, affect_point, facial_actions
-from cmet.corpora.sample.face import draw_face, paint_backdrop, paint_frames
+from cmet.corpora.sample.face import draw_face
 from cmet.corpora.sample.look import Look
 from cmet.corpora.sample.motion import Motion, envelope, make_motion
+from cmet.corpora.sample.painting import paint_backdrop, paint_frames
 from cmet.corpora.sample.voice import SAMPLE_RATE_HZ, SENTENCES, Manner, Speech, Voice, lip_track, room_noise, speak
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError
@@ -182,7 +183,9 @@ def _write_video(path: Path, frames: list[np.ndarray], sound: np.ndarray) -> Non
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "20", "threads": "1"})
         video.width, video.height, video.pix_fmt = frames[0].shape[1], frames[0].shape[1], "yuv420p"
-        audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono", bit_rate=64000, options={"aac_coder": "fast"})
+        audio = container.add_stream(
+            "aac", rate=SAMPLE_RATE_HZ, layout="mono", bit_rate=64000, options={"aac_coder": "fast"}
+        )
         for index, yuv in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(yuv, format="yuv420p")
             picture.pts = index

@@ -1,47 +1,20 @@
-"""The drawn actor: curves that follow the facial actions, painted with soft shading and smooth edges.
+"""The drawn actor: curves that follow the facial actions, head and speech.
 
-Face units: the frame is 320 of them wide and high, whatever its size in pixels; the origin is the middle of the
-head, x grows to the viewer's right, y down. An expression moves and bends curves; it adds no texture of its own.
+In face units (see `painting.py`) from the middle of the head, x to the viewer's right, y down. An expression moves
+and bends curves; it adds no texture of its own.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from cmet.corpora.sample.affect import ACTIONS
+from cmet.corpora.sample.curves import between, ellipse, graph, shifted, smooth
 from cmet.corpora.sample.look import Colour, Look
 from cmet.corpora.sample.motion import Motion
+from cmet.corpora.sample.painting import CENTRE, Drawing, Stroke
 
 # T frames, N points of a curve, 2 coordinates
-UNITS = 320
-CENTRE = np.array([160.0, 160.0])
-_SOFT = 4
-"""The shading is painted this many times smaller and blurred."""
-_SHIFT = 4
-"""Fractional bits of OpenCV coordinates."""
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """One curve of every frame, filled or drawn with a pen."""
-
-    points_TN2: np.ndarray
-    colour: Colour
-    pen: float | None = None
-    """Width in face units; filled without one."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """All curves of a clip, in the order of painting."""
-
-    shadow: Colour
-    ears: list[Stroke]
-    outline: Stroke
-    shading: list[Stroke]
-    features: list[Stroke]
 
 
 def draw_face(look: Look, motion: Motion, light: float) -> Drawing:
@@ -60,6 +33,10 @@ def draw_face(look: Look, motion: Motion, light: float) -> Drawing:
         shading=list(face.shading(light)),
         features=[*face.nose(), *face.eyes(), *face.brows(), *face.mouth(), *face.hair()],
     )
+
+
+_ALONG_LIPS = np.linspace(-1, 1, 21)
+"""From the left corner of the mouth (of the picture) to the right one."""
 
 
 class _Face:
@@ -143,20 +120,19 @@ class _Face:
             yield self._fill(ellipse(eye, 21, 14), look.shade(-0.13))
             yield self._fill(ellipse((side * 9, look.eye_y + 2), 5, 14), look.shade(-0.16 + 0.08 * side * light))
             cheek_T2 = np.stack([np.full(self.num_frames, side * 38.0), 26 - lift_T], axis=-1)
-            blush = tuple(0.5 * a + 0.5 * b for a, b in zip(look.skin, (232, 128, 112), strict=True))
-            yield self._fill(_at(cheek_T2, ellipse((0, 0), 15, 10)), (blush[0], blush[1], blush[2]))
+            yield self._fill(shifted(cheek_T2, ellipse((0, 0), 15, 10)), look.blush())
             glow_T2 = np.stack([np.full(self.num_frames, side * 36.0), 15 - lift_T], axis=-1)
-            yield self._fill(_at(glow_T2, ellipse((0, 0), 12, 5)), look.shade(0.20 + 0.10 * side * light))
+            yield self._fill(shifted(glow_T2, ellipse((0, 0), 12, 5)), look.shade(0.20 + 0.10 * side * light))
             yield Stroke(self.placed(self._fold_TN2(side)), look.shade(-0.30), 3.5)
         tip_T2 = np.stack([np.zeros(self.num_frames), look.nose_y - 2.5 * action["nose_wrinkle"]], axis=-1)
         width = look.nose_half_width
-        yield self._fill(_at(tip_T2, ellipse((0, -2), width, 8)), look.shade(-0.14))
+        yield self._fill(shifted(tip_T2, ellipse((0, -2), width, 8)), look.shade(-0.14))
         yield self._fill(np.array([(-3.5, look.eye_y - 8), (3.5, look.eye_y - 8), (4, 22), (-4, 22)]), look.shade(0.14))
-        yield self._fill(_at(tip_T2, ellipse((2 * light, -5), 6, 5)), look.shade(0.26))
-        yield self._fill(_at(tip_T2, ellipse((0, 7), width, 3)), look.shade(-0.24))
+        yield self._fill(shifted(tip_T2, ellipse((2 * light, -5), 6, 5)), look.shade(0.26))
+        yield self._fill(shifted(tip_T2, ellipse((0, 7), width, 3)), look.shade(-0.24))
         chin_T2 = np.stack([np.zeros(self.num_frames), look.mouth_y + 16 + 0.95 * self.chin_T], axis=-1)
-        yield self._fill(_at(chin_T2, ellipse((0, 0), 15, 4)), look.shade(-0.26))
-        yield self._fill(_at(chin_T2, ellipse((0, 11), 11, 5)), look.shade(0.10))
+        yield self._fill(shifted(chin_T2, ellipse((0, 0), 15, 4)), look.shade(-0.26))
+        yield self._fill(shifted(chin_T2, ellipse((0, 11), 11, 5)), look.shade(0.10))
 
     def _fold_TN2(self, side: int) -> np.ndarray:
         """From the wing of the nose to the corner of the mouth."""
@@ -187,9 +163,9 @@ class _Face:
         x_N = side * look.eye_x + look.eye_half_width * along_N
         middle_N = look.eye_y - look.eye_tilt * side * along_N
         round_N = (1 - along_N**2) ** 0.8
-        upper_TN2 = _curve(x_N, middle_N - upper_T[:, None] * round_N)
-        lower_TN2 = _curve(x_N, middle_N + lower_T[:, None] * round_N)
-        yield self._fill(np.concatenate([upper_TN2, lower_TN2[:, ::-1]], axis=1), (244, 242, 240))
+        upper_TN2 = graph(x_N, middle_N - upper_T[:, None] * round_N)
+        lower_TN2 = graph(x_N, middle_N + lower_T[:, None] * round_N)
+        yield self._fill(between(upper_TN2, lower_TN2), (244, 242, 240))
         radius = 0.47 * look.eye_height
         for size, colour in ((1.0, look.iris), (0.46, (18, 14, 14))):
             disc = ellipse((side * look.eye_x, look.eye_y - 0.8), size * radius, size * radius)
@@ -202,15 +178,17 @@ class _Face:
             outer = upper_TN2[:, -1 if side > 0 else 0]
             yield self._line(np.stack([outer, outer + (3.5 * side, -2.5)], axis=1), (40, 28, 26), 2.0)
         fold_T = np.maximum(0.45 * upper_T + 0.36 * look.eye_height, upper_T + 1.5) + 2.2
-        fold_TN2 = _curve(x_N, middle_N - fold_T[:, None] * (0.25 + 0.75 * round_N))
+        fold_TN2 = graph(x_N, middle_N - fold_T[:, None] * (0.25 + 0.75 * round_N))
         yield self._line(fold_TN2[:, 2:-2], look.shade(-0.38), 1.2)
 
     def _lids(self) -> tuple[np.ndarray, np.ndarray]:
         """Height of the upper and the lower lid over the line between the corners of the eye."""
         action, look, shut_T = self.action, self.look, self.motion.blink_T
         upper_T = 0.60 * look.eye_height * (1 + 0.62 * action["lid_raise"] - 0.16 * action["lid_tighten"])
-        lower_T = 0.40 * look.eye_height * (
-            1 - 0.75 * action["cheek_raise"] - 0.65 * action["lid_tighten"] + 0.15 * action["lid_raise"]
+        lower_T = (
+            0.40
+            * look.eye_height
+            * (1 - 0.75 * action["cheek_raise"] - 0.65 * action["lid_tighten"] + 0.15 * action["lid_raise"])
         )
         lower_T = np.maximum(lower_T, -0.06 * look.eye_height)
         upper_T = (1 - shut_T) * upper_T - shut_T * (lower_T - 0.8)
@@ -222,7 +200,7 @@ class _Face:
         middle_N = look.eye_y - look.eye_tilt * side * along_N
         round_N = (1 - along_N**2) ** 0.8
         top_TN, bottom_TN = middle_N - upper_T[:, None] * round_N, middle_N + lower_T[:, None] * round_N
-        return _curve(disc_N2[:, 0], np.clip(disc_N2[:, 1], top_TN, bottom_TN))
+        return graph(disc_N2[:, 0], np.clip(disc_N2[:, 1], top_TN, bottom_TN))
 
     def brows(self) -> Iterator[Stroke]:
         """Two tapered bands."""
@@ -230,7 +208,7 @@ class _Face:
         along_N = np.linspace(0, 1, 11)
         arch_N = look.brow_arch * np.sin(np.pi * along_N**1.25)
         thickness_N = look.brow_thickness * (0.55 + 0.45 * np.minimum(1, along_N / 0.3)) * (1 - 0.8 * along_N**2.2)
-        rise_TN = (
+        rise_TN: np.ndarray = (
             9.5 * action["inner_brow_raise"][:, None] * (1 - along_N) ** 1.3
             + 8.5 * action["outer_brow_raise"][:, None] * along_N**0.7
             - 8.0 * action["brow_lower"][:, None] * (1 - 0.65 * along_N)
@@ -243,10 +221,7 @@ class _Face:
             x_TN = side * (look.eye_x - 16.5 + 36 * along_N - inward_TN)
             top_TN2 = np.stack([x_TN, y_TN - thickness_N / 2], axis=-1)
             bottom_TN2 = np.stack([x_TN, y_TN + thickness_N / 2], axis=-1)
-            colour = tuple(0.8 * value for value in look.hair)
-            yield self._fill(
-                np.concatenate([top_TN2, bottom_TN2[:, ::-1]], axis=1), (colour[0], colour[1], colour[2])
-            )
+            yield self._fill(between(top_TN2, bottom_TN2), look.brow_colour())
 
     def nose(self) -> Iterator[Stroke]:
         """Wings and nostrils; the bridge is shading."""
@@ -255,12 +230,12 @@ class _Face:
         for side in (-1, 1):
             wing = np.array([(0.86, -10), (1.05, -5), (1.06, 0), (0.85, 3.5), (0.62, 3.0)]) * (side * width, 1)
             lift_T2 = np.stack([1.5 * side * wrinkle_T, look.nose_y - 5.0 * wrinkle_T], axis=-1)
-            yield self._line(_at(lift_T2, smooth(wing[None], is_closed=False)[0]), look.shade(-0.45), 1.5)
+            yield self._line(shifted(lift_T2, smooth(wing[None], is_closed=False)[0]), look.shade(-0.45), 1.5)
             nostril_T2 = np.stack([side * 0.42 * width + 0 * wrinkle_T, look.nose_y + 3 - 3.5 * wrinkle_T], axis=-1)
-            yield self._fill(_at(nostril_T2, ellipse((0, 0), 0.22 * width, 1.7)), look.shade(-0.78))
+            yield self._fill(shifted(nostril_T2, ellipse((0, 0), 0.22 * width, 1.7)), look.shade(-0.78))
         base = np.array([(-0.2, 4.5), (0, 5.2), (0.2, 4.5)]) * (width, 1)
         base_T2 = np.stack([0 * wrinkle_T, look.nose_y - 3 * wrinkle_T], axis=-1)
-        yield self._line(_at(base_T2, base), look.shade(-0.35), 1.2)
+        yield self._line(shifted(base_T2, base), look.shade(-0.35), 1.2)
 
     def _corner_T2(self, side: int) -> np.ndarray:
         """A corner of the mouth."""
@@ -275,104 +250,57 @@ class _Face:
         return np.stack([side * (look.mouth_half_width + spread_T), look.mouth_y - lift_T + drop_T], axis=-1)
 
     def mouth(self) -> Iterator[Stroke]:
-        """Lips around the opening, in it the dark, the upper teeth and the tongue."""
-        look, action = self.look, self.action
-        along_N = np.linspace(-1, 1, 21)
+        """Lips around the opening, in it the dark, the tongue and the upper teeth."""
+        red = self.look.lips
+        top, seam_top, seam_bottom, bottom = self._lip_edges()
+        middle_TN2 = seam_bottom + 0.42 * (bottom - seam_bottom)
+        gap_TN2 = seam_bottom - seam_top
+        yield self._fill(between(top, bottom), red)
+        yield self._fill(between(top, seam_top + (0, 0.3)), (0.82 * red[0], 0.78 * red[1], 0.78 * red[2]))
+        yield self._line(middle_TN2[:, 7:-7], (0.75 * red[0] + 60, 0.75 * red[1] + 60, 0.75 * red[2] + 60), 1.6)
+        yield self._fill(between(seam_top, seam_bottom), (78, 26, 30))
+        hump_N = np.maximum(0, 1 - (_ALONG_LIPS / 0.75) ** 2)
+        yield self._fill(between(seam_bottom - 0.36 * gap_TN2 * hump_N[:, None], seam_bottom), (176, 84, 88))
+        yield self._fill(between(seam_top, seam_top + np.minimum(5.5, 0.62 * gap_TN2)), (238, 232, 224))
+        yield self._line(seam_top, (0.45 * red[0], 0.35 * red[1], 0.36 * red[2]), 1.3)
+
+    def _lip_edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """From above: edge of the upper lip, of the opening, again of the opening, edge of the lower lip."""
+        look, action, along_N = self.look, self.action, _ALONG_LIPS
         left_T2, right_T2 = self._corner_T2(-1), self._corner_T2(1)
-        middle_x_T = (left_T2[:, 0] + right_T2[:, 0]) * 0.15
-        bend_N = np.abs(along_N) ** 1.7
-        x_TN = np.where(
-            along_N < 0,
-            middle_x_T[:, None] + (left_T2[:, :1] - middle_x_T[:, None]) * -along_N,
-            middle_x_T[:, None] + (right_T2[:, :1] - middle_x_T[:, None]) * along_N,
-        )
-        sneer_T = 5.5 * action["nose_wrinkle"]
-        middle_y_T = look.mouth_y - 0.8 * sneer_T - 2.5 * np.maximum(action["corner_raise"], 0)
-        seam_TN = middle_y_T[:, None] * (1 - bend_N) + np.where(along_N < 0, left_T2[:, 1:], right_T2[:, 1:]) * bend_N
-        press_T = 1 - 0.62 * np.clip(action["lip_press"], -0.2, 1.2)
+        corner_TN2 = np.where(along_N[:, None] < 0, left_T2[:, None], right_T2[:, None])
         smile_T = np.maximum(action["corner_raise"], 0)
+        middle_T2 = np.stack(
+            [
+                0.15 * (left_T2[:, 0] + right_T2[:, 0]),
+                look.mouth_y - 4.4 * action["nose_wrinkle"] - 2.5 * smile_T,
+            ],
+            axis=-1,
+        )
+        bend_N2 = np.stack([np.abs(along_N), np.abs(along_N) ** 1.7], axis=-1)
+        seam_TN2 = middle_T2[:, None] * (1 - bend_N2) + corner_TN2 * bend_N2
+        fullness_T = (1 - 0.62 * np.clip(action["lip_press"], -0.2, 1.2)) * (1 + 0.15 * self.motion.round_T)
         gap_T = np.maximum(0, self.gap_T + 4.5 * smile_T - 2.5 * np.clip(action["lip_press"], 0, 1))
         belly_N = (1 - np.abs(along_N) ** 2.4) ** 0.9
-        cupid_N = np.exp(-((along_N / 0.13) ** 2)) * 0.22 - np.exp(-(((np.abs(along_N) - 0.27) / 0.2) ** 2)) * 0.12
-        upper_T = look.upper_lip * press_T * (1 + 0.15 * self.motion.round_T)
-        lower_T = look.lower_lip * press_T * (1 + 0.15 * self.motion.round_T)
-        inner_top_TN = seam_TN - (0.10 * gap_T)[:, None] * belly_N
-        inner_bottom_TN = seam_TN + (0.90 * gap_T)[:, None] * belly_N
-        outer_top_TN = inner_top_TN - upper_T[:, None] * (belly_N - cupid_N)
-        outer_bottom_TN = inner_bottom_TN + lower_T[:, None] * belly_N
-        stack = _curve
-        lips = np.concatenate([stack(x_TN, outer_top_TN), stack(x_TN, outer_bottom_TN)[:, ::-1]], axis=1)
-        red = look.lips
-        dark = (0.82 * red[0], 0.78 * red[1], 0.78 * red[2])
-        yield self._fill(lips, red)
-        upper = np.concatenate([stack(x_TN, outer_top_TN), stack(x_TN, inner_top_TN + 0.3)[:, ::-1]], axis=1)
-        yield self._fill(upper, dark)
-        shine = np.stack([x_TN, inner_bottom_TN + 0.42 * lower_T[:, None] * belly_N], axis=-1)[:, 7:-7]
-        yield self._line(shine, tuple(0.75 * value + 60 for value in red), 1.6)  # type: ignore[arg-type]
-        inside = np.concatenate([stack(x_TN, inner_top_TN), stack(x_TN, inner_bottom_TN)[:, ::-1]], axis=1)
-        yield self._fill(inside, (78, 26, 30))
-        tongue_N = np.maximum(0, 1 - (along_N / 0.75) ** 2) * belly_N
-        tongue_top_TN = np.maximum(inner_top_TN, inner_bottom_TN - (0.36 * gap_T)[:, None] * tongue_N)
-        tongue = np.concatenate([stack(x_TN, tongue_top_TN), stack(x_TN, inner_bottom_TN)[:, ::-1]], axis=1)
-        yield self._fill(tongue, (176, 84, 88))
-        teeth_T = np.minimum(5.5, 0.62 * gap_T) * (gap_T > 0.8)
-        teeth_end_TN = np.minimum(inner_bottom_TN, inner_top_TN + teeth_T[:, None] * belly_N**0.5)
-        teeth = np.concatenate([stack(x_TN, inner_top_TN), stack(x_TN, teeth_end_TN)[:, ::-1]], axis=1)
-        yield self._fill(teeth, (238, 232, 224))
-        yield self._line(stack(x_TN, inner_top_TN), (0.45 * red[0], 0.35 * red[1], 0.36 * red[2]), 1.3)
+        bow_N = 0.22 * np.exp(-((along_N / 0.13) ** 2)) - 0.12 * np.exp(-(((np.abs(along_N) - 0.27) / 0.2) ** 2))
+        seam_top = _lowered(seam_TN2, -0.10 * gap_T, belly_N)
+        seam_bottom = _lowered(seam_TN2, 0.90 * gap_T, belly_N)
+        top = _lowered(seam_top, -look.upper_lip * fullness_T, belly_N - bow_N)
+        return top, seam_top, seam_bottom, _lowered(seam_bottom, look.lower_lip * fullness_T, belly_N)
 
     def hair(self) -> Iterator[Stroke]:
         """The hair in front."""
         cut, width = self.look.cut, self.look.face_width
-        outer = [
-            (-70 * width, cut.side_y),
-            (-77 * width, -40),
-            (-62 * width, -88),
-            (-30, cut.crown_y + 3),
-            (0, cut.crown_y),
-            (30, cut.crown_y + 3),
-            (62 * width, -88),
-            (77 * width, -40),
-            (70 * width, cut.side_y),
-        ]
-        inner = [(61 * width, cut.side_y - 2), *cut.hairline, (-61 * width, cut.side_y - 2)]
+        right = [(30, cut.crown_y + 3), (62 * width, -88), (77 * width, -40), (70 * width, cut.side_y)]
+        left = [(-x, y) for x, y in reversed(right)]
+        edge = [(61 * width, cut.side_y - 2), *cut.hairline, (-61 * width, cut.side_y - 2)]
+        ring = np.array([[*left, (0, cut.crown_y), *right, *edge]])
         colour = self.look.hair
-        yield self._fill(smooth(np.array([outer + inner], dtype=float), is_closed=True)[0], colour, depth=4)
-        sheen = np.array([[(-44, -84), (-22, -98), (6, -101), (30, -97)]], dtype=float) + (0, 0.35 * (112 + cut.crown_y))
-        light = tuple(0.82 * value + 34 for value in colour)
-        yield Stroke(self.placed(smooth(sheen, is_closed=False)[0], 10), (light[0], light[1], light[2]), 3.0)
-
-
-# --- curves ----------------------------------------------------------------------------------------------------------
-
-
-def smooth(points_TN2: np.ndarray, is_closed: bool, steps: int = 5) -> np.ndarray:
-    """A Catmull-Rom curve through control points, `steps` points per piece."""
-    num_points = points_TN2.shape[1]
-    num_pieces = num_points if is_closed else num_points - 1
-    weights = np.zeros((num_pieces * steps + (not is_closed), num_points))
-    for row in range(len(weights)):
-        piece, t = min(row // steps, num_pieces - 1), row / steps - min(row // steps, num_pieces - 1)
-        basis = 0.5 * np.array([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2])
-        for offset, weight in zip((-1, 0, 1, 2), basis, strict=True):
-            index = piece + offset
-            weights[row, index % num_points if is_closed else min(max(index, 0), num_points - 1)] += weight
-    return np.einsum("pn,tnc->tpc", weights, points_TN2)
-
-
-def ellipse(centre: tuple[float, float], radius_x: float, radius_y: float) -> np.ndarray:
-    """A closed ring of 20 points, shape (20, 2)."""
-    angle_N = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-    return np.stack([centre[0] + radius_x * np.cos(angle_N), centre[1] + radius_y * np.sin(angle_N)], axis=-1)
-
-
-def _at(where_T2: np.ndarray, points_N2: np.ndarray) -> np.ndarray:
-    """The same points around a place that moves."""
-    return where_T2[:, None] + points_N2
-
-
-def _curve(x: np.ndarray, y_TN: np.ndarray) -> np.ndarray:
-    return np.stack([np.broadcast_to(x, y_TN.shape), y_TN], axis=-1)
+        yield self._fill(smooth(ring, is_closed=True)[0], colour, depth=4)
+        lift = 0.35 * (112 + cut.crown_y)
+        sheen = np.array([[(-44.0, -84.0), (-22, -98), (6, -101), (30, -97)]]) + (0, lift)
+        light = (0.82 * colour[0] + 34, 0.82 * colour[1] + 34, 0.82 * colour[2] + 34)
+        yield Stroke(self.placed(smooth(sheen, is_closed=False)[0], 10), light, 3.0)
 
 
 def _front_depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -381,90 +309,6 @@ def _front_depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return front + 14 * np.exp(-((x / 11) ** 2) - ((y - 22) / 16) ** 2)
 
 
-# --- painting --------------------------------------------------------------------------------------------------------
-
-
-def paint_backdrop(look: Look, frame_px: int, light: float) -> np.ndarray:
-    """What does not move: wall, hair behind the neck, neck and clothes; RGB, shape (frame_px, frame_px, 3)."""
-    scale = frame_px / UNITS
-    image = _wall(look.backdrop, frame_px, light)
-    cut = look.cut
-    if cut.back_y > 0:
-        width = cut.back_width
-        back = [(-0.7 * width, -60), (-width, 20), (-0.95 * width, cut.back_y), (0, cut.back_y - 12)]
-        ring = np.array([back + [(-x, y) for x, y in back[2::-1]]], dtype=float)
-        dark = tuple(0.72 * value for value in look.hair)
-        _paint(image, smooth(ring, is_closed=True)[0] + CENTRE, (dark[0], dark[1], dark[2]), None, scale)
-    neck = 36 * look.jaw_width * look.face_width
-    ring = np.array([[(-neck, 40), (neck, 40), (neck + 2, 112), (neck + 30, 126), (-neck - 30, 126), (-neck - 2, 112)]])
-    _paint(image, ring[0] + CENTRE, look.shade(-0.10), None, scale)
-    shade = image.copy()
-    _paint(shade, ellipse((6 * light, look.chin_y - 2), 58, 26) + CENTRE, look.shade(-0.50), None, scale)
-    inside = np.zeros(image.shape[:2], np.uint8)
-    _paint(inside, ring[0] + CENTRE, (255, 255, 255), None, scale)
-    soft = cv2.GaussianBlur(shade, (0, 0), 3.5 * scale)
-    image[inside > 0] = soft[inside > 0]
-    shoulders = np.array([[(-170, 190), (-128, 132), (-70, 112), (-neck - 4, 104), (-24, 122), (0, 128)]], dtype=float)
-    ring = np.concatenate([shoulders, shoulders[:, -2::-1] * (-1, 1)], axis=1)
-    _paint(image, smooth(ring, is_closed=False)[0] + CENTRE, look.clothes, None, scale)
-    collar = smooth(ring[:, 3:8], is_closed=False)[0] + CENTRE
-    darker = tuple(0.75 * value for value in look.clothes)
-    _paint(image, collar, (darker[0], darker[1], darker[2]), 4.0, scale)
-    return image
-
-
-def _wall(colour: Colour, size_px: int, light: float) -> np.ndarray:
-    """A plain wall, brighter where the light comes from."""
-    down, right = np.mgrid[-1:1:65j, -1:1:65j]  # type: ignore[misc]
-    brightness = 1 + 0.08 * light * right - 0.07 * down - 0.05 * (right**2 + down**2)
-    wall = cv2.resize(brightness[..., None] * np.array(colour), (size_px, size_px))
-    return np.clip(np.round(wall), 0, 255).astype(np.uint8)
-
-
-def paint_frames(drawing: Drawing, backdrop: np.ndarray) -> Iterator[np.ndarray]:
-    """Frame after frame, RGB uint8, the size of the backdrop."""
-    frame_px = len(backdrop)
-    scale = frame_px / UNITS
-    small_px = frame_px // _SOFT
-    blur_px = 2 * round(3 * scale) + 1
-    mask = np.zeros((frame_px, frame_px), np.uint8)
-    small = np.empty((small_px, small_px, 3), np.uint8)
-    sharp = [_fixed(stroke.points_TN2, scale) for stroke in drawing.features]
-    ears = [_fixed(stroke.points_TN2, scale) for stroke in drawing.ears]
-    soft = [_fixed(stroke.points_TN2, scale / _SOFT) for stroke in drawing.shading]
-    outline = _fixed(drawing.outline.points_TN2, scale)
-    for index in range(len(outline)):
-        small[:] = np.array(drawing.shadow, np.uint8)
-        for stroke, points in zip(drawing.shading, soft, strict=True):
-            _paint_fixed(small, points[index], stroke.colour, stroke.pen, scale / _SOFT)
-        skin = cv2.resize(cv2.GaussianBlur(small, (blur_px, blur_px), 1.7 * scale), (frame_px, frame_px))
-        frame = backdrop.copy()
-        for stroke, points in zip(drawing.ears, ears, strict=True):
-            _paint_fixed(frame, points[index], stroke.colour, stroke.pen, scale)
-        mask[:] = 0
-        cv2.fillPoly(mask, [outline[index]], 255, cv2.LINE_8, _SHIFT)
-        cv2.copyTo(skin, mask, frame)
-        cv2.polylines(frame, [outline[index]], True, drawing.shadow, _pen_px(1.2, scale), cv2.LINE_AA, _SHIFT)
-        for stroke, points in zip(drawing.features, sharp, strict=True):
-            _paint_fixed(frame, points[index], stroke.colour, stroke.pen, scale)
-        yield frame
-
-
-def _fixed(points: np.ndarray, scale: float) -> np.ndarray:
-    # half a unit: OpenCV puts the middle of the first pixel at 0
-    return np.round(((points + 0.5) * scale - 0.5) * (1 << _SHIFT)).astype(np.int32)
-
-
-def _pen_px(pen: float, scale: float) -> int:
-    return max(1, round(pen * scale))
-
-
-def _paint(image: np.ndarray, points_N2: np.ndarray, colour: Colour, pen: float | None, scale: float) -> None:
-    _paint_fixed(image, _fixed(points_N2, scale), colour, pen, scale)
-
-
-def _paint_fixed(image: np.ndarray, points_N2: np.ndarray, colour: Colour, pen: float | None, scale: float) -> None:
-    if pen is None:
-        cv2.fillPoly(image, [points_N2], colour, cv2.LINE_AA, _SHIFT)
-    else:
-        cv2.polylines(image, [points_N2], False, colour, _pen_px(pen, scale), cv2.LINE_AA, _SHIFT)
+def _lowered(curve_TN2: np.ndarray, by_T: np.ndarray, shape_N: np.ndarray) -> np.ndarray:
+    """A curve moved down by so much, at every point in proportion to a shape."""
+    return graph(curve_TN2[..., 0], curve_TN2[..., 1] + by_T[:, None] * shape_N)

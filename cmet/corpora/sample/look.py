@@ -76,15 +76,15 @@ class Look:
     @classmethod
     def draw(cls, rng: np.random.Generator, number: int, is_woman: bool) -> "Look":
         """A random actor; neighbours by `number` differ in hair cut, skin and clothes."""
-        skin = _vary(rng, SKINS[(5 * number + int(rng.integers(2))) % len(SKINS)], 6)
-        darkest_hairs = 3 if sum(skin) < 480 else len(HAIRS)
+        skin = _vary(rng, SKINS[5 * number % len(SKINS)], 6)
+        is_dark = sum(skin) < 480
         lips = _mix(skin, (172, 62, 66) if is_woman else (158, 84, 76), 0.62 if is_woman else 0.45)
         cuts = _WOMEN if is_woman else _MEN
         return cls(
             is_woman=is_woman,
             skin=skin,
-            hair=_vary(rng, HAIRS[int(rng.integers(darkest_hairs))], 8),
-            iris=_vary(rng, IRISES[int(rng.integers(2 if sum(skin) < 480 else len(IRISES)))], 8),
+            hair=_vary(rng, HAIRS[int(rng.integers(2 if is_dark else len(HAIRS)))], 8),
+            iris=_vary(rng, IRISES[int(rng.integers(2 if is_dark else len(IRISES)))], 8),
             lips=lips,
             backdrop=_vary(rng, BACKDROPS[number % len(BACKDROPS)], 8),
             clothes=_vary(rng, CLOTHES[(3 * number) % len(CLOTHES)], 10),
@@ -112,7 +112,16 @@ class Look:
         """Skin in shadow (amount below 0, down to -1) or in the light (above 0, up to 1)."""
         if amount < 0:
             return _mix(self.skin, (0.42 * self.skin[0], 0.30 * self.skin[1], 0.26 * self.skin[2]), -amount)
-        return _mix(self.skin, (255, 246, 232), amount)
+        bright = [min(255.0, 1.45 * value + 25) for value in self.skin]
+        return _mix(self.skin, (bright[0], bright[1], bright[2]), amount)
+
+    def brow_colour(self) -> Colour:
+        """Darker than the hair, as brows mostly are."""
+        return (0.68 * self.hair[0], 0.66 * self.hair[1], 0.66 * self.hair[2])
+
+    def blush(self) -> Colour:
+        """Skin of the cheeks."""
+        return (min(255.0, 1.03 * self.skin[0] + 3), 0.88 * self.skin[1], 0.87 * self.skin[2])
 
 
 def _mix(first: Colour, second: Colour, share: float) -> Colour:

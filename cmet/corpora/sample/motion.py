@@ -61,6 +61,7 @@ def make_motion(
     """Put an actor's expression, speech and head motion together.
 
     Args:
+        rng: Randomness of the clip.
         actions_TA: Facial actions without unrest.
         lips_T2: Opening and rounding of the lips by speech.
         chin_up: Mean pitch of the head in radians.

@@ -136,7 +136,8 @@ class Manner:
             breath=0.14 * _onset(-dominance - 0.25 * arousal),
         )
         spreads = cls(0.35, 0.06, 0.03, 0.008, 0.8, 0.25, 0.5, 0.03, 0.03, 0.008)
-        return cls(*(m + noise * s * rng.standard_normal() for m, s in zip(_values(means), _values(spreads), strict=True)))
+        pairs = zip(_values(means), _values(spreads), strict=True)
+        return cls(*(mean + noise * spread * rng.standard_normal() for mean, spread in pairs))
 
 
 @dataclass(frozen=True)
@@ -293,9 +294,7 @@ class _Espeak:
             raise UserError(f"espeak-ng does not start with its data in {data} (a path over 150 letters is too long)")
         self._chunks: list[np.ndarray] = []
         self._phonemes: list[tuple[int, str]] = []
-        signature = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-        )
+        signature = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
         self._callback = signature(self._take)  # kept: the library holds only a pointer to it
         self._library.espeak_SetSynthCallback(self._callback)
 
@@ -314,10 +313,11 @@ class _Espeak:
         # some sounds are made of rand()
         self._c.srand(1)
         if self._library.espeak_SetVoiceByName(f"en-us+{variant}".encode()) != 0:
-            raise UserError(f"espeak-ng has no voice en-us+{variant}: its data is incomplete, install espeakng-loader again")
+            raise UserError(f"espeak-ng has no voice en-us+{variant}; install espeakng-loader again")
         # measured: an octave of the voice is 69 steps of the parameter
         pitch = 50 + 69 * np.log2(pitch_hz / VARIANTS_HZ[variant])
-        for key, value, top in ((self.RATE, 175 * rate, 400), (self.PITCH, pitch, 99), (self.RANGE, 50 * pitch_range, 99)):
+        settings = ((self.RATE, 175 * rate, 400), (self.PITCH, pitch, 99), (self.RANGE, 50 * pitch_range, 99))
+        for key, value, top in settings:
             self._library.espeak_SetParameter(key, int(np.clip(round(value), 2, top)), 0)
         utf8 = text.encode()
         self._library.espeak_Synth(utf8, len(utf8) + 1, 0, 1, 0, self.UTF8, None, None)

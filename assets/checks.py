@@ -1,0 +1,189 @@
+"""Facts that must hold for the outputs of a stage. A check computes and reports; an error stays an error."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from cmet.evaluation.protocol import CHANCE, METRICS
+from cmet.project import Project
+from pipelines.resources import DvcProject, Stage
+
+SAMPLE_FACE_RATIO = 0.99
+"""Share of frames of the sample corpus in which the face must be found; other corpora go by their params."""
+
+NUM_SPEAKERS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a check found."""
+
+    is_true: bool
+    description: str
+    numbers: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A fact about the outputs of a stage."""
+
+    function: Callable[[Project, str | None], Fact]
+    is_blocking: bool = False
+    """A false fact stops what comes after, since its numbers would be wrong."""
+
+    @property
+    def name(self) -> str:
+        """The fact in words."""
+        return self.function.__name__
+
+
+def stage_checks(stages: Sequence[Stage]) -> list[dg.AssetChecksDefinition]:
+    """All checks of all stages, each once per variant."""
+    return [asset_check(check, stage) for stage in stages for check in CHECKS.get(stage.kind, ())]
+
+
+def asset_check(check: Check, stage: Stage) -> dg.AssetChecksDefinition:
+    """A check as Dagster runs it after its asset."""
+    severity = dg.AssetCheckSeverity.ERROR if check.is_blocking else dg.AssetCheckSeverity.WARN
+
+    @dg.asset_check(
+        asset=stage.key, name=check.name, blocking=check.is_blocking, description=check.function.__doc__ or ""
+    )
+    def fact(project: DvcProject) -> dg.AssetCheckResult:
+        found = check.function(Project.at(project.path / "params.yaml"), stage.variant)
+        return dg.AssetCheckResult(
+            passed=found.is_true, severity=severity, description=found.description, metadata=found.numbers
+        )
+
+    return fact
+
+
+def speakers_do_not_cross_splits(project: Project, variant: str | None) -> Fact:
+    """No speaker is in two splits."""
+    manifest = project.table("manifest", "manifest.parquet")
+    usable = manifest[manifest.status == "ok"]
+    splits = usable.groupby("speaker").split.nunique()
+    crossing = splits.index[splits > 1].to_list()
+    shown = f"in several splits: {', '.join(crossing[:NUM_SPEAKERS_SHOWN])}" if crossing else "each in one split"
+    numbers = {"num_speakers": len(splits), "num_crossing": len(crossing)}
+    return Fact(not crossing, f"{len(splits)} speakers, {shown}", numbers)
+
+
+def every_split_has_speakers(project: Project, variant: str | None) -> Fact:
+    """There is somebody to train on, to validate on and to test on."""
+    manifest = project.table("manifest", "manifest.parquet")
+    counts = manifest[manifest.status == "ok"].groupby("split").speaker.nunique()
+    numbers = {split: int(counts.get(split, 0)) for split in ("train", "val", "test")}
+    return Fact(all(numbers.values()), ", ".join(f"{split} {count}" for split, count in numbers.items()), numbers)
+
+
+def few_clips_are_quarantined(project: Project, variant: str | None) -> Fact:
+    """No more clips of the corpus are lost than `clips.max_rejected` allows, unreadable names included."""
+    clips = project.table("clips", "clips.parquet")
+    share = float((clips.status != "ok").mean())
+    allowed = project.params.clips.max_rejected
+    return Fact(share <= allowed, f"{share:.1%} of {len(clips)} clips, {allowed:.0%} allowed", {"share": share})
+
+
+def faces_are_found(project: Project, variant: str | None) -> Fact:
+    """The face is found in nearly all frames."""
+    ratio = float(_report(project, "expression", variant)["face_ratio"])
+    is_sample = project.params.manifest.corpus == "sample"
+    needed = SAMPLE_FACE_RATIO if is_sample else project.params.expression.min_face_ratio
+    return Fact(ratio >= needed, f"in {ratio:.2%} of the frames, {needed:.0%} needed", {"face_ratio": ratio})
+
+
+def every_emotional_clip_has_a_neutral(project: Project, variant: str | None) -> Fact:
+    """Every emotional clip has a neutral clip of the same speaker and sentence."""
+    clips = project.table("clips", "clips.parquet").set_index("clip_id")
+    pairs = project.table("deltas", "pairs.parquet", variant)
+    usable = clips[(clips.status == "ok") & (clips.emotion != "neutral")]
+    alone = usable.index.difference(pd.Index(pairs.emotional_clip))
+    first = f", first {alone[0]}" if len(alone) else ""
+    return Fact(
+        alone.empty, f"{len(alone)} of {len(usable)} emotional clips are without{first}", {"num_alone": len(alone)}
+    )
+
+
+def held_out_emotion_is_not_in_training_shards(project: Project, variant: str | None) -> Fact:
+    """The connector can see no pair of the held-out emotion while it is trained or chosen."""
+    held_out = project.params.held_out_emotion
+    if held_out is None:
+        return Fact(True, "no emotion is held out", {})
+    index = project.table("shards", "index.parquet", variant)
+    pairs = project.table("deltas", "pairs.parquet", variant)
+    emotions = pairs.set_index("pair_id").emotion.loc[index.key].to_numpy()
+    counts = index.split[emotions == held_out].value_counts()
+    numbers = {split: int(counts.get(split, 0)) for split in ("train", "val", "test")}
+    found = ", ".join(f"{split} {count}" for split, count in numbers.items())
+    return Fact(numbers["train"] + numbers["val"] == 0, f"pairs of {held_out}: {found}", numbers)
+
+
+def prediction_beats_the_mean_change(project: Project, variant: str | None) -> Fact:
+    """On the validation speakers the predicted change is nearer to the true one than the mean change of training."""
+    validation = _report(project, "train", variant)["validation"]
+    if not validation:
+        return Fact(False, "there are no validation pairs, so nothing is known", {})
+    error, mean = validation["delta_mse"], validation["delta_mse_mean"]
+    numbers = {"error": error, "error_of_mean": mean}
+    return Fact(error < mean, f"error {error:.4f}, of the mean change {mean:.4f}", numbers)
+
+
+def judge_never_saw_test_speakers(project: Project, variant: str | None) -> Fact:
+    """The judge was trained on training speakers only."""
+    clips = project.table("clips", "clips.parquet")
+    card = json.loads((project.folder("judge") / "judge.json").read_text(encoding="utf-8"))
+    seen = sorted(set(card["train_speakers"]) & set(clips.speaker[clips.split != "train"]))
+    shown = f"saw {', '.join(seen)}" if seen else f"saw {len(card['train_speakers'])} training speakers"
+    return Fact(not seen, shown, {"num_seen": len(seen)})
+
+
+def judge_is_better_than_chance(project: Project, variant: str | None) -> Fact:
+    """On speakers it never saw, the judge is right more often than chance by at least two standard errors."""
+    report = _report(project, "judge")
+    if not report["num_val_clips"]:
+        return Fact(False, "there are no clips of validation speakers, so nothing is known", {})
+    needed = CHANCE + 2 * (CHANCE * (1 - CHANCE) / report["num_val_clips"]) ** 0.5
+    accuracy = float(report["acc_val"])
+    numbers = {"accuracy": accuracy, "chance": CHANCE}
+    return Fact(accuracy > needed, f"accuracy {accuracy:.3f}, chance {CHANCE:.3f}, needed {needed:.3f}", numbers)
+
+
+def every_method_edited_every_row(project: Project, variant: str | None) -> Fact:
+    """No edit failed, and all methods edited the same rows."""
+    edits = project.table("edits", "edits.parquet", variant)
+    made = edits[edits.status == "ok"]
+    counts = {str(method): int((made.method == method).sum()) for method in edits.method.unique()}
+    num_rows = edits.row_id.nunique()
+    shown = ", ".join(f"{method} {count}" for method, count in counts.items())
+    return Fact(set(counts.values()) == {num_rows}, f"{num_rows} rows; {shown}", counts)
+
+
+def cmet_beats_no_edit(project: Project, variant: str | None) -> Fact:
+    """C-MET shows the wanted emotion more often than the unedited clips do, beyond the uncertainty."""
+    metrics = json.loads((project.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
+    gain = metrics["comparisons"]["cmet-neutral"]
+    low, high = gain["interval"]
+    difference = float(gain["difference"])
+    return Fact(low > 0, f"{difference:+.1%}, interval {low:+.1%} to {high:+.1%}", {"gain": difference})
+
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "manifest": (Check(speakers_do_not_cross_splits, is_blocking=True), Check(every_split_has_speakers)),
+    "clips": (Check(few_clips_are_quarantined),),
+    "expression": (Check(faces_are_found),),
+    "deltas": (Check(every_emotional_clip_has_a_neutral),),
+    "shards": (Check(held_out_emotion_is_not_in_training_shards, is_blocking=True),),
+    "train": (Check(prediction_beats_the_mean_change),),
+    "judge": (Check(judge_never_saw_test_speakers, is_blocking=True), Check(judge_is_better_than_chance)),
+    "edits": (Check(every_method_edited_every_row),),
+    "evaluate": (Check(cmet_beats_no_edit),),
+}
+
+
+def _report(project: Project, stage: str, variant: str | None = None) -> dict[str, Any]:
+    return json.loads(project.metrics_file(stage, variant).read_text(encoding="utf-8"))

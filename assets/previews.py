@@ -1,0 +1,334 @@
+"""What a person wants to see of each stage: one small function per stage turns its report and outputs into metadata.
+
+Plain numbers are drawn by Dagster as curves over the runs. Pictures land in its event database, so they stay small.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from cmet.corpora.scan import count_reasons
+from cmet.project import Project
+from pipelines.resources import Stage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Metadata = dict[str, Any]
+
+SPLITS = ("train", "val", "test")
+MAX_PICTURE_BYTES = 70_000
+"""Before base64, which makes it a third longer."""
+SHEET_TILE_PX = 72
+STRIP_TILE_PX = 112
+MAX_SPEAKERS = 12
+FIRST_COLUMNS = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status"]
+MLFLOW_PAGE = "http://localhost:5000"
+"""Where `make mlflow` serves, for stores that are no server themselves."""
+
+
+def preview(stage: Stage, root: Path) -> Metadata:
+    """Metadata of a stage that has run; nothing for a stage this module does not know."""
+    if stage.kind not in PREVIEWS:
+        return {}
+    return PREVIEWS[stage.kind](Project.at(root / "params.yaml"), stage.variant)
+
+
+def preview_sample(project: Project, variant: str | None) -> Metadata:
+    """Size of the corpus, and its speakers by split."""
+    corpus = project.folder("sample") / "corpus"
+    splits = {path.stem: path.read_text(encoding="utf-8").split() for path in sorted(corpus.glob("*.txt"))}
+    rows = [(split, ", ".join(names)) for split, names in splits.items()]
+    speakers = pd.DataFrame(rows, columns=["split", "speakers"])
+    return {**_numbers(_report(project, "sample")), "speakers": _markdown(speakers)}
+
+
+def preview_manifest(project: Project, variant: str | None) -> Metadata:
+    """Clips per split and emotion, what was quarantined and why, the first rows."""
+    manifest = project.table("manifest", "manifest.parquet")
+    report = _report(project, "manifest")
+    return {**_numbers(report), **_clip_tables(manifest), **_quarantined(report)}
+
+
+def preview_clips(project: Project, variant: str | None) -> Metadata:
+    """Clips per split and emotion, lengths, quarantine, and a picture of every speaker in every emotion."""
+    clips = project.table("clips", "clips.parquet")
+    report = _report(project, "clips")
+    shown = clips[(clips.status == "ok") & clips.num_frames.notna()]
+    return {
+        **_numbers(report),
+        **_clip_tables(clips),
+        **_quarantined(report),
+        **({"contact_sheet": _clips_sheet(shown, project.folder("clips") / "video")} if len(shown) else {}),
+    }
+
+
+def preview_speech(project: Project, variant: str | None) -> Metadata:
+    """Counts, and the mean length of the vectors."""
+    report = _report(project, "speech", variant)
+    vectors = project.table("speech", "embeddings.parquet", variant)
+    lengths = np.linalg.norm(np.stack(vectors.embedding.to_list()), axis=1)
+    return {
+        **_numbers(report),
+        **_quarantined(report),
+        "mean_length": float(lengths.mean()),
+        "dagster/row_count": len(vectors),
+    }
+
+
+def preview_directions(project: Project, variant: str | None) -> Metadata:
+    """Accuracy of every speech encoder."""
+    folder = project.folder("directions")
+    results = json.loads((folder / "directions.json").read_text(encoding="utf-8"))["encoders"]
+    accuracies = {f"accuracy/{encoder}": float(result["accuracy"]) for encoder, result in results.items()}
+    return {**accuracies, "table": dg.MetadataValue.md((folder / "directions.md").read_text(encoding="utf-8"))}
+
+
+def preview_expression(project: Project, variant: str | None) -> Metadata:
+    """Counts, the share of frames with a face, and what the fitted basis explains."""
+    report = _report(project, "expression", variant)
+    basis = project.folder("expression", variant) / "model" / "facemesh_basis.safetensors"
+    return {**_numbers(report), **_quarantined(report), **(_basis_facts(basis) if basis.is_file() else {})}
+
+
+def preview_deltas(project: Project, variant: str | None) -> Metadata:
+    """Cosines of deltas of the same and of other emotions, pairs per split and emotion, clips without a partner."""
+    report = _report(project, "deltas", variant)
+    cosines = pd.DataFrame(
+        {
+            "delta": name,
+            "same emotion": report[f"{name}_cosine_same_emotion"],
+            "other emotion": report[f"{name}_cosine_other_emotion"],
+        }
+        for name in ("speech", "expression")
+    )
+    counts = report["pairs_per_split_and_emotion"]
+    pairs = pd.DataFrame({split: counts[split] for split in SPLITS if split in counts}).fillna(0).astype(int)
+    return {
+        **_numbers(report),
+        "cosines": _markdown(cosines),
+        "pairs": _markdown(pairs.sort_index().rename_axis("emotion").reset_index()),
+        **_counts("unpaired", report["unpaired_reasons"]),
+    }
+
+
+def preview_shards(project: Project, variant: str | None) -> Metadata:
+    """The tars of every split."""
+    report = _report(project, "shards", variant)
+    listing = json.loads((project.folder("shards", variant) / "shards.json").read_text(encoding="utf-8"))
+    rows = [
+        (split, len(shards), sum(shard["n"] for shard in shards), sum(shard["bytes"] for shard in shards) / 2**20)
+        for split, shards in listing["splits"].items()
+    ]
+    table = pd.DataFrame(rows, columns=["split", "tars", "pairs", "size_mib"])
+    return {**_numbers(report), "shards": _markdown(table), "dagster/row_count": report["num_pairs"]}
+
+
+def preview_train(project: Project, variant: str | None) -> Metadata:
+    """Loss curves, the metrics of the kept weights, and the run in MLflow."""
+    from cmet.evaluation.figures import curves_figure
+
+    report = _report(project, "train", variant)
+    history = pd.read_parquet(project.folder("train", variant) / "history.parquet")
+    return {
+        **_numbers(report),
+        **_numbers(report["losses"], "loss/"),
+        **_numbers(report["validation"], "validation/"),
+        "curves": _figure(curves_figure(history)),
+        **_mlflow("train", variant, project),
+    }
+
+
+def preview_judge(project: Project, variant: str | None) -> Metadata:
+    """Accuracy on training and validation speakers, and the curve of its training."""
+    from cmet.evaluation.figures import judge_figure
+
+    folder = project.folder("judge")
+    card = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
+    return {
+        **_numbers(_report(project, "judge")),
+        "train_speakers": ", ".join(card["train_speakers"]),
+        "curve": _figure(judge_figure(pd.read_parquet(folder / "history.parquet"))),
+    }
+
+
+def preview_edits(project: Project, variant: str | None) -> Metadata:
+    """Counts by method, why edits failed, and one row per emotion as every method shows it."""
+    edits = project.table("edits", "edits.parquet", variant)
+    made = edits[edits.status == "ok"]
+    counts = pd.crosstab(edits.method, edits.status).reindex(edits.method.unique()).reset_index()
+    failed = count_reasons(edits.reason[edits.status != "ok"].to_list())
+    return {
+        **_numbers(_report(project, "edits", variant)),
+        "rows": _markdown(counts),
+        **_counts("failed", failed),
+        **({"examples": _edits_sheet(made, project.folder("edits", variant))} if len(made) else {}),
+    }
+
+
+def preview_evaluate(project: Project, variant: str | None) -> Metadata:
+    """Accuracy of every method with its interval, confusions of C-MET, and the run in MLflow."""
+    from cmet.evaluation.figures import confusion_figure, emotion_figure, method_figure
+    from cmet.evaluation.protocol import METRICS
+
+    metrics = json.loads((project.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
+    methods, held_out = metrics["methods"], metrics["held_out"]
+    return {
+        **{f"acc_emo/{method}": float(scores["acc_emo"]) for method, scores in methods.items()},
+        **_numbers({"acc_emo_held_out": held_out["acc_emo"]} if held_out else {}),
+        "accuracy": _accuracy_table(methods, held_out),
+        "methods": _figure(method_figure(methods)),
+        "emotions": _figure(emotion_figure(methods)),
+        **({"confusion": _figure(confusion_figure(methods["cmet"]["confusion"], "cmet"))} if "cmet" in methods else {}),
+        **_mlflow("evaluate", variant, project),
+    }
+
+
+def preview_report(project: Project, variant: str | None) -> Metadata:
+    """Where the page is, and its table."""
+    folder = project.folder("report")
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    tables = {
+        f"accuracy/{backbone}": _accuracy_table(
+            parts["methods"] | {"ground_truth": parts["ground_truth"]}, parts["held_out"]
+        )
+        for backbone, parts in summary["backbones"].items()
+    }
+    return {
+        "page": dg.MetadataValue.path(str(folder / "index.html")),
+        "summary": dg.MetadataValue.path(str(folder / "summary.json")),
+        "size_mib": round((folder / "index.html").stat().st_size / 2**20, 1),
+        **tables,
+    }
+
+
+PREVIEWS: dict[str, Callable[[Project, str | None], Metadata]] = {
+    "sample": preview_sample,
+    "manifest": preview_manifest,
+    "clips": preview_clips,
+    "speech": preview_speech,
+    "directions": preview_directions,
+    "expression": preview_expression,
+    "deltas": preview_deltas,
+    "shards": preview_shards,
+    "train": preview_train,
+    "judge": preview_judge,
+    "edits": preview_edits,
+    "evaluate": preview_evaluate,
+    "report": preview_report,
+}
+
+
+def _report(project: Project, stage: str, variant: str | None = None) -> dict[str, Any]:
+    return json.loads(project.metrics_file(stage, variant).read_text(encoding="utf-8"))
+
+
+def _numbers(values: Mapping[str, Any], prefix: str = "") -> Metadata:
+    """The plain numbers among values."""
+    return {f"{prefix}{name}": value for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _clip_tables(clips: pd.DataFrame) -> Metadata:
+    usable = clips[clips.status == "ok"]
+    per_emotion = pd.crosstab(usable.emotion, usable.split, margins=True, margins_name="all")
+    columns = [name for name in (*SPLITS, "all") if name in per_emotion]
+    return {
+        "clips": _markdown(per_emotion[columns].reset_index()),
+        "first_rows": _markdown(clips.head(5)[FIRST_COLUMNS]),
+        "dagster/row_count": len(clips),
+    }
+
+
+def _quarantined(report: Mapping[str, Any]) -> Metadata:
+    return _counts("quarantined", report["quarantined_by_reason"])
+
+
+def _counts(name: str, counts: Mapping[str, int]) -> Metadata:
+    if not counts:
+        return {}
+    return {name: _markdown(pd.DataFrame(list(counts.items()), columns=["reason", "clips"]))}
+
+
+def _basis_facts(path: Path) -> Metadata:
+    from safetensors.numpy import load_file
+
+    explained = load_file(path)["explained"]
+    components = range(1, len(explained) + 1)
+    shares = pd.DataFrame({"component": components, "share": explained, "up to here": explained.cumsum()})
+    return {"explained": float(explained.sum()), "components": _markdown(shares)}
+
+
+def _clips_sheet(clips: pd.DataFrame, videos: Path) -> dg.MetadataValue:
+    """Each speaker's most intense clip of every emotion."""
+    rows = clips.sort_values(["speaker", "emotion", "intensity", "clip_id"], ascending=[True, True, False, True])
+    rows = rows[rows.speaker.isin(rows.speaker.unique()[:MAX_SPEAKERS])]
+    cells = pd.DataFrame(
+        {"row": rows.speaker, "column": rows.emotion, "video": [videos / f"{clip_id}.mp4" for clip_id in rows.clip_id]}
+    )
+    return _sheet(cells, SHEET_TILE_PX)
+
+
+def _edits_sheet(made: pd.DataFrame, folder: Path) -> dg.MetadataValue:
+    """The first row of every emotion at its highest level."""
+    strongest_first = made.sort_values(["emotion", "intensity", "row_id"], ascending=[True, False, True])
+    chosen = strongest_first.drop_duplicates("emotion").row_id
+    rows = made[made.row_id.isin(chosen)].sort_values("emotion", kind="stable")
+    videos = [folder / video for video in rows.video]
+    cells = pd.DataFrame({"row": rows.speaker + " " + rows.emotion, "column": rows.method, "video": videos})
+    return _sheet(cells, STRIP_TILE_PX)
+
+
+def _sheet(cells: pd.DataFrame, tile_px: int) -> dg.MetadataValue:
+    from cmet.media.contact_sheet import contact_sheet, to_jpeg
+
+    return _picture(to_jpeg(contact_sheet(cells, tile_px), MAX_PICTURE_BYTES), "jpeg")
+
+
+def _figure(figure: "Figure") -> dg.MetadataValue:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=90)
+    return _picture(stream.getvalue(), "png")
+
+
+def _picture(picture: bytes, kind: str) -> dg.MetadataValue:
+    return dg.MetadataValue.md(f"![](data:image/{kind};base64,{base64.b64encode(picture).decode()})")
+
+
+def _accuracy_table(methods: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dg.MetadataValue:
+    named = dict(methods)
+    if held_out:
+        named |= {f"{name}, {held_out['emotion']} (held out)": scores for name, scores in held_out["methods"].items()}
+    rows = [
+        (name, scores["acc_emo"], *scores["interval"], scores["n"], scores["num_failed"])
+        for name, scores in named.items()
+    ]
+    return _markdown(pd.DataFrame(rows, columns=["method", "acc_emo", "low", "high", "n", "failed"]))
+
+
+def _mlflow(stage: str, backbone: str | None, project: Project) -> Metadata:
+    """Link to the run that the stage has logged; nothing when the store was removed since."""
+    from cmet.tracking import default_store, find_run
+
+    run_id = find_run(stage, str(backbone), project.root)
+    store = default_store(project.root)
+    page = store.rstrip("/") if store.startswith("http") else MLFLOW_PAGE
+    return {"mlflow": dg.MetadataValue.url(f"{page}/#/runs/{run_id}")} if run_id else {}
+
+
+def _markdown(table: pd.DataFrame) -> dg.MetadataValue:
+    lines = [" | ".join(str(column) for column in table), " | ".join("---" for _ in table)]
+    lines += [" | ".join(_cell(value) for value in row) for row in table.itertuples(index=False)]
+    return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value:.3f}"
+    return "" if value is None or value is pd.NA else str(value)

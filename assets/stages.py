@@ -1,0 +1,56 @@
+"""One asset per stage of dvc.yaml. The list is read from DVC, so the two graphs cannot drift apart."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from assets.previews import preview
+from pipelines.resources import DvcProject, Stage, asset_key
+
+KINDS = {
+    "sample": "video",
+    "manifest": "parquet",
+    "clips": "video",
+    "speech": "parquet",
+    "directions": "json",
+    "expression": "numpy",
+    "deltas": "parquet",
+    "shards": "webdataset",
+    "train": "pytorch",
+    "judge": "pytorch",
+    "edits": "video",
+    "evaluate": "json",
+    "report": "html",
+}
+"""Label on the box of an asset: what the stage writes."""
+
+
+def stage_assets(stages: Sequence[Stage]) -> list[dg.AssetsDefinition]:
+    """One asset per stage."""
+    return [stage_asset(stage) for stage in stages]
+
+
+def stage_asset(stage: Stage) -> dg.AssetsDefinition:
+    """One asset that reproduces one DVC stage and shows what came out."""
+
+    @dg.asset(
+        key=stage.key,
+        deps=[asset_key(name) for name in stage.upstream],
+        description=f"{stage.description}\n\n`dvc repro {stage.name}` does the same.",
+        group_name=stage.group,
+        kinds={"dvc", KINDS[stage.kind]} if stage.kind in KINDS else {"dvc"},
+        pool=stage.pool,
+        code_version=stage.code_version,
+    )
+    def reproduce(context: dg.AssetExecutionContext, project: DvcProject) -> dg.MaterializeResult:
+        outcome = project.reproduce(stage.name, context.log, {"DAGSTER_RUN_ID": context.run.run_id})
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(outcome.version),
+            metadata={
+                "cached": outcome.is_cached,
+                "duration_s": round(outcome.duration_s, 1),
+                **preview(stage, project.path),
+            },
+        )
+
+    return reproduce

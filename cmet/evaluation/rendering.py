@@ -1,0 +1,34 @@
+"""Writing one neutral clip as every method shows it; runs in worker processes, so it imports little."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from cmet.backbones.protocol import Backbone
+from cmet.backbones.registry import load_backbone
+from cmet.engine import Job, Record
+from cmet.media.video import VideoFile, write_video
+
+
+def render_row(job: Job, files: Path) -> Record:
+    """Write one neutral clip as every method shows it."""
+    clips = Path(job["clips"])
+    file = VideoFile(clips / "video" / f"{job['source_clip']}.mp4")
+    frames = list(file.frames_at(range(len(file))))
+    track = np.load(Path(job["expression"]) / "tracks" / f"{job['source_clip']}.npy")
+    backbone = _backbone(job["backbone"], job["expression"])
+    sound = clips / "audio" / f"{job['source_clip']}.wav"
+    num_frames = 0
+    for method, codes in job["codes"].items():
+        if codes is None:
+            continue
+        (files / method).mkdir(exist_ok=True)
+        shown = iter(frames) if method == "neutral" else backbone.render(frames, track, codes)
+        num_frames += write_video(files / method / f"{job['clip_id']}.mp4", shown, file.fps, sound, job["crf"])
+    return {"num_frames": num_frames}
+
+
+@cache
+def _backbone(name: str, expression: str) -> Backbone:
+    return load_backbone(name, Path(expression) / "model")

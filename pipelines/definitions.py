@@ -1,0 +1,31 @@
+"""What Dagster loads: `dagster dev -w workspace.yaml`."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from assets.checks import stage_checks
+from assets.stages import stage_assets
+from pipelines.resources import DvcProject
+from pipelines.sensors import params_changed
+
+project = DvcProject(root=str(Path(__file__).resolve().parents[1]))
+stages = project.stages()
+
+everything = dg.define_asset_job("everything", dg.AssetSelection.all(), description="All stages, as `dvc repro` does.")
+groups = [
+    dg.define_asset_job(
+        name, dg.AssetSelection.groups(name), description="One group; takes what others wrote as it is."
+    )
+    for name in dict.fromkeys(stage.group for stage in stages)
+]
+
+defs = dg.Definitions(
+    assets=stage_assets(stages),
+    asset_checks=stage_checks(stages),
+    jobs=[everything, *groups],
+    sensors=[params_changed],
+    resources={"project": project},
+    # a stage is a process of its own and most fill the machine; a second process per step would cost three seconds each
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,163 @@
+import json
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import save_file
+from tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
+
+from assets.previews import PREVIEWS, preview
+from cmet.evaluation.protocol import GROUND_TRUTH, METHODS
+from cmet.outputs import write_json
+from cmet.project import Project
+from cmet.stages import STAGES
+from pipelines.resources import Stage
+
+MAX_BYTES = 100_000
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path)
+
+
+def shown(project: Project, name: str) -> dict:
+    stage = Stage(name, "", (), (), "")
+    metadata = preview(stage, project.root)
+    # as Dagster takes it: an unknown type would be refused
+    values = dg.MaterializeResult(metadata=metadata).metadata
+    assert values is not None
+    return {key: getattr(value, "value", value) for key, value in values.items()}
+
+
+def scores(accuracy: float) -> dict:
+    return {
+        "acc_emo": accuracy,
+        "interval": [accuracy - 0.1, accuracy + 0.1],
+        "n": 10,
+        "num_failed": 0,
+        "per_emotion": {"angry": accuracy},
+        "confusion": {"angry": {"angry": 7, "fear": 3}},
+    }
+
+
+def test_every_stage_has_a_preview() -> None:
+    assert set(PREVIEWS) == set(STAGES)
+
+
+def test_a_stage_nobody_knows_shows_nothing(tmp_path: Path) -> None:
+    assert preview(Stage("words@big", "", (), (), ""), tmp_path) == {}
+
+
+def test_clips_show_counts_quarantine_and_a_picture_of_every_speaker_and_emotion(project: Project) -> None:
+    clips = clip_table()
+    clips.loc[0, ["status", "reason"]] = ["quarantined", "silent: -80 dB"]
+    write_table(project, "clips", "clips.parquet", clips)
+    write_report(project, "clips", {"num_clips": 8, "duration_s": 2.5, "quarantined_by_reason": {"silent": 1}})
+    for clip_id in clips.clip_id[1:]:
+        write_grey_video(project.folder("clips") / "video" / f"{clip_id}.mp4", 120)
+    metadata = shown(project, "clips")
+    assert (metadata["num_clips"], metadata["duration_s"]) == (8, 2.5)
+    assert "| neutral | 1 | 1 | 1 | 3 |" in metadata["clips"]
+    assert "| angry | 0 | 1 | 1 | 2 |" in metadata["clips"]
+    assert "| silent | 1 |" in metadata["quarantined"]
+    assert metadata["contact_sheet"].startswith("![](data:image/jpeg;base64,")
+    assert len(metadata["contact_sheet"]) < MAX_BYTES
+
+
+def test_clips_without_a_picture_have_no_contact_sheet(project: Project) -> None:
+    write_table(project, "clips", "clips.parquet", clip_table().assign(num_frames=np.nan))
+    write_report(project, "clips", {"num_clips": 9, "quarantined_by_reason": {}})
+    metadata = shown(project, "clips")
+    assert "contact_sheet" not in metadata
+    assert "quarantined" not in metadata
+
+
+def test_expression_shows_what_the_basis_explains(project: Project) -> None:
+    model = project.folder("expression", "facemesh") / "model"
+    model.mkdir(parents=True)
+    save_file({"explained": np.array([0.75, 0.125])}, model / "facemesh_basis.safetensors")
+    write_report(project, "expression", {"face_ratio": 0.998, "quarantined_by_reason": {}}, "facemesh")
+    metadata = shown(project, "expression@facemesh")
+    assert metadata["explained"] == pytest.approx(0.875)
+    assert "| 2 | 0.125 | 0.875 |" in metadata["components"]
+
+
+def test_deltas_show_cosines_and_pairs_and_leave_out_what_is_unknown(project: Project) -> None:
+    report = {
+        "num_pairs": 3,
+        "unpaired_reasons": {"no speech embedding": 2},
+        "pairs_per_split_and_emotion": {"train": {"sad": 1, "angry": 1}, "test": {"angry": 1}},
+        "speech_cosine_same_emotion": 0.5,
+        "speech_cosine_other_emotion": None,
+        "expression_cosine_same_emotion": 0.75,
+        "expression_cosine_other_emotion": 0.25,
+    }
+    write_report(project, "deltas", report, "facemesh")
+    metadata = shown(project, "deltas@facemesh")
+    assert "| speech | 0.500 |  |" in metadata["cosines"]
+    assert "| sad | 1 | 0 |" in metadata["pairs"]
+    assert "speech_cosine_other_emotion" not in metadata
+
+
+def test_shards_show_the_tars_of_every_split(project: Project) -> None:
+    folder = project.folder("shards", "facemesh")
+    write_json(folder / "shards.json", {"splits": {"train": [{"n": 3, "bytes": 2**20}, {"n": 1, "bytes": 2**19}]}})
+    write_report(project, "shards", {"num_pairs": 4, "num_shards": 2}, "facemesh")
+    assert "| train | 2 | 4 | 1.500 |" in shown(project, "shards@facemesh")["shards"]
+
+
+def test_edits_show_every_method_of_one_row_per_emotion(project: Project) -> None:
+    folder = project.folder("edits", "facemesh")
+    rows = [
+        {
+            "row_id": row_id,
+            "speaker": "M103",
+            "emotion": "angry",
+            "intensity": 1,
+            "method": method,
+            "status": "ok",
+            "reason": None,
+            "video": f"{method}/{row_id}.mp4",
+        }
+        for method in METHODS
+        for row_id in ("one", "two")
+    ]
+    edits = pd.DataFrame(rows)
+    edits.loc[3, ["status", "reason", "video"]] = ["failed", "no_reference: none", None]
+    write_table(project, "edits", "edits.parquet", edits, "facemesh")
+    write_report(project, "edits", {"num_rows": 2}, "facemesh")
+    for number, method in enumerate(METHODS):
+        write_grey_video(folder / method / "one.mp4", 50 * number)
+    metadata = shown(project, "edits@facemesh")
+    assert "| no_reference | 1 |" in metadata["failed"]
+    assert "| reference | 1 | 1 |" in metadata["rows"]
+    assert len(metadata["examples"]) < MAX_BYTES
+
+
+def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmet.tracking.find_run", lambda stage, backbone, root: "abc")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:80/")
+    methods = {name: scores(0.5) | {"per_level": {}} for name in (*METHODS, GROUND_TRUTH)}
+    held_out = {"emotion": "disgusted", "acc_emo": 0.4, "methods": {"cmet": scores(0.4)}}
+    write_json(project.folder("evaluate", "facemesh") / "metrics.json", {"methods": methods, "held_out": held_out})
+    metadata = shown(project, "evaluate@facemesh")
+    assert (metadata["acc_emo/cmet"], metadata["acc_emo_held_out"]) == (0.5, 0.4)
+    assert "| cmet, disgusted (held out) | 0.400 | 0.300 | 0.500 | 10 | 0 |" in metadata["accuracy"]
+    assert metadata["mlflow"] == "http://tracking:80/#/runs/abc"
+    assert all(len(metadata[name]) < MAX_BYTES for name in ("methods", "emotions", "confusion"))
+
+
+def test_report_shows_where_the_page_is(project: Project) -> None:
+    folder = project.folder("report")
+    folder.mkdir()
+    (folder / "index.html").write_text("<html></html>")
+    parts = {"methods": {"cmet": scores(0.5)}, "ground_truth": scores(0.9), "held_out": None}
+    (folder / "summary.json").write_text(json.dumps({"backbones": {"facemesh": parts}}))
+    metadata = shown(project, "report")
+    assert metadata["page"] == str(folder / "index.html")
+    assert "| ground_truth | 0.900 |" in metadata["accuracy/facemesh"]

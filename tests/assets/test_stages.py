@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from assets.stages import stage_assets
+from pipelines.resources import DvcProject
+
+GRAPH = {
+    "words": {"cmd": "cat words.txt > words.out", "deps": ["words.txt"], "outs": ["words.out"]},
+    "count": {
+        "matrix": {"unit": ["lines"]},
+        "cmd": "test -s words.out || { echo 'there are no words'; exit 1; }; wc --${item.unit} < words.out > count",
+        "deps": ["words.out"],
+        "outs": ["count"],
+    },
+}
+SETTINGS = {"telemetry": {"enabled": False}}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> DvcProject:
+    """A real project of two shell commands, under git and DVC."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}))
+    (root / "words.txt").write_text("one\ntwo\n")
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    run_dvc(root, "init", "-q")
+    return DvcProject(root=str(root))
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral(settings=SETTINGS) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="module")
+def twice(project: DvcProject, instance: dg.DagsterInstance) -> list[dg.ExecuteInProcessResult]:
+    return [materialize(project, instance), materialize(project, instance)]
+
+
+def materialize(project: DvcProject, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    assets = stage_assets(project.stages())
+    return dg.materialize(assets, instance=instance, resources={"project": project}, raise_on_error=False)
+
+
+def run_dvc(root: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_assets_run_in_the_order_of_the_stages(twice: list[dg.ExecuteInProcessResult], project: DvcProject) -> None:
+    first = twice[0]
+    assert first.success
+    keys = [event.asset_key.path for event in first.get_asset_materialization_events() if event.asset_key]
+    assert keys == [["words"], ["count", "lines"]]
+    assert (project.path / "count").read_text() == "2\n"
+
+
+def test_the_second_run_is_cached_and_has_the_same_versions(twice: list[dg.ExecuteInProcessResult]) -> None:
+    cached, versions = [], []
+    for result in twice:
+        shown = [event.materialization for event in result.get_asset_materialization_events()]
+        cached.append([event.metadata["cached"].value for event in shown])
+        versions.append([event.tags["dagster/data_version"] for event in shown if event.tags])
+    assert cached == [[False, False], [True, True]]
+    assert versions[0] == versions[1]
+
+
+def test_dvc_has_nothing_left_to_do_after_dagster(twice: list[dg.ExecuteInProcessResult], project: DvcProject) -> None:
+    assert "up to date" in run_dvc(project.path, "repro")
+
+
+def test_a_failing_stage_fails_its_asset_with_what_it_printed(
+    twice: list[dg.ExecuteInProcessResult], project: DvcProject
+) -> None:
+    (project.path / "words.txt").write_text("")
+    with dg.DagsterInstance.ephemeral(settings=SETTINGS) as instance:
+        result = materialize(project, instance)
+    assert not result.success
+    [failure] = [event for event in result.all_node_events if event.is_step_failure]
+    assert failure.step_key == "count__lines"
+    assert "there are no words" in str(failure.step_failure_data.user_failure_data)

@@ -1,0 +1,95 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from omegaconf import OmegaConf
+from typer.main import get_command
+
+from cmet.cli import app
+from cmet.params import Params, load_params
+from cmet.project import Project
+from pipelines.definitions import defs, project, stages
+from pipelines.resources import GROUPS, HEAVY
+from pipelines.sensors import params_changed
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_definitions_load() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_selections_and_interpolations_work_beside_each_other() -> None:
+    # Dagster and DVC's configuration ask for different antlr4; a new lock file can break either
+    assert dg.AssetSelection.from_string("key:x+")
+    assert OmegaConf.create({"a": "${b}", "b": 1}).a == 1
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, pipelines.definitions\n"
+        "print(sorted({'torch', 'mlflow', 'mediapipe', 'decord', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert "error" not in done.stderr.lower()
+
+
+def test_every_stage_is_an_asset() -> None:
+    assert {spec.key for spec in defs.resolve_all_asset_specs()} == {stage.key for stage in stages}
+
+
+def test_assets_depend_on_each_other_as_the_stages_do() -> None:
+    names = {stage.key: stage.name for stage in stages}
+    found = {
+        names[spec.key]: sorted(names[dep.asset_key] for dep in spec.deps) for spec in defs.resolve_all_asset_specs()
+    }
+    assert found == {stage.name: list(stage.upstream) for stage in stages}
+
+
+@pytest.mark.parametrize("stage", stages, ids=lambda stage: stage.name)
+def test_stage_command_asset_params_and_folder_share_one_name(stage) -> None:
+    owner = Project(ROOT, load_params(ROOT / "params.yaml"))
+    folder = owner.folder(stage.kind, stage.variant)
+    assert stage.kind in get_command(app).commands  # type: ignore[attr-defined]
+    assert stage.kind in GROUPS
+    assert all((ROOT / out).is_relative_to(folder) or out.startswith("data/metrics/") for out in stage.outs)
+    assert owner.metrics_file(stage.kind, stage.variant).relative_to(ROOT).as_posix() in stage.outs
+    # `directions` has nothing to set
+    assert stage.kind in {*Params.model_fields, "directions"}
+
+
+def test_groups_and_pools_name_only_stages_that_exist() -> None:
+    kinds = {stage.kind for stage in stages}
+    assert set(GROUPS) == kinds
+    assert kinds >= HEAVY
+
+
+def test_there_is_a_job_for_everything_and_one_per_group() -> None:
+    assert {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")} == {
+        "everything",
+        *GROUPS.values(),
+    }
+    everything = defs.resolve_job_def("everything")
+    assert {key for key in everything.asset_layer.executable_asset_keys} == {stage.key for stage in stages}
+
+
+def test_the_sensor_asks_for_one_run_per_edit(tmp_path: Path) -> None:
+    watched = type(project)(root=str(tmp_path))
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_text("a: 1\n")
+
+    def tick(cursor: str | None) -> tuple[int, str | None]:
+        context = dg.build_sensor_context(cursor=cursor, resources={"project": watched})
+        result = params_changed.evaluate_tick(context)
+        return len(result.run_requests or []), result.cursor
+
+    num_runs, cursor = tick(None)
+    assert num_runs == 0
+    assert tick(cursor) == (0, cursor)
+    (tmp_path / "params.yaml").write_text("a: 2\n")
+    num_runs, after = tick(cursor)
+    assert num_runs == 1
+    assert tick(after) == (0, after)

@@ -1,0 +1,105 @@
+"""A tiny scored project: clips that show bars instead of faces, edits copied from them, a small judge."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cmet.evaluation.judge import train_judge
+from cmet.media import write_audio, write_video
+from cmet.params import EMOTIONS, JudgeParams
+
+SPEAKERS = {"A": "train", "B": "train", "C": "val", "D": "test"}
+SENTENCES = ("001", "002")
+JUDGE = JudgeParams(image_px=32, num_frames=4, num_train_frames=2, num_epochs=6, batch_size=16, learning_rate=0.003)
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Folders of the tiny project."""
+
+    clips: Path
+    edits: Path
+    judge: Path
+    model: Path
+
+    def clip_table(self) -> pd.DataFrame:
+        """Rows of clips.parquet."""
+        return pd.read_parquet(self.clips / "clips.parquet")
+
+
+def bars(emotion: str, num_frames: int = 6) -> np.ndarray:
+    """Frames with bars whose angle stands for the emotion."""
+    angle = np.pi * EMOTIONS.index(emotion) / len(EMOTIONS)
+    y, x = np.mgrid[:64, :64]
+    picture = 128 + 100 * np.sin((x * np.cos(angle) + y * np.sin(angle)) / 3)
+    return np.repeat(picture.astype(np.uint8)[None, :, :, None], num_frames, axis=0).repeat(3, axis=3)
+
+
+def write_clips(folder: Path) -> None:
+    """Write the prepared clips of all speakers."""
+    (folder / "video").mkdir(parents=True)
+    (folder / "audio").mkdir()
+    rows = []
+    for speaker, split in SPEAKERS.items():
+        for emotion in EMOTIONS:
+            for sentence in SENTENCES:
+                clip_id = f"sample-{speaker}-{emotion}-2-{sentence}"
+                write_video(folder / "video" / f"{clip_id}.mp4", bars(emotion), 25)
+                write_audio(folder / "audio" / f"{clip_id}.wav", np.zeros(4000, np.float32), 16000)
+                rows.append((clip_id, "sample", speaker, emotion, 2, sentence, split, "ok", None))
+    columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status", "reason"]
+    pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"}).to_parquet(folder / "clips.parquet", index=False)
+
+
+def write_edits(clips: pd.DataFrame, clips_folder: Path, folder: Path) -> None:
+    """Perfect `cmet` edits but one that failed, and unedited `neutral` ones."""
+    targets = clips[(clips["split"] == "test") & (clips["emotion"] != "neutral")]
+    rows = []
+    for method in ("cmet", "neutral"):
+        (folder / method).mkdir(parents=True)
+        for target in targets.itertuples():
+            source = f"sample-{target.speaker}-neutral-2-{target.sentence}"
+            is_failed = method == "cmet" and target.emotion == "fear" and target.sentence == "001"
+            video = None if is_failed else f"{method}/{target.clip_id}.mp4"
+            if video:
+                shown = target.clip_id if method == "cmet" else source
+                shutil.copy(clips_folder / "video" / f"{shown}.mp4", folder / video)
+            rows.append(
+                {
+                    "row_id": target.clip_id,
+                    "method": method,
+                    "backbone": "facemesh",
+                    "speaker": target.speaker,
+                    "sentence": target.sentence,
+                    "emotion": target.emotion,
+                    "intensity": target.intensity,
+                    "source_clip": source,
+                    "target_clip": target.clip_id,
+                    "video": video,
+                    "status": "failed" if is_failed else "ok",
+                    "reason": "no_face: lost" if is_failed else None,
+                    "is_held_out": target.emotion == "disgusted",
+                }
+            )
+    pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(folder / "edits.parquet", index=False)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The tiny project, made once."""
+    root = tmp_path_factory.mktemp("tiny")
+    tiny = Tiny(root / "clips", root / "edits", root / "judge", root / "model")
+    write_clips(tiny.clips)
+    write_edits(tiny.clip_table(), tiny.clips, tiny.edits)
+    train_judge(tiny.clip_table(), tiny.clips, tiny.judge, JUDGE, seed=1)
+    tiny.model.mkdir()
+    (tiny.model / "connector.safetensors").write_bytes(b"weights")
+    (tiny.model / "config.json").write_text('{"step": 20}', encoding="utf-8")
+    history = [(step, f"train/{name}", 1 / step) for step in (10, 20) for name in ("total", "regression")]
+    history += [(20, "val/delta_mse", 0.5), (20, "val/delta_mse_zero", 1.0), (20, "val/delta_cosine", 0.4)]
+    pd.DataFrame(history, columns=["step", "metric", "value"]).to_parquet(tiny.model / "history.parquet")
+    return tiny

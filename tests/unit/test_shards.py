@@ -1,0 +1,111 @@
+"""Shards come back as they were written, or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cmet.deltas import write_deltas
+from cmet.errors import UserError
+from cmet.outputs import content_digest
+from cmet.params import DeltasParams, ShardsParams
+from cmet.shards import SPLITS, read_shards, write_shards
+
+SMALL = ShardsParams(pairs_per_shard=4)
+SPLIT_OF = {"a": "train", "b": "train", "c": "val", "d": "test"}
+NUM_SENTENCES = 5
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Folder of the deltas, embeddings and codes of four speakers in two emotions; disgusted is held out."""
+    draw = np.random.default_rng(0)
+    clips, embeddings, codes = tmp_path / "clips.parquet", tmp_path / "embeddings.parquet", tmp_path / "codes"
+    table = pd.DataFrame(
+        [
+            (f"{speaker}-{emotion}-{sentence}", "sample", speaker, emotion, str(sentence), split, "ok")
+            for speaker, split in SPLIT_OF.items()
+            for emotion in ("neutral", "happy", "disgusted")
+            for sentence in range(NUM_SENTENCES)
+        ],
+        columns=["clip_id", "corpus", "speaker", "emotion", "sentence", "split", "status"],
+    )
+    table["intensity"] = pd.array([None if emotion == "happy" else 1 for emotion in table["emotion"]], dtype="Int64")
+    table.to_parquet(clips)
+    rows = draw.normal(size=(len(table), 6)).astype(np.float32)
+    pd.DataFrame({"clip_id": table["clip_id"], "embedding": list(rows)}).to_parquet(embeddings)
+    codes.mkdir()
+    for clip in table["clip_id"]:
+        np.save(codes / f"{clip}.npy", draw.normal(size=(draw.integers(5, 9), 3)).astype(np.float32))
+    params = DeltasParams(speech_encoder="opensmile", speech_scale="train-std")
+    write_deltas(clips, embeddings, codes, params, "disgusted", tmp_path / "deltas")
+    return tmp_path / "deltas", embeddings, codes
+
+
+def test_the_held_out_emotion_reaches_the_test_split_only(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    report = write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    emotions = {split: sorted({pair.emotion for pair in read_shards(tmp_path / "out", split)}) for split in SPLITS}
+    assert emotions == {"train": ["happy"], "val": ["happy"], "test": ["disgusted", "happy"]}
+    assert report.pairs_per_split == {"train": 10, "val": 5, "test": 10}
+    assert report.num_left_out == 15
+    assert report.num_shards == 3 + 2 + 3
+
+
+def test_pairs_come_back_with_scaled_speech(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    pairs = {pair.key: pair for pair in read_shards(tmp_path / "out", "train")}
+    assert len(pairs) == 10
+    pair = pairs["a-happy-2"]
+    scale = np.load(inputs[0] / "speech_scale.npy")
+    speech = pd.read_parquet(inputs[1]).set_index("clip_id")["embedding"]
+    assert pair.neutral_speech == pytest.approx(speech["a-neutral-2"] / scale)
+    assert pair.speech_delta == pytest.approx(pair.emotional_speech - pair.neutral_speech, abs=1e-5)
+    assert np.array_equal(pair.emotional_expression, np.load(inputs[2] / "a-happy-2.npy"))
+    assert (pair.speaker, pair.sentence, pair.emotion, pair.intensity) == ("a", "2", "happy", None)
+    assert all(getattr(pair, name).dtype == np.float32 for name in ("speech_delta", "neutral_expression"))
+
+
+def test_same_pairs_and_seed_give_the_same_bytes(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    for name, seed in (("one", 7), ("two", 7), ("other", 8)):
+        write_shards(*inputs, SMALL, seed, tmp_path / name)
+    assert content_digest(tmp_path / "one") == content_digest(tmp_path / "two")
+    assert content_digest(tmp_path / "one") != content_digest(tmp_path / "other")
+
+
+def test_index_names_the_shard_of_every_pair(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    index = pd.read_parquet(tmp_path / "out" / "index.parquet")
+    assert list(index.columns) == ["key", "split", "shard", "sha256"]
+    train = index[index["split"] == "train"]
+    assert train["key"].tolist() == [pair.key for pair in read_shards(tmp_path / "out", "train")]
+    assert train["shard"].unique().tolist() == [f"train/00000{number}.tar" for number in range(3)]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_a_truncated_shard_is_named(inputs: tuple[Path, Path, Path], tmp_path: Path, share: float) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    tar = tmp_path / "out" / "train" / "000001.tar"
+    tar.write_bytes(tar.read_bytes()[: int(share * tar.stat().st_size)])
+    with pytest.raises(UserError, match=r"000001.tar: not the bytes that were written"):
+        list(read_shards(tmp_path / "out", "train"))
+
+
+def test_a_missing_shard_and_an_unfinished_folder_are_named(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    (tmp_path / "out" / "val" / "000000.tar").unlink()
+    with pytest.raises(UserError, match=r"val/000000.tar: the shard is missing"):
+        list(read_shards(tmp_path / "out", "val"))
+    (tmp_path / "out" / "shards.json").unlink()
+    with pytest.raises(UserError, match="no shards.json, so no finished shards"):
+        list(read_shards(tmp_path / "out", "train"))
+
+
+def test_a_dot_in_a_clip_id_is_refused(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    path = inputs[0] / "pairs.parquet"
+    pairs = pd.read_parquet(path)
+    pairs["pair_id"] = pairs["pair_id"].str.replace("a-happy-2", "a.happy.2")
+    pairs.to_parquet(path)
+    with pytest.raises(UserError, match="1 clip id.s. hold a dot or a slash, first 'a.happy.2'"):
+        write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -47,14 +47,14 @@ def preview_sample(project: Project, variant: str | None) -> Metadata:
     splits = {path.stem: path.read_text(encoding="utf-8").split() for path in sorted(corpus.glob("*.txt"))}
     rows = [(split, ", ".join(names)) for split, names in splits.items()]
     speakers = pd.DataFrame(rows, columns=["split", "speakers"])
-    return {**_numbers(_report(project, "sample")), "speakers": _markdown(speakers)}
+    return {"speakers": _markdown(speakers), **_numbers(_report(project, "sample"))}
 
 
 def preview_manifest(project: Project, variant: str | None) -> Metadata:
     """Clips per split and emotion, what was quarantined and why, the first rows."""
     manifest = project.table("manifest", "manifest.parquet")
     report = _report(project, "manifest")
-    return {**_numbers(report), **_clip_tables(manifest), **_quarantined(report)}
+    return {**_clip_tables(manifest), **_quarantined(report), **_numbers(report)}
 
 
 def preview_clips(project: Project, variant: str | None) -> Metadata:
@@ -63,10 +63,10 @@ def preview_clips(project: Project, variant: str | None) -> Metadata:
     report = _report(project, "clips")
     shown = clips[(clips.status == "ok") & clips.num_frames.notna()]
     return {
-        **_numbers(report),
+        **({"contact_sheet": _clips_sheet(shown, project.folder("clips") / "video")} if len(shown) else {}),
         **_clip_tables(clips),
         **_quarantined(report),
-        **({"contact_sheet": _clips_sheet(shown, project.folder("clips") / "video")} if len(shown) else {}),
+        **_numbers(report),
     }
 
 
@@ -76,8 +76,8 @@ def preview_speech(project: Project, variant: str | None) -> Metadata:
     vectors = project.table("speech", "embeddings.parquet", variant)
     lengths = np.linalg.norm(np.stack(vectors.embedding.to_list()), axis=1)
     return {
-        **_numbers(report),
         **_quarantined(report),
+        **_numbers(report),
         "mean_length": float(lengths.mean()),
         "dagster/row_count": len(vectors),
     }
@@ -88,14 +88,14 @@ def preview_directions(project: Project, variant: str | None) -> Metadata:
     folder = project.folder("directions")
     results = json.loads((folder / "directions.json").read_text(encoding="utf-8"))["encoders"]
     accuracies = {f"accuracy/{encoder}": float(result["accuracy"]) for encoder, result in results.items()}
-    return {**accuracies, "table": dg.MetadataValue.md((folder / "directions.md").read_text(encoding="utf-8"))}
+    return {"table": dg.MetadataValue.md((folder / "directions.md").read_text(encoding="utf-8")), **accuracies}
 
 
 def preview_expression(project: Project, variant: str | None) -> Metadata:
     """Counts, the share of frames with a face, and what the fitted basis explains."""
     report = _report(project, "expression", variant)
     basis = project.folder("expression", variant) / "model" / "facemesh_basis.safetensors"
-    return {**_numbers(report), **_quarantined(report), **(_basis_facts(basis) if basis.is_file() else {})}
+    return {**(_basis_facts(basis) if basis.is_file() else {}), **_quarantined(report), **_numbers(report)}
 
 
 def preview_deltas(project: Project, variant: str | None) -> Metadata:
@@ -112,10 +112,10 @@ def preview_deltas(project: Project, variant: str | None) -> Metadata:
     counts = report["pairs_per_split_and_emotion"]
     pairs = pd.DataFrame({split: counts[split] for split in SPLITS if split in counts}).fillna(0).astype(int)
     return {
-        **_numbers(report),
         "cosines": _markdown(cosines),
         "pairs": _markdown(pairs.sort_index().rename_axis("emotion").reset_index()),
         **_counts("unpaired", report["unpaired_reasons"]),
+        **_numbers(report),
     }
 
 
@@ -128,7 +128,7 @@ def preview_shards(project: Project, variant: str | None) -> Metadata:
         for split, shards in listing["splits"].items()
     ]
     table = pd.DataFrame(rows, columns=["split", "tars", "pairs", "size_mib"])
-    return {**_numbers(report), "shards": _markdown(table), "dagster/row_count": report["num_pairs"]}
+    return {"shards": _markdown(table), **_numbers(report), "dagster/row_count": report["num_pairs"]}
 
 
 def preview_train(project: Project, variant: str | None) -> Metadata:
@@ -138,11 +138,11 @@ def preview_train(project: Project, variant: str | None) -> Metadata:
     report = _report(project, "train", variant)
     history = pd.read_parquet(project.folder("train", variant) / "history.parquet")
     return {
-        **_numbers(report),
-        **_numbers(report["losses"], "loss/"),
-        **_numbers(report["validation"], "validation/"),
         "curves": _figure(curves_figure(history)),
         **_mlflow("train", variant, project),
+        **_numbers(report),
+        **_numbers(report["validation"], "validation/"),
+        **_numbers(report["losses"], "loss/"),
     }
 
 
@@ -153,9 +153,9 @@ def preview_judge(project: Project, variant: str | None) -> Metadata:
     folder = project.folder("judge")
     card = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
     return {
+        "curve": _figure(judge_figure(pd.read_parquet(folder / "history.parquet"))),
         **_numbers(_report(project, "judge")),
         "train_speakers": ", ".join(card["train_speakers"]),
-        "curve": _figure(judge_figure(pd.read_parquet(folder / "history.parquet"))),
     }
 
 
@@ -166,10 +166,10 @@ def preview_edits(project: Project, variant: str | None) -> Metadata:
     counts = pd.crosstab(edits.method, edits.status).reindex(edits.method.unique()).reset_index()
     failed = count_reasons(edits.reason[edits.status != "ok"].to_list())
     return {
-        **_numbers(_report(project, "edits", variant)),
+        **({"examples": _edits_sheet(made, project.folder("edits", variant))} if len(made) else {}),
         "rows": _markdown(counts),
         **_counts("failed", failed),
-        **({"examples": _edits_sheet(made, project.folder("edits", variant))} if len(made) else {}),
+        **_numbers(_report(project, "edits", variant)),
     }
 
 
@@ -181,13 +181,13 @@ def preview_evaluate(project: Project, variant: str | None) -> Metadata:
     metrics = json.loads((project.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
     methods, held_out = metrics["methods"], metrics["held_out"]
     return {
-        **{f"acc_emo/{method}": float(scores["acc_emo"]) for method, scores in methods.items()},
-        **_numbers({"acc_emo_held_out": held_out["acc_emo"]} if held_out else {}),
         "accuracy": _accuracy_table(methods, held_out),
         "methods": _figure(method_figure(methods)),
         "emotions": _figure(emotion_figure(methods)),
         **({"confusion": _figure(confusion_figure(methods["cmet"]["confusion"], "cmet"))} if "cmet" in methods else {}),
         **_mlflow("evaluate", variant, project),
+        **{f"acc_emo/{method}": float(scores["acc_emo"]) for method, scores in methods.items()},
+        **_numbers({"acc_emo_held_out": held_out["acc_emo"]} if held_out else {}),
     }
 
 

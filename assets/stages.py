@@ -22,7 +22,7 @@ KINDS = {
     "evaluate": "json",
     "report": "html",
 }
-"""Label on the box of an asset: what the stage writes."""
+"""What the stage writes; a label on the box of its asset."""
 
 
 def stage_assets(stages: Sequence[Stage]) -> list[dg.AssetsDefinition]:
@@ -38,7 +38,7 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
         deps=[asset_key(name) for name in stage.upstream],
         description=f"{stage.description}\n\n`dvc repro {stage.name}` does the same.",
         group_name=stage.group,
-        kinds={"dvc", KINDS[stage.kind]} if stage.kind in KINDS else {"dvc"},
+        kinds=_kinds(stage),
         pool=stage.pool,
         code_version=stage.code_version,
     )
@@ -47,10 +47,16 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(outcome.version),
             metadata={
-                "cached": outcome.is_cached,
-                "duration_s": round(outcome.duration_s, 1),
                 **preview(stage, project.path),
+                "cached": outcome.is_cached,
+                "run_time_s": round(outcome.duration_s, 1),
             },
         )
 
     return reproduce
+
+
+def _kinds(stage: Stage) -> set[str]:
+    """What the stage writes; for a variant its name too, since the graph shows only the last part of a key."""
+    kinds = {KINDS[stage.kind]} if stage.kind in KINDS else set()
+    return kinds | {stage.kind} if stage.variant else kinds

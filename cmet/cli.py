@@ -55,7 +55,9 @@ class ManyValues(TyperCommand):
 @app.command(cls=ManyValues)
 def edit(
     video: Annotated[Path, typer.Argument(help="Video of one talking face.")],
-    speech: Annotated[list[Path], typer.Option("--speech", help="Recordings with the wanted emotion; files or folders.")],
+    speech: Annotated[
+        list[Path], typer.Option("--speech", help="Recordings with the wanted emotion; files or folders.")
+    ],
     neutral_speech: Annotated[list[Path], typer.Option("--neutral-speech", help="Calm recordings; files or folders.")],
     out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
     model: Annotated[Path, typer.Option("--model", help="Folder of a trained model.")] = DEFAULT_MODEL,
@@ -67,13 +69,13 @@ def edit(
 
     report = edit_video(video, speech, neutral_speech, out, Editor.load(model), strength, quiet)
     print(
-        f"{out}: {report.num_frames} frames of {report.width_px}x{report.height_px} at {report.fps:.5g} frames/s, face in "
-        f"{report.face_ratio:.0%} of them, change of expression {report.mean_change:.2f} (1 is a typical emotional one)"
+        f"{out}: {report.num_frames} frames of {report.width_px}x{report.height_px} at {report.fps:.5g} frames/s, "
+        f"face in {report.face_ratio:.0%} of them, change of expression {report.mean_change:.2f} (1 is a typical emotional one)"
     )
     if report.clamped_share > 0.25:
         print(
-            f"note: {report.clamped_share:.0%} of the speech features lie outside of what this model was trained on and "
-            "were brought back to its limits; expect an approximate emotion"
+            f"note: {report.clamped_share:.0%} of the speech features lie outside of what this model was trained on "
+            "and were brought back to its limits; expect an approximate emotion"
         )
 
 

@@ -12,6 +12,7 @@ from cmet.media.prepare import prepare_clip
 from cmet.outputs import publish
 from cmet.params import ClipsParams
 
+
 @dataclass(frozen=True)
 class ClipsReport:
     """Counts of a preparation."""
@@ -23,9 +24,7 @@ class ClipsReport:
     quarantined_by_reason: dict[str, int]
 
 
-def prepare_clips(
-    manifest: pd.DataFrame, root: Path, out: Path, work: Path, params: ClipsParams
-) -> ClipsReport:
+def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, params: ClipsParams) -> ClipsReport:
     """Prepare all usable clips of a manifest.
 
     Args:

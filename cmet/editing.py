@@ -152,7 +152,9 @@ def edit_video(
     )  # fmt: skip
 
 
-def speech_direction(editor: Editor, speech: Sequence[Path], neutral_speech: Sequence[Path]) -> tuple[np.ndarray, float]:
+def speech_direction(
+    editor: Editor, speech: Sequence[Path], neutral_speech: Sequence[Path]
+) -> tuple[np.ndarray, float]:
     """Speech direction (D,) as the model expects it, and the share of features that had to be clamped."""
     emotional, neutral = editor.embed(speech, "--speech"), editor.embed(neutral_speech, "--neutral-speech")
     direction = editor.bundle.speech_direction(neutral, emotional)

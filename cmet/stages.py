@@ -80,7 +80,9 @@ def speech(project: Project, encoder: str) -> Report:
     rows = project.table("clips", "clips.parquet")
     folder = project.folder("clips")
     work = project.work("speech", params, [folder / "audio", folder / "clips.parquet"], encoder)
-    return write_embeddings(rows, folder, project.corpus_root(), encoder, project.folder("speech", encoder), work, params)
+    return write_embeddings(
+        rows, folder, project.corpus_root(), encoder, project.folder("speech", encoder), work, params
+    )
 
 
 def directions(project: Project) -> Report:
@@ -164,7 +166,9 @@ def judge(project: Project) -> Report:
     from cmet.evaluation.judge import train_judge
 
     rows = project.table("clips", "clips.parquet")
-    return train_judge(rows, project.folder("clips"), project.folder("judge"), project.params.judge, project.params.seed)
+    return train_judge(
+        rows, project.folder("clips"), project.folder("judge"), project.params.judge, project.params.seed
+    )
 
 
 def edits(project: Project, backbone: str) -> Report:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from cmet.evaluation.protocol import GROUND_TRUTH, METHODS, METRICS, PREDICTIONS
+from cmet.evaluation.protocol import METRICS, PREDICTIONS, in_order
 from cmet.outputs import content_digest_of_source
 from cmet.params import Params, flatten
 
@@ -149,9 +149,9 @@ def log_evaluation(
         parent.log_file(evaluation / METRICS)
         _log_figures(parent, metrics)
         parent.log_metrics(0, _comparison_metrics(metrics))
-        for method in [name for name in (*METHODS, GROUND_TRUTH) if name in metrics["methods"]]:
+        for method, scores in in_order(metrics["methods"]).items():
             held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(method)
-            values = evaluation_metrics(metrics["methods"][method], held_out)
+            values = evaluation_metrics(scores, held_out)
             name = f"{backbone} {method}"
             with tracked_run(name, "evaluate", backbone, params, inputs, root, parent, {"cmet.method": method}) as run:
                 run.log_metrics(0, values)
@@ -217,13 +217,13 @@ def _create(client: "MlflowClient", experiment: str, name: str, params: Params) 
 
 
 def _find_unfinished(client: "MlflowClient", experiment: str, key: str) -> str | None:
-    runs = client.search_runs([experiment], f"tags.`cmet.key` = '{key}' AND attributes.status != 'FINISHED'", max_results=1)
+    runs = client.search_runs(
+        [experiment], f"tags.`cmet.key` = '{key}' AND attributes.status != 'FINISHED'", max_results=1
+    )
     return runs[0].info.run_id if runs else None
 
 
-def _key(
-    name: str, stage: str, backbone: str, params: Params, inputs: Mapping[str, str], parent: Run | None
-) -> str:
+def _key(name: str, stage: str, backbone: str, params: Params, inputs: Mapping[str, str], parent: Run | None) -> str:
     """Same for two runs exactly if they would log the same numbers (and stand under the same parent)."""
     code = content_digest_of_source(Path(__file__).parent)
     parts = [name, stage, backbone, params.model_dump_json(), sorted(inputs.items()), code, parent and parent.run_id]

@@ -1,6 +1,8 @@
 """C-MET's training loop: shards in, a trained model folder out."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
@@ -75,7 +77,7 @@ def train(
         params: The `train` section of params.yaml.
         seed: Decides initial weights, dropout and samples.
         work: Folder for the checkpoint. Where it holds one, training goes on from there, with the same result
-            as without the interruption (bit for bit on a CPU with the same number of threads).
+            as without the interruption (bit for bit on a CPU).
         tracker: Gets the metrics while training runs.
         backbone: Named in the bundle, as are speech_encoder and held_out_emotion.
         speech_encoder: See above.
@@ -94,7 +96,7 @@ def train(
     validator = Validator(validation_pairs, _mean_delta(pairs), speech_limit_S, params)
     checkpoint = work / CHECKPOINT
 
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _one_thread():
         torch.manual_seed(seed)
         connector = Connector(params.network, bank.expression_CLK.shape[-1], bank.speech_CS.shape[-1]).to(device)
         sampler = Sampler(bank, params.network.window, params.num_clips_per_mean, seed)
@@ -178,6 +180,21 @@ def both_passes(connector: Connector, batch: Batch) -> tuple[Prediction, Predict
     forward = connector(batch.reference_BTK, batch.speech_B1S, batch.source_BTK)
     backward = connector(-batch.reference_BTK, -batch.speech_B1S, batch.target_BTK)
     return forward, backward
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one core.
+
+    The matrices of a network that is trained on a CPU are so small that a second core gains little, and costs
+    several times the run where it is shared; the result does not depend on the number of cores either.
+    """
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 def _mean_delta(pairs: list[PairSample]) -> np.ndarray:

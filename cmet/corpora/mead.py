@@ -17,11 +17,13 @@ PATTERN = re.compile(
     rf"(?P<speaker>[MW]\d{{3}}(?:-\d)?)/front/(?P<emotion>{'|'.join(EMOTIONS)})/level_(?P<level>[123])"
     r"/(?P<sentence>\d{3})\.\w+"
 )
-TEST = "M003 M030 W009 W015".split()
-TRAIN = (
-    "M005 M007 M009 M011 M012 M013 M019 M022 M023 M024 M025 M026-2 M027 M028 M029 M031 M032-2 M033 M034 M035 M037 "
-    "M039 M040 M041 M042-1 W011 W014 W016 W018 W019 W021-1 W023 W024 W025 W026 W028 W029 W033 W035 W036 W037 W038 W040"
-).split()
+TEST = ["M003", "M030", "W009", "W015"]
+TRAIN = [
+    "M005", "M007", "M009", "M011", "M012", "M013", "M019", "M022", "M023", "M024", "M025",
+    "M026-2", "M027", "M028", "M029", "M031", "M032-2", "M033", "M034", "M035", "M037", "M039",
+    "M040", "M041", "M042-1", "W011", "W014", "W016", "W018", "W019", "W021-1", "W023", "W024",
+    "W025", "W026", "W028", "W029", "W033", "W035", "W036", "W037", "W038", "W040",
+]  # fmt: skip
 ALIASES = {"M026": "M026-2", "M032": "M032-2", "M042": "M042-1", "W021": "W021-1"}
 """Folders of the public drive that lack the suffix of the paper's lists."""
 

@@ -69,8 +69,8 @@ def _disturb(pictures: Tensor, generator: Generator) -> Tensor:
     count, _, side, _ = pictures.shape
     blurred = functional.avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
     share = _uniform((count, 1, 1, 1), 0, 1, generator) * _happens(count, 0.6, generator)
-    noise = _uniform((count, 1, 1, 1), 0, 0.06, generator) * torch.randn((count, 1, side, side), generator=generator)
-    return torch.lerp(pictures, blurred, share) + noise
+    noise = torch.rand((count, 1, side, side), generator=generator) - 0.5
+    return torch.lerp(pictures, blurred, share) + _uniform((count, 1, 1, 1), 0, 0.2, generator) * noise
 
 
 def _cover(pictures: Tensor, generator: Generator) -> Tensor:

@@ -105,7 +105,9 @@ def write_edits(
     edits.to_parquet(files / "edits.parquet", index=False)
     publish(files, out)
     is_ok = edits.status == "ok"
-    return EditsReport(len(test), int(is_ok.sum()), int((~is_ok).sum()), int(records.get("num_frames", pd.Series()).sum()))
+    return EditsReport(
+        len(test), int(is_ok.sum()), int((~is_ok).sum()), int(records.get("num_frames", pd.Series()).sum())
+    )
 
 
 class CodeShelf(Mapping[str, np.ndarray]):

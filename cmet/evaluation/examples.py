@@ -19,7 +19,13 @@ GAP_PX = 4
 CRF = 24
 """Quality of the strips: small enough to embed, good enough to judge an expression."""
 
-LABELS = {"neutral": "source, neutral", "reference": "reference", "cmet": "C-MET", "oracle": "oracle", GROUND_TRUTH: "true target"}
+LABELS = {
+    "neutral": "source, neutral",
+    "reference": "reference",
+    "cmet": "C-MET",
+    "oracle": "oracle",
+    GROUND_TRUTH: "true target",
+}
 """Name of each panel; the panels appear in this order. `neutral` does not edit, so it is the source."""
 
 
@@ -62,12 +68,19 @@ def write_strip(example: Example, path: Path) -> None:
     write_video(path, _frames(columns, len(first.frames)), first.fps, example.sound, CRF)
 
 
-def _example(row_id: str, predictions: pd.DataFrame, edits: pd.DataFrame, edits_folder: Path, clips_folder: Path) -> Example:
+def _example(
+    row_id: str, predictions: pd.DataFrame, edits: pd.DataFrame, edits_folder: Path, clips_folder: Path
+) -> Example:
     said = predictions[predictions["row_id"] == row_id].set_index("method")["predicted"]
     made = edits[edits["row_id"] == row_id].set_index("method")["video"]
     row = edits[edits["row_id"] == row_id].iloc[0]
-    videos = {method: edits_folder / made[method] for method in METHODS[1:] if method in made and pd.notna(made[method])}
-    ends = {name: clips_folder / "video" / f"{row[key]}.mp4" for name, key in (("neutral", "source_clip"), (GROUND_TRUTH, "target_clip"))}
+    videos = {
+        method: edits_folder / made[method] for method in METHODS[1:] if method in made and pd.notna(made[method])
+    }
+    ends = {
+        name: clips_folder / "video" / f"{row[key]}.mp4"
+        for name, key in (("neutral", "source_clip"), (GROUND_TRUTH, "target_clip"))
+    }
     return Example(
         row_id=row_id,
         speaker=row["speaker"],
@@ -96,5 +109,7 @@ def _header(names: list[str]) -> np.ndarray:
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 15)
     draw = ImageDraw.Draw(image)
     for place, name in enumerate(names):
-        draw.text((place * (PANEL_PX + GAP_PX) + PANEL_PX / 2, LABEL_PX / 2), LABELS[name], "#20242a", font, anchor="mm")
+        draw.text(
+            (place * (PANEL_PX + GAP_PX) + PANEL_PX / 2, LABEL_PX / 2), LABELS[name], "#20242a", font, anchor="mm"
+        )
     return np.asarray(image)

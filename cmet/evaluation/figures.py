@@ -72,10 +72,10 @@ def method_figure(methods: Mapping[str, Any]) -> Figure:
             axes.annotate(f"{value:.1f}", (place, high), (0, 4), textcoords="offset points", ha="center")
         if GROUND_TRUTH in methods:
             ceiling = 100 * methods[GROUND_TRUTH]["acc_emo"]
-            _level(axes, ceiling, f"judge on true clips {ceiling:.1f}", COLOURS[GROUND_TRUTH])
+            _level(axes, ceiling, f"judge on\ntrue clips\n{ceiling:.1f}", COLOURS[GROUND_TRUTH])
         _level(axes, 100 * CHANCE, "chance", INK)
         axes.set_xticks(range(len(shown)), shown)
-        axes.set_xlim(-0.6, len(shown) + 0.15)
+        axes.set_xlim(-0.6, len(shown) - 0.4)
         _percent(axes)
         return figure
 
@@ -83,8 +83,10 @@ def method_figure(methods: Mapping[str, Any]) -> Figure:
 def emotion_figure(methods: Mapping[str, Any]) -> Figure:
     """Accuracy per emotion, one group of bars per emotion."""
     emotions = sorted({emotion for scores in methods.values() for emotion in scores["per_emotion"]})
-    values = {method: [scores["per_emotion"].get(emotion) for emotion in emotions] for method, scores in methods.items()}
-    return _grouped_bars(values, emotions, 8.4)
+    values = {
+        method: [scores["per_emotion"].get(emotion) for emotion in emotions] for method, scores in methods.items()
+    }
+    return _grouped_bars(values, emotions, 10.5)
 
 
 def level_figure(methods: Mapping[str, Any]) -> Figure:
@@ -131,7 +133,9 @@ def curves_figure(history: pd.DataFrame) -> Figure:
         for axes, (title, rows) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for number, (name, line) in enumerate(rows.groupby("name", sort=False)):
                 colour = [COLOURS["cmet"], COLOURS["reference"], COLOURS["oracle"], COLOURS[GROUND_TRUTH]][number % 4]
-                axes.plot(line["step"], line["value"], color=colour, label=_LINES.get(str(name), str(name)), linewidth=1.5)
+                axes.plot(
+                    line["step"], line["value"], color=colour, label=_LINES.get(str(name), str(name)), linewidth=1.5
+                )
             axes.set(title=title, xlabel="step")
             axes.grid(axis="y")
             axes.legend(fontsize=8)
@@ -191,8 +195,19 @@ def _grouped_bars(values: Mapping[str, list[float | None]], groups: list[str], w
 
 def _level(axes: Axes, value: float, label: str, colour: str) -> None:
     axes.axhline(value, color=colour, linestyle=":", linewidth=1.4)
-    axes.annotate(label, (1, value), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right",
-                  color=colour, fontsize=8)  # fmt: skip
+    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
+    # beside the bars, where it covers none of them
+    axes.annotate(
+        label,
+        (1, value),
+        (5, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        va="center",
+        color=colour,
+        fontsize=8,
+        annotation_clip=False,
+    )
 
 
 def _percent(axes: Axes, label: str = "accuracy of emotion, %") -> None:

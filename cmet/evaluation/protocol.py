@@ -1,6 +1,11 @@
 """The words of an evaluation: methods in their order, chance, names of files."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from cmet.params import TARGET_EMOTIONS
+
+T = TypeVar("T")
 
 METHODS = ("neutral", "reference", "cmet", "oracle")
 """The methods in the order of every table."""
@@ -11,3 +16,8 @@ GROUND_TRUTH = "ground_truth"
 CHANCE = 1 / len(TARGET_EMOTIONS)
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
+
+
+def in_order(methods: Mapping[str, T]) -> dict[str, T]:
+    """Methods in the order of every table, the true clips last; JSON files have them by the alphabet."""
+    return {name: methods[name] for name in (*METHODS, GROUND_TRUTH) if name in methods}

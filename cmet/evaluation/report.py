@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from cmet.evaluation import figures
 from cmet.evaluation.examples import LABELS, Example, choose_examples, write_strip
 from cmet.evaluation.judge import HISTORY, JudgeCard, read_card
-from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METHODS, METRICS, PREDICTIONS
+from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METRICS, PREDICTIONS, in_order
 from cmet.evaluation.scores import not_whole, read_edits
 from cmet.outputs import fresh_file, write_json
 from cmet.params import Params, flatten
@@ -24,14 +24,19 @@ PAGE = "index.html"
 SUMMARY = "summary.json"
 
 METHOD_NOTES = {
-    "neutral": "No edit: the neutral clip itself. The floor; the judge has no neutral class, so it names an emotion anyway.",
+    "neutral": (
+        "No edit: the neutral clip itself. The floor; the judge has no neutral class, so it names an emotion anyway."
+    ),
     "reference": (
         "The expression codes of a training speaker's clip of the target emotion and level, of the same sentence "
-        "where there is one, put in place of the source's own. It sees a face that shows the emotion; C-MET only hears a voice. With this backbone's "
-        "linear codes it is a strong reference, so the gain that the paper reports over EDTalk's encoder need not appear here."
+        "where there is one, put in place of the source's own. It sees a face that shows the emotion; C-MET only hears "
+        "a voice. With this backbone's linear codes it is a strong reference, so the gain that the paper reports over "
+        "EDTalk's encoder need not appear here."
     ),
     "cmet": "C-MET: the change of expression predicted from speech alone, added to the source.",
-    "oracle": "The true change of expression, from the target clip's own codes, added to the source. The backbone's ceiling.",
+    "oracle": (
+        "The true change of expression, from the target clip's own codes, added to the source. The backbone's ceiling."
+    ),
     GROUND_TRUTH: "The true emotional clips, unedited: what the judge reaches on real pictures of unseen speakers.",
 }
 
@@ -86,26 +91,32 @@ def write_report(
     card = read_card(judge_folder)
     clips = pd.read_parquet(clips_folder / "clips.parquet")
     metrics = {name: read_metrics(folders.evaluation) for name, folders in backbones.items()}
-    labels = {name: _labels(metrics[name], folders, clips, card, params, protocol) for name, folders in backbones.items()}
+    labels = {
+        name: _labels(metrics[name], folders, clips, card, params, protocol) for name, folders in backbones.items()
+    }
     summary = summarise(metrics, labels, card, params)
     sections = [
         _backbone_section(name, folders, metrics[name], labels[name], clips_folder, params)
         for name, folders in backbones.items()
     ]
-    page = _environment().get_template("report.html.j2").render(
-        sections=sections,
-        summary=summary,
-        card=card,
-        judge_figure=figures.to_svg(figures.judge_figure(pd.read_parquet(judge_folder / HISTORY)), "judge"),
-        is_synthetic=params.manifest.corpus == "sample",
-        held_out_emotion=params.held_out_emotion,
-        quarantine=_quarantine(clips),
-        num_clips=clips["split"].value_counts().to_dict(),
-        directions=_directions(directions),
-        params=flatten(params),
-        params_sha256=hashlib.sha256(params.model_dump_json().encode()).hexdigest(),
-        notes=METHOD_NOTES,
-        chance=CHANCE,
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            sections=sections,
+            summary=summary,
+            card=card,
+            judge_figure=figures.to_svg(figures.judge_figure(pd.read_parquet(judge_folder / HISTORY)), "judge"),
+            is_synthetic=params.manifest.corpus == "sample",
+            held_out_emotion=params.held_out_emotion,
+            quarantine=_quarantine(clips),
+            num_clips=clips["split"].value_counts().to_dict(),
+            directions=_directions(directions),
+            params=flatten(params),
+            params_sha256=hashlib.sha256(params.model_dump_json().encode()).hexdigest(),
+            notes=METHOD_NOTES,
+            chance=CHANCE,
+        )
     )
     with fresh_file(out / PAGE) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
@@ -118,7 +129,7 @@ def read_metrics(evaluation: Path) -> dict[str, Any]:
     """The metrics that `score_edits` wrote, methods in the order of every table."""
     metrics = json.loads((evaluation / METRICS).read_text(encoding="utf-8"))
     for part in (metrics, metrics["held_out"] or {"methods": {}}):
-        part["methods"] = {name: part["methods"][name] for name in (*METHODS, GROUND_TRUTH) if name in part["methods"]}
+        part["methods"] = in_order(part["methods"])
     return metrics
 
 
@@ -130,7 +141,7 @@ def summarise(
     return {
         "backbones": {
             name: {
-                "methods": {method: parts["methods"][method] for method in METHODS if method in parts["methods"]},
+                "methods": {method: scores for method, scores in parts["methods"].items() if method != GROUND_TRUTH},
                 "ground_truth": parts["methods"][GROUND_TRUTH],
                 "held_out": parts["held_out"],
                 "comparisons": parts["comparisons"],
@@ -160,8 +171,11 @@ def print_table(summary: Mapping[str, Any]) -> str:
     percent = 100 * summary["confidence"]
     lines = []
     for name, backbone in summary["backbones"].items():
-        lines += [f"Accuracy of emotion, {name}", f"  {'method':<22}{'acc_emo':>8}   {f'{percent:.0f}% interval':<16}{'n':>5}"]
-        lines += [_table_line(method, scores) for method, scores in backbone["methods"].items()]
+        lines += [
+            f"Accuracy of emotion, {name}",
+            f"  {'method':<22}{'acc_emo':>8}   {f'{percent:.0f}% interval':<16}{'n':>5}",
+        ]
+        lines += [_table_line(method, scores) for method, scores in in_order(backbone["methods"]).items()]
         lines.append(_table_line("judge on true clips", backbone["ground_truth"]))
         lines.append(f"  {'best constant answer':<22}{100 * backbone['floor']['acc_emo']:>7.1f}%")
         held_out = backbone["held_out"]
@@ -169,7 +183,7 @@ def print_table(summary: Mapping[str, Any]) -> str:
             lines.append(f"Held out of training: {held_out['emotion']} (chance {100 * held_out['chance']:.1f}%)")
             lines += [
                 _table_line(method.replace(GROUND_TRUTH, "judge on true clips"), scores)
-                for method, scores in held_out["methods"].items()
+                for method, scores in in_order(held_out["methods"]).items()
             ]
     return "\n".join(lines)
 
@@ -182,7 +196,12 @@ def _table_line(name: str, scores: Mapping[str, Any]) -> str:
 
 
 def _labels(
-    metrics: Mapping[str, Any], folders: Scored, clips: pd.DataFrame, card: JudgeCard, params: Params, protocol: Protocol
+    metrics: Mapping[str, Any],
+    folders: Scored,
+    clips: pd.DataFrame,
+    card: JudgeCard,
+    params: Params,
+    protocol: Protocol,
 ) -> dict[str, Any]:
     """What a metric row must say of itself to be comparable at all."""
     predictions = pd.read_parquet(folders.evaluation / PREDICTIONS)
@@ -204,7 +223,7 @@ def _labels(
         "judge_saw_test_speakers": bool(set(speakers) & set(card.train_speakers)),
         "fid_kind": None,
         "fvd_kind": None,
-        "media": f"{params.clips.fps} fps, crop {params.clips.crop_rule}, wav cropped-clip, every source frame is edited",
+        "media": f"{params.clips.fps} fps, crop {params.clips.crop_rule}, wav cropped-clip, all source frames edited",
         "checkpoint_sha256": hashlib.sha256((folders.model / "connector.safetensors").read_bytes()).hexdigest(),
         "training_steps": model["step"],
         "seed": params.seed,
@@ -269,17 +288,23 @@ def _joined_emotions(methods: Mapping[str, Any], held_out: Mapping[str, Any]) ->
     return {
         method: {
             "per_emotion": scores["per_emotion"]
-            | {f"{emotion} *": value for emotion, value in held_out.get(method, {"per_emotion": {}})["per_emotion"].items()}
+            | {
+                f"{emotion} *": value
+                for emotion, value in held_out.get(method, {"per_emotion": {}})["per_emotion"].items()
+            }
         }
         for method, scores in methods.items()
     }
 
 
 def _joined_confusion(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, dict[str, int]]:
+    """Counts with the held-out emotion as the last row, and one set of columns for all rows."""
     rows = dict(scores["confusion"])
-    for emotion, counts in (held_out or {"confusion": {}})["confusion"].items():
-        rows[f"{emotion} *"] = counts
-    return {emotion: {"failed": 0} | counts if any("failed" in c for c in rows.values()) else counts for emotion, counts in rows.items()}
+    rows |= {f"{emotion} *": counts for emotion, counts in (held_out or {"confusion": {}})["confusion"].items()}
+    columns = list(dict.fromkeys(name for counts in rows.values() for name in counts if name != "failed"))
+    if any("failed" in counts for counts in rows.values()):
+        columns.append("failed")
+    return {emotion: {name: counts.get(name, 0) for name in columns} for emotion, counts in rows.items()}
 
 
 def _shown_example(example: Example) -> dict[str, Any]:

@@ -21,7 +21,17 @@ from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METHODS, METRICS, PRE
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TARGET_EMOTIONS, EvaluateParams
 
-ROW_COLUMNS = ["row_id", "method", "speaker", "sentence", "emotion", "intensity", "source_clip", "target_clip", "is_held_out"]
+ROW_COLUMNS = [
+    "row_id",
+    "method",
+    "speaker",
+    "sentence",
+    "emotion",
+    "intensity",
+    "source_clip",
+    "target_clip",
+    "is_held_out",
+]
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,9 @@ def read_edits(folder: Path) -> pd.DataFrame:
         raise UserError(f"{folder}: no edits.parquet; run 'cmet edits'")
     edits = pd.read_parquet(folder / "edits.parquet")
     if edits.empty:
-        raise UserError(f"{folder}: edits.parquet has no rows, so there is nothing to score; see the counts of 'cmet edits'")
+        raise UserError(
+            f"{folder}: edits.parquet has no rows, so there is nothing to score; see the counts of 'cmet edits'"
+        )
     rows = {method: frozenset(part["row_id"]) for method, part in edits.groupby("method")}
     if len(set(rows.values())) > 1 or edits.duplicated(["row_id", "method"]).any():
         counts = ", ".join(f"{method} {len(ids)}" for method, ids in sorted(rows.items()))

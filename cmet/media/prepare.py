@@ -36,7 +36,9 @@ def prepare_clip(job: Job, files: Path) -> Record:
         return {"num_frames": None, "duration_s": len(sound) / rate, **_sound_facts(sound, job)}
     file = VideoFile(Path(source))
     num_frames = _common_frames(file.duration_s(), len(sound) / rate, job)
-    box = face_square(list(find_faces(file.frames_at(range(0, len(file), job["detect_stride"])))), job["min_face_ratio"])
+    box = face_square(
+        list(find_faces(file.frames_at(range(0, len(file), job["detect_stride"])))), job["min_face_ratio"]
+    )
     sound = _fit(sound, round(num_frames * rate / job["fps"]))
     facts = _sound_facts(sound, job)
     shown = frames_at_rate(file.start_times_s(), job["fps"], num_frames)

@@ -124,7 +124,9 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, audio: Pat
     num_frames = 0
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream(
-            "libx264", rate=Fraction(fps).limit_denominator(LIMIT_OF_RATE), options={"crf": str(crf), "preset": "veryfast"}
+            "libx264",
+            rate=Fraction(fps).limit_denominator(LIMIT_OF_RATE),
+            options={"crf": str(crf), "preset": "veryfast"},
         )
         stream.codec_context.thread_count = 1
         sound = _Sound(container, audio) if audio is not None else None
@@ -173,7 +175,9 @@ class _Sound:
                         packet.stream = self.output
                         self.container.mux(packet)
                 return
-            resampler = av.AudioResampler("fltp", self.output.codec_context.layout, self.output.codec_context.sample_rate)
+            resampler = av.AudioResampler(
+                "fltp", self.output.codec_context.layout, self.output.codec_context.sample_rate
+            )
             for decoded in [*self.source.decode(self.input), None]:
                 for frame in resampler.resample(decoded):
                     self.container.mux(self.output.encode(frame))

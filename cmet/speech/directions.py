@@ -105,7 +105,7 @@ class DirectionsReport:
 
 
 def write_directions(clips: pd.DataFrame, speech_folders: dict[str, Path], out: Path) -> DirectionsReport:
-    """Score every encoder, print the table, and write `directions.json` and the table `directions.md` into the folder `out`."""
+    """Score every encoder, print the table, and write it as `directions.json` and `directions.md` into a folder."""
     results = [measure_directions(clips, read_embeddings(folder), name) for name, folder in speech_folders.items()]
     with fresh_folder(out) as folder:
         write_json(

@@ -3,7 +3,6 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pytest
-from tiny_project import clip_table, make_project, pair_table, write_report, write_table
 
 from assets.checks import (
     CHECKS,
@@ -24,6 +23,7 @@ from cmet.errors import UserError
 from cmet.outputs import write_json
 from cmet.project import Project
 from pipelines.resources import DvcProject, Stage
+from tests.assets.tiny_project import clip_table, make_project, pair_table, write_report, write_table
 
 
 @pytest.fixture

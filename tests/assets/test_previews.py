@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import save_file
-from tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
 
 from assets.previews import PREVIEWS, preview
 from cmet.evaluation.protocol import GROUND_TRUTH, METHODS
@@ -14,6 +13,7 @@ from cmet.outputs import write_json
 from cmet.project import Project
 from cmet.stages import STAGES
 from pipelines.resources import Stage
+from tests.assets.tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
 
 MAX_BYTES = 100_000
 

@@ -43,7 +43,7 @@ def make_batch(dtype: torch.dtype) -> Batch:
     source, target = normal("step/source", (8, 5, 10), 0.6), normal("step/target", (8, 5, 10), 0.6)
     labels = integers("step/labels", (8, 1, 1), 0, 8).flatten()
     tensors = (tensor.to(dtype) for tensor in (speech, reference, source, target, direction))
-    return Batch(*tensors, labels_B=labels)
+    return Batch(*tensors, labels)
 
 
 def make_connector(dtype: torch.dtype) -> Connector:

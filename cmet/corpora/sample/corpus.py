@@ -22,7 +22,7 @@ from cmet.params import EMOTIONS, SampleParams
 
 FPS = 30
 _FIRST_ID = 101
-_PAINT_STREAM, _CLIP_STREAM = 1, 2
+_ACTOR_STREAM, _CLIP_STREAM = 1, 2
 """Second number of the random seeds of speakers and of clips."""
 
 
@@ -47,7 +47,7 @@ class Actor:
     @classmethod
     def cast(cls, seed: int, number: int, style: float) -> "Actor":
         """The speaker of that number, the same one in every process."""
-        rng = np.random.default_rng([seed, _PAINT_STREAM, number])
+        rng = np.random.default_rng([seed, _ACTOR_STREAM, number])
         is_woman = _is_woman(number)
         return cls(Look.draw(rng, number, is_woman), Voice.draw(rng, is_woman), Style.draw(rng, style))
 
@@ -68,12 +68,14 @@ def make_sample(params: SampleParams, seed: int, out: Path, work: Path) -> Sampl
     if params.num_sentences > len(SENTENCES):
         raise UserError(f"sample.num_sentences is {params.num_sentences}; there are {len(SENTENCES)} sentences")
     jobs = list_clips(params, seed)
-    records = ClipMap(render_clip, work, "sample").run(jobs)
+    # the folder of a stage's work is named by its params only
+    finished = work / f"seed_{seed}"
+    records = ClipMap(render_clip, finished, "sample").run(jobs)
     with fresh_folder(out) as folder:
         for job in jobs:
             video = folder / "corpus" / job["path"]
             video.parent.mkdir(parents=True, exist_ok=True)
-            copyfile(work / "files" / f"{job['clip_id']}.mp4", video)
+            copyfile(finished / "files" / f"{job['clip_id']}.mp4", video)
         for split, speakers in split_speakers(params).items():
             lines = "".join(f"{speaker}\n" for speaker in speakers)
             (folder / "corpus" / f"{split}.txt").write_text(lines, encoding="utf-8")

@@ -1,22 +1,30 @@
 """Curves that move: arrays of points, one curve per frame."""
 
+from functools import cache
+
 import numpy as np
 
 # T frames, N points of a curve, 2 coordinates
 
 
-def smooth(points_TN2: np.ndarray, is_closed: bool, steps: int = 5) -> np.ndarray:
-    """A Catmull-Rom curve through control points, `steps` points per piece."""
-    num_points = points_TN2.shape[1]
+def smooth(points_TN2: np.ndarray, is_closed: bool) -> np.ndarray:
+    """A Catmull-Rom curve through control points, five points per piece."""
+    return _spline_weights(points_TN2.shape[1], is_closed) @ points_TN2
+
+
+@cache
+def _spline_weights(num_points: int, is_closed: bool, steps: int = 5) -> np.ndarray:
+    """Weights of the control points in every point of the curve, shape (points of the curve, num_points)."""
     num_pieces = num_points if is_closed else num_points - 1
     weights = np.zeros((num_pieces * steps + (not is_closed), num_points))
     for row in range(len(weights)):
-        piece, t = min(row // steps, num_pieces - 1), row / steps - min(row // steps, num_pieces - 1)
+        piece = min(row // steps, num_pieces - 1)
+        t = row / steps - piece
         basis = 0.5 * np.array([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2])
         for offset, weight in zip((-1, 0, 1, 2), basis, strict=True):
             index = piece + offset
             weights[row, index % num_points if is_closed else min(max(index, 0), num_points - 1)] += weight
-    return np.einsum("pn,tnc->tpc", weights, points_TN2)
+    return weights
 
 
 def ellipse(centre: tuple[float, float], radius_x: float, radius_y: float) -> np.ndarray:

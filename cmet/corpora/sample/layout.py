@@ -20,7 +20,7 @@ def splits(root: Path) -> dict[str, str]:
     Raises:
         UserError: A list is missing.
     """
-    found = {}
+    found: dict[str, str] = {}
     for split in ("train", "val", "test"):
         path = root / f"{split}.txt"
         if not path.is_file():

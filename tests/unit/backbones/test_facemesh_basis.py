@@ -5,51 +5,26 @@ import pytest
 
 from cmet.backbones.facemesh import FaceMesh, fit_basis
 from cmet.errors import UserError
-
-NUM_SPEAKERS = 6
-STABLE_FREE = np.arange(11, 33)
-"""Points that move with expression and speech in these made faces; the others hold the head still."""
+from tests.unit.backbones.faces import Faces, made_faces
 
 
 @pytest.fixture(scope="module")
-def faces() -> dict[str, dict[str, list[np.ndarray]]]:
-    """Speakers with an identity, who speak with one set of points and express with two directions of another."""
-    random = np.random.default_rng(3)
-    shape = random.normal(size=(468, 3)) * [1, 1.3, 0.5]
-    expressions = np.zeros((2, 468, 3))
-    expressions[0, 40:50, 1] = 0.15
-    expressions[1, 80:90, 0] = 0.12
-    lips = np.zeros((468, 3))
-    lips[85:100, 1] = 0.2
-    neutral: dict[str, list[np.ndarray]] = {}
-    emotional: dict[str, list[np.ndarray]] = {}
-    for number in range(NUM_SPEAKERS):
-        identity = shape + np.concatenate([np.zeros((430, 3)), 0.1 * random.normal(size=(38, 3))])
-
-        def clip(code: np.ndarray, identity: np.ndarray = identity) -> np.ndarray:
-            speech = np.sin(np.arange(20) + random.uniform(0, 6))[:, None, None] * lips
-            # MediaPipe gives ten iris points more
-            face = identity + speech + np.tensordot(code, expressions, 1) + 0.002 * random.normal(size=(20, 468, 3))
-            return np.concatenate([60 * face + 128, np.zeros((20, 10, 3))], axis=1)
-
-        name = f"M{number:03d}"
-        neutral[name] = [clip(np.zeros(2)) for _ in range(3)]
-        emotional[name] = [clip(random.normal(size=2)) for _ in range(6)]
-    return {"neutral": neutral, "emotional": emotional}
+def faces() -> Faces:
+    return made_faces()
 
 
-def test_two_directions_explain_faces_made_of_two(faces: dict[str, dict[str, list[np.ndarray]]]) -> None:
+def test_two_directions_explain_faces_made_of_two(faces: Faces) -> None:
     basis = fit_basis(**faces, num_components=3, ridge=0.01)
     assert basis.explained[:2].sum() > 0.95
     assert basis.explained[2] < 0.03
 
 
-def test_the_reader_is_unbiased(faces: dict[str, dict[str, list[np.ndarray]]]) -> None:
+def test_the_reader_is_unbiased(faces: Faces) -> None:
     basis = fit_basis(**faces, num_components=3, ridge=0.01)
     np.testing.assert_allclose(basis.reader @ basis.directions, np.eye(3), atol=1e-8)
 
 
-def test_lips_that_speak_hardly_change_a_code(faces: dict[str, dict[str, list[np.ndarray]]]) -> None:
+def test_lips_that_speak_hardly_change_a_code(faces: Faces) -> None:
     basis = fit_basis(**faces, num_components=2, ridge=0.01)
     speaking = np.concatenate([basis.encode(clip) - basis.encode(clip).mean(0) for clip in faces["neutral"]["M000"]])
     expressing = np.stack([basis.encode(clip).mean(0) for clip in faces["emotional"]["M000"]])
@@ -60,7 +35,7 @@ def test_lips_that_speak_hardly_change_a_code(faces: dict[str, dict[str, list[np
     assert speaking.std() < 0.5 * unguarded.std()
 
 
-def test_codes_of_a_change_are_those_that_were_added(faces: dict[str, dict[str, list[np.ndarray]]]) -> None:
+def test_codes_of_a_change_are_those_that_were_added(faces: Faces) -> None:
     model = FaceMesh(fit_basis(**faces, num_components=2, ridge=0.01))
     track = faces["neutral"]["M001"][0]
     change = np.tile([0.7, -0.4], (20, 1)).astype(np.float32)
@@ -69,14 +44,14 @@ def test_codes_of_a_change_are_those_that_were_added(faces: dict[str, dict[str, 
     np.testing.assert_allclose(model.encode(moved) - model.encode(track), change, atol=0.05)
 
 
-def test_a_basis_is_the_same_after_saving(tmp_path: Path, faces: dict[str, dict[str, list[np.ndarray]]]) -> None:
+def test_a_basis_is_the_same_after_saving(tmp_path: Path, faces: Faces) -> None:
     model = FaceMesh(fit_basis(**faces, num_components=2, ridge=0.01))
     model.save(tmp_path)
     track = faces["neutral"]["M001"][0]
     np.testing.assert_array_equal(FaceMesh.load(tmp_path).encode(track), model.encode(track))
 
 
-def test_too_few_clips_are_an_error_that_counts_them(faces: dict[str, dict[str, list[np.ndarray]]]) -> None:
+def test_too_few_clips_are_an_error_that_counts_them(faces: Faces) -> None:
     with pytest.raises(UserError, match="40 components need .* found 36 of 6 speaker"):
         fit_basis(**faces, num_components=40, ridge=0.01)
 

@@ -42,7 +42,9 @@ def test_frames_of_any_size_are_judged(tiny: Tiny) -> None:
     assert Judge.load(tiny.judge).logits(bars("happy", 3)).shape == (3, len(TARGET_EMOTIONS))
 
 
-@pytest.mark.parametrize(("num_frames", "taken"), [(4, [0, 1, 3, 4]), (6, [0, 1, 2, 3, 4, 5]), (12, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])])
+@pytest.mark.parametrize(
+    ("num_frames", "taken"), [(4, [0, 1, 3, 4]), (6, [0, 1, 2, 3, 4, 5]), (12, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])]
+)
 def test_frames_are_evenly_spaced_from_the_first(tmp_path: Path, num_frames: int, taken: list[int]) -> None:
     from cmet.media import write_video
 

@@ -111,7 +111,9 @@ def test_confusion_counts_every_row() -> None:
     ("percentages", "num_rows", "suspect"),
     [([55.91, 41.99], 1143, []), ([36.82], 1143, [36.82]), ([50.0], 3, [50.0]), ([33.33], 3, [])],
 )
-def test_a_percentage_must_be_a_whole_number_of_rows(percentages: list[float], num_rows: int, suspect: list[float]) -> None:
+def test_a_percentage_must_be_a_whole_number_of_rows(
+    percentages: list[float], num_rows: int, suspect: list[float]
+) -> None:
     assert not_whole(percentages, num_rows) == suspect
 
 

@@ -21,7 +21,9 @@ def corpus(noise: float, num_speakers: int = 4) -> tuple[pd.DataFrame, pd.Series
         own = 10 * random.normal(size=16)
         for emotion in EMOTIONS:
             for sentence in range(5):
-                rows.append({"clip_id": f"{speaker}-{emotion}-{sentence}", "speaker": f"M{speaker}", "emotion": emotion})
+                rows.append(
+                    {"clip_id": f"{speaker}-{emotion}-{sentence}", "speaker": f"M{speaker}", "emotion": emotion}
+                )
                 vectors.append(own + moves[emotion] + noise * random.normal(size=16))
     clips = pd.DataFrame(rows)
     return clips, pd.Series(vectors, index=clips.clip_id)

@@ -1,0 +1,195 @@
+"""`make bench`: measure what the project claims, print a table and write reports/bench.json.
+
+Everything is measured in this one run on this machine. The demo is run from the start in a fresh clone that shares the
+installed environment; its outputs are compared with those of a second run.
+"""
+
+import json
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).parents[1]
+NUM_TRACKED_CLIPS = 12
+TIMED_S = 10.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure."""
+
+    name: str
+    value: float
+    unit: str
+    target: str
+    met: bool
+
+
+def at_least(name: str, value: float, unit: str, target: float) -> Row:
+    return Row(name, round(value, 4), unit, f">= {target:g}", value >= target)
+
+
+def at_most(name: str, value: float, unit: str, target: float) -> Row:
+    return Row(name, round(value, 4), unit, f"<= {target:g}", value <= target)
+
+
+def main() -> None:
+    rows: list[Row] = []
+    scratch = Path(tempfile.mkdtemp(prefix="cmet-bench-"))
+    try:
+        for row in measure(scratch):
+            rows.append(row)
+            print(
+                f"{row.name:<58}{row.value:>10.4g} {row.unit:<10}{row.target:<10}{'met' if row.met else 'MISSED'}",
+                flush=True,
+            )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    out = ROOT / "reports" / "bench.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+    print(f"\n{out}")
+
+
+def measure(scratch: Path) -> Iterator[Row]:
+    first, second = scratch / "first", scratch / "second"
+    clone(first)
+    wall_s, peak_gib = watched(["make", "demo"], first)
+    yield at_most("make demo, dependencies installed", wall_s, "s", 480)
+    yield at_most("make demo, peak memory of all its processes", peak_gib, "GiB", 6)
+    repeat_s, _ = watched(["dvc", "repro"], first)
+    yield at_most("dvc repro with nothing changed", repeat_s, "s", 10)
+    yield from accuracy_rows(first)
+    yield from facemesh_rows(first)
+    clone(second)
+    watched(["dvc", "repro"], second)
+    yield at_most("outputs that differ between two runs of one seed", len(differing(first, second)), "outputs", 0)
+    test_s, _ = watched(["make", "test"], first)
+    yield at_most("make test, dependencies installed", test_s, "s", 480)
+
+
+def clone(folder: Path) -> None:
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / ".boot").symlink_to(ROOT / ".boot")
+    # the editable installation points to this checkout; its code is the clone's as long as nothing is uncommitted
+    (ROOT / ".venv/.ready").touch()
+
+
+def watched(command: list[str], folder: Path) -> tuple[float, float]:
+    """Wall seconds and the peak memory of the process tree (proportional share of shared pages), GiB."""
+    started = time.perf_counter()
+    with (folder / "bench.log").open("a") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, tree_bytes(process.pid))
+            time.sleep(0.5)
+    if process.returncode:
+        sys.exit(
+            f"{' '.join(command)} failed, see {folder / 'bench.log'}:\n{(folder / 'bench.log').read_text()[-3000:]}"
+        )
+    return time.perf_counter() - started, peak / 2**30
+
+
+def tree_bytes(pid: int) -> int:
+    total = 0
+    try:
+        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for process in processes:
+        try:
+            total += process.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total
+
+
+def accuracy_rows(project: Path) -> Iterator[Row]:
+    summary = json.loads((project / "reports/summary.json").read_text())
+    result = summary["backbones"]["facemesh"]
+    accuracy = {method: scores["acc_emo"] for method, scores in result["methods"].items()}
+    held_out = result["held_out"]
+    num_edits = result["methods"]["cmet"]["n"] + held_out["n"]
+    yield at_least("edited test clips per method", num_edits, "clips", 100)
+    yield at_least("cmet accuracy relative to oracle", accuracy["cmet"] / accuracy["oracle"], "", 0.85)
+    yield at_least("cmet accuracy above neutral", 100 * (accuracy["cmet"] - accuracy["neutral"]), "points", 40)
+    yield at_least("held-out emotion, times chance", held_out["acc_emo"] / summary["chance"], "", 2.5)
+    yield at_least("judge on true clips", summary["judge"]["acc_ground_truth"], "", 0.85)
+    faces = json.loads((project / "data/metrics/expression-facemesh.json").read_text())["face_ratio"]
+    yield at_least("sample corpus frames in which the face is found", faces, "", 0.99)
+
+
+def facemesh_rows(project: Path) -> Iterator[Row]:
+    videos = sorted((project / "data/clips/video").glob("*.mp4"))[::40][:NUM_TRACKED_CLIPS]
+    model = project / "data/expression/facemesh/model"
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        speeds = pool.starmap(track_and_encode, [(videos[0::2], model), (videos[1::2], model)], chunksize=1)
+    yield at_least("landmarks and codes of prepared video, 2 cores", sum(speeds), "frames/s", 200)
+    yield at_least("warp rendering, 256x256, one core", render_speed(videos[0], model), "frames/s", 100)
+
+
+def track_and_encode(videos: list[Path], model: Path) -> float:
+    """Frames per second of one process, decoding included, start-up not."""
+    from cmet.backbones.facemesh import FaceMesh
+    from cmet.media import VideoFile
+    from cmet.native_logs import silence_native_logs
+
+    silence_native_logs()
+    backbone = FaceMesh.load(model)
+
+    def run(video: Path) -> int:
+        file = VideoFile(video)
+        return len(backbone.encode(backbone.track(file.frames_at(range(len(file))))))
+
+    run(videos[0])
+    return speed(lambda number: run(videos[number % len(videos)]))
+
+
+def render_speed(video: Path, model: Path) -> float:
+    import cv2
+    import numpy as np
+
+    from cmet.backbones.facemesh import FaceMesh
+    from cmet.media import read_video
+
+    cv2.setNumThreads(1)
+    backbone = FaceMesh.load(model)
+    frames = read_video(video).frames
+    track = backbone.track(frames)
+    codes = backbone.encode(track) + np.linspace(-1, 1, backbone.width, dtype=np.float32)
+    list(backbone.render(frames, track, codes))
+    return speed(lambda number: sum(1 for _ in backbone.render(frames, track, codes)))
+
+
+def speed(run: Callable[[int], int]) -> float:
+    """Repeat for some seconds; units of work per second."""
+    done, number, started = 0, 0, time.perf_counter()
+    while time.perf_counter() - started < TIMED_S:
+        done += run(number)
+        number += 1
+    return done / (time.perf_counter() - started)
+
+
+def differing(first: Path, second: Path) -> list[str]:
+    """Outputs whose content hashes differ between the lock files of two runs."""
+    hashes = []
+    for project in (first, second):
+        stages = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+        hashes.append({out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]})
+    return [path for path in hashes[0] if hashes[0][path] != hashes[1].get(path)]
+
+
+if __name__ == "__main__":
+    main()

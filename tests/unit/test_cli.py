@@ -1,0 +1,87 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cmet.cli import ManyValues
+from cmet.media import write_audio
+
+ROOT = Path(__file__).parents[2]
+
+
+def cmet(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cmet", *map(str, args)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("args", "repeated"),
+    [
+        ("v.mp4 --speech a b --out o", "v.mp4 --speech a --speech b --out o"),
+        (
+            "--speech a --neutral-speech b c --out o v.mp4",
+            "--speech a --neutral-speech b --neutral-speech c --out o v.mp4",
+        ),
+        ("v.mp4 --out o --speech a --speech b", "v.mp4 --out o --speech a --speech b"),
+    ],
+)
+def test_a_list_option_takes_all_values_up_to_the_next_option(args: str, repeated: str) -> None:
+    assert ManyValues(name="edit")._repeated(args.split()) == repeated.split()
+
+
+def assert_one_message(result: subprocess.CompletedProcess[str], *said: str) -> None:
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    for part in said:
+        assert part in result.stderr
+
+
+def test_a_misspelt_key_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text().replace("batch_size: 128", "batchsize: 128")
+    (tmp_path / "params.yaml").write_text(text)
+    result = cmet("manifest", cwd=tmp_path)
+    assert_one_message(result, "train.batchsize: Extra inputs are not permitted", "train.batch_size: Field required")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "no such folder"), ([], "no video or sound file"), (["notes/a.mp4"], "this is no mead corpus")],
+)
+def test_a_root_that_is_no_corpus_is_one_message(tmp_path: Path, content: list[str] | None, said: str) -> None:
+    root = tmp_path / "corpus"
+    for name in content or []:
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text("hello")
+    if content is not None:
+        root.mkdir(exist_ok=True)
+    text = (ROOT / "params.yaml").read_text()
+    text = text.replace("corpus: sample", "corpus: mead").replace("root: data/sample/corpus", f"root: {root}")
+    (tmp_path / "params.yaml").write_text(text)
+    assert_one_message(cmet("manifest", cwd=tmp_path), said)
+    assert not (tmp_path / "data/manifest").exists()
+
+
+def test_a_stage_whose_input_is_missing_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    assert_one_message(cmet("clips", cwd=tmp_path), "data/manifest/manifest.parquet", "dvc repro manifest")
+
+
+def test_an_unknown_backbone_is_named_with_the_known(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    assert_one_message(
+        cmet("train", "--backbone", "edtalk", cwd=tmp_path), "'edtalk' is not one of backbones", "facemesh"
+    )
+
+
+def test_an_edit_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
+    write_audio(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
+    result = cmet("edit", "v.mp4", "--speech", "a.wav", "--neutral-speech", "a.wav", "--out", "o.mp4", cwd=tmp_path)
+    assert_one_message(result, "no trained model", "connector.safetensors")
+
+
+def test_every_command_has_help() -> None:
+    result = cmet("--help")
+    assert result.returncode == 0
+    for name in ("edit", "use", "sample", "report"):
+        assert name in result.stdout

@@ -13,6 +13,7 @@ import pandas as pd
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
 from cmet.params import DeltasParams
+from cmet.speech.scaling import SpeechScaling
 
 # N, M clips, S speech features, T frames, K expression components
 
@@ -30,10 +31,6 @@ PAIR_COLUMNS = [
     "is_held_out",
 ]
 UNPAIRED_COLUMNS = ["clip_id", "reason"]
-
-RELATIVE_FLOOR = 1e-3
-ABSOLUTE_FLOOR = 1e-6
-"""A feature that spreads less than a thousandth of its mean (or than 1e-6) counts as constant."""
 
 NUM_COMMON_MEAD_SENTENCES = 3
 NUM_EXTRA_NEUTRAL_MEAD_SENTENCES = 10
@@ -67,8 +64,7 @@ def write_deltas(
     """Pair the clips and write their difference vectors.
 
     Writes `pairs.parquet` (one row per pair, the deltas raw and not normalised), `unpaired.csv` and
-    `speech_scale.npy` (S,). A scaled embedding is the raw one divided by `speech_scale`; the shards hold scaled
-    ones.
+    the scaling of speech features, which the shards apply.
 
     Args:
         clips: clips.parquet.
@@ -93,12 +89,12 @@ def write_deltas(
         )
     pairs = pairing.pairs.assign(is_held_out=pairing.pairs["emotion"] == held_out_emotion)[PAIR_COLUMNS]
     deltas = _delta_columns(pairs, speech, codes)
-    scale = speech_scale(usable, speech, params, held_out_emotion)
+    scaling = fit_scaling(usable, speech, params, held_out_emotion)
     with fresh_folder(out) as folder:
         pairs.assign(**{name: list(rows) for name, rows in deltas.items()}).to_parquet(folder / "pairs.parquet")
-        np.save(folder / "speech_scale.npy", scale)
+        scaling.save(folder)
         unpaired.to_csv(folder / "unpaired.csv", index=False)
-    return _report(pairs, unpaired, deltas["speech_delta"] / scale, deltas["expression_delta"])
+    return _report(pairs, unpaired, deltas["speech_delta"] / scaling.spread_S, deltas["expression_delta"])
 
 
 def pair_clips(clips: pd.DataFrame) -> Pairing:
@@ -167,22 +163,20 @@ def expression_delta(neutral_TK: np.ndarray, emotional_TK: np.ndarray) -> np.nda
     return _mean(emotional_TK, "emotional_TK") - _mean(neutral_TK, "neutral_TK")
 
 
-def speech_scale(
+def fit_scaling(
     clips: pd.DataFrame, speech: dict[str, np.ndarray], params: DeltasParams, held_out_emotion: str | None
-) -> np.ndarray:
-    """Divisor of each speech feature, shape (S,), float32: its spread over the training clips, or ones.
+) -> SpeechScaling:
+    """Scaling of each speech feature by its spread over the training clips, or none.
 
     Raises:
         UserError: The spread is wanted and there is no training clip.
     """
     if params.speech_scale == "none":
-        return np.ones_like(next(iter(speech.values())))
+        return SpeechScaling.none(len(next(iter(speech.values()))))
     chosen = clips[(clips["split"] == "train") & (clips["emotion"] != held_out_emotion)]["clip_id"]
     if chosen.empty:
         raise UserError("deltas: no clip in the training split to scale the speech features by")
-    values_NS = np.stack([speech[clip] for clip in chosen]).astype(np.float64)
-    floor = np.maximum(RELATIVE_FLOOR * np.abs(values_NS.mean(0)), ABSOLUTE_FLOOR)
-    return np.maximum(values_NS.std(0), floor).astype(np.float32)
+    return SpeechScaling.fit(np.stack([speech[clip] for clip in chosen]))
 
 
 def read_embeddings(path: Path) -> dict[str, np.ndarray]:

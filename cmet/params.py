@@ -115,9 +115,9 @@ class DeltasParams(Section):
 
     speech_encoder: str
     """Which speech embedding the deltas are made of; one of `speech_encoders`."""
-    speech_scale: Literal["train-std", "none"]
-    """`train-std` divides every speech feature by its spread over the training clips; `none` keeps the raw
-    embedding, as the paper does for emotion2vec."""
+    speech_scale: Literal["train-spread", "none"]
+    """`train-spread` centres every speech feature, divides it by its spread over the training clips and cuts it at
+    four spreads; `none` keeps the raw embedding, as the paper does for emotion2vec."""
 
 
 class ShardsParams(Section):

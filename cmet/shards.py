@@ -1,6 +1,6 @@
 """Pairs packed in WebDataset tars, and read back with every byte checked.
 
-Layout: `{train,val,test}/NNNNNN.tar`, `speech_scale.npy`, `index.parquet`, and `shards.json`, written last.
+Layout: `{train,val,test}/NNNNNN.tar`, `speech_scaling.safetensors`, `index.parquet`, and `shards.json`, written last.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from cmet.deltas import read_embeddings
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import ShardsParams
+from cmet.speech.scaling import SpeechScaling
 
 # S speech features, T frames, K expression components
 
@@ -38,7 +39,7 @@ ARRAYS = (
 
 @dataclass(frozen=True, eq=False)
 class PairSample:
-    """One pair as it lies in a shard; speech is scaled, that is divided by `speech_scale.npy`."""
+    """One pair as it lies in a shard; speech is scaled (`cmet.speech.scaling`)."""
 
     key: str
     speaker: str
@@ -88,7 +89,7 @@ def write_shards(
     Pairs of the held-out emotion go to the test shards only; those of other speakers are left out and counted.
 
     Args:
-        deltas: Folder with pairs.parquet and speech_scale.npy.
+        deltas: Folder with pairs.parquet and the speech scaling.
         embeddings: embeddings.parquet the deltas were made of.
         codes: Folder of `<clip_id>.npy`, expression codes (T, K).
         params: The `shards` section of params.yaml.
@@ -96,8 +97,8 @@ def write_shards(
         out: Folder that appears complete or not at all.
     """
     pairs = pd.read_parquet(deltas / "pairs.parquet").sort_values("pair_id", ignore_index=True)
-    scale = np.load(deltas / "speech_scale.npy")
-    speech = {clip: row / scale for clip, row in read_embeddings(embeddings).items()}
+    scaling = SpeechScaling.load(deltas)
+    speech = {clip: scaling.apply(row) for clip, row in read_embeddings(embeddings).items()}
     is_left_out = pairs["is_held_out"] & (pairs["split"] != "test")
     kept = pairs[~is_left_out]
     _check_keys(kept["pair_id"])
@@ -108,14 +109,14 @@ def write_shards(
             for number, split in enumerate(SPLITS):
                 rows = kept[kept["split"] == split]
                 order = np.random.default_rng([seed, number]).permutation(len(rows))
-                samples = _samples(rows.iloc[order], speech, codes, scale)
+                samples = _samples(rows.iloc[order], speech, codes)
                 table[split] = []
                 for batch in _batches(samples, params.pairs_per_shard):
                     shard = write_tar(folder, f"{split}/{len(table[split]):06d}.tar", batch)
                     table[split].append(shard)
                     index += [_index_row(sample.key, split, shard) for sample in batch]
                     bar.update(len(batch))
-        np.save(folder / "speech_scale.npy", scale)
+        scaling.save(folder)
         pd.DataFrame(index, columns=["key", "split", "shard", "sha256"]).to_parquet(folder / "index.parquet")
         write_json(folder / "shards.json", {"format": FORMAT, "splits": table})
     shards = [shard for split in SPLITS for shard in table[split]]
@@ -168,7 +169,7 @@ def _check_keys(keys: pd.Series) -> None:
         raise UserError(f"shards: {len(bad)} clip id(s) hold a dot or a slash, first {bad[0]!r}")
 
 
-def _samples(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path, scale: np.ndarray) -> Iterator[PairSample]:
+def _samples(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> Iterator[PairSample]:
     for row in rows.to_dict("records"):
         yield PairSample(
             key=row["pair_id"],
@@ -182,7 +183,7 @@ def _samples(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path, sca
             emotional_speech=speech[row["emotional_clip"]],
             neutral_expression=np.load(codes / f"{row['neutral_clip']}.npy").astype(np.float32),
             emotional_expression=np.load(codes / f"{row['emotional_clip']}.npy").astype(np.float32),
-            speech_delta=(np.asarray(row["speech_delta"], np.float32) / scale).astype(np.float32),
+            speech_delta=speech[row["emotional_clip"]] - speech[row["neutral_clip"]],
             expression_delta=np.asarray(row["expression_delta"], np.float32),
         )
 

@@ -264,7 +264,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     """What a process prints; of a progress bar, which ends its lines with a carriage return, a line now and then."""
     next_progress_s = 0.0
     for line in _split(process):
-        text = line.decode("utf-8", errors="replace").strip()
+        text = line.decode("utf-8", errors="replace").rstrip()
         if not text:
             continue
         if line.endswith(b"\r"):

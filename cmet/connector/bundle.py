@@ -18,12 +18,13 @@ from cmet.deltas import speech_delta
 from cmet.errors import UserError
 from cmet.outputs import write_json
 from cmet.params import NetworkParams, Section
+from cmet.speech.scaling import FILE as SPEECH_SCALING
+from cmet.speech.scaling import SpeechScaling
 
 # N, M clips or frames, S speech features, K expression components
 
 WEIGHTS = "connector.safetensors"
 CONFIG = "config.json"
-SPEECH_SCALE = "speech_scale.npy"
 SPEECH_LIMIT = "speech_limit.npy"
 
 
@@ -48,7 +49,7 @@ class Bundle:
 
     connector: Connector
     config: BundleConfig
-    speech_scale_S: np.ndarray
+    scaling: SpeechScaling
     speech_limit_S: np.ndarray
     """Largest scaled speech direction per feature seen in training, without sign."""
     folder: Path
@@ -69,7 +70,8 @@ class Bundle:
 
     def speech_direction(self, neutral_NS: np.ndarray, emotional_MS: np.ndarray) -> np.ndarray:
         """Scaled speech direction from raw embeddings, kept inside the range seen in training, shape (S,)."""
-        return clamp_direction(speech_delta(neutral_NS, emotional_MS) / self.speech_scale_S, self.speech_limit_S)
+        scaled = (self.scaling.apply(embeddings) for embeddings in (neutral_NS, emotional_MS))
+        return clamp_direction(speech_delta(*scaled), self.speech_limit_S)
 
     def predict(self, neutral_NS: np.ndarray, emotional_MS: np.ndarray, codes_NK: np.ndarray) -> np.ndarray:
         """Direction to add to each expression code, shape (frames, K), from raw speech embeddings."""
@@ -85,12 +87,12 @@ def save_bundle(
     folder: Path,
     weights: dict[str, Tensor],
     config: BundleConfig,
-    speech_scale_S: np.ndarray,
+    scaling: SpeechScaling,
     speech_limit_S: np.ndarray,
 ) -> None:
     """Write the files of a bundle into an existing folder."""
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
-    np.save(folder / SPEECH_SCALE, speech_scale_S.astype(np.float32))
+    scaling.save(folder)
     np.save(folder / SPEECH_LIMIT, speech_limit_S.astype(np.float32))
     write_json(folder / CONFIG, config.model_dump())
 
@@ -101,19 +103,20 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
     Raises:
         UserError: The folder is no bundle, a file is missing or damaged, or the sizes disagree.
     """
-    missing = [name for name in (CONFIG, WEIGHTS, SPEECH_SCALE, SPEECH_LIMIT) if not (folder / name).is_file()]
+    missing = [name for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT) if not (folder / name).is_file()]
     if missing:
         raise UserError(f"{folder}: no trained model, {', '.join(missing)} missing; run 'cmet train' first")
     try:
         config = BundleConfig.model_validate(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
         connector = Connector(config.network, config.expression_width, config.speech_width)
         connector.load_state_dict(load_file(folder / WEIGHTS))
-        scale_S, limit_S = np.load(folder / SPEECH_SCALE), np.load(folder / SPEECH_LIMIT)
+        limit_S = np.load(folder / SPEECH_LIMIT)
     except (ValidationError, ValueError, SafetensorError, RuntimeError, EOFError) as error:
         raise UserError(f"{folder}: the trained model is damaged or of another version: {error}") from error
-    if scale_S.shape != (config.speech_width,) or limit_S.shape != (config.speech_width,):
+    scaling = SpeechScaling.load(folder)
+    if scaling.spread_S.shape != (config.speech_width,) or limit_S.shape != (config.speech_width,):
         raise UserError(
-            f"{folder}: expected {config.speech_width} speech features, found a scale of shape {scale_S.shape} "
-            f"and a limit of shape {limit_S.shape}"
+            f"{folder}: expected {config.speech_width} speech features, found a scaling of shape "
+            f"{scaling.spread_S.shape} and a limit of shape {limit_S.shape}"
         )
-    return Bundle(connector.to(device or torch.device("cpu")).eval(), config, scale_S, limit_S, folder)
+    return Bundle(connector.to(device or torch.device("cpu")).eval(), config, scaling, limit_S, folder)

@@ -24,6 +24,7 @@ from cmet.errors import UserError
 from cmet.outputs import fresh_folder
 from cmet.params import TrainParams
 from cmet.shards import PairSample, read_shards
+from cmet.speech.scaling import SpeechScaling
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -119,7 +120,7 @@ def train(
     weights = state.best_weights if has_validation else connector.state_dict()
     history = pd.DataFrame(state.history, columns=["step", "metric", "value"])
     with fresh_folder(out) as folder:
-        save_bundle(folder, weights, config, np.load(shards / "speech_scale.npy"), speech_limit_S)
+        save_bundle(folder, weights, config, SpeechScaling.load(shards), speech_limit_S)
         history.to_parquet(folder / "history.parquet")
         if backbone_model is not None:
             copytree(backbone_model, folder / "backbone")

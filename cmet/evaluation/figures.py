@@ -98,7 +98,7 @@ def level_figure(methods: Mapping[str, Any]) -> Figure:
 
 def confusion_figure(confusion: Mapping[str, Mapping[str, int]], method: str) -> Figure:
     """What the judge said (columns) for each target emotion (rows): counts, shaded by their share of the row."""
-    table = pd.DataFrame.from_dict(confusion, orient="index")
+    table = pd.DataFrame.from_dict(dict(confusion), orient="index")
     shares = table.div(table.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     with rc_context(STYLE):
         figure, axes = _axes(4.3, 3.5)
@@ -195,7 +195,6 @@ def _grouped_bars(values: Mapping[str, list[float | None]], groups: list[str], w
 
 def _level(axes: Axes, value: float, label: str, colour: str) -> None:
     axes.axhline(value, color=colour, linestyle=":", linewidth=1.4)
-    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
     # beside the bars, where it covers none of them
     axes.annotate(
         label,

@@ -86,6 +86,7 @@ class JudgeNetwork(nn.Module):
             _convolution(64, 128),
             _Residual(128),
         )
+        self.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(128, len(TARGET_EMOTIONS)))
 
     def forward(self, pictures_NCPP: Tensor) -> Tensor:
@@ -253,7 +254,7 @@ def _fit(pictures: np.ndarray, labels: np.ndarray, params: JudgeParams, seed: in
     # dropout and the first weights read torch's global random state: set it here, give it back afterwards
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = JudgeNetwork().to(memory_format=torch.channels_last).train()
+        network = JudgeNetwork().train()
         optimizer = torch.optim.AdamW(network.parameters(), params.learning_rate, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, params.learning_rate, total_steps=num_batches * params.num_epochs, pct_start=WARM_UP

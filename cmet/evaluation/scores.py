@@ -91,7 +91,7 @@ def read_edits(folder: Path) -> pd.DataFrame:
         raise UserError(
             f"{folder}: edits.parquet has no rows, so there is nothing to score; see the counts of 'cmet edits'"
         )
-    rows = {method: frozenset(part["row_id"]) for method, part in edits.groupby("method")}
+    rows = {str(method): frozenset(part["row_id"]) for method, part in edits.groupby("method")}
     if len(set(rows.values())) > 1 or edits.duplicated(["row_id", "method"]).any():
         counts = ", ".join(f"{method} {len(ids)}" for method, ids in sorted(rows.items()))
         raise UserError(f"{folder}: every method must edit the same rows once, found {counts}; run 'cmet edits' again")
@@ -103,7 +103,7 @@ def predict(edits: pd.DataFrame, edits_folder: Path, clips_folder: Path, judge: 
     """What the judge says of every edited clip, and of the true target of every row.
 
     Returns:
-        The row columns with `path`, `predicted` (null when there is no readable clip), `correct`, `reason` and
+        The row columns with `predicted` (null when there is no readable clip), `correct`, `reason` and
         `logits` (null likewise).
     """
     rows = edits.drop_duplicates("row_id")
@@ -117,8 +117,8 @@ def predict(edits: pd.DataFrame, edits_folder: Path, clips_folder: Path, judge: 
     return clips.assign(
         predicted=pd.Series(predicted, dtype=object),
         correct=[said == truth for said, truth in zip(predicted, clips["emotion"], strict=True)],
-        reason=[a if isinstance(a, str) else None for a in answers],
-        logits=[None if isinstance(a, str) else a.astype(np.float32) for a in answers],
+        reason=pd.Series([a if isinstance(a, str) else None for a in answers], dtype=object),
+        logits=pd.Series([None if isinstance(a, str) else a.astype(np.float32) for a in answers], dtype=object),
     )
 
 
@@ -180,7 +180,7 @@ class ClusterBootstrap:
 
 
 def _measure_methods(predictions: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
-    return {name: _scores(rows, draw) for name, rows in predictions.groupby("method", sort=False)}
+    return {str(name): _scores(rows, draw) for name, rows in predictions.groupby("method", sort=False)}
 
 
 def _measure_held_out(predictions: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any] | None:

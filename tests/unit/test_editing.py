@@ -12,6 +12,7 @@ from cmet.errors import UserError
 from cmet.media import VideoFile, read_audio, read_video, write_audio, write_video
 from cmet.media.landmarks import track_landmarks
 from cmet.params import NetworkParams
+from cmet.speech.scaling import SpeechScaling
 from tests.unit.backbones.faces import made_model
 
 
@@ -29,7 +30,7 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Editor:
         step=0, seed=0, held_out_emotion=None,
     )  # fmt: skip
     connector = Connector(network, 4, 88)
-    save_bundle(folder, connector.state_dict(), config, np.ones(88), np.full(88, 3.0))
+    save_bundle(folder, connector.state_dict(), config, SpeechScaling.none(88), np.full(88, 3.0))
     (folder / "backbone").mkdir()
     made_model(num_components=4).save(folder / "backbone")
     assert load_bundle(folder).config == config

@@ -11,6 +11,7 @@ from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import DeltasParams, ShardsParams
 from cmet.shards import SPLITS, read_shards, write_shards
+from cmet.speech.scaling import SpeechScaling
 
 SMALL = ShardsParams(pairs_per_shard=4)
 SPLIT_OF = {"a": "train", "b": "train", "c": "val", "d": "test"}
@@ -38,7 +39,7 @@ def inputs(tmp_path: Path) -> tuple[Path, Path, Path]:
     codes.mkdir()
     for clip in table["clip_id"]:
         np.save(codes / f"{clip}.npy", draw.normal(size=(draw.integers(5, 9), 3)).astype(np.float32))
-    params = DeltasParams(speech_encoder="opensmile", speech_scale="train-std")
+    params = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread")
     write_deltas(clips, embeddings, codes, params, "disgusted", tmp_path / "deltas")
     return tmp_path / "deltas", embeddings, codes
 
@@ -57,9 +58,9 @@ def test_pairs_come_back_with_scaled_speech(inputs: tuple[Path, Path, Path], tmp
     pairs = {pair.key: pair for pair in read_shards(tmp_path / "out", "train")}
     assert len(pairs) == 10
     pair = pairs["a-happy-2"]
-    scale = np.load(inputs[0] / "speech_scale.npy")
+    scaling = SpeechScaling.load(inputs[0])
     speech = pd.read_parquet(inputs[1]).set_index("clip_id")["embedding"]
-    assert pair.neutral_speech == pytest.approx(speech["a-neutral-2"] / scale)
+    assert pair.neutral_speech == pytest.approx(scaling.apply(speech["a-neutral-2"]))
     assert pair.speech_delta == pytest.approx(pair.emotional_speech - pair.neutral_speech, abs=1e-5)
     assert np.array_equal(pair.emotional_expression, np.load(inputs[2] / "a-happy-2.npy"))
     assert (pair.speaker, pair.sentence, pair.emotion, pair.intensity) == ("a", "2", "happy", None)

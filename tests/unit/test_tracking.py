@@ -56,7 +56,9 @@ def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, params: 
     assert find_run("train", "another", root) is None
 
 
-def test_a_run_that_raises_is_failed_and_its_repetition_goes_on_without_logging_twice(root: Path, params: Params) -> None:
+def test_a_run_that_raises_is_failed_and_its_repetition_goes_on_without_logging_twice(
+    root: Path, params: Params
+) -> None:
     with pytest.raises(RuntimeError), tracked_run("train b", "train", "facemesh", params, INPUTS, root) as first:
         for step in (1, 2, 3):
             first.log_metrics(step, {"loss": 1.0})
@@ -100,7 +102,9 @@ def test_methods_are_runs_of_one_parent_with_the_same_metrics(root: Path, params
 
     client = MlflowClient(default_store(root))
     experiment = client.get_experiment_by_name("cmet").experiment_id
-    children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["metrics.acc_emo DESC"])
+    children = client.search_runs(
+        [experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["metrics.acc_emo DESC"]
+    )
     assert {run.data.tags["cmet.method"] for run in children} == {"neutral", "cmet", "ground_truth"}
     assert len({frozenset(run.data.metrics) for run in children}) == 1
     assert children[0].data.metrics["acc_emo"] == 0.5

@@ -10,6 +10,7 @@ import pytest
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import EMOTIONS, NetworkParams, TrainParams
 from cmet.shards import FORMAT, SPLITS, PairSample, write_tar
+from cmet.speech.scaling import SpeechScaling
 
 TINY: dict[str, Any] = {
     "network": NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.1),
@@ -54,7 +55,7 @@ def shards(tmp_path: Path) -> Path:
             for split in SPLITS
             if speakers[split]
         }
-        np.save(unfinished / "speech_scale.npy", np.ones(SPEECH_WIDTH, np.float32))
+        SpeechScaling.none(SPEECH_WIDTH).save(unfinished)
         write_json(unfinished / "shards.json", {"format": FORMAT, "splits": {"test": []} | splits})
     return folder
 

@@ -13,6 +13,7 @@ from cmet.connector.training import CHECKPOINT, TrainReport, train
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import TrainParams
+from cmet.speech.scaling import SpeechScaling
 
 MakeParams = Callable[..., TrainParams]
 
@@ -109,11 +110,10 @@ def test_a_damaged_bundle_is_one_message(shards: Path, tmp_path: Path, make_para
     with pytest.raises(UserError, match=r"no trained model, config.json, connector.safetensors"):
         load_bundle(model)
     run(shards, model, make_params(num_steps=1))
-    scale = (model / "speech_scale.npy").read_bytes()
-    np.save(model / "speech_scale.npy", np.ones(5, np.float32))
-    with pytest.raises(UserError, match="expected 12 speech features, found a scale of shape"):
+    SpeechScaling.none(5).save(model)
+    with pytest.raises(UserError, match="expected 12 speech features, found a scaling of shape"):
         load_bundle(model)
-    (model / "speech_scale.npy").write_bytes(scale)
+    SpeechScaling.none(12).save(model)
     weights = (model / "connector.safetensors").read_bytes()
     (model / "connector.safetensors").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(UserError, match="damaged"):

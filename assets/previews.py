@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.corpora.scan import count_reasons
+from cmet.evaluation.protocol import GROUND_TRUTH, METHODS, METRICS
 from cmet.project import Project
 from pipelines.resources import Stage
 
@@ -176,12 +177,11 @@ def preview_edits(project: Project, variant: str | None) -> Metadata:
 def preview_evaluate(project: Project, variant: str | None) -> Metadata:
     """Accuracy of every method with its interval, confusions of C-MET, and the run in MLflow."""
     from cmet.evaluation.figures import confusion_figure, emotion_figure, method_figure
-    from cmet.evaluation.protocol import METRICS
 
     metrics = json.loads((project.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
     methods, held_out = metrics["methods"], metrics["held_out"]
     return {
-        "accuracy": _accuracy_table(methods, held_out),
+        **_accuracy_tables(methods, held_out, "accuracy"),
         "methods": _figure(method_figure(methods)),
         "emotions": _figure(emotion_figure(methods)),
         **({"confusion": _figure(confusion_figure(methods["cmet"]["confusion"], "cmet"))} if "cmet" in methods else {}),
@@ -195,17 +195,14 @@ def preview_report(project: Project, variant: str | None) -> Metadata:
     """Where the page is, and its table."""
     folder = project.folder("report")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    tables = {
-        f"accuracy/{backbone}": _accuracy_table(
-            parts["methods"] | {"ground_truth": parts["ground_truth"]}, parts["held_out"]
-        )
-        for backbone, parts in summary["backbones"].items()
-    }
-    return {
+    tables: Metadata = {}
+    for backbone, parts in summary["backbones"].items():
+        methods = parts["methods"] | {GROUND_TRUTH: parts["ground_truth"]}
+        tables |= _accuracy_tables(methods, parts["held_out"], f"accuracy/{backbone}")
+    return tables | {
         "page": dg.MetadataValue.path(str(folder / "index.html")),
         "summary": dg.MetadataValue.path(str(folder / "summary.json")),
         "size_mib": round((folder / "index.html").stat().st_size / 2**20, 1),
-        **tables,
     }
 
 
@@ -301,13 +298,27 @@ def _picture(picture: bytes, kind: str) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![](data:image/{kind};base64,{base64.b64encode(picture).decode()})")
 
 
-def _accuracy_table(methods: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dg.MetadataValue:
-    named = dict(methods)
-    if held_out:
-        named |= {f"{name}, {held_out['emotion']} (held out)": scores for name, scores in held_out["methods"].items()}
+def _accuracy_tables(methods: Mapping[str, Any], held_out: Mapping[str, Any] | None, name: str) -> Metadata:
+    """A table of the emotions that were trained on, and one of the emotion that was held out."""
+    tables = {name: _accuracy_table(methods)}
+    return (
+        tables | {f"{name}, held out: {held_out['emotion']}": _accuracy_table(held_out["methods"])}
+        if held_out
+        else tables
+    )
+
+
+def _accuracy_table(methods: Mapping[str, Any]) -> dg.MetadataValue:
     rows = [
-        (name, scores["acc_emo"], *scores["interval"], scores["n"], scores["num_failed"])
-        for name, scores in named.items()
+        (
+            method,
+            methods[method]["acc_emo"],
+            *methods[method]["interval"],
+            methods[method]["n"],
+            methods[method]["num_failed"],
+        )
+        for method in (*METHODS, GROUND_TRUTH)
+        if method in methods
     ]
     return _markdown(pd.DataFrame(rows, columns=["method", "acc_emo", "low", "high", "n", "failed"]))
 

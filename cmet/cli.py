@@ -70,7 +70,8 @@ def edit(
     report = edit_video(video, speech, neutral_speech, out, Editor.load(model), strength, quiet)
     print(
         f"{out}: {report.num_frames} frames of {report.width_px}x{report.height_px} at {report.fps:.5g} frames/s, "
-        f"face in {report.face_ratio:.0%} of them, change of expression {report.mean_change:.2f} (1 is a typical emotional one)"
+        f"face in {report.face_ratio:.0%} of them, change of expression {report.mean_change:.2f} "
+        "(1 is a typical emotional one)"
     )
     if report.clamped_share > 0.25:
         print(

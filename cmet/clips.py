@@ -41,8 +41,13 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     usable = manifest[manifest.status == "ok"]
     settings = params.model_dump()
     jobs: list[Job] = [
-        {"clip_id": row.clip_id, "video": _below(root, row.video), "audio": _below(root, row.audio), **settings}
-        for row in usable.itertuples()
+        {
+            "clip_id": row["clip_id"],
+            "video": _below(root, row["video"]),
+            "audio": _below(root, row["audio"]),
+            **settings,
+        }
+        for row in usable.to_dict("records")
     ]
     records = pd.DataFrame(ClipMap(prepare_clip, work, "clips").run(jobs)).set_index("clip_id")
     clips = manifest.set_index("clip_id")

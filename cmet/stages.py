@@ -6,18 +6,19 @@ can be killed and run again, and returns a report of counts and metrics.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cmet.outputs import write_json
 from cmet.project import Project
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 # The work is imported inside the functions: `cmet manifest` must not wait for torch.
 
-
-class Report(Protocol):
-    """A frozen dataclass of counts and metrics."""
-
-    __dataclass_fields__: dict[str, Any]
+Report: TypeAlias = "DataclassInstance"
+"""A frozen dataclass of counts and metrics."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def directions(project: Project) -> Report:
     """Measure how often a speech delta of an unheard speaker points to its own emotion."""
     from cmet.speech.directions import write_directions
 
-    folders = {encoder: project.folder("speech", encoder) for encoder in project.params.speech_encoders}
+    folders: dict[str, Path] = {
+        encoder: project.folder("speech", encoder) for encoder in project.params.speech_encoders
+    }
     return write_directions(project.table("clips", "clips.parquet"), folders, project.folder("directions"))
 
 
@@ -218,7 +221,7 @@ def report(project: Project) -> Report:
     from cmet.evaluation.report import Protocol, Scored, write_report
 
     params = project.params
-    scored = {
+    scored: dict[str, Scored] = {
         backbone: Scored(*(project.folder(stage, backbone) for stage in ("evaluate", "edits", "train")))
         for backbone in params.backbones
     }

@@ -103,8 +103,11 @@ class Outcome:
 
 
 def asset_key(name: str) -> dg.AssetKey:
-    """Key of the asset that reproduces a stage; `@` is not allowed in keys."""
-    return dg.AssetKey(name.split("@"))
+    """Key of the asset that reproduces a stage: `train@facemesh` is `facemesh/train`.
+
+    The graph labels a box with the last part of its key, which therefore has to be the stage.
+    """
+    return dg.AssetKey(name.split("@")[::-1])
 
 
 class DvcProject(dg.ConfigurableResource):

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -96,7 +96,7 @@ def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
     )
 
 
-def count_reasons(reasons: Sequence[str]) -> dict[str, int]:
+def count_reasons(reasons: Iterable[str]) -> dict[str, int]:
     """Number of quarantined clips by reason code."""
     return dict(sorted(Counter(reason.split(":")[0] for reason in reasons).items()))
 

@@ -78,15 +78,16 @@ def write_edits(
     directions = pooled_directions(test, clips, embeddings, bundle, params.num_speech_clips)
     references = draw_references(test, clips, codes, seed)
     jobs: list[Job] = []
-    for row in test.itertuples():
-        own = codes[row.neutral_clip]
-        delta = params.strength * predict_directions(bundle.connector, directions[row.emotion, row.intensity], own)
-        true_delta = codes[row.emotional_clip].mean(axis=0) - own.mean(axis=0)
-        reference = references[row.pair_id]
+    for row in test.to_dict("records"):
+        own = codes[row["neutral_clip"]]
+        direction = directions[row["emotion"], row["intensity"]]
+        delta = params.strength * predict_directions(bundle.connector, direction, own)
+        true_delta = codes[row["emotional_clip"]].mean(axis=0) - own.mean(axis=0)
+        reference = references[row["pair_id"]]
         jobs.append(
             {
-                "clip_id": row.pair_id,
-                "source_clip": row.neutral_clip,
+                "clip_id": row["pair_id"],
+                "source_clip": row["neutral_clip"],
                 "clips": str(clips_folder),
                 "expression": str(expression_folder),
                 "backbone": bundle.config.backbone,
@@ -157,11 +158,11 @@ def draw_references(test: pd.DataFrame, clips: pd.DataFrame, codes: CodeShelf, s
     training = training[training.clip_id.map(codes.__contains__)]
     random = np.random.default_rng([seed, 0])
     references: dict[str, str | None] = {}
-    for row in test.itertuples():
-        same = training[(training.emotion == row.emotion) & (training.intensity == row.intensity)]
-        candidates = same[same.sentence == row.sentence]
+    for row in test.to_dict("records"):
+        same = training[(training.emotion == row["emotion"]) & (training.intensity == row["intensity"])]
+        candidates = same[same.sentence == row["sentence"]]
         candidates = candidates if len(candidates) else same
-        references[row.pair_id] = random.choice(candidates.clip_id.to_numpy()) if len(candidates) else None
+        references[row["pair_id"]] = random.choice(candidates.clip_id.to_numpy()) if len(candidates) else None
     return references
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from cmet.backbones.protocol import Backbone
 from cmet.backbones.registry import load_backbone
 from cmet.engine import Job, Record
-from cmet.media.video import VideoFile, write_video
+from cmet.media.video import FASTEST, VideoFile, write_video
 
 
 def render_row(job: Job, files: Path) -> Record:
@@ -25,7 +25,7 @@ def render_row(job: Job, files: Path) -> Record:
             continue
         (files / method).mkdir(exist_ok=True)
         shown = iter(frames) if method == "neutral" else backbone.render(frames, track, codes)
-        num_frames += write_video(files / method / f"{job['clip_id']}.mp4", shown, file.fps, sound, job["crf"])
+        num_frames += write_video(files / method / f"{job['clip_id']}.mp4", shown, file.fps, sound, job["crf"], FASTEST)
     return {"num_frames": num_frames}
 
 

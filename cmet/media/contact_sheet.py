@@ -10,7 +10,6 @@ from cmet.media.video import VideoFile
 
 GAP_PX = 2
 HEADER_PX = 18
-CHARACTER_PX = 6
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.36
 PAPER, INK, EMPTY = (255, 255, 255), (60, 60, 60), 235
 QUALITIES = (85, 75, 65, 50, 35, 20)
@@ -31,7 +30,7 @@ def contact_sheet(cells: pd.DataFrame, tile_px: int) -> np.ndarray:
         ClipError: A video cannot be read.
     """
     rows, columns = cells["row"].unique(), cells["column"].unique()
-    margin = max((len(str(row)) for row in rows), default=0) * CHARACTER_PX + 8
+    margin = max((_width_px(str(row)) for row in rows), default=0) + 3 * GAP_PX
     pitch = tile_px + GAP_PX
     sheet = np.full((HEADER_PX + len(rows) * pitch, margin + len(columns) * pitch, 3), PAPER, np.uint8)
     videos = cells.drop_duplicates(["row", "column"]).set_index(["row", "column"])["video"]
@@ -39,7 +38,7 @@ def contact_sheet(cells: pd.DataFrame, tile_px: int) -> np.ndarray:
         _write(sheet, str(column), margin + number * pitch, HEADER_PX - 6)
     for down, row in enumerate(rows):
         top = HEADER_PX + down * pitch
-        _write(sheet, str(row), 2, top + tile_px // 2)
+        _write(sheet, str(row), GAP_PX, top + tile_px // 2)
         for right, column in enumerate(columns):
             left = margin + right * pitch
             video = videos.get((row, column))
@@ -67,6 +66,10 @@ def to_jpeg(picture: np.ndarray, max_bytes: int) -> bytes:
             return encoded.tobytes()
     size = f"{picture.shape[1]}x{picture.shape[0]}"
     raise ValueError(f"a picture of {size} needs {encoded.size} bytes, {max_bytes} are allowed")
+
+
+def _width_px(text: str) -> int:
+    return cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0]
 
 
 def _write(sheet: np.ndarray, text: str, left: int, baseline: int) -> None:

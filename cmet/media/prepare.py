@@ -12,7 +12,7 @@ from cmet.errors import ClipError
 from cmet.media.audio import read_audio, rms_db, write_audio
 from cmet.media.crop import crop, face_square
 from cmet.media.landmarks import find_faces
-from cmet.media.video import VideoFile, write_video
+from cmet.media.video import FASTEST, VideoFile, write_video
 
 MAX_LOUDEST = 0.999
 """Samples at or above this share of full scale count as clipped."""
@@ -44,7 +44,7 @@ def prepare_clip(job: Job, files: Path) -> Record:
     shown = frames_at_rate(file.start_times_s(), job["fps"], num_frames)
     write_audio(audio_path, sound, rate)
     cropped = (crop(frame, box, job["size_px"]) for frame in file.frames_at(shown.tolist()))
-    write_video(video_path, cropped, job["fps"], audio_path, job["crf"])
+    write_video(video_path, cropped, job["fps"], audio_path, job["crf"], FASTEST)
     left, top, right, bottom = (float(value) for value in box)
     return facts | {
         "num_frames": num_frames,

@@ -13,6 +13,9 @@ import numpy as np
 from cmet.errors import ClipError
 from cmet.media.audio import AUDIO_SUFFIXES
 
+FASTEST = "ultrafast"
+"""x264 preset for clips that are made to be read again: twice the speed of `veryfast`, twice the bytes."""
+
 LIMIT_OF_RATE = 100_000
 """Denominator limit of a written frame rate; enough for 30000/1001."""
 
@@ -109,7 +112,14 @@ def read_video(path: Path, indices: Sequence[int] | None = None, size_px: int | 
     return Video(np.stack(list(frames)), file.fps)
 
 
-def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, audio: Path | None = None, crf: int = 16) -> int:
+def write_video(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    audio: Path | None = None,
+    crf: int = 16,
+    preset: str = "veryfast",
+) -> int:
     """Encode frames as H.264 in mp4, the same bytes for the same frames, and return their number.
 
     Args:
@@ -120,13 +130,14 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, audio: Pat
         audio: A sound file, encoded as AAC, or a video whose first sound track is copied as it is where mp4
             can hold it.
         crf: x264 quality, 0 lossless to 51.
+        preset: x264 speed; a faster one makes a larger file of the same quality.
     """
     num_frames = 0
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream(
             "libx264",
             rate=Fraction(fps).limit_denominator(LIMIT_OF_RATE),
-            options={"crf": str(crf), "preset": "veryfast"},
+            options={"crf": str(crf), "preset": preset},
         )
         stream.codec_context.thread_count = 1
         sound = _Sound(container, audio) if audio is not None else None
@@ -178,7 +189,10 @@ class _Sound:
             resampler = av.AudioResampler(
                 "fltp", self.output.codec_context.layout, self.output.codec_context.sample_rate
             )
-            for decoded in [*self.source.decode(self.input), None]:
+            for decoded in self.source.decode(self.input):
+                assert isinstance(decoded, av.AudioFrame)
                 for frame in resampler.resample(decoded):
                     self.container.mux(self.output.encode(frame))
+            for frame in resampler.resample(None):
+                self.container.mux(self.output.encode(frame))
             self.container.mux(self.output.encode(None))

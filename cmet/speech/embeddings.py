@@ -44,12 +44,12 @@ def write_embeddings(
     """
     jobs: list[Job] = [
         {
-            "clip_id": row.clip_id,
+            "clip_id": row["clip_id"],
             "encoder": encoder,
-            "sound": str(clips_folder / "audio" / f"{row.clip_id}.wav"),
-            "raw": str(root / (row.audio if isinstance(row.audio, str) else row.video)),
+            "sound": str(clips_folder / "audio" / f"{row['clip_id']}.wav"),
+            "raw": str(root / (row["audio"] or row["video"])),
         }
-        for row in clips[clips.status == "ok"].itertuples()
+        for row in clips[clips.status == "ok"].to_dict("records")
     ]
     records = pd.DataFrame(ClipMap(embed_clip, work, f"speech {encoder}").run(jobs)).set_index("clip_id")
     is_bad = records.status.eq("quarantined")

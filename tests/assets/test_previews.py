@@ -147,7 +147,9 @@ def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
     write_json(project.folder("evaluate", "facemesh") / "metrics.json", {"methods": methods, "held_out": held_out})
     metadata = shown(project, "evaluate@facemesh")
     assert (metadata["acc_emo/cmet"], metadata["acc_emo_held_out"]) == (0.5, 0.4)
-    assert "| cmet, disgusted (held out) | 0.400 | 0.300 | 0.500 | 10 | 0 |" in metadata["accuracy"]
+    assert "| cmet | 0.400 | 0.300 | 0.500 | 10 | 0 |" in metadata["accuracy, held out: disgusted"]
+    methods_shown = [line.split()[1] for line in metadata["accuracy"].splitlines()[2:]]
+    assert methods_shown == [*METHODS, GROUND_TRUTH]
     assert metadata["mlflow"] == "http://tracking:80/#/runs/abc"
     assert all(len(metadata[name]) < MAX_BYTES for name in ("methods", "emotions", "confusion"))
 

@@ -79,5 +79,5 @@ def test_a_failing_stage_fails_its_asset_with_what_it_printed(
         result = materialize(project, instance)
     assert not result.success
     [failure] = [event for event in result.all_node_events if event.is_step_failure]
-    assert failure.step_key == "count__lines"
+    assert failure.step_key == "lines__count"
     assert "there are no words" in str(failure.step_failure_data.user_failure_data)

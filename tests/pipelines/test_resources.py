@@ -43,7 +43,7 @@ def project(tmp_path: Path) -> DvcProject:
 def test_stages_are_read_in_order_with_matrix_stages_resolved(project: DvcProject) -> None:
     stages = project.stages()
     assert [stage.name for stage in stages] == ["words", "count@lines", "count@bytes", "sum"]
-    assert [stage.key.path for stage in stages[:2]] == [["words"], ["count", "lines"]]
+    assert [stage.key.path for stage in stages[:2]] == [["words"], ["lines", "count"]]
     assert (stages[1].kind, stages[1].variant, stages[1].description) == ("count", "lines", "How much there is")
 
 

@@ -47,11 +47,11 @@ class FaceMesh:
         neutral: dict[str, list[np.ndarray]] = {}
         emotional: dict[str, list[np.ndarray]] = {}
         seen = clips[(clips.split == "train") & (clips.emotion != held_out_emotion)]
-        for row in seen.itertuples():
-            side = neutral if row.emotion == "neutral" else emotional
-            track = np.load(tracks / f"{row.Index}.npy", mmap_mode="r")
+        for clip_id, speaker, emotion in zip(seen.index, seen.speaker, seen.emotion, strict=True):
+            side = neutral if emotion == "neutral" else emotional
+            track = np.load(tracks / f"{clip_id}.npy", mmap_mode="r")
             chosen = np.unique(np.linspace(0, len(track) - 1, params.max_frames_per_clip).round().astype(int))
-            side.setdefault(row.speaker, []).append(track[chosen])
+            side.setdefault(speaker, []).append(track[chosen])
         return cls(fit_basis(neutral, emotional, params.num_components, params.ridge))
 
     def save(self, folder: Path) -> None:

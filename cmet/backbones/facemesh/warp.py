@@ -33,8 +33,8 @@ def warp(frame: np.ndarray, vertices: np.ndarray, movement: np.ndarray, triangle
         shift_x, shift_y = (_enlarge(shift, step, right - left, bottom - top) for shift in (shift_x, shift_y))
     else:
         shift_x, shift_y = (shift[: bottom - top, : right - left] for shift in (shift_x, shift_y))
-    map_x = shift_x + np.arange(left, right, dtype=np.float32)
-    map_y = shift_y + np.arange(top, bottom, dtype=np.float32)[:, None]
+    map_x: np.ndarray = shift_x + np.arange(left, right, dtype=np.float32)
+    map_y: np.ndarray = shift_y + np.arange(top, bottom, dtype=np.float32)[:, None]
     result = frame.copy()
     result[top:bottom, left:right] = cv2.remap(frame, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return result
@@ -54,9 +54,9 @@ def _backward_shift(
     area = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     order = _folded_first(area)
     number = np.full((height, width), -1, np.int32)
-    fixed = np.round(corners * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    fixed: np.ndarray = np.round(corners * (1 << SUBPIXEL_BITS)).astype(np.int32)
     for index in order:
-        cv2.fillConvexPoly(number, fixed[index], int(index), cv2.LINE_8, SUBPIXEL_BITS)
+        cv2.fillConvexPoly(number, fixed[index], [int(index)], cv2.LINE_8, SUBPIXEL_BITS)
     slopes = _slopes(corners, shift[triangles], area).astype(np.float32)
     # row -1 serves the pixels outside of every triangle
     slopes = np.concatenate([slopes, np.zeros((1, 2, 3), np.float32)])
@@ -97,4 +97,5 @@ def _enlarge(shift: np.ndarray, step: float, width: int, height: int) -> np.ndar
     """Sample a coarse grid at every pixel; grid cell i lies at pixel i * step."""
     x = np.arange(width, dtype=np.float32) / np.float32(step)
     y = np.arange(height, dtype=np.float32) / np.float32(step)
-    return cv2.remap(shift, *np.meshgrid(x, y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    map_x, map_y = np.meshgrid(x, y)
+    return cv2.remap(shift, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -129,7 +129,7 @@ def render_clip(job: Job, folder: Path) -> Record:
     affect = affect_point(job["emotion"], job["level"]) + 0.06 * noise * rng.standard_normal(len(DIMENSIONS))
     manner = Manner.of(affect * actor.style.voice_gains_D, rng, noise)
     speech = speak(SENTENCES[job["sentence"] - 1], actor.voice, manner, rng)
-    before_s, after_s = rng.uniform(0.12, 0.20), rng.uniform(0.15, 0.25)
+    before_s, after_s = rng.uniform(0.08, 0.12), rng.uniform(0.08, 0.14)
     num_frames = int(np.ceil(FPS * (before_s + len(speech.samples) / SAMPLE_RATE_HZ + after_s)))
     motion = _act(actor, affect, lip_track(speech, before_s, num_frames, FPS), noise, rng)
     frames = _film(actor, motion, job["frame_px"], noise, rng)

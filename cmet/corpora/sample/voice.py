@@ -19,7 +19,6 @@ SAMPLE_RATE_HZ = 22050
 
 SENTENCES = (
     "He put the blue coat back.",
-    "The morning train was late again.",
     "They will come home by noon.",
     "I left the key on the table.",
     "We saw him near the old mill.",
@@ -38,6 +37,7 @@ SENTENCES = (
     "I heard you walk up the stairs.",
     "We never found the other shoe.",
     "Somebody painted the fence.",
+    "The morning train was late again.",
 )
 
 VARIANTS_HZ = {"Reed": 113.0, "klatt6": 99.0, "benjamin": 99.0, "edward2": 99.0}

@@ -1,0 +1,90 @@
+"""The page, the summary and the table."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import av
+import pytest
+
+from cmet.evaluation.report import PAGE, SUMMARY, Protocol, Scored, print_table, write_report
+from cmet.evaluation.scores import score_edits
+from cmet.params import Params, load_params
+from tests.unit.evaluation.conftest import Tiny
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    """The default experiment with two examples."""
+    params = load_params(Path(__file__).parents[3] / "params.yaml")
+    return params.model_copy(update={"report": params.report.model_copy(update={"num_examples": 2})})
+
+
+@pytest.fixture(scope="module")
+def reports(tiny: Tiny, params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The report of the tiny project, written twice."""
+    root = tmp_path_factory.mktemp("reports")
+    score_edits(tiny.edits, tiny.clips, tiny.judge, root / "scores", params.evaluate, 0)
+    scored = {"facemesh": Scored(root / "scores", tiny.edits, tiny.model)}
+    for name in ("first", "second"):
+        write_report(scored, tiny.clips, tiny.judge, None, params, Protocol("pool-by-intensity", 10), root / name)
+    return root / "first", root / "second"
+
+
+def test_the_same_results_give_the_same_bytes(reports: tuple[Path, Path]) -> None:
+    first, second = reports
+    for name in (PAGE, SUMMARY):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_page_needs_no_other_file(reports: tuple[Path, Path]) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert all(source.startswith(("data:", "#")) for source in sources)
+
+
+def test_its_videos_play_in_a_browser(reports: tuple[Path, Path], tmp_path: Path) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    videos = re.findall(r"data:video/mp4;base64,([A-Za-z0-9+/=]+)", page)
+    assert len(videos) == 2
+    for video in videos:
+        content = base64.b64decode(video)
+        assert content.index(b"moov") < content.index(b"mdat")
+        (tmp_path / "strip.mp4").write_bytes(content)
+        with av.open(str(tmp_path / "strip.mp4")) as container:
+            picture = container.streams.video[0].codec_context
+            assert (picture.name, picture.pix_fmt) == ("h264", "yuv420p")
+            assert picture.width % 2 == picture.height % 2 == 0
+            assert container.streams.audio[0].codec_context.name == "aac"
+            assert len(list(container.decode(video=0))) == 6
+
+
+def test_the_summary_has_the_promised_form(reports: tuple[Path, Path], params: Params) -> None:
+    summary = json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8"))
+    backbone = summary["backbones"]["facemesh"]
+    assert set(backbone["methods"]) == {"cmet", "neutral"}
+    scores = backbone["methods"]["cmet"]
+    assert scores["n"] == 12
+    assert scores["interval"][0] <= scores["acc_emo"] <= scores["interval"][1]
+    assert len(scores["per_emotion"]) == 6
+    assert (backbone["held_out"]["emotion"], backbone["held_out"]["n"]) == ("disgusted", 2)
+    assert 0 <= summary["judge"]["acc_ground_truth"] <= 1
+    assert summary["seed"] == params.seed
+
+
+def test_labels_say_what_the_figures_are(reports: tuple[Path, Path]) -> None:
+    labels = json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8"))["backbones"]["facemesh"]["labels"]
+    assert labels["synthetic"] is True
+    assert labels["comparability"] == "own-protocol"
+    assert labels["judge_saw_test_speakers"] is False
+    assert labels["whole_number_check"] == "passed"
+    assert labels["rows_planned"] - labels["rows_scored"] == len(labels["dropped"]) == 1
+
+
+def test_the_table_names_methods_failures_and_the_held_out_emotion(reports: tuple[Path, Path]) -> None:
+    table = print_table(json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8")))
+    first_words = [line.split()[0] for line in table.splitlines()]
+    assert first_words[2:6] == ["neutral", "cmet", "judge", "best"]
+    assert "1 failed, counted as wrong" in table
+    assert "Held out of training: disgusted (chance 14.3%)" in table

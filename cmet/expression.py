@@ -68,7 +68,7 @@ def write_expression(
     check_rejected("expression", is_bad, records.reason, params.max_rejected)
     files = work / "files"
     good = usable.loc[records.index[~is_bad]]
-    model = BACKBONES[backbone].fit(good, files / "tracks", held_out_emotion, params)
+    model = BACKBONES[backbone].fit(good, clips_folder / "video", files / "tracks", held_out_emotion, params)
     (files / "model").mkdir(exist_ok=True)
     model.save(files / "model")
     (files / "codes").mkdir(exist_ok=True)

@@ -104,6 +104,8 @@ class ExpressionParams(Section):
     """K, the width of an expression code."""
     ridge: PositiveFloat
     """Weight of plain noise against speaker identity and lip motion when a code is read off the landmarks."""
+    num_calibration_clips: PositiveInt
+    """Clips of the training speakers on which the gain of rendered movements is measured."""
     max_frames_per_clip: PositiveInt
     """Frames of each training clip that the basis is fitted on."""
     min_face_ratio: Fraction

@@ -217,7 +217,7 @@ def evaluate(project: Project, backbone: str) -> Report:
 
 def report(project: Project) -> Report:
     """Write the HTML page and the machine-readable summary."""
-    from cmet.evaluation.edits import PROTOCOL
+    from cmet.evaluation.protocol import SPEECH_PROTOCOL
     from cmet.evaluation.report import Protocol, Scored, write_report
 
     params = project.params
@@ -231,7 +231,7 @@ def report(project: Project) -> Report:
         project.folder("judge"),
         project.folder("directions") / "directions.json",
         params,
-        Protocol(PROTOCOL, params.edits.num_speech_clips),
+        Protocol(SPEECH_PROTOCOL, params.edits.num_speech_clips),
         project.folder("report"),
     )
 

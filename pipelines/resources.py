@@ -77,7 +77,7 @@ class Stage:
 
     @property
     def key(self) -> dg.AssetKey:
-        """Asset key: `clips`, `train/facemesh`."""
+        """Asset key: `clips`, `facemesh/train`."""
         return asset_key(self.name)
 
     @property

@@ -23,10 +23,6 @@ from cmet.evaluation.rendering import render_row
 from cmet.outputs import publish
 from cmet.params import EditsParams
 
-PROTOCOL = "pool-by-intensity"
-"""Speech of all test speakers is pooled by emotion and level; item i is neutral clip i and emotional clip 7 i,
-modulo the sizes of the pools (C-MET's benchmark data set class, start index 0)."""
-
 EMOTIONAL_STRIDE = 7
 
 

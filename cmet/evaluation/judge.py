@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,38 +26,18 @@ from tqdm import tqdm
 from cmet.engine import count_workers
 from cmet.errors import ClipError, UserError
 from cmet.evaluation.augmentation import augment
+from cmet.evaluation.card import CARD, HISTORY, JudgeCard, read_card
+from cmet.evaluation.protocol import video_path
 from cmet.media import VideoFile
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TARGET_EMOTIONS, JudgeParams
 
 WEIGHTS = "judge.safetensors"
-CARD = "judge.json"
-HISTORY = "history.parquet"
 CLIPS_AT_ONCE = 16
 WEIGHT_DECAY = 0.05
 LABEL_SMOOTHING = 0.1
 WARM_UP = 0.2
 """Share of the steps in which the learning rate rises."""
-
-
-class JudgeCard(BaseModel):
-    """Everything a reader of a score must know of the judge behind it; lies beside the weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    classes: list[str]
-    params: JudgeParams
-    seed: int
-    corpus: str
-    train_speakers: list[str]
-    num_train_clips: int
-    num_parameters: int
-    sha256: str
-    """Of the weights file."""
-    acc_train: float
-    """Share of training clips it names rightly."""
-    acc_val: float | None
-    """Same for the validation speakers, which only informs; null without such clips."""
 
 
 @dataclass(frozen=True)
@@ -156,17 +135,6 @@ class Judge:
         return self.logits(np.concatenate(clips)).reshape(len(clips), -1, len(TARGET_EMOTIONS)).mean(axis=1)
 
 
-def read_card(folder: Path) -> JudgeCard:
-    """The card of a trained judge.
-
-    Raises:
-        UserError: There is no judge in the folder.
-    """
-    if not (folder / CARD).is_file():
-        raise UserError(f"{folder}: no judge here; run 'cmet judge'")
-    return JudgeCard.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
-
-
 def train_judge(clips: pd.DataFrame, clips_folder: Path, out: Path, params: JudgeParams, seed: int) -> JudgeReport:
     """Train the judge on unedited emotional clips of the training speakers, and write it with its card.
 
@@ -206,11 +174,6 @@ def train_judge(clips: pd.DataFrame, clips_folder: Path, out: Path, params: Judg
         )
         write_json(folder / CARD, card.model_dump())
     return JudgeReport(len(train), len(val), card.num_parameters, card.acc_train, card.acc_val, card.sha256)
-
-
-def video_path(clips_folder: Path, clip_id: str) -> Path:
-    """Where the picture of a prepared clip lies."""
-    return clips_folder / "video" / f"{clip_id}.mp4"
 
 
 def read_frames(paths: Sequence[Path], num_frames: int, size_px: int) -> Iterator[np.ndarray | ClipError]:

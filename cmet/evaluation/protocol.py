@@ -1,6 +1,7 @@
 """The words of an evaluation: methods in their order, chance, names of files."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from cmet.params import TARGET_EMOTIONS
@@ -21,3 +22,13 @@ METRICS = "metrics.json"
 def in_order(methods: Mapping[str, T]) -> dict[str, T]:
     """Methods in the order of every table, the true clips last; JSON files have them by the alphabet."""
     return {name: methods[name] for name in (*METHODS, GROUND_TRUTH) if name in methods}
+
+
+SPEECH_PROTOCOL = "pool-by-intensity"
+"""Speech of all test speakers is pooled by emotion and level; item i is neutral clip i and emotional clip 7 i,
+modulo the sizes of the pools (C-MET's benchmark data set class, start index 0)."""
+
+
+def video_path(clips_folder: Path, clip_id: str) -> Path:
+    """Where the picture of a prepared clip lies."""
+    return clips_folder / "video" / f"{clip_id}.mp4"

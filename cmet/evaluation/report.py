@@ -13,8 +13,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from cmet.evaluation import figures
+from cmet.evaluation.card import HISTORY, JudgeCard, read_card
 from cmet.evaluation.examples import LABELS, Example, choose_examples, write_strip
-from cmet.evaluation.judge import HISTORY, JudgeCard, read_card
 from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METRICS, PREDICTIONS, in_order
 from cmet.evaluation.scores import not_whole, read_edits
 from cmet.outputs import fresh_file, write_json

@@ -10,16 +10,19 @@ clustered by (speaker, sentence), and the held-out emotion is counted apart.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from cmet.errors import ClipError, UserError
-from cmet.evaluation.judge import Judge, read_card, video_path
-from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METHODS, METRICS, PREDICTIONS
+from cmet.evaluation.card import read_card
+from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METHODS, METRICS, PREDICTIONS, video_path
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TARGET_EMOTIONS, EvaluateParams
+
+if TYPE_CHECKING:
+    from cmet.evaluation.judge import Judge
 
 ROW_COLUMNS = [
     "row_id",
@@ -64,6 +67,9 @@ def score_edits(
     Raises:
         UserError: There is no judge or there are no edits, or methods edited different rows.
     """
+    # imported here: reading scores must not wait for torch
+    from cmet.evaluation.judge import Judge
+
     edits = read_edits(edits_folder)
     predictions = predict(edits, edits_folder, clips_folder, Judge.load(judge_folder))
     metrics = measure(predictions, params, seed) | {"judge_sha256": read_card(judge_folder).sha256}
@@ -99,7 +105,7 @@ def read_edits(folder: Path) -> pd.DataFrame:
     return edits.assign(rank=rank).sort_values(["rank", "method", "row_id"]).drop(columns="rank").reset_index(drop=True)
 
 
-def predict(edits: pd.DataFrame, edits_folder: Path, clips_folder: Path, judge: Judge) -> pd.DataFrame:
+def predict(edits: pd.DataFrame, edits_folder: Path, clips_folder: Path, judge: "Judge") -> pd.DataFrame:
     """What the judge says of every edited clip, and of the true target of every row.
 
     Returns:
@@ -122,7 +128,7 @@ def predict(edits: pd.DataFrame, edits_folder: Path, clips_folder: Path, judge: 
     )
 
 
-def _answers(paths: list[Path | None], reasons: list[str | None], judge: Judge) -> list[np.ndarray | str]:
+def _answers(paths: list[Path | None], reasons: list[str | None], judge: "Judge") -> list[np.ndarray | str]:
     """Logits per clip, or the reason why there are none; each file is judged once."""
     files = list(dict.fromkeys(path for path in paths if path is not None))
     said = dict(zip(files, judge.classify_clips(files, "evaluate"), strict=True))

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS
+from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS, salience
 from cmet.backbones.facemesh.pose import Pose, mean_template, remove_pose
 from cmet.errors import UserError
 
@@ -36,7 +36,9 @@ class ExpressionBasis:
     reader: np.ndarray
     """(K, F) generalised least squares inverse of `directions`."""
     explained: np.ndarray
-    """(K,) share of the variance of the emotional changes that each direction holds."""
+    """(K,) share of the variance of the emotional changes, by salience, that each direction holds."""
+    gain: np.ndarray
+    """(P,) factor on the rendered movement of every point, so that landmarks of the rendered face move as asked."""
 
     @property
     def width(self) -> int:
@@ -56,7 +58,11 @@ class ExpressionBasis:
     def movement_in(self, pose: Pose, change: np.ndarray) -> np.ndarray:
         """As `movement`, with the pose already known."""
         plane = (change.astype(np.float64) @ self.directions.T).reshape(len(change), NUM_FACE_POINTS, 2)
-        return pose.to_picture(plane)
+        return pose.to_picture(self.gain[:, None] * plane)
+
+    def plane(self, track: np.ndarray) -> np.ndarray:
+        """Pose-free landmarks in the face plane, shape (T, P, 2), canonical units."""
+        return remove_pose(track, self.template)[0][..., :2]
 
     def save(self, folder: Path) -> None:
         """Write the basis into a folder."""
@@ -119,13 +125,14 @@ def fit_basis(
     reader = _gls_reader(directions, noise, ridge)
     # codes of the size EDTalk's have: one unit per component and typical emotional change
     size = np.sqrt(np.mean((np.stack(changes) @ reader.T) ** 2))
-    return ExpressionBasis(template, mean, directions * size, reader / size, explained)
+    return ExpressionBasis(template, mean, directions * size, reader / size, explained, np.ones(NUM_FACE_POINTS))
 
 
 def _main_directions(changes: np.ndarray, num_components: int) -> tuple[np.ndarray, np.ndarray]:
-    """Principal directions of the changes about zero, signed so that the largest entry is positive."""
-    _, strength, rows = np.linalg.svd(changes, full_matrices=False)
-    directions = rows[:num_components].T
+    """Principal directions of the changes about zero by salience, signed so that the largest entry is positive."""
+    weights = np.repeat(salience(), 2)
+    _, strength, rows = np.linalg.svd(changes * weights, full_matrices=False)
+    directions = (rows[:num_components] / weights).T
     largest = directions[np.abs(directions).argmax(axis=0), np.arange(num_components)]
     return directions * np.sign(largest), (strength**2 / (strength**2).sum())[:num_components]
 

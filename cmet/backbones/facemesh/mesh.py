@@ -30,11 +30,26 @@ STABLE = (
 )  # fmt: skip
 """Points that expressions hardly move: forehead, temples, nose bridge, eye corners."""
 
+BROWS = (
+    70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 300, 293, 334, 296, 336, 285, 295, 282, 283, 276,
+)  # fmt: skip
+
 # two nostril corners whose three edges all belong to other triangles
 NOT_A_TRIANGLE = {(49, 64, 129), (279, 294, 358)}
 
 RINGS = ((1.22, 0.45), (1.55, 0.0))
 """Rings around the outline: distance from its centre relative to the outline, and share of its movement."""
+
+
+def salience() -> np.ndarray:
+    """How much a movement of each face point counts, shape (468,): a lid moves little and says much."""
+    weights = np.ones(NUM_FACE_POINTS)
+    mouth, *eyes = (sorted({*upper, *lower}) for upper, lower in OPENINGS)
+    weights[list(BROWS)] = 2
+    weights[mouth] = 2
+    for eye in eyes:
+        weights[eye] = 5
+    return weights
 
 
 @cache

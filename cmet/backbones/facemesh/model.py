@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cmet.backbones.facemesh.basis import ExpressionBasis, fit_basis
-from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS, face_triangles, with_rings
-from cmet.backbones.facemesh.warp import warp
+from cmet.backbones.facemesh.calibration import Case, calibrated
+from cmet.backbones.facemesh.warp import render
 from cmet.media.landmarks import track_landmarks
+from cmet.media.video import read_video
 
 if TYPE_CHECKING:  # workers that only track need neither
     import pandas as pd
 
     from cmet.params import ExpressionParams
+
+FRAMES_PER_CASE = 4
 
 
 class FaceMesh:
@@ -34,12 +37,13 @@ class FaceMesh:
 
     @classmethod
     def fit(
-        cls, clips: "pd.DataFrame", tracks: Path, held_out_emotion: str | None, params: "ExpressionParams"
+        cls, clips: "pd.DataFrame", videos: Path, tracks: Path, held_out_emotion: str | None, params: "ExpressionParams"
     ) -> "FaceMesh":
-        """Fit the basis on the training speakers, without the held-out emotion.
+        """Fit the basis and its gain on the training speakers, without the held-out emotion.
 
         Args:
             clips: Clips with a track, by clip id.
+            videos: Folder of `<clip_id>.mp4`.
             tracks: Folder of `<clip_id>.npy`.
             held_out_emotion: Left out.
             params: The `expression` section.
@@ -52,7 +56,8 @@ class FaceMesh:
             track = np.load(tracks / f"{clip_id}.npy", mmap_mode="r")
             chosen = np.unique(np.linspace(0, len(track) - 1, params.max_frames_per_clip).round().astype(int))
             side.setdefault(speaker, []).append(track[chosen])
-        return cls(fit_basis(neutral, emotional, params.num_components, params.ridge))
+        basis = fit_basis(neutral, emotional, params.num_components, params.ridge)
+        return cls(calibrated(basis, _calibration_cases(basis, seen, tracks, videos, params.num_calibration_clips)))
 
     def save(self, folder: Path) -> None:
         """Write the basis into a folder."""
@@ -69,8 +74,26 @@ class FaceMesh:
 
     def render(self, frames: Iterable[np.ndarray], track: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
         """Warp each frame from its own codes to the given ones; pixels away from the face are untouched."""
-        movement = self.basis.movement(track, codes - self.encode(track))
-        vertices, shift = with_rings(track[:, :NUM_FACE_POINTS, :2].astype(np.float64), movement)
-        triangles = face_triangles()
-        for frame, points, moved in zip(frames, vertices, shift, strict=True):
-            yield warp(frame, points, moved, triangles)
+        yield from render(frames, track, self.basis.movement(track, codes - self.encode(track)))
+
+
+def _calibration_cases(
+    basis: ExpressionBasis, clips: "pd.DataFrame", tracks: Path, videos: Path, num_cases: int
+) -> list[Case]:
+    """Evenly chosen emotional clips, each with a neutral clip of its speaker that the change is tried on."""
+    emotional = clips[clips.emotion != "neutral"].sort_index()
+    neutral = clips[clips.emotion == "neutral"].sort_index()
+    chosen = emotional.iloc[np.unique(np.linspace(0, len(emotional) - 1, num_cases).round().astype(int))]
+    cases: list[Case] = []
+    for clip_id, speaker in zip(chosen.index, chosen.speaker, strict=True):
+        own = neutral.index[neutral.speaker == speaker]
+        if own.empty:
+            continue
+        source = str(own[len(cases) % len(own)])
+        track = np.load(tracks / f"{source}.npy")
+        change = basis.encode(np.load(tracks / f"{clip_id}.npy")).mean(axis=0) - basis.encode(track).mean(axis=0)
+        start = max(0, (len(track) - FRAMES_PER_CASE) // 2)
+        indices = range(start, min(len(track), start + FRAMES_PER_CASE))
+        frames = read_video(videos / f"{source}.mp4", indices).frames
+        cases.append(Case(frames, track[list(indices)], change))
+    return cases

@@ -1,12 +1,30 @@
 """Piecewise-affine warp of a picture by moved mesh vertices."""
 
+from collections.abc import Iterable, Iterator
+
 import cv2
 import numpy as np
+
+from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS, face_triangles, with_rings
 
 MAX_GRID = 320
 """Longest side of the grid on which the movement is computed; a larger face gets it enlarged from there."""
 
 SUBPIXEL_BITS = 4
+
+
+def render(frames: Iterable[np.ndarray], track: np.ndarray, movement: np.ndarray) -> Iterator[np.ndarray]:
+    """Move the face points of each frame.
+
+    Args:
+        frames: RGB uint8 pictures.
+        track: Their landmarks, shape (T, 478, 3), pixels.
+        movement: Pixels by which each face point moves, shape (T, 468, 2).
+    """
+    vertices, shifts = with_rings(track[:, :NUM_FACE_POINTS, :2].astype(np.float64), movement)
+    triangles = face_triangles()
+    for frame, points, shift in zip(frames, vertices, shifts, strict=True):
+        yield warp(frame, points, shift, triangles)
 
 
 def warp(frame: np.ndarray, vertices: np.ndarray, movement: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -250,7 +250,10 @@ class _Face:
         return np.stack([side * (look.mouth_half_width + spread_T), look.mouth_y - lift_T + drop_T], axis=-1)
 
     def mouth(self) -> Iterator[Stroke]:
-        """Lips around the opening, in it the dark, the tongue and the upper teeth."""
+        """Lips around the opening, in it the dark and the tongue.
+
+        No teeth: what appears in a face that opens its mouth should be what lay between its lips before.
+        """
         red = self.look.lips
         top, seam_top, seam_bottom, bottom = self._lip_edges()
         middle_TN2 = seam_bottom + 0.42 * (bottom - seam_bottom)
@@ -260,8 +263,7 @@ class _Face:
         yield self._line(middle_TN2[:, 7:-7], (0.75 * red[0] + 60, 0.75 * red[1] + 60, 0.75 * red[2] + 60), 1.6)
         yield self._fill(between(seam_top, seam_bottom), (78, 26, 30))
         hump_N = np.maximum(0, 1 - (_ALONG_LIPS / 0.75) ** 2)
-        yield self._fill(between(seam_bottom - 0.36 * gap_TN2 * hump_N[:, None], seam_bottom), (176, 84, 88))
-        yield self._fill(between(seam_top, seam_top + np.minimum(5.5, 0.62 * gap_TN2)), (238, 232, 224))
+        yield self._fill(between(seam_bottom - 0.36 * gap_TN2 * hump_N[:, None], seam_bottom), (112, 44, 48))
         yield self._line(seam_top, (0.45 * red[0], 0.35 * red[1], 0.36 * red[2]), 1.3)
 
     def _lip_edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

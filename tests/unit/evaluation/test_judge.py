@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from cmet.errors import ClipError, UserError
-from cmet.evaluation.judge import CARD, WEIGHTS, Judge, read_card, read_frames, train_judge, video_path
+from cmet.evaluation.card import CARD, read_card
+from cmet.evaluation.judge import WEIGHTS, Judge, read_frames, train_judge
+from cmet.evaluation.protocol import video_path
 from cmet.params import TARGET_EMOTIONS
 from tests.unit.evaluation.conftest import JUDGE, Tiny, bars
 

@@ -1,0 +1,128 @@
+"""The whole line on a tiny sample corpus: every stage does its real work, only smaller."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cmet.connector.bundle import load_bundle
+from cmet.media import read_audio, read_video
+from cmet.outputs import content_digest
+from cmet.project import Project
+from cmet.stages import STAGES, run_stage
+
+ROOT = Path(__file__).parents[1]
+SMALLER: dict[str, dict[str, Any]] = {
+    "sample": {"num_train_speakers": 2, "num_test_speakers": 1, "num_sentences": 1, "levels": [3]},
+    "expression": {"num_components": 4, "num_calibration_clips": 2},
+    "train": {"num_steps": 6, "batch_size": 8, "validate_every": 3, "checkpoint_every": 3, "log_every": 2},
+    "judge": {"num_epochs": 1, "num_train_frames": 2, "num_frames": 2},
+    "evaluate": {"num_bootstrap": 50},
+    "report": {"num_examples": 1},
+}
+
+
+def variants(project: Project, name: str) -> list[str | None]:
+    per = STAGES[name].per
+    lists: dict[str, list[str | None]] = {
+        "project": [None],
+        "encoder": [*project.params.speech_encoders],
+        "backbone": [*project.params.backbones],
+    }
+    return lists[per]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("project")
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, changes in SMALLER.items():
+        values[section] |= changes
+    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    project = Project.at(root / "params.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for name in STAGES:
+            for variant in variants(project, name):
+                run_stage(name, project, variant)
+    return project
+
+
+def test_every_clip_arrives_prepared_with_sound_of_the_same_span(project: Project) -> None:
+    clips = project.table("clips", "clips.parquet")
+    assert len(clips) == 4 * 8
+    assert (clips.status == "ok").all()
+    folder = project.folder("clips")
+    for row in clips.iloc[::9].itertuples():
+        video = read_video(folder / "video" / f"{row.clip_id}.mp4")
+        assert video.fps == 25
+        assert video.frames.shape == (row.num_frames, 256, 256, 3)
+        assert len(read_audio(folder / "audio" / f"{row.clip_id}.wav", 16_000)) == row.num_frames * 640
+
+
+def test_the_held_out_emotion_reaches_no_training_shard(project: Project) -> None:
+    index = pd.read_parquet(project.folder("shards", "facemesh") / "index.parquet")
+    held_out = project.params.held_out_emotion
+    assert held_out is not None
+    assert not index.key[index.split != "test"].str.contains(held_out).any()
+    assert index.key[index.split == "test"].str.contains(held_out).any()
+
+
+def test_the_bundle_alone_is_enough_to_edit(project: Project) -> None:
+    folder = project.folder("train", "facemesh")
+    bundle = load_bundle(folder)
+    assert (folder / "backbone" / "facemesh_basis.safetensors").is_file()
+    assert bundle.config.expression_width == 4
+
+
+def test_all_methods_edit_the_same_neutral_clips(project: Project) -> None:
+    edits = pd.read_parquet(project.folder("edits", "facemesh") / "edits.parquet")
+    assert (edits.status == "ok").all()
+    assert edits.groupby("method").size().to_dict() == {"neutral": 7, "reference": 7, "cmet": 7, "oracle": 7}
+    sources = edits.pivot(index="row_id", columns="method", values="source_clip")
+    assert sources.nunique(axis=1).eq(1).all()
+    row = edits[edits.method == "neutral"].iloc[0]
+    shown = read_video(project.folder("edits", "facemesh") / row.video).frames.astype(int)
+    source = read_video(project.folder("clips") / "video" / f"{row.source_clip}.mp4").frames
+    assert np.abs(shown - source).mean() < 2
+
+
+def test_the_summary_has_the_promised_form(project: Project) -> None:
+    summary = json.loads((project.folder("report") / "summary.json").read_text())
+    result = summary["backbones"]["facemesh"]
+    for method in ("neutral", "reference", "cmet", "oracle"):
+        scores = result["methods"][method]
+        low, high = scores["interval"]
+        assert 0 <= low <= scores["acc_emo"] <= high <= 1
+        assert scores["n"] == 6
+        assert "disgusted" not in scores["per_emotion"]
+    assert result["held_out"]["emotion"] == "disgusted"
+    assert result["held_out"]["n"] == 1
+    assert 0 <= summary["judge"]["acc_ground_truth"] <= 1
+    assert summary["seed"] == project.params.seed
+    page = (project.folder("report") / "index.html").read_text()
+    assert "data:video/mp4;base64," in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_every_stage_leaves_a_report_and_no_unfinished_work(project: Project) -> None:
+    for name in STAGES:
+        for variant in variants(project, name):
+            assert json.loads(project.metrics_file(name, variant).read_text())
+    assert not list((project.root / ".work").rglob("*.mp4"))
+    assert not list((project.root / "data").rglob("*.unfinished*"))
+
+
+@pytest.mark.parametrize(
+    "names", [("expression", "deltas", "shards", "train"), ("report",)], ids=lambda names: names[0]
+)
+def test_a_stage_that_runs_again_gives_the_same_bytes(project: Project, names: tuple[str, ...]) -> None:
+    folders = [project.folder(name, variants(project, name)[0]) for name in names]
+    before = [content_digest(folder) for folder in folders]
+    for name in names:
+        run_stage(name, project, variants(project, name)[0])
+    assert [content_digest(folder) for folder in folders] == before

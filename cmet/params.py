@@ -161,6 +161,9 @@ class TrainParams(Section):
     weight_decay: NonNegativeFloat
     num_clips_per_mean: PositiveInt
     """Clips averaged for a speech or expression mean; the paper takes 10."""
+    first_window_share: Fraction
+    """Share of training windows that begin with the clip, where the reference is empty; 0 is the paper's uniform
+    start."""
     reconstruction: Literal["focal", "mse", "wmse", "bmse"]
     direction: Literal["bidir", "unidir"]
     contrastive_weight: NonNegativeFloat

@@ -24,6 +24,7 @@ PAPER: dict[str, Any] = {
     "batch_size": 8,
     "learning_rate": 1e-4,
     "weight_decay": 1e-5,
+    "first_window_share": 0.0,
     "num_clips_per_mean": 10,
     "contrastive_weight": 0.1,
     "direction_weight": 0.05,

@@ -18,6 +18,7 @@ TINY: dict[str, Any] = {
     "batch_size": 16,
     "learning_rate": 1e-3,
     "weight_decay": 1e-5,
+    "first_window_share": 0.0,
     "num_clips_per_mean": 10,
     "reconstruction": "focal",
     "direction": "bidir",

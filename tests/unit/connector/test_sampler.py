@@ -118,3 +118,12 @@ def test_a_clip_shorter_than_the_window_is_named(bank: FeatureBank) -> None:
 def test_no_pairs_are_an_error() -> None:
     with pytest.raises(UserError, match="the training split holds no pairs"):
         FeatureBank.from_pairs([], CPU)
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0.02, 0.2), (0.5, 0.45, 0.65), (1.0, 1.0, 1.0)])
+def test_the_wanted_share_of_windows_begins_with_the_clip(
+    bank: FeatureBank, share: float, low: float, high: float
+) -> None:
+    batch = Sampler(bank, window=5, num_clips_per_mean=10, seed=1, first_window_share=share).draw(400)
+    is_first_B = (batch.reference_BTK == 0).all(-1).all(-1)
+    assert low <= float(is_first_B.float().mean()) <= high

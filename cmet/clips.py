@@ -9,7 +9,6 @@ from cmet.corpora.scan import count_reasons
 from cmet.engine import ClipMap, Job
 from cmet.errors import UserError
 from cmet.media.prepare import prepare_clip
-from cmet.outputs import publish
 from cmet.params import ClipsParams
 
 
@@ -49,14 +48,15 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
         }
         for row in usable.to_dict("records")
     ]
-    records = pd.DataFrame(ClipMap(prepare_clip, work, "clips").run(jobs)).set_index("clip_id")
+    clip_map = ClipMap(prepare_clip, work, "clips")
+    records = pd.DataFrame(clip_map.run(jobs)).set_index("clip_id")
     clips = manifest.set_index("clip_id")
     clips = clips.join(records.drop(columns=["status", "reason"]))
     clips.update(records[["status", "reason"]])
     check_rejected("clips", records.status.eq("quarantined"), records.reason, params.max_rejected)
     files = work / "files"
     clips.reset_index().to_parquet(files / "clips.parquet", index=False)
-    publish(files, out)
+    clip_map.publish(out)
     ok = clips[clips.status == "ok"]
     return ClipsReport(
         num_clips=len(ok),

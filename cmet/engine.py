@@ -6,6 +6,7 @@ Nothing else in the code knows how many processes there are.
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from cmet.errors import ClipError, UserError
 from cmet.native_logs import silence_native_logs
-from cmet.outputs import write_json
+from cmet.outputs import publish, write_json
 
 Job = dict[str, Any]
 """What a worker needs for one clip: plain values, `clip_id` among them."""
@@ -51,6 +52,15 @@ class ClipMap:
             if todo:
                 self._run_pool(todo, files, records, num_workers, bar)
         return [json.loads((records / f"{job['clip_id']}.json").read_text(encoding="utf-8")) for job in jobs]
+
+    def publish(self, out: Path) -> None:
+        """Make the files the output and forget the work.
+
+        The records go first: a record without its file would be believed by the next run.
+        """
+        shutil.rmtree(self.work / "records")
+        publish(self.work / "files", out)
+        shutil.rmtree(self.work)
 
     def _run_pool(self, todo: Sequence[Job], files: Path, records: Path, num_workers: int, bar: tqdm) -> None:
         # spawn: a fork after MediaPipe or decord was used crashes or hangs

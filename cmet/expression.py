@@ -11,7 +11,6 @@ from cmet.backbones.tracks import track_clip
 from cmet.clips import check_rejected
 from cmet.corpora.scan import count_reasons
 from cmet.engine import ClipMap, Job
-from cmet.outputs import publish
 from cmet.params import ExpressionParams
 
 
@@ -62,7 +61,8 @@ def write_expression(
         }
         for clip_id in usable.index
     ]
-    records = pd.DataFrame(ClipMap(track_clip, work, f"expression {backbone}").run(jobs), columns=_COLUMNS)
+    clip_map = ClipMap(track_clip, work, f"expression {backbone}")
+    records = pd.DataFrame(clip_map.run(jobs), columns=_COLUMNS)
     records = records.set_index("clip_id")
     is_bad = records.status.eq("quarantined")
     check_rejected("expression", is_bad, records.reason, params.max_rejected)
@@ -75,7 +75,7 @@ def write_expression(
     for clip_id in good.index:
         np.save(files / "codes" / f"{clip_id}.npy", model.encode(np.load(files / "tracks" / f"{clip_id}.npy")))
     records.loc[is_bad, ["reason"]].to_csv(files / "quarantine.csv")
-    publish(files, out)
+    clip_map.publish(out)
     return ExpressionReport(
         num_clips=len(good),
         num_quarantined=int(is_bad.sum()),

@@ -100,8 +100,8 @@ class SpeechParams(Section):
 class ExpressionParams(Section):
     """Expression codes of the facemesh backbone (the published backbones bring their own encoder)."""
 
-    num_components: PositiveInt
-    """K, the width of an expression code."""
+    num_components: Annotated[int, Field(ge=5)]
+    """K, the width of an expression code; the connector's frame encoders take no less than 5."""
     ridge: PositiveFloat
     """Weight of plain noise against speaker identity and lip motion when a code is read off the landmarks."""
     num_calibration_clips: PositiveInt

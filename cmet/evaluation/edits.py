@@ -20,7 +20,6 @@ from cmet.engine import ClipMap, Job
 from cmet.errors import UserError
 from cmet.evaluation.protocol import METHODS
 from cmet.evaluation.rendering import render_row
-from cmet.outputs import publish
 from cmet.params import EditsParams
 
 EMOTIONAL_STRIDE = 7
@@ -96,11 +95,12 @@ def write_edits(
                 },
             }
         )
-    records = pd.DataFrame(ClipMap(render_row, work, f"edits {bundle.config.backbone}").run(jobs)).set_index("clip_id")
+    clip_map = ClipMap(render_row, work, f"edits {bundle.config.backbone}")
+    records = pd.DataFrame(clip_map.run(jobs)).set_index("clip_id")
     files = work / "files"
     edits = pd.concat([_method_rows(test, records, references, method, bundle) for method in METHODS])
     edits.to_parquet(files / "edits.parquet", index=False)
-    publish(files, out)
+    clip_map.publish(out)
     is_ok = edits.status == "ok"
     return EditsReport(
         len(test), int(is_ok.sum()), int((~is_ok).sum()), int(records.get("num_frames", pd.Series()).sum())

@@ -52,7 +52,7 @@ def test_assets_run_in_the_order_of_the_stages(twice: list[dg.ExecuteInProcessRe
     first = twice[0]
     assert first.success
     keys = [event.asset_key.path for event in first.get_asset_materialization_events() if event.asset_key]
-    assert keys == [["words"], ["count", "lines"]]
+    assert keys == [["words"], ["lines", "count"]]
     assert (project.path / "count").read_text() == "2\n"
 
 

@@ -2,10 +2,10 @@
 
 from itertools import product
 from pathlib import Path
-from shutil import copyfile
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from cmet.media.video import write_video
 from cmet.outputs import write_json
@@ -16,8 +16,9 @@ EMOTIONS = ("angry", "disgusted", "neutral")
 
 
 def make_project(root: Path) -> Project:
-    """A project without any output, with the params of this repository."""
-    copyfile(Path(__file__).parents[2] / "params.yaml", root / "params.yaml")
+    """A project without any output, with the params of this repository and disgust held out."""
+    values = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
+    (root / "params.yaml").write_text(yaml.safe_dump(values | {"held_out_emotion": "disgusted"}), encoding="utf-8")
     return Project.at(root / "params.yaml")
 
 

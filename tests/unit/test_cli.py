@@ -38,10 +38,10 @@ def assert_one_message(result: subprocess.CompletedProcess[str], *said: str) -> 
 
 
 def test_a_misspelt_key_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
-    text = (ROOT / "params.yaml").read_text().replace("batch_size: 128", "batchsize: 128")
+    text = (ROOT / "params.yaml").read_text().replace("num_steps:", "numsteps:")
     (tmp_path / "params.yaml").write_text(text)
     result = cmet("manifest", cwd=tmp_path)
-    assert_one_message(result, "train.batchsize: Extra inputs are not permitted", "train.batch_size: Field required")
+    assert_one_message(result, "train.numsteps: Extra inputs are not permitted", "train.num_steps: Field required")
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,13 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Editor:
     folder = tmp_path_factory.mktemp("model")
     network = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
     config = BundleConfig(
-        backbone="facemesh", speech_encoder="opensmile", expression_width=4, speech_width=88, network=network,
+        backbone="facemesh", speech_encoder="opensmile", expression_width=6, speech_width=88, network=network,
         step=0, seed=0, held_out_emotion=None,
     )  # fmt: skip
-    connector = Connector(network, 4, 88)
+    connector = Connector(network, 6, 88)
     save_bundle(folder, connector.state_dict(), config, SpeechScaling.none(88), np.full(88, 3.0))
     (folder / "backbone").mkdir()
-    made_model(num_components=4).save(folder / "backbone")
+    made_model(num_components=6).save(folder / "backbone")
     assert load_bundle(folder).config == config
     return Editor.load(folder)
 

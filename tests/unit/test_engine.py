@@ -33,3 +33,13 @@ def test_an_interrupted_map_goes_on_with_what_is_missing(tmp_path: Path) -> None
         clip_map.run(jobs(1, 99), num_workers=1)
     assert [record["double"] for record in clip_map.run(jobs(1, 2), num_workers=1)] == [2, 4]
     assert (tmp_path / "files/calls").read_text().split() == ["clip1", "clip2"]
+
+
+def test_a_published_map_starts_anew(tmp_path: Path) -> None:
+    work, out = tmp_path / "work", tmp_path / "out"
+    for _ in range(2):
+        clip_map = ClipMap(write_double, work, "test")
+        clip_map.run(jobs(1, 2), num_workers=1)
+        clip_map.publish(out)
+        assert sorted((out / "calls").read_text().split()) == ["clip1", "clip2"]
+        assert not work.exists()

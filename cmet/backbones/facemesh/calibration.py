@@ -42,7 +42,9 @@ def calibrated(basis: ExpressionBasis, cases: Sequence[Case]) -> ExpressionBasis
             shown = basis.plane(track_landmarks(render(case.frames, case.track, movement))).mean(axis=0)
             together += (goal * (shown - rest)).sum(axis=1)
             square += (goal**2).sum(axis=1)
-        slope = (mix @ together) / (mix @ square)
+        together, square = mix @ together, mix @ square
+        # a point that no case moves says nothing of its gain
+        slope = np.divide(together, square, out=np.ones(NUM_FACE_POINTS), where=square > 0)
         basis = replace(basis, gain=np.clip(basis.gain / np.maximum(slope, MIN_SLOPE), 1, MAX_GAIN))
     return basis
 

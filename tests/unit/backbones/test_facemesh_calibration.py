@@ -12,6 +12,8 @@ from cmet.backbones.facemesh.warp import render
 from cmet.media import read_video
 from cmet.media.landmarks import track_landmarks
 
+RAISE = -0.06
+
 
 @pytest.fixture
 def case(real: Path) -> tuple[ExpressionBasis, Case]:
@@ -19,8 +21,8 @@ def case(real: Path) -> tuple[ExpressionBasis, Case]:
     frames = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(4)).frames
     track = track_landmarks(frames)
     template = mean_template([track])
-    direction = np.zeros((NUM_FACE_POINTS, 2))
-    direction[list(BROWS), 1] = -0.12
+    distance = np.linalg.norm(template[:, None, :2] - template[list(BROWS), :2], axis=2).min(axis=1)
+    direction = np.stack([np.zeros(NUM_FACE_POINTS), RAISE * np.exp(-((distance / 0.2) ** 2))], axis=1)
     basis = ExpressionBasis(
         template, template[:, :2].ravel(), direction.reshape(-1, 1), np.zeros((1, 2 * NUM_FACE_POINTS)), np.ones(1),
         np.ones(NUM_FACE_POINTS),
@@ -33,7 +35,7 @@ def answer(basis: ExpressionBasis, case: Case) -> float:
     movement = basis.movement(case.track, np.tile(case.change, (len(case.track), 1)))
     shown = basis.plane(track_landmarks(render(case.frames, case.track, movement))).mean(axis=0)
     rest = basis.plane(track_landmarks(case.frames)).mean(axis=0)
-    return float((shown - rest)[list(BROWS), 1].mean() / -0.12)
+    return float((shown - rest)[list(BROWS), 1].mean() / RAISE)
 
 
 def test_landmarks_of_the_rendered_face_move_as_asked(case: tuple[ExpressionBasis, Case]) -> None:

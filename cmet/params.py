@@ -71,7 +71,8 @@ class ManifestParams(Section):
 class ClipsParams(Section):
     """How raw files become prepared clips."""
 
-    size_px: Annotated[int, Field(ge=64, multiple_of=2)]
+    size_px: Annotated[int, Field(ge=64, multiple_of=16)]
+    """Width and height of the square; a multiple of x264's blocks."""
     fps: PositiveInt
     sample_rate_hz: PositiveInt
     crop_rule: Literal["fomm-reflect-1"]

@@ -14,7 +14,7 @@ from cmet.evaluation.protocol import GROUND_TRUTH, METHODS
 from cmet.media import read_video, write_video
 
 PANEL_PX = 224
-LABEL_PX = 30
+LABEL_PX = 32
 GAP_PX = 4
 CRF = 24
 """Quality of the strips: small enough to embed, good enough to judge an expression."""

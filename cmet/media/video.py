@@ -150,8 +150,7 @@ def write_video(
                 stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
             if height % 2 or width % 2:
                 frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            planes = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
             num_frames += 1
         if num_frames:
             container.mux(stream.encode(None))

@@ -12,6 +12,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := 1
 export RAY_USAGE_STATS_ENABLED := 0
+# where it is set, every process would compile pandas and torch anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check lint format bench dev mlflow lock clean
 

@@ -49,7 +49,8 @@ class SampleParams(Section):
     num_val_speakers: PositiveInt
     num_test_speakers: PositiveInt
     num_sentences: PositiveInt
-    """Sentences every speaker says in every emotion and level."""
+    sentences_per_speaker: PositiveInt
+    """How many of the sentences a speaker says, each in every emotion and level; neighbours share some."""
     levels: Annotated[list[Literal[1, 2, 3]], Field(min_length=1)]
     """Intensity levels of the emotional clips; neutral has level 1 only."""
     frame_px: Annotated[int, Field(ge=256, multiple_of=2)]

@@ -11,13 +11,13 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-MAX_ROTATION_RAD = math.radians(12)
-MAX_SHEAR = 0.08
-MAX_ZOOM = 0.15
-MAX_STRETCH = 0.08
-MAX_SHIFT = 0.16
-"""In half widths of the picture, so a twelfth of it."""
-ELASTIC = 0.025
+MAX_ROTATION_RAD = math.radians(5)
+MAX_SHEAR = 0.03
+MAX_ZOOM = 0.06
+MAX_STRETCH = 0.03
+MAX_SHIFT = 0.06
+"""In half widths of the picture; the crop has put the face in the middle already."""
+ELASTIC = 0.01
 """Spread of the smooth random warp, in half widths; it stands for faces that were not in the training set."""
 ELASTIC_NODES = 5
 

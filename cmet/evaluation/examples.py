@@ -15,7 +15,9 @@ from cmet.media import read_video, write_video
 
 PANEL_PX = 224
 LABEL_PX = 32
-GAP_PX = 4
+GAP_PX = 8
+WIDTH_STEP_PX = 64
+"""x264 gave bytes that differ from process to process at widths that are no multiple of this."""
 CRF = 24
 """Quality of the strips: small enough to embed, good enough to judge an expression."""
 
@@ -101,7 +103,8 @@ def _frames(columns: dict[str, np.ndarray], num_frames: int) -> Iterator[np.ndar
         # the true target says the sentence at its own pace: it is cut, or its last frame is held
         pictures = [frames[min(number, len(frames) - 1)] for frames in columns.values()]
         parts = [part for picture in pictures for part in (gap, picture)][1:]
-        yield np.concatenate([header, np.concatenate(parts, axis=1)])
+        strip = np.concatenate([header, np.concatenate(parts, axis=1)])
+        yield np.pad(strip, ((0, 0), (0, -strip.shape[1] % WIDTH_STEP_PX), (0, 0)), constant_values=255)
 
 
 def _header(names: list[str]) -> np.ndarray:

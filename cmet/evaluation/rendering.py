@@ -14,18 +14,20 @@ from cmet.media.video import FASTEST, VideoFile, write_video
 def render_row(job: Job, files: Path) -> Record:
     """Write one neutral clip as every method shows it."""
     clips = Path(job["clips"])
-    file = VideoFile(clips / "video" / f"{job['source_clip']}.mp4")
+    source = clips / "video" / f"{job['source_clip']}.mp4"
+    file = VideoFile(source)
     frames = list(file.frames_at(range(len(file))))
     track = np.load(Path(job["expression"]) / "tracks" / f"{job['source_clip']}.npy")
     backbone = _backbone(job["backbone"], job["expression"])
-    sound = clips / "audio" / f"{job['source_clip']}.wav"
     num_frames = 0
     for method, codes in job["codes"].items():
         if codes is None:
             continue
         (files / method).mkdir(exist_ok=True)
         shown = iter(frames) if method == "neutral" else backbone.render(frames, track, codes)
-        num_frames += write_video(files / method / f"{job['clip_id']}.mp4", shown, file.fps, sound, job["crf"], FASTEST)
+        num_frames += write_video(
+            files / method / f"{job['clip_id']}.mp4", shown, file.fps, source, job["crf"], FASTEST
+        )
     return {"num_frames": num_frames}
 
 

@@ -1,6 +1,7 @@
 """Face landmarks by MediaPipe's face mesh; its models ship in the wheel."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,17 @@ NUM_LANDMARKS = 478
 
 def find_faces(frames: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
     """Boxes (left, top, right, bottom) in pixels around the faces of single, unrelated frames, at most two a frame."""
-    with _face_mesh(static_image_mode=True, max_num_faces=2, refine_landmarks=False) as mesh:
-        for frame in frames:
-            points = [_pixels(face, frame)[:, :2] for face in mesh.process(frame).multi_face_landmarks or []]
-            yield [np.concatenate([xy.min(axis=0), xy.max(axis=0)]) for xy in points]
+    mesh = _face_mesh(static_image_mode=True, max_num_faces=2, refine_landmarks=False)
+    for frame in frames:
+        points = [_pixels(face, frame)[:, :2] for face in mesh.process(frame).multi_face_landmarks or []]
+        yield [np.concatenate([xy.min(axis=0), xy.max(axis=0)]) for xy in points]
 
 
 def track_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
     """Landmarks of one face through consecutive frames.
 
-    Tracking depends on the frame it starts at, so a clip is always tracked from its first frame by a tracker of
-    its own.
+    Tracking depends on the frame it starts at, so a clip is always tracked from its first frame, and by a tracker that
+    follows no face yet.
 
     Args:
         frames: RGB uint8 pictures (H, W, 3).
@@ -30,14 +31,21 @@ def track_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
         Shape (T, 478, 3), float32: x and y in pixels, z in the same unit, smaller is nearer. NaN where no face
         was found.
     """
+    mesh = _face_mesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
+    # the tracker loses the face of the clip before; a new one would cost as much as several frames
+    while mesh.process(_BLANK).multi_face_landmarks:
+        pass
     track = []
-    with _face_mesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True) as mesh:
-        for frame in frames:
-            faces = mesh.process(frame).multi_face_landmarks
-            track.append(_pixels(faces[0], frame) if faces else np.full((NUM_LANDMARKS, 3), np.nan, np.float32))
+    for frame in frames:
+        faces = mesh.process(frame).multi_face_landmarks
+        track.append(_pixels(faces[0], frame) if faces else np.full((NUM_LANDMARKS, 3), np.nan, np.float32))
     return np.stack(track) if track else np.zeros((0, NUM_LANDMARKS, 3), np.float32)
 
 
+_BLANK = np.zeros((256, 256, 3), np.uint8)
+
+
+@cache
 def _face_mesh(**options: Any) -> Any:
     from mediapipe.python.solutions.face_mesh import FaceMesh
 

@@ -18,7 +18,7 @@ POINTS = {
     "disgusted": (-0.8, 0.1, 0.3),
     "fear": (-0.6, 0.7, -0.8),
     "sad": (-0.6, -0.7, -0.6),
-    "surprised": (0.35, 0.9, -0.3),
+    "surprised": (0.1, 0.9, -0.3),
 }
 """Valence, arousal and dominance of each emotion at full intensity, each in -1 ... 1."""
 

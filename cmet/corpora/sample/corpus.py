@@ -65,6 +65,11 @@ def make_sample(params: SampleParams, seed: int, out: Path, work: Path) -> Sampl
     Raises:
         UserError: More sentences are asked for than there are.
     """
+    if params.sentences_per_speaker > params.num_sentences:
+        raise UserError(
+            f"sample.sentences_per_speaker is {params.sentences_per_speaker}, "
+            f"sample.num_sentences only {params.num_sentences}"
+        )
     if params.num_sentences > len(SENTENCES):
         raise UserError(f"sample.num_sentences is {params.num_sentences}; there are {len(SENTENCES)} sentences")
     jobs = list_clips(params, seed)
@@ -94,13 +99,14 @@ def split_speakers(params: SampleParams) -> dict[str, list[str]]:
 
 
 def list_clips(params: SampleParams, seed: int) -> list[Job]:
-    """One job per clip: every speaker says every sentence neutrally and in every emotion and level."""
+    """One job per clip: every speaker says each of their sentences neutrally and in every emotion and level."""
     num_speakers = params.num_train_speakers + params.num_val_speakers + params.num_test_speakers
     jobs = []
     for number in range(num_speakers):
+        said = sorted((number + place) % params.num_sentences + 1 for place in range(params.sentences_per_speaker))
         for emotion in EMOTIONS:
             for level in [1] if emotion == "neutral" else sorted(set(params.levels)):
-                for sentence in range(1, params.num_sentences + 1):
+                for sentence in said:
                     speaker = _speaker_id(number)
                     jobs.append(
                         {

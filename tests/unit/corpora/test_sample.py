@@ -20,6 +20,7 @@ TINY = SampleParams(
     num_val_speakers=1,
     num_test_speakers=1,
     num_sentences=1,
+    sentences_per_speaker=1,
     levels=[3],
     frame_px=256,
     style=1.0,
@@ -111,7 +112,9 @@ def test_no_speaker_is_in_two_splits():
 
 
 def test_neutral_has_level_one_only_and_every_clip_is_listed_once():
-    jobs = list_clips(TINY.model_copy(update={"levels": [3, 2, 3], "num_sentences": 2}), SEED)
+    jobs = list_clips(
+        TINY.model_copy(update={"levels": [3, 2, 3], "num_sentences": 2, "sentences_per_speaker": 2}), SEED
+    )
     assert {job["level"] for job in jobs if job["emotion"] == "neutral"} == {1}
     assert len({job["clip_id"] for job in jobs}) == len(jobs) == 3 * 2 * (1 + 7 * 2)
 

@@ -27,7 +27,8 @@ class Validator:
     `val/regression` and the other loss terms look at the middle window of each pair and hand it the true
     direction as reference, as training does. `val/delta_*` predict the whole neutral clip from speech alone, as
     editing does, and compare the mean over time with the true expression delta; `_zero` and `_mean` are what
-    no edit and the mean delta of the training pairs would reach.
+    no edit and the mean delta of the training pairs would reach. The speech of an emotion and level is pooled over
+    the split, as the evaluation pools it: the delta of a single clip is mostly noise.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Validator:
         """Put the pairs in order of their keys."""
         self.pairs = sorted(pairs, key=lambda pair: pair.key)
         self.mean_delta_K = torch.from_numpy(mean_delta_K)
+        self.speech_deltas = _pooled_speech(self.pairs)
         self.speech_limit_S = speech_limit_S
         self.params = params
 
@@ -81,7 +83,7 @@ class Validator:
         return torch.stack([rows[:num].mean(0) for rows, num in zip(directions_BNK, num_frames, strict=True)])
 
     def _speech(self, pairs: list[PairSample]) -> Tensor:
-        directions_BS = np.stack([pair.speech_delta for pair in pairs])
+        directions_BS = np.stack([self.speech_deltas[pair.emotion, pair.intensity] for pair in pairs])
         return torch.from_numpy(clamp_direction(directions_BS, self.speech_limit_S))
 
     def _compare(self, predicted_BK: Tensor) -> dict[str, float]:
@@ -99,6 +101,14 @@ class Validator:
             f"val/delta_cosine_{emotion}": float(cosines_B[torch.from_numpy(emotions == emotion)].mean())
             for emotion in sorted(set(emotions.tolist()))
         }
+
+
+def _pooled_speech(pairs: list[PairSample]) -> dict[tuple[str, int | None], np.ndarray]:
+    """Mean speech delta (S,) of the pairs of each emotion and level."""
+    pools = defaultdict(list)
+    for pair in pairs:
+        pools[pair.emotion, pair.intensity].append(pair.speech_delta)
+    return {group: np.mean(deltas, axis=0) for group, deltas in pools.items()}
 
 
 def _true_deltas(pairs: list[PairSample]) -> Tensor:

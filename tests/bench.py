@@ -6,6 +6,7 @@ installed environment; its outputs are compared with those of a second run.
 
 import json
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -89,7 +90,9 @@ def watched(command: list[str], folder: Path) -> tuple[float, float]:
     """Wall seconds and the peak memory of the process tree (proportional share of shared pages), GiB."""
     started = time.perf_counter()
     with (folder / "bench.log").open("a") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        # the clone tracks into its own store
+        environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         peak = 0
         while process.poll() is None:
             peak = max(peak, tree_bytes(process.pid))

@@ -24,6 +24,12 @@ def real() -> Path:
     return REAL.resolve()
 
 
+@pytest.fixture(autouse=True)
+def own_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test logs into the store of the person who runs it."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 @pytest.fixture
 def tone(tmp_path: Path) -> Path:
     """One second of a 200 Hz tone."""

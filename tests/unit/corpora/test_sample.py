@@ -106,6 +106,20 @@ def test_too_many_sentences_are_refused_and_nothing_is_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_speaker_cannot_say_more_sentences_than_there_are(tmp_path):
+    params = TINY.model_copy(update={"sentences_per_speaker": 2})
+    with pytest.raises(UserError, match="sentences_per_speaker is 2, sample.num_sentences only 1"):
+        make_sample(params, SEED, tmp_path / "sample", tmp_path / "work")
+    assert not list(tmp_path.iterdir())
+
+
+def test_neighbours_share_a_sentence_and_all_sentences_are_said():
+    params = TINY.model_copy(update={"num_sentences": 3, "sentences_per_speaker": 2})
+    jobs = list_clips(params, SEED)
+    said = [{job["sentence"] for job in jobs if job["number"] == number} for number in range(3)]
+    assert said == [{1, 2}, {2, 3}, {1, 3}]
+
+
 def test_no_speaker_is_in_two_splits():
     splits = split_speakers(TINY.model_copy(update={"num_train_speakers": 4, "num_test_speakers": 2}))
     assert splits == {"train": ["M101", "W102", "M103", "W104"], "val": ["M105"], "test": ["W106", "M107"]}

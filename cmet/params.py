@@ -166,6 +166,9 @@ class TrainParams(Section):
     first_window_share: Fraction
     """Share of training windows that begin with the clip, where the reference is empty; 0 is the paper's uniform
     start."""
+    speech_draw: Literal["strided", "random"]
+    """How the clips of a speech mean are taken from the list of their emotion and level: in the paper's strides from
+    one drawn place, or each at random. A list of sixteen clips has only sixteen places."""
     reconstruction: Literal["focal", "mse", "wmse", "bmse"]
     direction: Literal["bidir", "unidir"]
     contrastive_weight: NonNegativeFloat

@@ -100,7 +100,14 @@ def train(
     with torch.random.fork_rng(), _one_thread():
         torch.manual_seed(seed)
         connector = Connector(params.network, bank.expression_CLK.shape[-1], bank.speech_CS.shape[-1]).to(device)
-        sampler = Sampler(bank, params.network.window, params.num_clips_per_mean, seed, params.first_window_share)
+        sampler = Sampler(
+            bank,
+            params.network.window,
+            params.num_clips_per_mean,
+            seed,
+            first_window_share=params.first_window_share,
+            speech_draw=params.speech_draw,
+        )
         state = TrainingState.begin(connector, sampler, params)
         if checkpoint.is_file():
             state.load(checkpoint)

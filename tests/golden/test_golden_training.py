@@ -25,6 +25,7 @@ PAPER: dict[str, Any] = {
     "learning_rate": 1e-4,
     "weight_decay": 1e-5,
     "first_window_share": 0.0,
+    "speech_draw": "strided",
     "num_clips_per_mean": 10,
     "contrastive_weight": 0.1,
     "direction_weight": 0.05,

@@ -19,6 +19,7 @@ TINY: dict[str, Any] = {
     "learning_rate": 1e-3,
     "weight_decay": 1e-5,
     "first_window_share": 0.0,
+    "speech_draw": "strided",
     "num_clips_per_mean": 10,
     "reconstruction": "focal",
     "direction": "bidir",

@@ -1,6 +1,8 @@
 """Batches hold what networks.md says, checked against a slow reading of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -127,3 +129,21 @@ def test_the_wanted_share_of_windows_begins_with_the_clip(
     batch = Sampler(bank, window=5, num_clips_per_mean=10, seed=1, first_window_share=share).draw(400)
     is_first_B = (batch.reference_BTK == 0).all(-1).all(-1)
     assert low <= float(is_first_B.float().mean()) <= high
+
+
+def test_random_speech_means_differ_where_strided_ones_repeat_and_are_of_the_same_lists(bank: FeatureBank) -> None:
+    one_hot = replace(bank, speech_CS=torch.eye(len(bank.clip_ids)))
+    num_sets = {}
+    draws: tuple[Literal["strided", "random"], ...] = ("strided", "random")
+    for speech_draw in draws:
+        sampler = Sampler(one_hot, window=5, num_clips_per_mean=4, seed=1, speech_draw=speech_draw)
+        first, second = (int((sampler.emotion_G == EMOTIONS.index(name)).nonzero()[0, 0]) for name in ("happy", "sad"))
+        sets_BS = sampler._draw_speech_direction(torch.full((400,), first), torch.full((400,), second))
+        num_sets[speech_draw] = len(torch.unique(sets_BS, dim=0))
+        for sign, group in ((-1, first), (1, second)):
+            clips = (sign * sets_BS > 0).any(0).nonzero()[:, 0].tolist()
+            pool = sampler.pool_G[group]
+            assert clips == sorted(sampler.pools.table[pool, : sampler.pools.lengths[pool]].tolist())
+            assert sets_BS.mul(sign).clamp(min=0).sum(1).tolist() == pytest.approx([1.0] * 400)
+    assert num_sets["strided"] == 6  # as many as the list of an emotion and level has clips
+    assert num_sets["random"] > 300

@@ -94,12 +94,17 @@ def _folded_first(area: np.ndarray) -> np.ndarray:
 
 
 def _slopes(corners: np.ndarray, values: np.ndarray, area: np.ndarray) -> np.ndarray:
-    """Coefficients (N, 2, 3) of the affine functions a x + b y + c that take `values` (N, 3, 2) at the corners."""
+    """Coefficients (N, 2, 3) of affine functions a x + b y + c that take `values` (N, 3, 2) at the corners.
+
+    Those of triangles less than a pixel high are flatter than that.
+    """
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     rise_1, rise_2 = values[:, 1] - values[:, 0], values[:, 2] - values[:, 0]
-    # a sliver has no slope worth following: it takes the mean of its corners
-    is_sliver = np.abs(area) < 1e-2
-    inverse = np.where(is_sliver, 0.0, 1.0 / np.where(is_sliver, 1.0, area))[:, None]
+    # pixels of a triangle thinner than themselves lie partly outside of it, where its slope leads far away: the
+    # thinner, the more it takes the mean of its corners
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    share = np.minimum(1.0, np.abs(area) / np.maximum(longest, 1e-6))
+    inverse = (share / np.where(area == 0, 1.0, area))[:, None]
     a = (rise_1 * second[:, 1:] - rise_2 * first[:, 1:]) * inverse
     b = (rise_2 * first[:, :1] - rise_1 * second[:, :1]) * inverse
     middle, level = corners.mean(axis=1), values.mean(axis=1)

@@ -90,3 +90,27 @@ def test_a_mesh_that_leaves_the_picture_is_cut_off(picture: np.ndarray, grid: tu
     shifted = vertices + np.array([70.0, 0.0])
     assert warp(picture, shifted, bump(vertices, (3.0, 2.0)), triangles).shape == picture.shape
     assert (warp(picture, vertices + 500, bump(vertices, (3.0, 2.0)), triangles) == picture).all()
+
+
+def test_an_opening_that_closes_shows_nothing_from_far_away() -> None:
+    # two lips six pixels apart come together to a fifth of a pixel; every row of the picture has its own grey
+    picture = np.repeat(np.arange(64, dtype=np.uint8)[:, None] * 4, 64, axis=1)[..., None].repeat(3, axis=2)
+    rim = [(0, 0), (63, 0), (0, 63), (63, 63)]
+    vertices = np.array([*rim, (16, 31.7), (48, 33.3), (16, 37.7), (48, 39.3)], float)
+    movement = np.zeros((8, 2))
+    movement[6:, 1] = -5.8
+    triangles = [
+        (0, 1, 5),
+        (0, 5, 4),
+        (0, 4, 6),
+        (0, 6, 2),
+        (1, 3, 7),
+        (1, 7, 5),
+        (2, 6, 7),
+        (2, 7, 3),
+        (4, 5, 7),
+        (4, 7, 6),
+    ]
+    rows = warp(picture, vertices, movement, np.array(triangles, np.int32))[31:35, 18:47, 0] / 4
+    assert rows.min() > 29
+    assert rows.max() < 41

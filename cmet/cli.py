@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -16,10 +16,16 @@ from cmet.errors import UserError
 from cmet.native_logs import silence_native_logs
 from cmet.stages import STAGES, Stage, run_stage
 
+if TYPE_CHECKING:
+    from cmet.editing import EditReport
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")]
 DEFAULT_MODEL = Path("data/train/facemesh")
+MAX_STRENGTH = 5.0
+FAINT_CHANGE = 0.6
+"""Share of a typical emotional change below which `edit` tells how to get more."""
 
 
 @app.callback()
@@ -61,7 +67,9 @@ def edit(
     neutral_speech: Annotated[list[Path], typer.Option("--neutral-speech", help="Calm recordings; files or folders.")],
     out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
     model: Annotated[Path, typer.Option("--model", help="Folder of a trained model.")] = DEFAULT_MODEL,
-    strength: Annotated[float, typer.Option(min=0.0, max=5.0, help="Factor on the change of expression.")] = 1.0,
+    strength: Annotated[
+        float, typer.Option(min=0.0, max=MAX_STRENGTH, help="Factor on the change of expression.")
+    ] = 1.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Give the face in a video another emotion, heard from speech."""
@@ -73,11 +81,22 @@ def edit(
         f"face in {report.face_ratio:.0%} of them, change of expression {report.mean_change:.2f} "
         "(1 is a typical emotional one)"
     )
+    for note in _edit_notes(report, strength):
+        print(f"note: {note}")
+
+
+def _edit_notes(report: "EditReport", strength: float) -> list[str]:
+    notes = []
     if report.clamped_share > 0.25:
-        print(
-            f"note: {report.clamped_share:.0%} of the speech features lie outside of what this model was trained on "
+        notes.append(
+            f"{report.clamped_share:.0%} of the speech features lie outside of what this model was trained on "
             "and were brought back to its limits; expect an approximate emotion"
         )
+    if 0 < report.mean_change < FAINT_CHANGE:
+        typical = min(MAX_STRENGTH, strength / report.mean_change)
+        if typical > strength:
+            notes.append(f"the change is faint; `--strength {typical:.1f}` makes it a typical one")
+    return notes
 
 
 @app.command()

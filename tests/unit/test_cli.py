@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cmet.cli import ManyValues
+from cmet.cli import ManyValues, _edit_notes
+from cmet.editing import EditReport
 from cmet.media import write_audio
 
 ROOT = Path(__file__).parents[2]
@@ -85,3 +86,19 @@ def test_every_command_has_help() -> None:
     assert result.returncode == 0
     for name in ("edit", "use", "sample", "report"):
         assert name in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("mean_change", "strength", "notes"),
+    [
+        (0.4, 1.0, ["the change is faint; `--strength 2.5` makes it a typical one"]),
+        (0.01, 1.0, ["the change is faint; `--strength 5.0` makes it a typical one"]),
+        (0.01, 5.0, []),
+        (0.9, 1.0, []),
+        (0.0, 0.0, []),
+    ],
+)
+def test_an_edit_says_how_to_make_a_faint_change_a_typical_one(
+    mean_change: float, strength: float, notes: list[str]
+) -> None:
+    assert _edit_notes(EditReport(10, 25.0, 64, 64, 1.0, mean_change, 0.0), strength) == notes

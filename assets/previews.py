@@ -263,13 +263,10 @@ def _basis_facts(path: Path) -> Metadata:
 
 
 def _clips_sheet(clips: pd.DataFrame, videos: Path) -> dg.MetadataValue:
-    """Each speaker's most intense clip of every emotion."""
-    rows = clips.sort_values(["speaker", "emotion", "intensity", "clip_id"], ascending=[True, True, False, True])
-    rows = rows[rows.speaker.isin(rows.speaker.unique()[:MAX_SPEAKERS])]
-    cells = pd.DataFrame(
-        {"row": rows.speaker, "column": rows.emotion, "video": [videos / f"{clip_id}.mp4" for clip_id in rows.clip_id]}
-    )
-    return _sheet(cells, SHEET_TILE_PX)
+    """Each speaker's most intense clip of every emotion; all speakers are on the sheet that the stage writes."""
+    from cmet.clips import sheet_cells
+
+    return _sheet(sheet_cells(clips, videos, MAX_SPEAKERS), SHEET_TILE_PX)
 
 
 def _edits_sheet(made: pd.DataFrame, folder: Path) -> dg.MetadataValue:

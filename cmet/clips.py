@@ -8,8 +8,14 @@ import pandas as pd
 from cmet.corpora.scan import count_reasons
 from cmet.engine import ClipMap, Job
 from cmet.errors import UserError
+from cmet.media.contact_sheet import contact_sheet, to_jpeg
 from cmet.media.prepare import prepare_clip
 from cmet.params import ClipsParams
+
+CONTACT_SHEET = "contact_sheet.jpg"
+MAX_SHEET_SPEAKERS = 100
+SHEET_TILE_PX = 96
+MAX_SHEET_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,9 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     Args:
         manifest: Rows of `manifest.parquet`.
         root: Folder of the raw corpus.
-        out: Gets `video/<clip_id>.mp4`, `audio/<clip_id>.wav` and `clips.parquet`: the manifest with the facts of
-            each prepared clip and the reason of each quarantined one.
+        out: Gets `video/<clip_id>.mp4`, `audio/<clip_id>.wav`, `clips.parquet` (the manifest with the facts of
+            each prepared clip and the reason of each quarantined one) and, where there are pictures,
+            `contact_sheet.jpg`: a row for each of the first `MAX_SHEET_SPEAKERS` speakers, a column per emotion.
         work: Keeps finished clips over an interruption.
         params: The `clips` section.
 
@@ -48,7 +55,7 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
         }
         for row in usable.to_dict("records")
     ]
-    clip_map = ClipMap(prepare_clip, work, "clips")
+    clip_map = ClipMap(prepare_clip, work, "clips", params.time_limit_s)
     records = pd.DataFrame(clip_map.run(jobs)).set_index("clip_id")
     clips = manifest.set_index("clip_id")
     clips = clips.join(records.drop(columns=["status", "reason"]))
@@ -56,14 +63,33 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     check_rejected("clips", records.status.eq("quarantined"), records.reason, params.max_rejected)
     files = work / "files"
     clips.reset_index().to_parquet(files / "clips.parquet", index=False)
-    clip_map.publish(out)
     ok = clips[clips.status == "ok"]
+    cells = sheet_cells(ok[ok.num_frames.notna()].reset_index(), files / "video", MAX_SHEET_SPEAKERS)
+    if len(cells):
+        (files / CONTACT_SHEET).write_bytes(to_jpeg(contact_sheet(cells, SHEET_TILE_PX), MAX_SHEET_BYTES))
+    clip_map.publish(out)
     return ClipsReport(
         num_clips=len(ok),
         num_quarantined=len(clips) - len(ok),
         num_frames=int(ok.num_frames.sum()),
         duration_s=float(ok.duration_s.sum()),
         quarantined_by_reason=count_reasons(clips.reason.dropna()),
+    )
+
+
+def sheet_cells(clips: pd.DataFrame, videos: Path, max_speakers: int) -> pd.DataFrame:
+    """Each speaker's most intense clip of every emotion, as `contact_sheet` takes it.
+
+    Args:
+        clips: Usable clips with a picture.
+        videos: Folder of `<clip_id>.mp4`.
+        max_speakers: Rows of the sheet; the first speakers by name.
+    """
+    rows = clips.sort_values(["speaker", "emotion", "intensity", "clip_id"], ascending=[True, True, False, True])
+    rows = rows[rows.speaker.isin(rows.speaker.unique()[:max_speakers])]
+    emotions = pd.Categorical(rows.emotion, sorted(rows.emotion.unique()))
+    return pd.DataFrame(
+        {"row": rows.speaker, "column": emotions, "video": [videos / f"{clip_id}.mp4" for clip_id in rows.clip_id]}
     )
 
 
@@ -75,10 +101,11 @@ def check_rejected(stage: str, is_rejected: pd.Series, reasons: pd.Series, max_r
     """
     share = float(is_rejected.mean()) if len(is_rejected) else 1.0
     if share > max_rejected or share == 1.0:
+        counts = ", ".join(f"{number} {code}" for code, number in count_reasons(reasons[is_rejected]).items())
         first = "; ".join(f"{clip_id}: {reason}" for clip_id, reason in reasons[is_rejected].head(3).items())
         raise UserError(
             f"{stage}: {int(is_rejected.sum())} of {len(is_rejected)} clips rejected, {stage}.max_rejected allows "
-            f"{max_rejected:.0%}; first {first}"
+            f"{max_rejected:.0%}: {counts}; first {first}"
         )
 
 

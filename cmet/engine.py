@@ -1,19 +1,24 @@
-"""The one seam for heavy work per clip: a resumable map over clips with a process pool.
+"""The one seam for heavy work per clip: a resumable map over clips with a pool of processes that may hang or die.
 
 Nothing else in the code knows how many processes there are.
 """
 
+import ctypes
 import json
 import multiprocessing
 import os
 import shutil
+import signal
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
 from cmet.errors import ClipError, UserError
@@ -26,63 +31,134 @@ Job = dict[str, Any]
 Record = dict[str, Any]
 """What a worker says of one clip: plain JSON values; the engine adds `clip_id`, `status` and `reason`."""
 
+CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+"""Deaths that the clip at hand brings about. SIGKILL is not one: it comes from outside, mostly for lack of memory."""
+
+QUEUED_PER_WORKER = 4
+RECORD = "record.json"
+PR_SET_PDEATHSIG = 1
+
 
 @dataclass(frozen=True)
 class ClipMap:
     """A function applied to clips, with what is done kept in a work folder.
 
-    The function gets a job and the folder to write files to, and returns a record. A `ClipError` quarantines
-    the clip; any other exception stops the map.
+    The function gets a job and an empty folder to write files to, and returns a record. A `ClipError` quarantines
+    the clip, and so does a clip that takes too long or crashes its process; any other exception stops the map.
+
+    The work folder holds `done/<clip_id>/` with the record and files of each finished clip (it appears by one rename),
+    `unfinished/` with those of the clips at hand and all temporary files of the workers, and after the run `files/`
+    with the files of all clips.
     """
 
     function: Callable[[Job, Path], Record]
     work: Path
     label: str
+    time_limit_s: float | None = None
+    """Wall-clock time that a clip may take."""
 
     def run(self, jobs: Sequence[Job], num_workers: int | None = None) -> list[Record]:
-        """Process all clips that are not yet done, and return the records of all, in the order of the jobs."""
-        records = self.work / "records"
-        files = self.work / "files"
-        records.mkdir(parents=True, exist_ok=True)
-        files.mkdir(parents=True, exist_ok=True)
-        done = {path.stem for path in records.glob("*.json")}
+        """Process all clips that are not yet done, and return the records of all, in the order of the jobs.
+
+        Raises:
+            UserError: A worker was killed.
+        """
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        if not self._done.exists():
+            # left by a run that was killed while it published
+            shutil.rmtree(self._files, ignore_errors=True)
+        for folder in (self._done, self._files):
+            folder.mkdir(parents=True, exist_ok=True)
+        done = {path.name for path in self._done.iterdir()}
         todo = [job for job in jobs if job["clip_id"] not in done]
         num_workers = min(num_workers or count_workers(), max(1, len(todo)))
         with tqdm(total=len(jobs), initial=len(jobs) - len(todo), desc=self.label, unit="clip", mininterval=1) as bar:
             if todo:
-                self._run_pool(todo, files, records, num_workers, bar)
-        return [json.loads((records / f"{job['clip_id']}.json").read_text(encoding="utf-8")) for job in jobs]
+                self._run_pool(todo, num_workers, bar)
+        return [self._gather(job["clip_id"]) for job in jobs]
 
     def publish(self, out: Path) -> None:
         """Make the files the output and forget the work.
 
-        The records go first: a record without its file would be believed by the next run.
+        The records go first and all at once: a record without its file would be believed by the next run.
         """
-        shutil.rmtree(self.work / "records")
-        publish(self.work / "files", out)
+        self._done.replace(self._unfinished)
+        publish(self._files, out)
         shutil.rmtree(self.work)
 
-    def _run_pool(self, todo: Sequence[Job], files: Path, records: Path, num_workers: int, bar: tqdm) -> None:
+    @property
+    def _done(self) -> Path:
+        return self.work / "done"
+
+    @property
+    def _files(self) -> Path:
+        return self.work / "files"
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.work / "unfinished"
+
+    def _run_pool(self, todo: Sequence[Job], num_workers: int, bar: tqdm) -> None:
+        self._unfinished.mkdir(exist_ok=True)
         # spawn: a fork after MediaPipe or decord was used crashes or hangs
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker) as pool:
-            waiting: set[Future[None]] = set()
-            queue = iter(todo)
+        arguments = (os.getpid(), self._unfinished)
+        pool = ProcessPool(num_workers, initializer=_start_worker, initargs=arguments, context=context)
+        waiting: dict[Future[None], str] = {}
+        try:
+            for job in todo:
+                try:
+                    future = pool.schedule(_process, (self.function, job, self.work), timeout=self.time_limit_s)
+                except RuntimeError as error:  # all workers are gone
+                    raise self._died(job["clip_id"]) from error
+                waiting[future] = job["clip_id"]
+                if len(waiting) >= QUEUED_PER_WORKER * num_workers:
+                    self._collect(waiting, bar)
+            while waiting:
+                self._collect(waiting, bar)
+        finally:
+            # nothing waits any more, or nothing that waits is wanted
+            pool.stop()
+            pool.join()
+            shutil.rmtree(self._unfinished)
+
+    def _collect(self, waiting: dict[Future[None], str], bar: tqdm) -> None:
+        """Wait for the next clip to end, and take those that have ended off the list."""
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            clip_id = waiting.pop(future)
             try:
-                for job in queue:
-                    waiting.add(pool.submit(_process, self.function, job, files, records))
-                    if len(waiting) >= 4 * num_workers:
-                        waiting = _collect(waiting, bar)
-                while waiting:
-                    waiting = _collect(waiting, bar)
-            except BrokenProcessPool as error:
-                raise UserError(
-                    f"{self.label}: a worker process died (out of memory?); finished clips are kept in {self.work}, "
-                    "run the stage again to go on"
-                ) from error
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                future.result()
+            except TimeoutError:
+                if self.time_limit_s is None:
+                    raise
+                self._quarantine(clip_id, ClipError("timeout", f"took longer than {self.time_limit_s:g} s"))
+            except (ProcessExpired, BrokenProcessPool) as error:
+                code = -getattr(error, "exitcode", 0)
+                if code not in CRASHES:
+                    raise self._died(clip_id) from error
+                cause = signal.Signals(code).name
+                self._quarantine(clip_id, ClipError("decoder_crashed", f"the process died of {cause}"))
+            bar.update()
+
+    def _died(self, clip_id: str) -> UserError:
+        return UserError(
+            f"{self.label}: a worker process died (out of memory?) at or near {clip_id}; finished clips are kept in "
+            f"{self.work}, run the stage again to go on"
+        )
+
+    def _quarantine(self, clip_id: str, error: ClipError) -> None:
+        folder = _fresh(self._unfinished / clip_id)
+        _finish(folder, _quarantined(clip_id, error), self._done)
+
+    def _gather(self, clip_id: str) -> Record:
+        """The record of a finished clip, whose files go to those of all clips."""
+        folder = self._done / clip_id
+        for path in folder.rglob("*"):
+            if path.is_file() and path.name != RECORD:
+                target = self._files / path.relative_to(folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+        return json.loads((folder / RECORD).read_text(encoding="utf-8"))
 
 
 def count_workers() -> int:
@@ -90,15 +166,10 @@ def count_workers() -> int:
     return int(os.environ.get("CMET_WORKERS") or len(os.sched_getaffinity(0)))
 
 
-def _collect(waiting: set[Future[None]], bar: tqdm) -> set[Future[None]]:
-    finished, left = wait(waiting, return_when=FIRST_COMPLETED)
-    for future in finished:
-        future.result()
-        bar.update()
-    return left
-
-
-def _start_worker() -> None:
+def _start_worker(parent: int, temporary: Path) -> None:
+    _die_with(parent)
+    # a killed worker cannot clean up, but the folder of unfinished work is emptied by whoever comes next
+    tempfile.tempdir = str(temporary)
     # one thread per worker: the pool already fills the cores
     os.environ.update(OMP_NUM_THREADS="1")
     silence_native_logs()
@@ -107,9 +178,35 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def _process(function: Callable[[Job, Path], Record], job: Job, files: Path, records: Path) -> None:
+def _die_with(parent: int) -> None:
+    """An orphan would go on writing into the folder of the run that follows."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _process(function: Callable[[Job, Path], Record], job: Job, work: Path) -> None:
+    clip_id = job["clip_id"]
+    folder = _fresh(work / "unfinished" / clip_id)
     try:
-        record = function(job, files) | {"status": "ok", "reason": None}
+        record = {"clip_id": clip_id} | function(job, folder) | {"status": "ok", "reason": None}
     except ClipError as error:
-        record = {"status": "quarantined", "reason": str(error)}
-    write_json(records / f"{job['clip_id']}.json", {"clip_id": job["clip_id"]} | record)
+        folder = _fresh(folder)
+        record = _quarantined(clip_id, error)
+    _finish(folder, record, work / "done")
+
+
+def _quarantined(clip_id: str, error: ClipError) -> Record:
+    return {"clip_id": clip_id, "status": "quarantined", "reason": str(error)}
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _finish(folder: Path, record: Record, done: Path) -> None:
+    write_json(folder / RECORD, record)
+    folder.replace(done / folder.name)

@@ -1,5 +1,6 @@
 """Sound as mono float32 at one rate, from any file."""
 
+import struct
 from pathlib import Path
 
 import av
@@ -12,6 +13,8 @@ from cmet.errors import ClipError
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 """Files libsndfile reads; everything else goes through FFmpeg (PyAV)."""
 
+STREAMED_BYTES = 0x7FFFF000
+
 
 def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
     """Read a sound file, or the first sound track of a video, mixed to mono and resampled.
@@ -20,8 +23,8 @@ def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
         Shape (N,), float32, full scale 1.
 
     Raises:
-        ClipError: `missing_audio`, `unreadable_audio`, `no_sound` (a video without a sound track),
-            `empty_sound` or `bad_sound` (NaN or infinite samples).
+        ClipError: `missing_audio`, `unreadable_audio`, `truncated` (a wav that ends before it says it does),
+            `no_sound` (a video without a sound track), `empty_sound` or `bad_sound` (NaN or infinite samples).
     """
     if not path.is_file():
         raise ClipError("missing_audio", f"{path} does not exist")
@@ -49,20 +52,38 @@ def rms_db(samples: np.ndarray) -> float:
 
 
 def _read_soundfile(path: Path) -> tuple[np.ndarray, int]:
+    _refuse_cut_wav(path)
     try:
         return soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise ClipError("unreadable_audio", f"{path.name} is no sound file ({error.error_string})") from error
 
 
+def _refuse_cut_wav(path: Path) -> None:
+    """Raise for a wav whose samples end early, which libsndfile reads without a word."""
+    with path.open("rb") as stream:
+        if stream.read(4) != b"RIFF":
+            return
+        num_bytes, position = path.stat().st_size, 12
+        while position + 8 <= num_bytes:
+            stream.seek(position)
+            name, declared = struct.unpack("<4sI", stream.read(8))
+            held = num_bytes - position - 8
+            # recorders that cannot seek back leave the greatest number there is
+            if name == b"data" and held < declared < STREAMED_BYTES:
+                raise ClipError("truncated", f"{path.name} declares {declared} bytes of sound and holds {held}")
+            position += 8 + declared + declared % 2
+
+
 def _read_track(path: Path) -> tuple[np.ndarray, int]:
-    """First sound track, shape (N, channels); sound before the start of the picture is dropped."""
+    """First sound track, shape (N, channels), from the start of the picture where there is one."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise ClipError("no_sound", f"{path.name} has no sound track")
             stream = container.streams.audio[0]
             resampler = av.AudioResampler("fltp", rate=stream.codec_context.sample_rate)
+            zero_s = _picture_start_s(container)
             start_s = None
             blocks = []
             for decoded in container.decode(stream):
@@ -74,7 +95,14 @@ def _read_track(path: Path) -> tuple[np.ndarray, int]:
     if not blocks:
         return np.zeros((0, 1), np.float32), rate
     samples = np.concatenate(blocks, axis=1).T
-    offset = round((start_s or 0.0) * rate)
+    offset = round(((start_s or 0.0) - zero_s) * rate)
     if offset >= 0:
         return np.pad(samples, ((offset, 0), (0, 0))), rate
     return samples[-offset:], rate
+
+
+def _picture_start_s(container: av.container.InputContainer) -> float:
+    for stream in container.streams.video[:1]:
+        if stream.start_time is not None and stream.time_base is not None:
+            return float(stream.start_time * stream.time_base)
+    return 0.0

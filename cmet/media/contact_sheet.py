@@ -19,8 +19,9 @@ def contact_sheet(cells: pd.DataFrame, tile_px: int) -> np.ndarray:
     """Draw the middle frame of every clip at its place.
 
     Args:
-        cells: Columns `row`, `column` (labels) and `video` (path). Rows and columns appear in the order in which
-            they come first; a place that no clip has stays grey, the first clip of a place is taken.
+        cells: Columns `row`, `column` (labels) and `video` (path). Rows and columns appear in the order of their
+            categories, or in which they come first; a place that no clip has stays grey, of several clips in a place
+            the first is taken.
         tile_px: Width and height of a frame on the sheet.
 
     Returns:
@@ -29,7 +30,7 @@ def contact_sheet(cells: pd.DataFrame, tile_px: int) -> np.ndarray:
     Raises:
         ClipError: A video cannot be read.
     """
-    rows, columns = cells["row"].unique(), cells["column"].unique()
+    rows, columns = (_labels(cells[name]) for name in ("row", "column"))
     margin = max((_width_px(str(row)) for row in rows), default=0) + 3 * GAP_PX
     pitch = tile_px + GAP_PX
     sheet = np.full((HEADER_PX + len(rows) * pitch, margin + len(columns) * pitch, 3), PAPER, np.uint8)
@@ -45,6 +46,10 @@ def contact_sheet(cells: pd.DataFrame, tile_px: int) -> np.ndarray:
             tile = EMPTY if video is None else middle_frame(Path(video), tile_px)
             sheet[top : top + tile_px, left : left + tile_px] = tile
     return sheet
+
+
+def _labels(cells: pd.Series) -> list[str]:
+    return list(cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells.unique())
 
 
 def middle_frame(video: Path, size_px: int) -> np.ndarray:

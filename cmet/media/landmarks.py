@@ -10,9 +10,13 @@ NUM_LANDMARKS = 478
 """468 points of the face and 10 of the irises."""
 
 
+MAX_FACES = 4
+"""Faces looked for in one frame."""
+
+
 def find_faces(frames: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    """Boxes (left, top, right, bottom) in pixels around the faces of single, unrelated frames, at most two a frame."""
-    mesh = _face_mesh(static_image_mode=True, max_num_faces=2, refine_landmarks=False)
+    """Boxes (left, top, right, bottom) in pixels around the faces of single, unrelated frames, `MAX_FACES` at most."""
+    mesh = _face_mesh(static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=False)
     for frame in frames:
         points = [_pixels(face, frame)[:, :2] for face in mesh.process(frame).multi_face_landmarks or []]
         yield [np.concatenate([xy.min(axis=0), xy.max(axis=0)]) for xy in points]

@@ -3,61 +3,128 @@
 Runs in worker processes, so it imports little.
 """
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
+from cmet.archives import local_file
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
 from cmet.media.audio import read_audio, rms_db, write_audio
-from cmet.media.crop import crop, face_square
+from cmet.media.crop import CROP_RULES, Cut, choose_track, face_tracks, outside_share, square_around
+from cmet.media.kept import KeptFrames
 from cmet.media.landmarks import find_faces
+from cmet.media.readers import DecordReader, PyavReader
 from cmet.media.video import FASTEST, VideoFile, write_video
 
 MAX_LOUDEST = 0.999
 """Samples at or above this share of full scale count as clipped."""
 
 
-def prepare_clip(job: Job, files: Path) -> Record:
+def prepare_clip(job: Job, folder: Path) -> Record:
     """Prepare one clip; one without a video gets its sound prepared only.
+
+    Args:
+        job: `clip_id`, `video` and `audio` (paths, which may go on inside an archive, or None) and the `clips` section.
+        folder: Gets `video/<clip_id>.mp4` and `audio/<clip_id>.wav`.
 
     Raises:
         ClipError: The reason to quarantine it.
     """
-    source = job["video"] or job["audio"]
+    with ExitStack() as stack:
+        video = stack.enter_context(local_file(Path(job["video"]))) if job["video"] else None
+        audio = stack.enter_context(local_file(Path(job["audio"]))) if job["audio"] else None
+        for name in ("video", "audio"):
+            (folder / name).mkdir(exist_ok=True)
+        if video is None:
+            assert audio is not None
+            return _prepare_sound(audio, folder, job) | {"source_sha256": _sha256(audio)}
+        file = VideoFile(video)
+        try:
+            facts = _prepare_video(file, audio or video, folder, job)
+        except ClipError as error:
+            # decord may open a file and refuse one of its frames
+            if error.code != "unreadable_video" or file.reader != DecordReader.name:
+                raise
+            facts = _prepare_video(VideoFile(video, PyavReader), audio or video, folder, job)
+        return facts | {"source_sha256": _sha256(video)}
+
+
+def _prepare_sound(audio: Path, folder: Path, job: Job) -> Record:
     rate = job["sample_rate_hz"]
-    sound = read_audio(Path(job["audio"] or job["video"]), rate)
-    for name in ("video", "audio"):
-        (files / name).mkdir(exist_ok=True)
-    audio_path, video_path = files / "audio" / f"{job['clip_id']}.wav", files / "video" / f"{job['clip_id']}.mp4"
-    if not job["video"]:
-        _check_duration(len(sound) / rate, job)
-        write_audio(audio_path, sound, rate)
-        return {"num_frames": None, "duration_s": len(sound) / rate, **_sound_facts(sound, job)}
-    file = VideoFile(Path(source))
-    num_frames = _common_frames(file.duration_s(), len(sound) / rate, job)
-    box = face_square(
-        list(find_faces(file.frames_at(range(0, len(file), job["detect_stride"])))), job["min_face_ratio"]
-    )
-    sound = _fit(sound, round(num_frames * rate / job["fps"]))
+    sound = read_audio(audio, rate)
+    _check_duration(len(sound) / rate, job)
     facts = _sound_facts(sound, job)
-    shown = frames_at_rate(file.start_times_s(), job["fps"], num_frames)
+    write_audio(folder / "audio" / f"{job['clip_id']}.wav", sound, rate)
+    return facts | {"num_frames": None, "duration_s": len(sound) / rate}
+
+
+def _prepare_video(file: VideoFile, audio: Path, folder: Path, job: Job) -> Record:
+    rate, fps = job["sample_rate_hz"], job["fps"]
+    sound = read_audio(audio, rate)
+    video_s, sound_s = file.duration_s(), len(sound) / rate
+    num_frames = _common_frames(video_s, sound_s, job)
+    sound = _fit(sound, round(num_frames * rate / fps))
+    facts = _sound_facts(sound, job)
+    shown = frames_at_rate(file.start_times_s(), fps, num_frames).tolist()
+    faces, kept = _watch(file, shown, job["detect_stride"])
+    tracks = face_tracks(faces)
+    track = choose_track(tracks, len(faces), job["min_face_ratio"])
+    box = square_around(track.boxes)
+    cut = CROP_RULES[job["crop_rule"]](box, file.width, file.height)
+    kept.drop_unless_holding(cut)
+    audio_path, video_path = folder / "audio" / f"{job['clip_id']}.wav", folder / "video" / f"{job['clip_id']}.mp4"
     write_audio(audio_path, sound, rate)
-    cropped = (crop(frame, box, job["size_px"]) for frame in file.frames_at(shown.tolist()))
-    write_video(video_path, cropped, job["fps"], audio_path, job["crf"], FASTEST)
+    write_video(video_path, _cut_frames(file, shown, kept, cut, job["size_px"]), fps, audio_path, job["crf"], FASTEST)
     left, top, right, bottom = (float(value) for value in box)
     return facts | {
         "num_frames": num_frames,
-        "duration_s": num_frames / job["fps"],
+        "duration_s": num_frames / fps,
+        "reader": file.reader,
+        "num_source_frames": len(file),
         "source_fps": file.fps,
         "source_width_px": file.width,
         "source_height_px": file.height,
+        "video_minus_audio_s": round(video_s - sound_s, 4),
+        "num_face_tracks": len(tracks),
+        "face_ratio": len(track) / len(faces),
         "crop_rule": job["crop_rule"],
         "crop_left": left,
         "crop_top": top,
         "crop_right": right,
         "crop_bottom": bottom,
+        "crop_outside_share": round(outside_share(box, file.width, file.height), 6),
     }
+
+
+def _watch(file: VideoFile, shown: list[int], stride: int) -> tuple[list[list[np.ndarray]], KeptFrames]:
+    """Go through a video once: the faces in every `stride`-th frame, and what will be needed of the shown frames."""
+    looks, wanted = set(range(0, len(file), stride)), set(shown)
+    faces: list[list[np.ndarray]] = []
+    kept = KeptFrames()
+    indices = sorted(looks | wanted)
+    for index, frame in zip(indices, file.frames_at(indices), strict=True):
+        if index in looks:
+            faces += find_faces([frame])
+            kept.aim(faces[-1], file.width, file.height)
+        if index in wanted:
+            kept.add(index, frame)
+    return faces, kept
+
+
+def _cut_frames(file: VideoFile, shown: list[int], kept: KeptFrames, cut: Cut, size_px: int) -> Iterator[np.ndarray]:
+    """The frames of the prepared clip; those that were not kept are decoded again."""
+    decoded = file.frames_at([index for index in shown if index not in kept])
+    for index in shown:
+        yield kept.cut(index, cut, size_px) if index in kept else cut.apply(next(decoded), size_px)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def frames_at_rate(start_times_s: np.ndarray, fps: float, num_frames: int) -> np.ndarray:

@@ -1,21 +1,23 @@
-"""Video in (decord) and out (PyAV, H.264)."""
+"""Video in and out (H.264)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
-import decord
 import numpy as np
 
 from cmet.errors import ClipError
 from cmet.media.audio import AUDIO_SUFFIXES
+from cmet.media.container import Container
+from cmet.media.readers import Reader, open_reader
 
 FASTEST = "ultrafast"
 """x264 preset for clips that are made to be read again: twice the speed of `veryfast`, twice the bytes."""
 
+MAX_RATE_ERROR = 0.1
 LIMIT_OF_RATE = 100_000
 """Denominator limit of a written frame rate; enough for 30000/1001."""
 
@@ -32,78 +34,76 @@ class VideoFile:
     """An opened video that hands out frames without holding them all in memory.
 
     Raises:
-        ClipError: `unreadable_video` when the file is no video, is cut short or holds no picture.
+        ClipError: `missing_video`; `unreadable_video` when the file is no video or holds no picture; `truncated` when
+            it ends before it says it does.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file and read its index; frames are decoded later."""
+    def __init__(self, path: Path, opens: Callable[[Path], Reader] | None = None) -> None:
+        """Open the file and read its index; frames are decoded later.
+
+        Args:
+            path: Any container FFmpeg knows.
+            opens: The reader to use instead of the first that reads the file right.
+        """
         self.path = path
         if not path.is_file():
             raise ClipError("missing_video", f"{path} does not exist")
-        with self._refusals():
-            self._reader = decord.VideoReader(str(path), num_threads=1)
-            self.num_frames = len(self._reader)
-            if self.num_frames == 0:
-                raise ClipError("unreadable_video", f"{path.name} holds no frames")
-            self.fps = float(self._reader.get_avg_fps())
-            self._first = self._decode([0])[0]
-        self.height, self.width = self._first.shape[:2]
+        container = Container.read(path)
+        container.refuse_truncated(path.name)
+        self.width, self.height = container.width, container.height
+        self._reader = opens(path) if opens else open_reader(path, container.is_turned)
+        self.num_frames = len(self._reader.times_s)
+        self.fps = _plausible_rate(container.fps, self._reader.times_s)
 
     def __len__(self) -> int:
         """Number of frames."""
         return self.num_frames
 
+    @property
+    def reader(self) -> str:
+        """Which reader decodes the file."""
+        return self._reader.name
+
     def start_times_s(self) -> np.ndarray:
         """Time at which each frame appears, shape (T,), seconds from the start of the picture."""
-        with self._refusals():
-            starts = np.asarray(self._reader.get_frame_timestamp(np.arange(self.num_frames)))[:, 0].astype(np.float64)
-        return starts - starts[0]
+        return self._reader.times_s
 
     def duration_s(self) -> float:
         """Span of the picture; the last frame lasts as long as an average one."""
-        return float(self.start_times_s()[-1] + 1 / self.fps)
+        return float(self._reader.times_s[-1] + 1 / self.fps)
 
-    def frames_at(self, indices: Sequence[int], batch: int = 16) -> Iterator[np.ndarray]:
-        """Yield the frames at ascending indices, each (H, W, 3) uint8 RGB; an index may repeat."""
-        for start in range(0, len(indices), batch):
-            with self._refusals():
-                frames = self._decode(list(indices[start : start + batch]))
-            yield from frames
+    def frames_at(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """Yield the frames at ascending indices, each (H, W, 3) uint8 RGB; an index may repeat.
 
-    def _decode(self, indices: list[int]) -> np.ndarray:
-        return self._reader.get_batch(indices).asnumpy()
+        Raises:
+            ClipError: `unreadable_video`, when it comes to a frame that cannot be decoded.
+        """
+        num_frames = 0
+        for frame in self._reader.frames_at(indices):
+            num_frames += 1
+            yield frame
+        if num_frames < len(indices):
+            raise ClipError(
+                "unreadable_video", f"{self.path.name} gives {num_frames} of the {len(indices)} frames asked for"
+            )
 
-    def _refusals(self) -> "_Refusals":
-        return _Refusals(self.path)
 
-
-class _Refusals:
-    """Turns decord's several kinds of error into one ClipError."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        # decord raises its own error for a broken stream, RuntimeError for a file it cannot open and IndexError or
-        # StopIteration past a silently short end
-        if isinstance(error, decord.DECORDError | RuntimeError | IndexError | StopIteration):
-            detail = next((line.strip() for line in str(error).splitlines() if line.strip()), "no frames")
-            raise ClipError("unreadable_video", f"{self.path.name} cannot be decoded ({detail[-160:]})") from error
+def _plausible_rate(declared_fps: float, times_s: np.ndarray) -> float:
+    """The declared rate, or the measured one where they disagree: some files declare the rate of their clock."""
+    measured_fps = (len(times_s) - 1) / times_s[-1] if times_s[-1] else declared_fps or 1.0
+    return declared_fps if abs(declared_fps - measured_fps) <= MAX_RATE_ERROR * measured_fps else float(measured_fps)
 
 
 def read_video(path: Path, indices: Sequence[int] | None = None, size_px: int | None = None) -> Video:
     """Decode a short clip into memory.
 
     Args:
-        path: Any container decord reads.
+        path: Any container FFmpeg knows.
         indices: Frames to take, ascending; all when None.
         size_px: Resize to this width and height (area interpolation).
 
     Raises:
-        ClipError: `missing_video` or `unreadable_video`.
+        ClipError: `missing_video`, `unreadable_video` or `truncated`.
     """
     file = VideoFile(path)
     frames = file.frames_at(range(len(file)) if indices is None else indices)

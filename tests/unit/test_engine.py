@@ -1,45 +1,155 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from cmet.engine import ClipMap, Job, Record
-from cmet.errors import ClipError
+from cmet.errors import ClipError, UserError
 
 
-def write_double(job: Job, files: Path) -> Record:
-    if job["value"] < 0:
-        raise ClipError("negative", f"{job['value']} is below zero")
-    if job["value"] == 99:
+def write_double(job: Job, folder: Path) -> Record:
+    value = job["value"]
+    (folder / "numbers").mkdir()
+    (folder / "numbers" / f"{job['clip_id']}.txt").write_text(str(2 * value))
+    if value < 0:
+        raise ClipError("negative", f"{value} is below zero")
+    if value == 99:
         raise ZeroDivisionError
-    with (files / "calls").open("a") as log:
-        log.write(f"{job['clip_id']}\n")
-    return {"double": 2 * job["value"]}
+    return {"double": 2 * value, "process": os.getpid()}
 
 
-def jobs(*values: int) -> list[Job]:
+def misbehave(job: Job, folder: Path) -> Record:
+    """Hang, or die of a signal, with files lying about."""
+    (folder / "half.mp4").write_bytes(b"half a clip")
+    tempfile.mkstemp()
+    if job["value"] == "hang":
+        time.sleep(600)
+    if job["value"]:
+        os.kill(os.getpid(), getattr(signal, job["value"]))
+    (folder / "half.mp4").replace(folder / f"{job['clip_id']}.mp4")
+    return {}
+
+
+def jobs(*values: int | str) -> list[Job]:
     return [{"clip_id": f"clip{value}", "value": value} for value in values]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def test_records_come_in_the_order_of_the_jobs_and_a_bad_clip_is_quarantined(tmp_path: Path) -> None:
     records = ClipMap(write_double, tmp_path, "test").run(jobs(3, -1, 2))
+    assert [record["clip_id"] for record in records] == ["clip3", "clip-1", "clip2"]
     assert [record.get("double") for record in records] == [6, None, 4]
     assert records[1]["status"] == "quarantined"
     assert records[1]["reason"] == "negative: -1 is below zero"
+
+
+def test_files_of_usable_clips_only_reach_the_output(tmp_path: Path) -> None:
+    clip_map = ClipMap(write_double, tmp_path / "work", "test")
+    clip_map.run(jobs(3, -1, 2))
+    clip_map.publish(tmp_path / "out")
+    assert names(tmp_path) == ["out/numbers/clip2.txt", "out/numbers/clip3.txt"]
 
 
 def test_an_interrupted_map_goes_on_with_what_is_missing(tmp_path: Path) -> None:
     clip_map = ClipMap(write_double, tmp_path, "test")
     with pytest.raises(ZeroDivisionError):
         clip_map.run(jobs(1, 99), num_workers=1)
-    assert [record["double"] for record in clip_map.run(jobs(1, 2), num_workers=1)] == [2, 4]
-    assert (tmp_path / "files/calls").read_text().split() == ["clip1", "clip2"]
+    first = json.loads((tmp_path / "done/clip1/record.json").read_text())
+    again, other = clip_map.run(jobs(1, 2), num_workers=1)
+    assert again == first
+    assert other["process"] != first["process"]
+    assert names(tmp_path / "files") == ["numbers/clip1.txt", "numbers/clip2.txt"]
 
 
 def test_a_published_map_starts_anew(tmp_path: Path) -> None:
     work, out = tmp_path / "work", tmp_path / "out"
-    for _ in range(2):
+    for values in ((1, 2), (2, 3)):
         clip_map = ClipMap(write_double, work, "test")
-        clip_map.run(jobs(1, 2), num_workers=1)
+        clip_map.run(jobs(*values), num_workers=1)
         clip_map.publish(out)
-        assert sorted((out / "calls").read_text().split()) == ["clip1", "clip2"]
+        assert names(out) == [f"numbers/clip{value}.txt" for value in values]
         assert not work.exists()
+
+
+def test_a_clip_that_hangs_is_quarantined_and_the_others_go_on(tmp_path: Path) -> None:
+    clip_map = ClipMap(misbehave, tmp_path / "work", "test", time_limit_s=1)
+    records = clip_map.run([*jobs("hang"), {"clip_id": "good", "value": None}], num_workers=1)
+    assert [record["reason"] for record in records] == ["timeout: took longer than 1 s", None]
+    clip_map.publish(tmp_path / "out")
+    assert names(tmp_path) == ["out/good.mp4"]
+
+
+@pytest.mark.parametrize("cause", ["SIGSEGV", "SIGABRT", "SIGBUS"])
+def test_a_clip_that_crashes_its_process_is_quarantined(tmp_path: Path, cause: str) -> None:
+    clip_map = ClipMap(misbehave, tmp_path / "work", "test")
+    records = clip_map.run([*jobs(cause), {"clip_id": "good", "value": None}], num_workers=1)
+    assert [record["reason"] for record in records] == [f"decoder_crashed: the process died of {cause}", None]
+    clip_map.publish(tmp_path / "out")
+    assert names(tmp_path) == ["out/good.mp4"]
+
+
+def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Path) -> None:
+    clip_map = ClipMap(misbehave, tmp_path, "test")
+    with pytest.raises(UserError, match=r"died \(out of memory\?\) at or near clipSIGKILL; finished clips are kept"):
+        clip_map.run([{"clip_id": "good", "value": None}, *jobs("SIGKILL")], num_workers=1)
+    assert names(tmp_path) == ["done/good/good.mp4", "done/good/record.json"]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.unit.test_engine import jobs, misbehave
+from cmet.engine import ClipMap
+
+if __name__ == "__main__":
+    ClipMap(misbehave, Path(sys.argv[1]), "test").run(jobs("hang"), num_workers=2)
+"""
+
+
+@pytest.mark.parametrize("cause", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_leaves_no_process(tmp_path: Path, cause: signal.Signals) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    with subprocess.Popen(
+        [sys.executable, script, tmp_path / "work"], env=environment, stderr=subprocess.PIPE
+    ) as process:
+        half = tmp_path / "work/unfinished/cliphang/half.mp4"
+        wait_until(half.exists)
+        workers = children(process.pid)
+        process.send_signal(cause)
+        started = time.monotonic()
+        process.wait(10)
+        wait_until(lambda: not any(map(is_alive, workers)))
+        assert time.monotonic() - started < 3
+    assert len(workers) >= 1
+    assert half.exists() == (cause == signal.SIGKILL)
+
+
+def wait_until(is_true: object, limit_s: float = 30) -> None:
+    end = time.monotonic() + limit_s
+    while not is_true():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def children(process: int) -> list[int]:
+    text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(number) for number in text.split()]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -39,6 +40,36 @@ def test_any_rate_and_layout_becomes_16_khz_mono(tmp_path: Path, rate_hz: int, n
     assert abs(len(samples) - 16_000) <= 1
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
     assert np.abs(samples[200:15_000] - expected[200:15_000]).max() < 5e-3
+
+
+def test_a_wav_that_ends_early_is_truncated(tone: Path) -> None:
+    tone.write_bytes(tone.read_bytes()[:16_044])
+    with pytest.raises(ClipError, match=r"truncated: tone\.wav declares 32000 bytes of sound and holds 16000"):
+        read_audio(tone, 16_000)
+
+
+@pytest.mark.parametrize("container", ["mkv", "mov"])
+def test_sound_starts_with_the_picture(tmp_path: Path, container: str) -> None:
+    # the picture begins 0.4 s after the sound; a click marks 0.6 s of the sound
+    rate = 16_000
+    samples = np.zeros((1, rate), np.float32)
+    samples[0, int(0.6 * rate) : int(0.62 * rate)] = 0.5
+    path = tmp_path / f"late.{container}"
+    with av.open(str(path), "w") as file:
+        picture = file.add_stream("libx264", rate=25, options={"bf": "0"})
+        picture.width = picture.height = 64
+        sound = file.add_stream("pcm_s16le", rate=rate, layout="mono")
+        for number in range(10, 25):
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            frame.pts = number
+            file.mux(picture.encode(frame))
+        file.mux(picture.encode(None))
+        block = av.AudioFrame.from_ndarray((samples * 32767).astype(np.int16), format="s16", layout="mono")
+        block.sample_rate, block.pts = rate, 0
+        file.mux(sound.encode(block))
+        file.mux(sound.encode(None))
+    click = int(np.argmax(np.abs(read_audio(path, rate)) > 0.2))
+    assert click / rate == pytest.approx(0.2, abs=0.005)
 
 
 def test_the_sound_of_a_video_lasts_as_long_as_the_sound(moving_square: Path) -> None:

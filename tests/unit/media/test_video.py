@@ -13,15 +13,15 @@ def text(path: Path, good: bytes) -> None:
     path.write_text("this is no video")
 
 
-def cut_in_half(path: Path, good: bytes) -> None:
-    path.write_bytes(good[: len(good) // 2])
+def cut_to_a_tenth(path: Path, good: bytes) -> None:
+    path.write_bytes(good[: len(good) // 10])
 
 
 def empty(path: Path, good: bytes) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [text, cut_in_half, empty])
+@pytest.mark.parametrize("damage", [text, cut_to_a_tenth, empty])
 def test_a_broken_video_is_one_clip_error(
     tmp_path: Path, moving_square: Path, damage: Callable[[Path, bytes], None]
 ) -> None:

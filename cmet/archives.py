@@ -1,0 +1,253 @@
+"""Raw files as they really arrive: inside archives that are never unpacked, or as something else in their place.
+
+A path may go on inside a tar or zip, as if the archive were a folder: `M003/video.tar/front/angry/level_1/001.mp4`.
+"""
+
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from cmet.errors import ClipError
+
+TAR_SUFFIX, ZIP_SUFFIX = ".tar", ".zip"
+ARCHIVE_SUFFIXES = frozenset({TAR_SUFFIX, ZIP_SUFFIX})
+
+NUM_HEAD_BYTES = 1024
+"""A git-lfs pointer is smaller than this, and a web page says so within it."""
+
+TAR_BLOCK = 512
+MAX_CACHED = 8
+"""Archives of which a process keeps the index."""
+
+_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\s+oid sha256:([0-9a-f]{64})\s+size (\d+)")
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What a git-lfs pointer promises."""
+
+    sha256: str
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class ArchiveIndex:
+    """What lies in an archive."""
+
+    sizes: dict[str, int]
+    """Bytes of every plain file by its name, without a leading `./`."""
+    offsets: dict[str, int] = field(default_factory=dict)
+    """Where the bytes of a tar member begin."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Members that are links, leave the archive's folder or come twice, with the reason."""
+    damage: str | None = None
+    """Why the archive ends before it should; what came before is in `sizes`."""
+
+
+@contextmanager
+def local_file(path: Path) -> Iterator[Path]:
+    """A file on disk with the bytes of `path`, which may go on inside an archive; gone with the block in that case.
+
+    Raises:
+        ClipError: `zero_bytes`, `lfs_pointer` or `html_page`: something else lies in the place of the medium;
+            `missing_member`, `bad_archive`.
+    """
+    archive = archive_above(path)
+    if archive is None:
+        refuse_stand_in(path)
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="cmet-") as folder:
+        # the name is ours, the member's name decides nothing but the suffix
+        file = Path(folder) / f"member{path.suffix.lower()}"
+        name = path.relative_to(archive).as_posix()
+        with file.open("wb") as target, open_member(archive, name) as source:
+            shutil.copyfileobj(source, target, 1 << 20)
+        refuse_stand_in(file)
+        yield file
+
+
+def archive_above(path: Path) -> Path | None:
+    """The archive that `path` goes into, or None for a plain path."""
+    for parent in path.parents:
+        if parent.suffix.lower() in ARCHIVE_SUFFIXES and parent.is_file():
+            return parent
+    return None
+
+
+def stand_in(head: bytes) -> str | None:
+    """What a file that begins with `head` is instead of a medium: `zero_bytes`, `lfs_pointer`, `html_page` or None."""
+    if not head:
+        return "zero_bytes"
+    if _POINTER.match(head):
+        return "lfs_pointer"
+    if re.match(rb"\s*(<!doctype html|<html|<head)", head, re.IGNORECASE):
+        return "html_page"
+    return None
+
+
+def read_pointer(head: bytes) -> Pointer | None:
+    """The promise of a git-lfs pointer, None when the bytes are something else."""
+    match = _POINTER.match(head)
+    return Pointer(match[1].decode(), int(match[2])) if match else None
+
+
+def read_head(path: Path) -> bytes:
+    """The first bytes of a file, which say what it is."""
+    with path.open("rb") as stream:
+        return stream.read(NUM_HEAD_BYTES)
+
+
+def refuse_stand_in(path: Path) -> None:
+    """Raise when a file is not the medium its name promises.
+
+    Raises:
+        ClipError: `zero_bytes`, `lfs_pointer` or `html_page`. A missing file raises nothing: the reader says so.
+    """
+    if not path.is_file():
+        return
+    head = read_head(path)
+    kind = stand_in(head)
+    if kind == "zero_bytes":
+        raise ClipError(kind, f"{path.name} is empty")
+    if kind == "lfs_pointer":
+        pointer = read_pointer(head)
+        assert pointer is not None
+        raise ClipError(
+            kind, f"{path.name} is a git-lfs pointer to {pointer.num_bytes} bytes, not the file; run `git lfs pull`"
+        )
+    if kind == "html_page":
+        raise ClipError(kind, f"{path.name} is a web page (a download that was refused), fetch it again")
+
+
+def read_archive(path: Path) -> ArchiveIndex:
+    """Names, sizes and places of the files in a tar or zip; reads headers only.
+
+    Raises:
+        ClipError: `zero_bytes`, `lfs_pointer`, `html_page` or `bad_archive`.
+    """
+    stat = path.stat()
+    return _read_archive(path, stat.st_size, stat.st_mtime_ns)
+
+
+@contextmanager
+def open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
+    """The bytes of one member.
+
+    Raises:
+        ClipError: `missing_member` or `bad_archive`.
+    """
+    index = read_archive(archive)
+    if name not in index.sizes:
+        raise ClipError("missing_member", f"{archive.name} holds no {name}")
+    if archive.suffix.lower() == ZIP_SUFFIX:
+        try:
+            with zipfile.ZipFile(archive) as zipped, zipped.open(name) as stream:
+                yield stream
+        # damaged bytes, an encrypted member, a kind of compression that is not known
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise ClipError("bad_archive", f"{name} in {archive.name} is damaged ({error})") from error
+        return
+    with archive.open("rb") as file:
+        yield _Slice(file, index.offsets[name], index.sizes[name])  # type: ignore[misc]
+
+
+class _Slice:
+    """A span of an open file, read from front to back."""
+
+    def __init__(self, file: IO[bytes], offset: int, num_bytes: int) -> None:
+        self.file, self.left = file, num_bytes
+        file.seek(offset)
+
+    def read(self, size: int = -1) -> bytes:
+        part = self.file.read(self.left if size < 0 else min(size, self.left))
+        self.left -= len(part)
+        return part
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _read_archive(path: Path, num_bytes: int, _modified: int) -> ArchiveIndex:
+    refuse_stand_in(path)
+    if path.suffix.lower() == ZIP_SUFFIX:
+        return _read_zip(path)
+    try:
+        return _read_tar(path, num_bytes)
+    except tarfile.TarError as error:
+        raise ClipError("bad_archive", f"{path.name} begins with a damaged header ({error})") from error
+
+
+def _read_zip(path: Path) -> ArchiveIndex:
+    try:
+        with zipfile.ZipFile(path) as file:
+            members: list[tuple[str, int, int | None]] = [
+                (info.filename, info.file_size, None) for info in file.infolist() if not info.is_dir()
+            ]
+    except zipfile.BadZipFile as error:
+        raise ClipError("bad_archive", f"{path.name} is no zip file, or is cut short ({error})") from error
+    return _index(members, {}, None)
+
+
+def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
+    with path.open("rb") as stream:
+        magic = stream.read(TAR_BLOCK)[257:262]
+    if magic != b"ustar":
+        raise ClipError("bad_archive", f"{path.name} is no tar file (no `ustar` at byte 257)")
+    members: list[tuple[str, int, int | None]] = []
+    refused: dict[str, str] = {}
+    damage = None
+    with tarfile.open(path, "r:") as file:
+        end = 0
+        while True:
+            try:
+                member = file.next()
+            except tarfile.TarError as error:
+                damage = f"unreadable after {len(members)} files ({error})"
+                break
+            if member is None:
+                damage = damage or _missing_end(path, end)
+                break
+            end = member.offset_data + -(-member.size // TAR_BLOCK) * TAR_BLOCK
+            if member.isreg() and member.offset_data + member.size > num_bytes:
+                damage = f"cut short inside {member.name}"
+                break
+            # the bytes of a sparse member are not the file's
+            if member.isreg() and not member.issparse():
+                members.append((member.name, member.size, member.offset_data))
+            elif not member.isdir():
+                refused[member.name] = "no plain file"
+            # the list of headers grows with the archive, and only the current one is needed
+            file.members.clear()  # type: ignore[attr-defined]
+    return _index(members, refused, damage)
+
+
+def _missing_end(path: Path, end: int) -> str | None:
+    """A tar ends with blocks of zeros; one cut between two files does not."""
+    with path.open("rb") as stream:
+        stream.seek(end)
+        return None if stream.read(2 * TAR_BLOCK) == bytes(2 * TAR_BLOCK) else "cut short between two files"
+
+
+def _index(members: list[tuple[str, int, int | None]], refused: dict[str, str], damage: str | None) -> ArchiveIndex:
+    sizes: dict[str, int] = {}
+    offsets: dict[str, int] = {}
+    for raw_name, size, offset in members:
+        name = os.path.normpath(raw_name)
+        if PurePosixPath(raw_name).is_absolute() or ".." in PurePosixPath(raw_name).parts or "\\" in raw_name:
+            refused[raw_name] = "leaves the folder of the archive"
+        elif name in sizes:
+            refused[raw_name] = "comes twice"
+        else:
+            sizes[name] = size
+            if offset is not None:
+                offsets[name] = offset
+    return ArchiveIndex(sizes, offsets, refused, damage)

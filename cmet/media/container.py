@@ -1,0 +1,101 @@
+"""What a video file says it holds, and what it really holds. Reads all packets and decodes the first picture."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from cmet.errors import ClipError
+
+MAX_LOST_FRAMES, MAX_LOST_SHARE = 2, 0.02
+"""Frames that may be missing against the number the file declares: some muxers count one too many."""
+
+MAX_LOST_S, MAX_LOST_DURATION_SHARE = 0.25, 0.03
+"""Same for containers that declare a duration only (flv, mkv)."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """Facts of a file and its first picture track."""
+
+    width: int
+    height: int
+    """Of the upright picture, in pixels."""
+    is_turned: bool
+    """Whether the frames have to be turned to stand upright."""
+    fps: float
+    declared_frames: int | None
+    num_packets: int
+    """Whole packets of the picture; those that an edit list hides count."""
+    declared_s: float | None
+    end_s: float
+    """Where the last packet of any track ends."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Container":
+        """Go through the packets of a file.
+
+        Raises:
+            ClipError: `unreadable_video`.
+        """
+        try:
+            with av.open(str(path), metadata_errors="ignore") as container:
+                if not container.streams.video:
+                    raise ClipError("unreadable_video", f"{path.name} has no picture")
+                track = container.streams.video[0]
+                track.codec_context.thread_count = 1
+                first, num_packets, end_s = None, 0, 0.0
+                for packet in container.demux():
+                    if packet.size and not packet.is_corrupt:
+                        if packet.pts is not None:
+                            end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                        if packet.stream_index == track.index:
+                            num_packets += 1
+                            first = first or _first_picture(packet)
+                first = first or next(iter(track.decode(None)), None)
+                if first is None:
+                    raise ClipError("unreadable_video", f"{path.name} holds no frames")
+                height, width = upright(first).shape[:2]
+                return cls(
+                    width=width,
+                    height=height,
+                    is_turned=first.rotation != 0,
+                    fps=float(track.average_rate or track.guessed_rate or 0),
+                    declared_frames=track.frames or None,
+                    num_packets=num_packets,
+                    declared_s=container.duration / av.time_base if container.duration else None,
+                    end_s=end_s,
+                )
+        except av.FFmpegError as error:
+            raise ClipError("unreadable_video", f"{path.name} cannot be decoded ({error.strerror})") from error
+
+    def refuse_truncated(self, name: str) -> None:
+        """Raise when the file ends before it says it does.
+
+        Raises:
+            ClipError: `truncated`, with both numbers.
+        """
+        if self.declared_frames is not None:
+            lost = self.declared_frames - self.num_packets
+            if lost > max(MAX_LOST_FRAMES, MAX_LOST_SHARE * self.declared_frames):
+                raise ClipError(
+                    "truncated", f"{name} declares {self.declared_frames} frames and holds {self.num_packets}"
+                )
+        elif self.declared_s is not None:
+            lost_s = self.declared_s - self.end_s
+            if lost_s > max(MAX_LOST_S, MAX_LOST_DURATION_SHARE * self.declared_s):
+                raise ClipError("truncated", f"{name} declares {self.declared_s:.2f} s and holds {self.end_s:.2f} s")
+
+
+def upright(frame: av.VideoFrame) -> np.ndarray:
+    """The picture (H, W, 3), uint8 RGB, turned as its file wants it shown."""
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
+
+
+def _first_picture(packet: av.Packet) -> av.VideoFrame | None:
+    # a damaged packet is the reader's to report
+    with suppress(av.FFmpegError):
+        return next(iter(packet.decode()), None)
+    return None

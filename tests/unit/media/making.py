@@ -1,0 +1,53 @@
+"""Video files as they arrive, made with PyAV: other containers, rotation flags, edit lists, uneven rates, cuts."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+MILLISECOND = Fraction(1, 1000)
+
+
+def remux(source: Path, target: Path, from_s: float = 0.0, with_sound: bool = True) -> Path:
+    """Copy the packets into another container; `from_s` leaves an edit list that hides what comes before."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams = {
+            stream.index: new.add_stream_from_template(stream)
+            for stream in old.streams
+            if stream.type == "video" or with_sound
+        }
+        for packet in old.demux(*[old.streams[index] for index in streams]):
+            if packet.dts is not None:
+                shift = int(from_s / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    return target
+
+
+def encode(
+    target: Path, frames: Sequence[np.ndarray], times_ms: Sequence[int], rotation: int = 0, gop: int = 250
+) -> Path:
+    """Write frames that each appear at their own time, H.264, no sound."""
+    with av.open(str(target), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "4", "g": str(gop), "bf": "0"})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = stream.time_base = MILLISECOND
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for frame, time_ms in zip(frames, times_ms, strict=True):
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            picture.pts, picture.time_base = time_ms, MILLISECOND
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return target
+
+
+def cut(source: Path, target: Path, share: float) -> Path:
+    """The first part of a file, as an interrupted download leaves it."""
+    content = source.read_bytes()
+    target.write_bytes(content[: int(len(content) * share)])
+    return target

@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .boot/bin/uv
+# the other extras are for some machines only and are installed by name
+LOCKED := pipeline dagster dev
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -66,8 +68,8 @@ mlflow: setup ## MLflow on http://localhost:5000
 	  --backend-store-uri $(MLFLOW_TRACKING_URI)
 
 lock: $(UV) ## Resolve the dependencies anew
-	$(UV) pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --quiet --output-file requirements.lock
+	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean: ## Remove everything the pipeline made
 	rm -rf data reports .work mlflow.db mlruns

@@ -7,7 +7,7 @@ import pytest
 from cmet.corpora import mead, scan
 from cmet.errors import UserError
 from cmet.speech.directions import directions_table, measure_directions, nearest_directions
-from cmet.speech.encoders import read_precomputed
+from cmet.speech.encoders.precomputed import read_precomputed
 
 EMOTIONS = ["neutral", "happy", "sad", "angry"]
 

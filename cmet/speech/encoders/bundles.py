@@ -1,0 +1,76 @@
+"""Self-supervised speech models that torchaudio knows: WavLM, HuBERT, wav2vec 2.0.
+
+torchaudio gives the architecture, a local file the weights; nothing is downloaded here.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmet.errors import UserError
+from cmet.speech.encoders.protocol import check_length, finite
+from cmet.weights import weights_folder
+
+URL = "https://download.pytorch.org/torchaudio/models/"
+
+BUNDLES = {
+    "hubert-base": ("HUBERT_BASE", 768),
+    "hubert-large": ("HUBERT_LARGE", 1024),
+    "wav2vec2-base": ("WAV2VEC2_BASE", 768),
+    "wav2vec2-large": ("WAV2VEC2_LARGE", 1024),
+    "wav2vec2-large-lv60k": ("WAV2VEC2_LARGE_LV60K", 1024),
+    "wavlm-base": ("WAVLM_BASE", 768),
+    "wavlm-base-plus": ("WAVLM_BASE_PLUS", 768),
+    "wavlm-large": ("WAVLM_LARGE", 1024),
+}
+"""Our names: the bundle in torchaudio.pipelines and its width."""
+
+
+def embed_with_bundle(samples: np.ndarray, name: str) -> np.ndarray:
+    """Mean over time of the last layer, after the encoder's last normalisation; shape (D,), float32.
+
+    Raises:
+        ClipError: `too_short_speech` or `bad_features`.
+        UserError: The weights are not here, or are not those of this model.
+    """
+    import torch
+
+    check_length(samples)
+    model, is_normalised = _load(name)
+    wave = torch.from_numpy(samples)[None]
+    with torch.inference_mode():
+        if is_normalised:
+            wave = torch.nn.functional.layer_norm(wave, wave.shape)
+        frames_TD = model(wave)[0][0]
+    return finite(frames_TD.mean(dim=0).numpy(), name)
+
+
+@cache
+def _load(name: str) -> tuple[Any, bool]:
+    """The model, and whether it wants a waveform of zero mean and unit variance."""
+    import torchaudio
+    from torchaudio.models import wav2vec2_model, wavlm_model
+
+    from cmet.speech.encoders.checkpoints import load_weights
+
+    # the bundle's own get_model() downloads what it misses, so its parts are used, which have no public names
+    bundle = getattr(torchaudio.pipelines, BUNDLES[name][0])
+    build = {"Wav2Vec2": wav2vec2_model, "WavLM": wavlm_model}[bundle._model_type]
+    path = _find(name, bundle._path)
+    model = build(**bundle._params)
+    load_weights(model, path, name)
+    return model.eval(), bundle._normalize_waveform
+
+
+def _find(name: str, file: str) -> Path:
+    import torch
+
+    mine = (weights_folder() / file).absolute()
+    # where torchaudio itself keeps what it has downloaded
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / file
+    for path in (mine, cached):
+        if path.is_file():
+            return path
+    raise UserError(f"{name}: its weights are not here; download {URL}{file} to {mine} (also looked for: {cached})")

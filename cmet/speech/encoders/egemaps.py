@@ -1,0 +1,26 @@
+"""openSMILE's eGeMAPSv02: 88 measured properties of a voice, no trained model."""
+
+from functools import cache
+
+import numpy as np
+import opensmile
+
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
+
+WIDTH = 88
+
+
+def embed_opensmile(samples: np.ndarray) -> np.ndarray:
+    """eGeMAPSv02 functionals, shape (88,), float32.
+
+    Raises:
+        ClipError: `too_short_speech`, or `bad_features`.
+    """
+    check_length(samples)
+    values = _smile().process_signal(samples, SAMPLE_RATE_HZ).to_numpy()[0].astype(np.float32)
+    return finite(values, "openSMILE")
+
+
+@cache
+def _smile() -> opensmile.Smile:
+    return opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)

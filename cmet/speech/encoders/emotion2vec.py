@@ -1,0 +1,116 @@
+"""emotion2vec+ large through FunASR: the speech embedding of the paper.
+
+Model     iic/emotion2vec_plus_large (ModelScope), emotion2vec/emotion2vec_plus_large (Hugging Face)
+Files     config.yaml, model.pt
+Source    Ma et al., arXiv 2312.15185; FunASR, funasr/models/emotion2vec/model.py, Emotion2vec.inference
+"""
+
+import os
+import re
+from contextlib import redirect_stdout
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from cmet.errors import UserError
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
+from cmet.weights import weights_folder
+
+WIDTH = 1024
+FOLDER = "emotion2vec_plus_large"
+FILES = ("config.yaml", "model.pt")
+
+PRETRAINING = re.compile(r"\.decoder\.")
+"""Weights the published file lacks, and an embedding never touches."""
+
+PLAIN_LAYERS = re.compile(r"[\d\s,*+()\[\]]+")
+
+
+def embed_emotion2vec(samples: np.ndarray) -> np.ndarray:
+    """Mean over the frames of one utterance, shape (1024,), float32, not normalised (norm about 14).
+
+    Raises:
+        ClipError: `too_short_speech` or `bad_features`.
+        UserError: FunASR or the model folder is not here, or the folder holds another model.
+    """
+    check_length(samples)
+    result = _load().generate(
+        samples, fs=SAMPLE_RATE_HZ, granularity="utterance", extract_embedding=True, disable_pbar=True
+    )
+    return finite(np.asarray(result[0]["feats"], np.float32), "emotion2vec")
+
+
+@cache
+def _load() -> Any:
+    folder = _find()
+    model_conf = _read_model_conf(folder / "config.yaml")
+    import torch
+
+    from cmet.speech.encoders.checkpoints import load_weights
+
+    # FunASR tells its version and what else could be installed
+    with redirect_stdout(StringIO()):
+        try:
+            from funasr import AutoModel
+        except ImportError as error:
+            raise UserError(
+                f"emotion2vec: FunASR cannot be imported ({error}); install the extra in the project folder: "
+                "uv pip install -c requirements.lock -e '.[emotion2vec]'"
+            ) from error
+        # Given the architecture itself instead of a model's name, it asks no hub, runs no code of the folder and
+        # opens no pickle; its own loading would pass over a weight that is missing or has another shape.
+        encoder = AutoModel(
+            model="Emotion2vec",
+            model_conf=model_conf,
+            device="cpu",
+            ncpu=torch.get_num_threads(),
+            disable_update=True,
+            log_level="ERROR",
+        )
+    load_weights(encoder.model, folder / "model.pt", "emotion2vec+ large", PRETRAINING, may_hold_more=True)
+    return encoder
+
+
+def _find() -> Path:
+    mine = (weights_folder() / FOLDER).absolute()
+    for folder in (mine, *_hub_folders()):
+        if folder.is_dir():
+            missing = [name for name in FILES if not (folder / name).is_file()]
+            if missing:
+                raise UserError(f"emotion2vec: {folder} has no {' and no '.join(missing)}; download the model again")
+            return folder
+    raise UserError(
+        f"emotion2vec: its model is not here; put {' and '.join(FILES)} into {mine}, for example with "
+        f"`modelscope download --model iic/{FOLDER} --local_dir {mine}`"
+    )
+
+
+def _hub_folders() -> list[Path]:
+    """Where the two hubs keep the model once it was downloaded."""
+    modelscope = Path(os.environ.get("MODELSCOPE_CACHE") or Path.home() / ".cache/modelscope")
+    face = Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface")
+    return [
+        *(modelscope / part / "iic" / FOLDER for part in ("hub/models", "hub", "models", "")),
+        *sorted((face / f"hub/models--emotion2vec--{FOLDER}/snapshots").glob("*")),
+    ]
+
+
+def _read_model_conf(path: Path) -> dict[str, Any]:
+    """The architecture as config.yaml describes it."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        model_conf = config["model_conf"]
+        found = (config["model"], model_conf["embed_dim"])
+        layers = model_conf["modalities"]["audio"]["feature_encoder_spec"]
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no FunASR description of an emotion2vec model ({error!r})") from error
+    if found != ("Emotion2vec", WIDTH):
+        raise UserError(f"{path}: describes {found[0]} of width {found[1]}, expected Emotion2vec of width {WIDTH}")
+    # FunASR evaluates this text as Python
+    if not PLAIN_LAYERS.fullmatch(str(layers)):
+        raise UserError(f"{path}: feature_encoder_spec is no plain list of layers: {str(layers)[:80]!r}")
+    return model_conf

@@ -1,0 +1,31 @@
+"""The emotion2vec+ large vectors that come with the C-MET release."""
+
+from pathlib import Path
+
+import numpy as np
+
+from cmet.errors import ClipError
+from cmet.speech.encoders.protocol import finite
+
+WIDTH = 1024
+
+FEATURES_FOLDER = "emotion2vec+large_features"
+"""Where the release keeps its vectors: beside the wav, under its stem."""
+
+
+def read_precomputed(raw: Path) -> np.ndarray:
+    """The released emotion2vec+ large vector of a raw clip, shape (1024,), float32, bit for bit.
+
+    Raises:
+        ClipError: `no_features` or `bad_features`.
+    """
+    path = raw.parent / FEATURES_FOLDER / f"{raw.stem}.npy"
+    try:
+        values = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise ClipError("no_features", f"{path} does not exist") from error
+    except (ValueError, EOFError) as error:
+        raise ClipError("bad_features", f"{path} is no numpy array ({error})") from error
+    if values.shape != (WIDTH,):
+        raise ClipError("bad_features", f"{path} has shape {values.shape}, expected ({WIDTH},)")
+    return finite(values.astype(np.float32, copy=False), path.name)

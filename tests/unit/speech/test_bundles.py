@@ -1,0 +1,138 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torchaudio
+from torchaudio.models import wav2vec2_model, wavlm_model
+
+from cmet.errors import UserError
+from cmet.params import SpeechParams
+from cmet.speech.embeddings import read_embeddings, write_embeddings
+from cmet.speech.encoders import bundles, load_encoder
+from cmet.speech.encoders.bundles import BUNDLES
+
+TINY = {
+    "extractor_conv_layer_config": [(16, 10, 5), (16, 3, 2), (16, 3, 2), (16, 2, 2)],
+    "encoder_num_layers": 2,
+    "encoder_ff_interm_features": 32,
+}
+SOUND = np.random.default_rng(0).normal(size=8000).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder for weights, and no others on this machine."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    monkeypatch.setenv("CMET_WEIGHTS", str(folder))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    bundles._load.cache_clear()
+    yield folder
+    bundles._load.cache_clear()
+
+
+def bundle_of(name: str) -> Any:
+    return getattr(torchaudio.pipelines, BUNDLES[name][0])
+
+
+def random_weights(name: str) -> dict[str, torch.Tensor]:
+    bundle = bundle_of(name)
+    torch.manual_seed(0)
+    build = {"Wav2Vec2": wav2vec2_model, "WavLM": wavlm_model}[bundle._model_type]
+    return build(**bundle._params).state_dict()
+
+
+@pytest.fixture
+def shrink(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes a bundle's architecture small, except for its width."""
+
+    def shrink_bundle(name: str) -> None:
+        for key, value in TINY.items():
+            monkeypatch.setitem(bundle_of(name)._params, key, value)
+
+    return shrink_bundle
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLES))
+def test_width_and_rate_are_those_of_the_bundle(name: str) -> None:
+    bundle = bundle_of(name)
+    assert load_encoder(name).width == bundle._params["encoder_embed_dim"]
+    assert bundle.sample_rate == 16_000
+    assert not load_encoder(name).is_scaled
+
+
+@pytest.mark.parametrize("name", ["wav2vec2-base", "wavlm-base-plus", "wavlm-large", "hubert-large"])
+def test_an_embedding_is_the_time_mean_of_what_torchaudio_gives(name: str, shrink: Any, weights: Path) -> None:
+    shrink(name)
+    bundle = bundle_of(name)
+    torch.save(random_weights(name), weights / bundle._path)
+    # torchaudio takes a file that is already there, too
+    model = bundle.get_model(dl_kwargs={"model_dir": str(weights)})
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(SOUND)[None])[0][0].mean(dim=0).numpy()
+    encoder = load_encoder(name)
+    assert encoder.embed is not None
+    vector = encoder.embed(SOUND)
+    assert (vector.shape, vector.dtype) == ((encoder.width,), np.float32)
+    np.testing.assert_allclose(vector, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_is_loaded_once(shrink: Any, weights: Path) -> None:
+    shrink("wav2vec2-base")
+    path = weights / bundle_of("wav2vec2-base")._path
+    torch.save(random_weights("wav2vec2-base"), path)
+    first = bundles.embed_with_bundle(SOUND, "wav2vec2-base")
+    path.unlink()
+    np.testing.assert_array_equal(bundles.embed_with_bundle(SOUND, "wav2vec2-base"), first)
+
+
+def test_weights_that_torchaudio_has_downloaded_are_found(shrink: Any, tmp_path: Path) -> None:
+    shrink("hubert-base")
+    cache = tmp_path / "torch/hub/checkpoints"
+    cache.mkdir(parents=True)
+    torch.save(random_weights("hubert-base"), cache / bundle_of("hubert-base")._path)
+    assert bundles.embed_with_bundle(SOUND, "hubert-base").shape == (768,)
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLES))
+def test_absent_weights_are_one_sentence_and_no_download(
+    name: str, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("downloads"))
+    with pytest.raises(UserError) as caught:
+        bundles.embed_with_bundle(SOUND, name)
+    file = bundle_of(name)._path
+    said = f"{name}: its weights are not here; download {bundles.URL}{file} to {weights / file} (also looked for: "
+    assert str(caught.value).startswith(said)
+
+
+def test_weights_of_another_architecture_are_refused_with_counts(shrink: Any, weights: Path) -> None:
+    shrink("wav2vec2-base")
+    state = random_weights("wav2vec2-base")
+    removed = [key for key in state if "layers.1." in key]
+    other = {key: value for key, value in state.items() if key not in removed} | {"aux.weight": torch.zeros(2)}
+    torch.save(other, weights / bundle_of("wav2vec2-base")._path)
+    said = f"not the weights of wav2vec2-base: {len(removed)} of {len(state)} keys missing, 1 unexpected, 0 of another"
+    with pytest.raises(UserError, match=said):
+        bundles.embed_with_bundle(SOUND, "wav2vec2-base")
+
+
+@pytest.mark.slow
+def test_a_whole_model_embeds_a_corpus_in_worker_processes(weights: Path, tone: Path, tmp_path: Path) -> None:
+    torch.save(random_weights("wav2vec2-base"), weights / bundle_of("wav2vec2-base")._path)
+    (tmp_path / "audio").mkdir()
+    names = ["a", "b", "c"]
+    for name in names:
+        (tmp_path / f"audio/{name}.wav").symlink_to(tone)
+    clips = pd.DataFrame({"clip_id": names, "status": "ok", "audio": None, "video": "v.mp4"})
+    params = SpeechParams(max_rejected=0)
+    out, work = tmp_path / "out", tmp_path / "work"
+    report = write_embeddings(clips, tmp_path, tmp_path, "wav2vec2-base", out, work, params)
+    assert (report.num_clips, report.width) == (3, 768)
+    vectors = read_embeddings(out)
+    assert np.isfinite(vectors["a"]).all()
+    np.testing.assert_array_equal(vectors["a"], vectors["c"])

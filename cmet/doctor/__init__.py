@@ -1,0 +1,10 @@
+"""What this machine can and cannot run, and what to do about it.
+
+Every probe is on its own: one that fails is a finding and hides no other. Probes take what they judge as parameters;
+they mend nothing and leave nothing behind.
+"""
+
+from cmet.doctor.examination import can_run_sample, examine
+from cmet.doctor.finding import Finding
+
+__all__ = ["Finding", "can_run_sample", "examine"]

@@ -1,0 +1,105 @@
+"""The project's folder, the programs it calls, its settings and weights."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cmet.doctor.finding import Finding, Findings
+from cmet.weights import CHECKPOINTS
+
+
+def probe_tools(which: Callable[[str], str | None] | None = None) -> Findings:
+    """Programs that the pipeline calls."""
+    # dvc lies beside the interpreter, also where the environment is not activated
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    find = which or (lambda name: shutil.which(name, path=path))
+    if find("dvc") is None:
+        yield Finding("tools", "problem", "dvc is not installed; it runs the pipeline", "pip install 'cmet[pipeline]'")
+    if find("git") is None:
+        yield Finding("tools", "note", "git is not installed, so runs carry no commit", "install git")
+    if find("dvc") and find("git"):
+        yield Finding("tools", "ok", "dvc and git are there")
+
+
+def probe_project(root: Path) -> Findings:
+    """Whether dvc takes the folder for a project: it wants a git repository, or to be told to do without."""
+    config = root / ".dvc" / "config"
+    does_without = config.is_file() and re.search(
+        r"no_scm\s*=\s*true", config.read_text(encoding="utf-8"), re.IGNORECASE
+    )
+    if not (root / "dvc.yaml").is_file():
+        yield Finding(
+            "project", "problem", f"{root} has no dvc.yaml", "go to the folder of the project, or give it by --project"
+        )
+    elif not does_without and not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        yield Finding(
+            "project",
+            "problem",
+            f"{root} is no git repository, and dvc refuses to work in it",
+            "clone the repository, or `dvc config core.no_scm true`",
+        )
+    else:
+        yield Finding("project", "ok", f"{root}")
+
+
+def probe_clock(root: Path, now: float | None = None) -> Findings:
+    """Whether the clock is behind files and commits, by which dvc, make and git compare."""
+    now = time.time() if now is None else now
+    times = {path.name: path.stat().st_mtime for path in root.glob("*") if path.is_file()}
+    if root.is_dir() and shutil.which("git"):
+        # empty outside of a checkout
+        command = ["git", "log", "-1", "--format=%ct"]
+        shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=10).stdout
+        if shown.strip():
+            times["the last commit"] = float(shown)
+    latest = max(times, key=times.__getitem__, default=None)
+    if latest is not None and times[latest] > now + 60:
+        ahead = (times[latest] - now) / 3600
+        yield Finding(
+            "clock", "note", f"{latest} is {ahead:.1f} h in the future", "set the clock; make and dvc compare times"
+        )
+    else:
+        yield Finding("clock", "ok", f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(now))} UTC, nothing here is newer")
+
+
+def probe_environment(variables: Mapping[str, str], encoding: str) -> Findings:
+    """Settings that slow the pipeline or break names of files."""
+    num_found = 0
+    if variables.get("PYTHONDONTWRITEBYTECODE"):
+        num_found += 1
+        yield Finding(
+            "environment",
+            "note",
+            "PYTHONDONTWRITEBYTECODE is set, so every process of the pipeline compiles torch and pandas anew",
+            "unset PYTHONDONTWRITEBYTECODE",
+        )
+    if encoding.lower().replace("-", "") != "utf8":
+        num_found += 1
+        yield Finding(
+            "environment", "note", f"text is {encoding}, not UTF-8: names with accents break", "export LANG=C.UTF-8"
+        )
+    if not num_found:
+        yield Finding("environment", "ok", "UTF-8, compiled Python is kept")
+
+
+def probe_weights(folder: Path) -> Findings:
+    """What the pretrained weights that are missing would enable."""
+    groups: dict[str, list[str]] = {}
+    for checkpoint in CHECKPOINTS.values():
+        if checkpoint.enables is not None and checkpoint.file is not None:
+            missing = groups.setdefault(checkpoint.enables, [])
+            if checkpoint.located(folder) is None:
+                missing.append(checkpoint.file)
+    for ability, files in groups.items():
+        if files:
+            found = f"{ability} waits for {', '.join(files)}"
+            yield Finding(
+                "weights", "note", found, f"`cmet weights` says where to get them; they belong into {folder}/"
+            )
+        else:
+            yield Finding("weights", "ok", f"{ability}: all files are in {folder}/")

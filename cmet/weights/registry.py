@@ -1,0 +1,263 @@
+"""The published checkpoints the project can use, and the key sets of the networks in them.
+
+A value that no publication states is None and printed as "not stated".
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from cmet.errors import UserError
+
+FOLDER_VARIABLE = "CMET_WEIGHTS"
+NOT_STATED = "not stated"
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a published file of this network holds; its keys and shapes lie in `keys/<name>.json`."""
+
+    name: str
+    title: str
+    """What a person calls it."""
+    place: str = ""
+    """Entry of the file's dict that holds the tensors; empty: they are the dict."""
+    skip: str | None = None
+    """Pattern of file keys that the published loader passes over."""
+    optional: str | None = None
+    """Pattern of keys that may be missing: no result depends on them."""
+    ignores_others: bool = False
+    """Whether the published loader passes over every key it does not know."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape by key."""
+        return _shapes(self.name)
+
+    def skips(self, key: str) -> bool:
+        """Whether the published loader passes over this key of the file."""
+        return self.skip is not None and re.search(self.skip, key) is not None
+
+    def needs(self, key: str) -> bool:
+        """Whether a file without this key cannot be used."""
+        return self.optional is None or re.search(self.optional, key) is None
+
+
+@cache
+def _shapes(network: str) -> Mapping[str, tuple[int, ...]]:
+    text = (resources.files("cmet.weights") / "keys" / f"{network}.json").read_text(encoding="utf-8")
+    return {key: tuple(shape) for key, shape in json.loads(text).items()}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A published file or folder of weights."""
+
+    name: str
+    purpose: str
+    source: str
+    """Where users get it."""
+    file: str | None = None
+    """Its published name; None where none is stated."""
+    is_folder: bool = False
+    enables: str | None = None
+    """What can be done once it is there; None when nothing waits for it."""
+    licence: str | None = None
+    network: Network | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+    def located(self, folder: Path) -> Path | None:
+        """Where it lies: in the folder or in a folder of it, as published repositories have it."""
+        if self.file is None:
+            return None
+        found = [path for path in (folder / self.file, *sorted(folder.glob(f"*/{self.file}"))) if path.exists()]
+        return found[0] if found else None
+
+
+_CONNECTOR = Network("connector", "C-MET's Connector", "state_dict")
+_EDTALK = Network("edtalk", "EDTalk's renderer", "gen")
+_AUDIO2LIP = Network("audio2lip", "Audio2Lip, EDTalk's lip network", "audio2lip")
+# the identity classifier `fc` is not read, `model.fc` is never used
+_APPEARANCE = Network(
+    "pdfgc_appearance", "PD-FGC's appearance network", skip=r"^(?!.*model).*fc", optional=r"^model\.fc\."
+)
+_MOTION = Network("pdfgc_motion", "PD-FGC's motion network", optional=r"^mouth_embed\.", ignores_others=True)
+_AUDIO = Network(
+    "pdfgc_audio",
+    "PD-FGC's audio network",
+    skip=r"^(?!.*model).*fc|model\.layer4_exp|model\.attention_exp|model\.fc_exp|exp_embed",
+)
+_GENERATOR = Network("pdfgc_generator", "PD-FGC's generator", ignores_others=True)
+# the counters of batch norm change nothing once training is over, and torch before 0.4.1 wrote none
+_RESNET = Network(
+    "resnet18",
+    "a ResNet-18, as Emotion-FAN starts from",
+    "state_dict",
+    skip=r"^fc\.(weight|bias)$",
+    optional=r"\.num_batches_tracked$",
+)
+NETWORKS = {
+    network.name: network
+    for network in (_CONNECTOR, _EDTALK, _AUDIO2LIP, _APPEARANCE, _MOTION, _AUDIO, _GENERATOR, _RESNET)
+}
+
+_CMET_HUB = "Hugging Face coldhyuk/C-MET"
+_EDTALK_HUBS = (
+    f"{_CMET_HUB}, folder pretrained_weights/; Hugging Face tanhshuai0219/EDTalk; EDTalk's Google Drive folder"
+)
+_PDFGC_DRIVE = "checkpoints.tar on Google Drive, link in the readme of PD-FGC"
+_FAN_DRIVES = "OneDrive or Baidu, links in the readme of Emotion-FAN"
+_JUDGE = "the evaluation scripts of the C-MET repository; a separate download"
+
+CHECKPOINTS = {
+    checkpoint.name: checkpoint
+    for checkpoint in (
+        Checkpoint(
+            "cmet-connector",
+            "the authors' trained Connector: voice to change of expression, for EDTalk",
+            f"{_CMET_HUB}, folder checkpoints/; Google Drive, link in the readme of C-MET",
+            "_epoch_2105_checkpoint_step000200000.pth",
+            enables="editing with the authors' trained Connector",
+            licence="Apache-2.0",
+            network=_CONNECTOR,
+        ),
+        Checkpoint(
+            "edtalk",
+            "backbone edtalk: expression codes and rendering",
+            _EDTALK_HUBS,
+            "EDTalk.pt",
+            enables="backbone edtalk",
+            licence="Apache-2.0",
+            network=_EDTALK,
+        ),
+        Checkpoint(
+            "edtalk-v",
+            "published beside EDTalk.pt; the authors' inference does not read it",
+            _EDTALK_HUBS,
+            "EDTalk-V.pt",
+            licence="Apache-2.0",
+            network=_EDTALK,
+        ),
+        Checkpoint(
+            "audio2lip",
+            "backbone edtalk: lips from speech",
+            _EDTALK_HUBS,
+            "Audio2Lip.pt",
+            enables="backbone edtalk",
+            licence="Apache-2.0",
+            network=_AUDIO2LIP,
+        ),
+        *(
+            Checkpoint(
+                network.name.replace("_", "-"),
+                f"backbone pdfgc: {purpose}",
+                _PDFGC_DRIVE,
+                file,
+                enables="backbone pdfgc",
+                licence="CC BY 4.0",
+                network=network,
+            )
+            for network, file, purpose in (
+                (_APPEARANCE, "appearance_model.pth", "the look of the person"),
+                (_MOTION, "motion_model.pth", "head pose, eyes and emotion of driving frames"),
+                (_AUDIO, "audio_model.pth", "mouth from speech"),
+                (_GENERATOR, "generator_model.pth", "rendering"),
+            )
+        ),
+        Checkpoint(
+            "emotion-fan-ferplus",
+            "what the paper's judge is fine-tuned from (FER+)",
+            _FAN_DRIVES,
+            "Resnet18_FER+_pytorch.pth.tar",
+            enables="fine-tuning a judge as the paper does",
+            licence="MIT",
+            network=_RESNET,
+        ),
+        Checkpoint(
+            "emotion-fan-ms1m",
+            "Emotion-FAN's other start (MS1M)",
+            _FAN_DRIVES,
+            "Resnet18_MS1M_pytorch.pth.tar",
+            licence="MIT",
+            network=_RESNET,
+        ),
+        Checkpoint("judge-mead", "the paper's judge of emotion on MEAD: ResNet-18, 7 classes", _JUDGE),
+        Checkpoint("judge-crema-d", "the paper's judge of emotion on CREMA-D: ResNet-18, 7 classes", _JUDGE),
+        Checkpoint(
+            "fid-inception",
+            "FID as in the paper: Inception v3, 2048 features",
+            "the weights of pytorch-fid",
+            "pt_inception-2015-12-05-6726825d.pth",
+            enables="FID as in the paper",
+            size_bytes=95_628_359,
+        ),
+        Checkpoint(
+            "fvd-i3d",
+            "FVD as in the paper: I3D of Kinetics-400, 400 logits, a TensorFlow module",
+            "TF-Hub deepmind/i3d-kinetics-400/1; that address is retired, a copy of the module is needed",
+            is_folder=True,
+        ),
+        Checkpoint("syncnet", "sync confidence as in the paper: SyncNet with S3FD face tracks", "the SyncNet pipeline"),
+        Checkpoint(
+            "emotion2vec",
+            "speech encoder emotion2vec (emotion2vec+ large, 1024 features), through FunASR",
+            "ModelScope iic/emotion2vec_plus_large",
+            "emotion2vec_plus_large",
+            is_folder=True,
+            enables="speech encoder emotion2vec",
+        ),
+        Checkpoint(
+            "torchaudio-bundles",
+            "speech encoders WavLM, HuBERT, wav2vec 2.0; one file per bundle",
+            "torchaudio.pipelines",
+        ),
+    )
+}
+
+
+def weights_folder(project: Path = Path()) -> Path:
+    """Where weights are looked for: the variable CMET_WEIGHTS, or `weights/` of the project."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else project / "weights"
+
+
+def checkpoint_named(name: str) -> Checkpoint:
+    """A registered checkpoint.
+
+    Raises:
+        UserError: The name is unknown.
+    """
+    if name not in CHECKPOINTS:
+        raise UserError(f"unknown checkpoint {name!r}; known are {', '.join(CHECKPOINTS)}")
+    return CHECKPOINTS[name]
+
+
+def find_weight(name: str, folder: Path | None = None) -> Path:
+    """Path of a registered checkpoint.
+
+    Args:
+        name: Its name in the registry.
+        folder: Where to look; `weights_folder()` when None.
+
+    Raises:
+        UserError: It is not there, no file name of it is known, or the name is unknown.
+    """
+    checkpoint = checkpoint_named(name)
+    folder = weights_folder() if folder is None else folder
+    if checkpoint.file is None:
+        raise UserError(
+            f"{name}: no published file name is known, so it cannot be looked for; source: {checkpoint.source}"
+        )
+    path = checkpoint.located(folder)
+    if path is None:
+        raise UserError(
+            f"{checkpoint.file} ({checkpoint.purpose}) is missing: get it from {checkpoint.source}, "
+            f"and put it into {folder}/"
+        )
+    return path

@@ -1,0 +1,318 @@
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+import typer
+from packaging.requirements import Requirement
+from typer.testing import CliRunner
+
+from cmet.commands.doctor import doctor
+from cmet.doctor import Finding, can_run_sample, examine, libraries, machine, packages, project
+from cmet.doctor.examination import isolated
+from cmet.doctor.finding import GIB
+from cmet.weights import CHECKPOINTS
+
+ROOT = Path(__file__).parents[2]
+
+
+def statuses(findings: Iterable[Finding]) -> list[str]:
+    return [finding.status for finding in findings]
+
+
+def said(findings: Iterable[Finding]) -> str:
+    return "\n".join(f"{finding.found} -> {finding.advice}" for finding in findings)
+
+
+# The whole
+
+
+def test_every_probe_answers_and_the_libraries_of_the_sample_work() -> None:
+    findings = examine(ROOT)
+    assert [finding for finding in findings if finding.probe in libraries.PROBES and finding.status == "problem"] == []
+    assert not any("the probe failed" in finding.found for finding in findings)
+    assert {finding.probe for finding in findings} >= {
+        "load",
+        "memory",
+        "disk",
+        "packages",
+        *libraries.PROBES,
+        "weights",
+    }
+    assert all(finding.advice for finding in findings if finding.status != "ok")
+
+
+def test_the_command_prints_the_same_for_people_and_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [Finding("disk", "problem", "0.1 GiB free", "make room"), Finding("gpu", "note", "none", "none needed")]
+    monkeypatch.setattr("cmet.doctor.examine", lambda root: findings)
+    app = typer.Typer()
+    app.command()(doctor)
+    text, machines = (CliRunner().invoke(app, args) for args in ([], ["--json"]))
+    assert text.exit_code == machines.exit_code == 1
+    assert text.stdout.splitlines() == [
+        "problem  disk           0.1 GiB free",
+        "                        -> make room",
+        "note     gpu            none",
+        "                        -> none needed",
+        "",
+        "The built-in sample cannot run: 1 problem(s).",
+    ]
+    assert json.loads(machines.stdout)["findings"][0]["advice"] == "make room"
+
+
+def test_a_probe_that_fails_is_a_problem_with_its_error() -> None:
+    def probe() -> Iterable[Finding]:
+        yield Finding("disk", "ok", "fine")
+        raise OSError(5, "Input/output error")
+
+    (finding,) = isolated("disk", probe)
+    assert finding == Finding("disk", "problem", "the probe failed: OSError: [Errno 5] Input/output error")
+
+
+@pytest.mark.parametrize(("status", "can_run"), [("ok", True), ("note", True), ("problem", False)])
+def test_only_problems_stop_the_sample(status: str, can_run: bool) -> None:
+    assert can_run_sample([Finding("a", status, "b")]) is can_run  # type: ignore[arg-type]
+
+
+# The machine
+
+
+@pytest.mark.parametrize(("free_gib", "status"), [(0.5, "problem"), (5, "note"), (50, "ok")])
+def test_disk_space_is_judged(free_gib: float, status: str) -> None:
+    findings = list(machine.probe_disk(Path("project"), lambda path: int(free_gib * GIB), lambda path: 1))
+    assert statuses(findings) == [status]
+    assert f"{free_gib:.1f} GiB free for project, data, .work, tmp (one file system)" in said(findings)
+
+
+def test_data_and_work_on_two_file_systems_are_a_problem() -> None:
+    findings = list(machine.probe_disk(Path("p"), lambda path: 50 * GIB, lambda path: int(path.name == ".work")))
+    assert statuses(findings) == ["ok", "ok", "problem"]
+    assert "cannot be renamed into place" in said(findings)
+
+
+@pytest.mark.parametrize(("available_gib", "status"), [(1, "problem"), (2, "note"), (8, "ok")])
+def test_memory_is_judged_by_what_is_left(available_gib: float, status: str) -> None:
+    findings = list(machine.probe_memory(16 * GIB, available_gib * GIB, 10 * GIB))
+    assert statuses(findings) == [status]
+    assert f"{available_gib:.1f} GiB available of 16.0 GiB, limited to 10.0 GiB" in said(findings)
+
+
+def test_limits_of_a_container_count(tmp_path: Path) -> None:
+    for name, text in {
+        "cpu.max": "50000 100000\n",
+        "memory.max": f"{GIB // 2}\n",
+        "memory.current": f"{GIB // 4}\n",
+        "memory.stat": f"anon 1\ninactive_file {GIB // 8}\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert machine.usable_cores([tmp_path]) == 0.5
+    total, available, limit = machine.memory([tmp_path])
+    assert (available, limit) == (3 * GIB / 8, GIB / 2)
+    assert total > limit
+
+
+def test_without_limits_all_cores_and_memory_count(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine.usable_cores([tmp_path]) == len(os.sched_getaffinity(0))
+    assert machine.memory([tmp_path])[2] is None
+
+
+@pytest.mark.parametrize(("load", "steal", "status"), [(0.5, 0.01, "ok"), (3.0, 0.0, "note"), (0.5, 0.2, "note")])
+def test_a_busy_machine_is_noted(load: float, steal: float, status: str) -> None:
+    assert statuses(machine.judge_load(load, 2, steal)) == [status]
+
+
+def test_a_folder_that_refuses_files_is_a_problem(tmp_path: Path) -> None:
+    assert statuses(machine.probe_write_rights(tmp_path)) == ["ok"]
+    (tmp_path / "data").write_text("a file where a folder belongs")
+    findings = list(machine.probe_write_rights(tmp_path))
+    assert statuses(findings) == ["problem"]
+    assert "no files can be made in data (Not a directory)" in said(findings)
+
+
+@pytest.mark.parametrize(
+    ("findings", "status"),
+    [
+        (machine.probe_cores(1), "note"),
+        (machine.probe_cores(2), "ok"),
+        (machine.probe_shared_memory(64 * 2**20), "note"),
+        (machine.probe_shared_memory(GIB), "ok"),
+    ],
+)
+def test_few_cores_and_little_shared_memory_are_noted(findings: Iterable[Finding], status: str) -> None:
+    assert statuses(findings) == [status]
+
+
+# Packages
+
+HAVE = {"torch": "2.11.0", "torchaudio": "2.11.0", "numpy": "1.26.4"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "needed", "status", "text"),
+    [
+        ("", "numpy<2", "ok", "cmet: all 1 requirements are met"),
+        ("", "numpy>=2", "problem", "cmet: numpy is 1.26.4, needed is >=2"),
+        ("pipeline", "dvc==3.67.1", "problem", "cmet[pipeline]: dvc is not installed"),
+        ("dev", "ruff", "note", "pip install 'cmet[dev]'"),
+        ("", "colorama; sys_platform == 'win32'", "ok", "all 0 requirements"),
+    ],
+)
+def test_installed_versions_are_held_against_requirements(extra: str, needed: str, status: str, text: str) -> None:
+    findings = list(packages.probe_packages({extra: [Requirement(needed)]}, HAVE))
+    assert statuses(findings) == [status]
+    assert text in said(findings)
+
+
+@pytest.mark.parametrize(
+    ("more", "asked", "status", "text"),
+    [
+        ({}, [], "ok", "3 packages go together"),
+        ({"torchaudio": "2.10.1"}, [], "problem", "torch 2.11.0 with torchaudio 2.10.1"),
+        (
+            {"opencv-contrib-python": "4.11.0.86", "opencv-python-headless": "4.11.0.86"},
+            [],
+            "note",
+            "pip uninstall opencv-contrib-python",
+        ),
+        ({"antlr4-python3-runtime": "4.9.3", "dagster": "1.13.27"}, [], "note", "need 4.13"),
+        ({"antlr4-python3-runtime": "4.9.3"}, [], "ok", ""),
+        ({}, [("mediapipe", "numpy>=2")], "note", "mediapipe asks for numpy, which is 1.26.4, needed is >=2"),
+        ({}, [("mediapipe", "opencv-contrib-python")], "ok", ""),
+        ({}, [("pandas", "pytest; extra == 'test'")], "ok", ""),
+    ],
+)
+def test_packages_that_clash_are_named(
+    more: dict[str, str], asked: list[tuple[str, str]], status: str, text: str
+) -> None:
+    findings = list(packages.probe_clashes(HAVE | more, asked))
+    assert statuses(findings) == [status]
+    assert text in said(findings)
+
+
+@pytest.mark.parametrize(("version", "status"), [("3.11.7", "ok"), ("3.13.1", "problem")])
+def test_the_version_of_python_is_checked(version: str, status: str) -> None:
+    assert statuses(packages.probe_python(packages.wanted_python(ROOT), version)) == [status]
+
+
+def test_requirements_come_from_the_project_or_else_from_the_installation(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "cmet"\nrequires-python = ">=3.12"\ndependencies = ["a>1"]\n'
+        'optional-dependencies.x = ["b"]\n'
+    )
+    wanted = packages.requirements(tmp_path)
+    assert {extra: list(map(str, lines)) for extra, lines in wanted.items()} == {"": ["a>1"], "x": ["b"]}
+    assert packages.wanted_python(tmp_path) == ">=3.12"
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\n')
+    wanted = packages.requirements(tmp_path)
+    assert "torch" in {line.name for line in wanted[""]}
+    assert "dvc" in {line.name for line in wanted["pipeline"]} - {line.name for line in wanted[""]}
+
+
+# Libraries with native code
+
+
+@pytest.mark.parametrize(
+    ("missing", "status", "text"),
+    [
+        (("libx264", "w"), "problem", "PyAV has no encoder libx264; it is needed to write videos"),
+        (("flv", "r"), "note", "PyAV has no decoder flv; it is needed to read flv (CREMA-D)"),
+        (None, "ok", "no ffmpeg program is needed"),
+    ],
+)
+def test_a_missing_codec_says_what_it_is_needed_for(missing: tuple[str, str] | None, status: str, text: str) -> None:
+    findings = list(libraries.probe_codecs(lambda name, mode: (name, mode) != missing))
+    assert statuses(findings) == [status]
+    assert text in said(findings)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("import os; os.abort()", "the process died of SIGABRT"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import time; time.sleep(60)", "did not answer within 0.5 s"),
+        ("print('not JSON')", "the probe failed: JSONDecodeError"),
+        ("pass", "the probe failed: IndexError"),
+    ],
+)
+def test_a_library_that_crashes_or_hangs_is_a_problem_and_no_more(code: str, text: str) -> None:
+    child = libraries.start_python(code)
+    limit_s = 0.5 if "sleep" in code else 60
+    (finding,) = isolated("face mesh", lambda: libraries.answer_of("face mesh", child, limit_s))
+    child.kill()
+    child.communicate()
+    assert finding.status == "problem"
+    assert text in finding.found
+
+
+# The project
+
+
+@pytest.mark.parametrize(
+    ("variables", "encoding", "status", "text"),
+    [
+        ({}, "UTF-8", "ok", ""),
+        ({}, "utf8", "ok", ""),
+        ({"PYTHONDONTWRITEBYTECODE": "1"}, "UTF-8", "note", "unset PYTHONDONTWRITEBYTECODE"),
+        ({}, "ANSI_X3.4-1968", "note", "export LANG=C.UTF-8"),
+    ],
+)
+def test_settings_that_slow_or_break_are_noted(
+    variables: dict[str, str], encoding: str, status: str, text: str
+) -> None:
+    findings = list(project.probe_environment(variables, encoding))
+    assert statuses(findings) == [status]
+    assert text in said(findings)
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [
+        (lambda name: name, ["ok"]),
+        (lambda name: name if name == "dvc" else None, ["note"]),
+        (lambda name: None, ["problem", "note"]),
+    ],
+)
+def test_programs_of_the_pipeline_are_looked_for(which: Callable[[str], str | None], expected: list[str]) -> None:
+    assert statuses(project.probe_tools(which)) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "text"),
+    [
+        ({}, "problem", "has no dvc.yaml"),
+        ({"dvc.yaml": ""}, "problem", "is no git repository, and dvc refuses to work in it"),
+        ({"dvc.yaml": "", ".git/HEAD": ""}, "ok", ""),
+        ({"dvc.yaml": "", ".dvc/config": "[core]\n    no_scm = true\n"}, "ok", ""),
+    ],
+)
+def test_a_folder_that_dvc_refuses_is_a_problem(tmp_path: Path, files: dict[str, str], status: str, text: str) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    findings = list(project.probe_project(tmp_path))
+    assert statuses(findings) == [status]
+    assert text in said(findings)
+
+
+def test_a_clock_behind_the_files_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").touch()
+    assert statuses(project.probe_clock(tmp_path)) == ["ok"]
+    findings = list(project.probe_clock(tmp_path, now=time.time() - 7200))
+    assert statuses(findings) == ["note"]
+    assert "params.yaml is 2.0 h in the future" in said(findings)
+
+
+def test_missing_weights_say_what_they_would_enable(tmp_path: Path) -> None:
+    for name in ("EDTalk.pt", "appearance_model.pth", "motion_model.pth", "audio_model.pth", "generator_model.pth"):
+        (tmp_path / name).touch()
+    findings = list(project.probe_weights(tmp_path))
+    assert "backbone edtalk waits for Audio2Lip.pt -> `cmet weights` says where" in said(findings)
+    assert [finding.found for finding in findings if finding.status == "ok"] == [
+        f"backbone pdfgc: all files are in {tmp_path}/"
+    ]
+    assert len(findings) == len({checkpoint.enables for checkpoint in CHECKPOINTS.values()} - {None})

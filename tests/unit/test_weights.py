@@ -1,0 +1,375 @@
+import argparse
+import json
+import os
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from cmet.commands.weights import app
+from cmet.errors import UserError
+from cmet.weights import CHECKPOINTS, NETWORKS, Checkpoint, find_weight, identify, load_weights, weights_folder
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+Tensors = dict[str, torch.Tensor]
+
+
+def filled(network: str) -> Tensors:
+    """Every tensor of a network, without the memory: the values of each are one number, repeated."""
+    return {key: torch.ones(()).expand(shape) for key, shape in NETWORKS[network].shapes.items()}
+
+
+def save(path: Path, value: Any, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(value, path, **options)
+    return path
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("touch executed",)
+
+
+# The registry
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS.values(), ids=CHECKPOINTS)
+def test_an_entry_says_what_it_is_for_and_where_users_get_it(checkpoint: Checkpoint) -> None:
+    assert checkpoint.purpose and checkpoint.source
+    assert checkpoint.file is None or "/" not in checkpoint.file
+    assert checkpoint.network is None or checkpoint.network is NETWORKS[checkpoint.network.name]
+    # what a person would wait for has a name to be looked for
+    assert checkpoint.enables is None or checkpoint.file
+
+
+def test_no_two_entries_have_one_file() -> None:
+    files = [checkpoint.file for checkpoint in CHECKPOINTS.values() if checkpoint.file]
+    assert len(set(files)) == len(files)
+
+
+@pytest.mark.parametrize(
+    ("network", "num_keys"),
+    [
+        ("connector", 243),
+        ("edtalk", 298),
+        ("audio2lip", 93),
+        ("pdfgc_appearance", 322),
+        ("pdfgc_motion", 387),
+        ("pdfgc_audio", 294),
+        ("pdfgc_generator", 117),
+        ("resnet18", 120),
+    ],
+)
+def test_key_sets_have_the_published_number_of_keys(network: str, num_keys: int) -> None:
+    assert len(NETWORKS[network].shapes) == num_keys
+
+
+def test_the_key_set_of_the_connector_is_the_golden_one() -> None:
+    golden = json.loads((GOLDEN / "keys_connector_10.json").read_text())["state"]
+    assert NETWORKS["connector"].shapes == {key: tuple(value["shape"]) for key, value in golden.items()}
+
+
+def test_a_missing_weight_is_one_sentence_with_file_source_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        find_weight("audio2lip", tmp_path)
+    assert str(caught.value) == (
+        "Audio2Lip.pt (backbone edtalk: lips from speech) is missing: get it from Hugging Face coldhyuk/C-MET, folder "
+        "pretrained_weights/; Hugging Face tanhshuai0219/EDTalk; EDTalk's Google Drive folder, "
+        f"and put it into {tmp_path}/"
+    )
+
+
+@pytest.mark.parametrize("place", ["EDTalk.pt", "pretrained_weights/EDTalk.pt"])
+def test_a_weight_is_found_in_the_folder_and_as_its_repository_has_it(tmp_path: Path, place: str) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert find_weight("edtalk", tmp_path) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("edtalc", "unknown checkpoint 'edtalc'; known are"), ("syncnet", "no published file name")]
+)
+def test_a_weight_that_cannot_be_looked_for_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        find_weight(name, tmp_path)
+
+
+def test_the_folder_is_weights_or_what_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CMET_WEIGHTS", raising=False)
+    assert weights_folder(Path("project")) == Path("project/weights")
+    monkeypatch.setenv("CMET_WEIGHTS", "elsewhere")
+    assert weights_folder(Path("project")) == Path("elsewhere")
+
+
+# What a file is
+
+
+PUBLISHED = [
+    ("connector", {"place": "state_dict", "more": {"optimizer": {"state": {0: {"step": 1}}}, "global_step": 200_000}}),
+    ("edtalk", {"place": "gen"}),
+    ("audio2lip", {"place": "audio2lip"}),
+    ("pdfgc_appearance", {"keys": {"fc.weight": (5995, 2048), "fc.bias": (5995,)}}),
+    ("pdfgc_motion", {"keys": {"classifier.weight": (2, 2)}}),
+    ("pdfgc_audio", {"keys": {"model.layer4_exp.0.weight": (2, 2), "exp_embed.1.bias": (2,)}}),
+    ("pdfgc_generator", {"keys": {"something.else": (2,)}}),
+    ("resnet18", {"place": "state_dict", "prefix": "module.", "keys": {"module.fc.weight": (8, 512)}}),
+]
+
+
+@pytest.mark.parametrize(("network", "container"), PUBLISHED, ids=[name for name, _ in PUBLISHED])
+def test_a_published_container_is_recognised_and_all_keys_match(
+    tmp_path: Path, network: str, container: dict[str, Any]
+) -> None:
+    tensors = {container.get("prefix", "") + key: tensor for key, tensor in filled(network).items()}
+    tensors |= {key: torch.ones(()).expand(shape) for key, shape in container.get("keys", {}).items()}
+    place = container.get("place")
+    path = save(tmp_path / "any.pt", {place: tensors, **container.get("more", {})} if place else tensors)
+    found = identify(path)
+    assert found.loads, found.sentence
+    assert found.best is not None and found.best.network.name == network
+    assert found.sentence.startswith(f"this is {NETWORKS[network].title} (")
+    assert found.sentence.endswith(f"), all {len(NETWORKS[network].shapes)} keys match")
+
+
+def test_the_sentence_of_a_good_file(tmp_path: Path) -> None:
+    path = save(tmp_path / "Audio2Lip.pt", {"audio2lip": filled("audio2lip")})
+    assert identify(path).sentence == ("this is Audio2Lip, EDTalk's lip network (Audio2Lip.pt), all 93 keys match")
+
+
+@pytest.mark.parametrize("form", ["torch zip", "legacy torch pickle", "safetensors"])
+def test_every_readable_form_is_read(tmp_path: Path, form: str) -> None:
+    tensors = {key: torch.zeros(shape) for key, shape in NETWORKS["audio2lip"].shapes.items()}
+    path = tmp_path / "weights"
+    if form == "safetensors":
+        save_file(tensors, path)
+    else:
+        save(path, tensors, _use_new_zipfile_serialization=form == "torch zip")
+    found = identify(path)
+    assert (found.kind, found.loads) == (form, True)
+
+
+def test_keys_that_change_no_result_may_be_missing(tmp_path: Path) -> None:
+    tensors = {key: value for key, value in filled("resnet18").items() if not key.endswith("num_batches_tracked")}
+    found = identify(save(tmp_path / "any.pt", {"state_dict": tensors}))
+    assert found.sentence.endswith("all 100 keys match")
+
+
+def damaged(change: Callable[[Tensors], object]) -> dict[str, Tensors]:
+    tensors = filled("audio2lip")
+    change(tensors)
+    return {"audio2lip": tensors}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda tensors: [tensors.pop(key) for key in ("mapping.weight", "mapping.bias")],
+            "but 2 of 93 keys missing (mapping.weight, mapping.bias)",
+        ),
+        (lambda tensors: tensors.update(extra=torch.zeros(1)), "but 1 unexpected (extra)"),
+        (
+            lambda tensors: tensors.update({"mapping.weight": torch.zeros(10, 512)}),
+            "but 1 of another shape (mapping.weight: 10x512, expected 20x512)",
+        ),
+        (
+            lambda tensors: tensors.update({"mapping.bias": torch.full((20,), torch.nan)}),
+            "all 93 keys match; but NaN or infinity in 1 of them (mapping.bias)",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_counted_and_named(tmp_path: Path, change: Callable[[Tensors], object], said: str) -> None:
+    found = identify(save(tmp_path / "any.pt", damaged(change)))
+    assert said in found.sentence
+    assert not found.loads
+
+
+def test_a_file_of_the_other_network_is_named_for_what_it_is(tmp_path: Path) -> None:
+    path = save(tmp_path / "EDTalk.pt", {"audio2lip": filled("audio2lip")})
+    assert not identify(path).loads
+    assert identify(path).sentence == (
+        "this is Audio2Lip, EDTalk's lip network (Audio2Lip.pt), EDTalk's renderer (EDTalk.pt or EDTalk-V.pt) was "
+        "expected: 298 of 298 keys missing (enc.net_app.convs.0.0.weight, enc.net_app.convs.0.1.bias, "
+        "enc.net_app.convs.1.conv1.0.weight, ...), 93 unexpected (audio_encoder.0.conv_block.0.weight, "
+        "audio_encoder.0.conv_block.0.bias, audio_encoder.0.conv_block.1.weight, ...)"
+    )
+    assert identify(path, "audio2lip").loads
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ({"a": torch.zeros(1)}, "no known checkpoint: none of its keys belongs to one (1 in all)"),
+        (
+            dict(list(filled("edtalk").items())[:84]),
+            "no known checkpoint; against EDTalk's renderer (EDTalk.pt or EDTalk-V.pt): 214 of 298 keys missing",
+        ),
+    ],
+)
+def test_an_unknown_checkpoint_is_compared_with_the_nearest(tmp_path: Path, tensors: Tensors, said: str) -> None:
+    found = identify(save(tmp_path / "any.pt", tensors))
+    assert found.sentence.startswith(said)
+    assert not found.loads
+
+
+def test_a_file_without_recorded_keys_is_judged_by_its_size(tmp_path: Path) -> None:
+    found = identify(save(tmp_path / "pt_inception-2015-12-05-6726825d.pth", {"a": torch.zeros(1)}))
+    assert not found.loads
+    assert "1 tensor(s); no key set of fid-inception is recorded" in found.sentence
+    assert "published are 95,628,359: damaged or another file" in found.sentence
+    assert identify(found.path, "judge-mead").loads
+
+
+# Files that are no weights, or not to be trusted
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+@pytest.mark.parametrize(
+    ("value", "name"), [(Malicious(), f"{os.name}.system"), (argparse.Namespace(a=1), "argparse.Namespace")]
+)
+def test_a_file_that_asks_for_code_is_refused_by_name_and_not_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: object, name: str, is_zip: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = save(tmp_path / "a.pt", {"gen": filled("audio2lip"), "x": value}, _use_new_zipfile_serialization=is_zip)
+    found = identify(path)
+    assert found.sentence.startswith(f"this file is refused: it asks for {name}, which is not weights")
+    assert not found.loads
+    assert not (tmp_path / "executed").exists()
+
+
+def write_zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+
+
+def write_tar(path: Path) -> None:
+    for name in ("appearance_model.pth", "motion_model.pth"):
+        (path.parent / name).write_bytes(b"x")
+    with tarfile.open(path, "w") as archive:
+        for name in ("appearance_model.pth", "motion_model.pth"):
+            archive.add(path.parent / name, name)
+
+
+def write_script(path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), path)
+
+
+def write_cut(path: Path) -> None:
+    save(path, {key: torch.zeros(shape) for key, shape in NETWORKS["audio2lip"].shapes.items()})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def write_cut_safetensors(path: Path) -> None:
+    save_file({"a": torch.zeros(100)}, path)
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def write_cut_legacy(path: Path) -> None:
+    save(path, {"a": torch.zeros(1000)}, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 257123456\n"
+
+NO_WEIGHTS: list[tuple[str, Callable[[Path], object], str]] = [
+    ("empty file", lambda path: path.touch(), "this file is empty; download it again"),
+    ("HTML page", lambda path: path.write_text("\n<!DOCTYPE html><html>"), "a web page, not the file"),
+    ("git-lfs pointer", lambda path: path.write_text(POINTER), f"257,123,456 bytes, sha256 {'ab' * 32}; run `git lfs"),
+    ("tar", write_tar, "a tar archive of appearance_model.pth, motion_model.pth; unpack it"),
+    ("gzip", lambda path: path.write_bytes(b"\x1f\x8b\x08\x00" + bytes(20)), "compressed with gzip"),
+    ("zip", write_zip, "a zip archive that torch.save did not write"),
+    ("TorchScript", write_script, "a TorchScript program"),
+    ("ONNX", lambda path: path.write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x051.8.1:"), "an ONNX graph"),
+    ("numpy array", lambda path: np.save(path.open("wb"), np.zeros(3)), "a numpy array"),
+    ("pickle", lambda path: path.write_bytes(pickle.dumps(Malicious())), "a pickle that torch.save did not write"),
+    ("unknown", lambda path: path.write_text("hello"), "of no kind cmet knows"),
+    ("torch zip", write_cut, "is damaged or cut short, download it again"),
+    ("safetensors", write_cut_safetensors, "is damaged or cut short, download it again"),
+    ("legacy torch pickle", write_cut_legacy, "is damaged or cut short, download it again"),
+    ("torch zip", lambda path: save(path, [1, 2]), "holds no tensors with names"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(("kind", "write", "said"), NO_WEIGHTS, ids=[f"{kind}: {said}" for kind, _, said in NO_WEIGHTS])
+def test_a_file_that_holds_no_weights_is_named_for_what_it_is(
+    tmp_path: Path, kind: str, write: Callable[[Path], object], said: str
+) -> None:
+    path = tmp_path / "EDTalk.pt"
+    write(path)
+    found = identify(path)
+    assert found.kind == kind
+    assert said in found.sentence
+    assert not found.loads
+
+
+# Reading
+
+
+def test_loaded_weights_are_the_keys_of_the_network(tmp_path: Path) -> None:
+    tensors = {f"module.{key}": tensor for key, tensor in filled("resnet18").items()}
+    tensors["module.fc.weight"] = torch.zeros(8, 512)
+    save(tmp_path / "Resnet18_FER+_pytorch.pth.tar", {"state_dict": tensors, "epoch": 3})
+    assert load_weights("emotion-fan-ferplus", tmp_path).keys() == NETWORKS["resnet18"].shapes.keys()
+
+
+def test_the_wrong_file_is_not_loaded(tmp_path: Path) -> None:
+    save(tmp_path / "EDTalk.pt", {"audio2lip": filled("audio2lip")})
+    with pytest.raises(UserError, match="this is Audio2Lip.* was expected: 298 of 298 keys missing"):
+        load_weights("edtalk", tmp_path)
+
+
+# Commands
+
+
+def cmet_weights(*args: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(arg) for arg in args])
+    return result.exit_code, result.stdout
+
+
+def test_the_listing_fits_a_terminal_and_says_what_is_here(tmp_path: Path) -> None:
+    (tmp_path / "EDTalk.pt").touch()
+    code, text = cmet_weights("--folder", tmp_path)
+    lines = {line.split()[0]: line for line in text.splitlines() if line and not line.startswith(" ")}
+    assert code == 0
+    assert max(map(len, text.splitlines()[:-3])) <= 120
+    assert lines["edtalk"].split() == ["edtalk", "EDTalk.pt", "Apache-2.0", "not", "stated", "298", "yes"]
+    assert lines["audio2lip"].endswith("no")
+    assert f"1 of {len(CHECKPOINTS)} are in {tmp_path}/" in text
+
+
+def test_the_listing_for_machines_has_every_entry(tmp_path: Path) -> None:
+    _, text = cmet_weights("--folder", tmp_path, "--json")
+    rows = json.loads(text)["checkpoints"]
+    assert [row["name"] for row in rows] == list(CHECKPOINTS)
+    assert all(row["path"] is None for row in rows)
+
+
+@pytest.mark.parametrize(("content", "code"), [(filled("audio2lip"), 0), ({"a": torch.zeros(1)}, 1)])
+def test_verify_ends_with_whether_the_file_loads(tmp_path: Path, content: Tensors, code: int) -> None:
+    path = save(tmp_path / "a.pt", content)
+    found = identify(path)
+    assert cmet_weights("verify", path) == (
+        code,
+        f"{path}: torch zip, {found.size_bytes:,} bytes, sha256 {found.sha256}\n{found.sentence}\n",
+    )
+    _, text = cmet_weights("verify", path, "--json", "--as", "audio2lip")
+    assert json.loads(text)["loads"] is (code == 0)
+    assert json.loads(text)["compared"]["network"] == "audio2lip"
+
+
+@pytest.mark.parametrize(("path", "said"), [("no.pt", "no.pt: cannot be read"), (".", ".: not a file; name one file")])
+def test_a_path_that_cannot_be_read_is_a_user_error(path: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        identify(Path(path))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from cmet.commands import benchmark, corpus, weights
+from cmet.commands.doctor import doctor
 from cmet.errors import UserError
 from cmet.native_logs import silence_native_logs
 from cmet.stages import STAGES, Stage, run_stage
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from cmet.editing import EditReport
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+app.add_typer(corpus.app, name="corpus")
+app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(weights.app, name="weights")
+app.command()(doctor)
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")]
 DEFAULT_MODEL = Path("data/train/facemesh")

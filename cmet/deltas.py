@@ -12,7 +12,7 @@ import pandas as pd
 
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
-from cmet.params import DeltasParams
+from cmet.params import EMOTIONS, DeltasParams
 from cmet.speech.scaling import SpeechScaling
 
 # N, M clips, S speech features, T frames, K expression components
@@ -196,11 +196,14 @@ def read_embeddings(path: Path) -> dict[str, np.ndarray]:
 
 
 def _usable_clips(clips: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    reasons = {
-        clip: "no speech embedding" if clip not in speech else "no expression codes"
-        for clip in clips["clip_id"]
-        if clip not in speech or not (codes / f"{clip}.npy").is_file()
-    }
+    reasons = {}
+    for clip, emotion in zip(clips["clip_id"], clips["emotion"], strict=True):
+        if emotion not in EMOTIONS:
+            reasons[clip] = f"{emotion} is none of the paper's emotions"
+        elif clip not in speech:
+            reasons[clip] = "no speech embedding"
+        elif not (codes / f"{clip}.npy").is_file():
+            reasons[clip] = "no expression codes"
     return clips[~clips["clip_id"].isin(reasons)], pd.DataFrame(list(reasons.items()), columns=UNPAIRED_COLUMNS)
 
 

@@ -44,12 +44,12 @@ def use_experiment(experiment: Path, params: Path, root: Path | None) -> list[st
 
     Raises:
         ParamsError: The experiment is not valid.
-        UserError: `root` is no folder.
+        UserError: `root` does not exist.
     """
     values = read_experiment(experiment)
     if root is not None:
-        if not root.is_dir():
-            raise UserError(f"--root {root}: no such folder")
+        if not root.exists():
+            raise UserError(f"--root {root}: no such folder or file")
         values["manifest"]["root"] = str(root)
     parse_params(values, str(experiment))
     before = _flat(yaml.safe_load(params.read_text(encoding="utf-8"))) if params.is_file() else {}

@@ -28,8 +28,28 @@ EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad",
 TARGET_EMOTIONS = tuple(emotion for emotion in EMOTIONS if emotion != "neutral")
 """The emotions a neutral clip can be edited to, and the classes of the judge."""
 
+EXTENDED_EMOTIONS = ("calm", "charismatic", "desirous", "empathetic", "envious", "romantic", "sarcastic")
+"""Labels a corpus may have besides: RAVDESS's calm, and those of C-MET's extended speech. There is no class for them in
+the paper's network and judge, so they take no part in training."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
+CorpusName = Literal["sample", "mead", "cremad", "ravdess", "meld", "table"]
 Emotion = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
+SpeechDraw = Literal["strided", "random"]
+Encoder = Literal[
+    "opensmile",
+    "emotion2vec",
+    "precomputed",
+    "hubert-base",
+    "hubert-large",
+    "wav2vec2-base",
+    "wav2vec2-large",
+    "wav2vec2-large-lv60k",
+    "wavlm-base",
+    "wavlm-base-plus",
+    "wavlm-large",
+]
+"""Speech encoders by name; cmet.speech.encoders has them."""
 
 
 class ParamsError(UserError):
@@ -64,9 +84,9 @@ class SampleParams(Section):
 class ManifestParams(Section):
     """Which corpus is read, and from where."""
 
-    corpus: Literal["sample", "mead"]
+    corpus: CorpusName
     root: str
-    """Folder of the raw corpus; relative paths start at the folder of params.yaml."""
+    """Folder of the raw corpus, or the table itself; relative paths start at the folder of params.yaml."""
 
 
 class ClipsParams(Section):
@@ -76,19 +96,22 @@ class ClipsParams(Section):
     """Width and height of the square; a multiple of x264's blocks."""
     fps: PositiveInt
     sample_rate_hz: PositiveInt
-    crop_rule: Literal["fomm-reflect-1"]
-    """`fomm-reflect-1`: static square around the union of all face boxes, enlarged by a tenth, mirrored past the
-    edge of the picture; cmet.media.crop has the source."""
+    crop_rule: Literal["fomm-reflect-1", "fomm-clip-1"]
+    """Static square around the union of all boxes of the face, enlarged by a tenth. Past the edge of the picture it is
+    mirrored (`fomm-reflect-1`), or clipped there and stretched to a square, as the official code does
+    (`fomm-clip-1`); cmet.media.crop has the source."""
     detect_stride: PositiveInt
     """A face is looked for in every n-th frame."""
     min_face_ratio: Fraction
-    """Share of the looked-at frames that must show a face."""
+    """Share of the looked-at frames that must show the face (of several the one that is seen longest)."""
     min_duration_s: PositiveFloat
     max_duration_s: PositiveFloat
     min_rms_db: Annotated[float, Field(le=0)]
     """Level below which a clip counts as silent, in dB of full scale."""
     crf: Annotated[int, Field(ge=0, le=51)]
     """Quality of the prepared H.264 video."""
+    time_limit_s: PositiveFloat
+    """Wall-clock time after which a clip is given up: some broken files keep a decoder busy for ever."""
     max_rejected: Fraction
     """Share of clips that may be quarantined before the stage fails."""
 
@@ -166,7 +189,7 @@ class TrainParams(Section):
     first_window_share: Fraction
     """Share of training windows that begin with the clip, where the reference is empty; 0 is the paper's uniform
     start."""
-    speech_draw: Literal["strided", "random"]
+    speech_draw: SpeechDraw
     """How the clips of a speech mean are taken from the list of their emotion and level: in the paper's strides from
     one drawn place, or each at random. A list of sixteen clips has only sixteen places."""
     reconstruction: Literal["focal", "mse", "wmse", "bmse"]
@@ -221,7 +244,7 @@ class Params(Section):
     seed: NonNegativeInt
     held_out_emotion: Emotion | None
     """Emotion the expression basis and C-MET never see; it is evaluated on its own."""
-    speech_encoders: Annotated[list[Literal["opensmile", "precomputed"]], Field(min_length=1)]
+    speech_encoders: Annotated[list[Encoder], Field(min_length=1)]
     backbones: Annotated[list[Literal["facemesh"]], Field(min_length=1)]
     sample: SampleParams
     manifest: ManifestParams

@@ -34,8 +34,13 @@ class Project:
         return self.root / "data" / "metrics" / f"{stage}{'-' + variant if variant else ''}.json"
 
     def corpus_root(self) -> Path:
-        """Folder of the raw corpus."""
+        """The raw corpus: its folder, or a table of clips."""
         return (self.root / self.params.manifest.root).resolve()
+
+    def corpus_folder(self) -> Path:
+        """Where the paths of a manifest begin."""
+        root = self.corpus_root()
+        return root.parent if root.is_file() else root
 
     def work(self, stage: str, params: BaseModel, inputs: list[Path], variant: str | None = None) -> Path:
         """Where the unfinished work of a stage waits."""

@@ -70,7 +70,7 @@ def clips(project: Project) -> Report:
     params = project.params.clips
     rows = project.table("manifest", "manifest.parquet")
     work = project.work("clips", params, [project.folder("manifest")])
-    return prepare_clips(rows, project.corpus_root(), project.folder("clips"), work, params)
+    return prepare_clips(rows, project.corpus_folder(), project.folder("clips"), work, params)
 
 
 def speech(project: Project, encoder: str) -> Report:
@@ -82,7 +82,7 @@ def speech(project: Project, encoder: str) -> Report:
     folder = project.folder("clips")
     work = project.work("speech", params, [folder / "audio", folder / "clips.parquet"], encoder)
     return write_embeddings(
-        rows, folder, project.corpus_root(), encoder, project.folder("speech", encoder), work, params
+        rows, folder, project.corpus_folder(), encoder, project.folder("speech", encoder), work, params
     )
 
 

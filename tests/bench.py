@@ -16,10 +16,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
 import yaml
 
+from tests.bench_corpora import killed_while_preparing, memory_while_preparing, scan_all_of_mead
+from tests.bench_media import prepare_256, prepare_1080p
+from tests.bench_speech import opensmile_speedup
+from tests.processes import tree_bytes
+
 ROOT = Path(__file__).parents[1]
+REAL = ROOT / "../shared/real"
 NUM_TRACKED_CLIPS = 12
 TIMED_S = 10.0
 
@@ -71,6 +76,8 @@ def measure(scratch: Path) -> Iterator[Row]:
     yield at_most("dvc repro with nothing changed", repeat_s, "s", 10)
     yield from accuracy_rows(first)
     yield from facemesh_rows(first)
+    yield from corpora_rows(first, scratch)
+    yield from media_rows(scratch)
     clone(second)
     watched(["dvc", "repro"], second)
     yield at_most("outputs that differ between two runs of one seed", len(differing(first, second)), "outputs", 0)
@@ -104,20 +111,6 @@ def watched(command: list[str], folder: Path) -> tuple[float, float]:
     return time.perf_counter() - started, peak / 2**30
 
 
-def tree_bytes(pid: int) -> int:
-    total = 0
-    try:
-        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
-    for process in processes:
-        try:
-            total += process.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return total
-
-
 def accuracy_rows(project: Path) -> Iterator[Row]:
     summary = json.loads((project / "reports/summary.json").read_text())
     result = summary["backbones"]["facemesh"]
@@ -141,6 +134,32 @@ def facemesh_rows(project: Path) -> Iterator[Row]:
         speeds = pool.starmap(track_and_encode, [(videos[0::2], model), (videos[1::2], model)], chunksize=1)
     yield at_least("landmarks and codes of prepared video, 2 cores", sum(speeds), "frames/s", 200)
     yield at_least("warp rendering, 256x256, one core", render_speed(videos[0], model), "frames/s", 100)
+
+
+def corpora_rows(project: Path, scratch: Path) -> Iterator[Row]:
+    wall_s, peak_mib = scan_all_of_mead(scratch)
+    yield at_most("manifest of 31,490 clips of MEAD, empty files", wall_s, "s", 10)
+    yield at_most("manifest of 31,490 clips, peak memory", peak_mib, "MiB", 500)
+    clip = min((project / "data/sample/corpus").rglob("*.mp4"))
+    few, many = memory_while_preparing(scratch, clip, (100, 2000))
+    yield at_most("memory of preparing 2000 clips relative to 100", many / few, "", 1.1)
+    killed = killed_while_preparing(scratch, clip, 150)
+    yield at_least("SIGKILLs while preparing, the output the same", killed.num_kills * killed.is_identical, "kills", 20)
+    yield at_most("left behind after the kills", killed.num_left_behind, "things", 0)
+
+
+def media_rows(scratch: Path) -> Iterator[Row]:
+    if not REAL.is_dir():
+        print("preparing real video and openSMILE on real speech: not measured, ../shared/real is not here")
+        return
+    prepared = prepare_1080p(REAL / "MEAD_raw")
+    yield at_least("preparing 1080p MEAD, share of decoding and scaling", prepared["share"], "", 0.6)
+    yield at_least(
+        "preparing 256 px clips, one core", prepare_256(REAL / "MEAD/FPS25")["preparing_fps"], "frames/s", 150
+    )
+    wavs = sorted((REAL / "MEAD/FPS25").rglob("*.wav"))
+    speedup = opensmile_speedup(wavs, scratch / "opensmile")["speedup"]
+    yield at_least(f"openSMILE on {len(wavs)} wavs, two processes over one", speedup, "times", 1.7)
 
 
 def track_and_encode(videos: list[Path], model: Path) -> float:

@@ -22,13 +22,14 @@ Differs from the published sampler:
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from cmet.connector.bank import NEUTRAL, FeatureBank
 from cmet.errors import UserError
+from cmet.params import SpeechDraw
 
 # B batch, T frames of a window, n clips per mean, K expression components, S speech features
 # C clips, G groups (clips of one speaker, emotion and level), Q pools (clips of one emotion and level)
@@ -87,7 +88,7 @@ class Sampler:
         num_clips_per_mean: int,
         seed: int,
         first_window_share: float = 0.0,
-        speech_draw: Literal["strided", "random"] = "strided",
+        speech_draw: SpeechDraw = "strided",
     ) -> None:
         """Group the clips of the bank.
 

@@ -1,8 +1,9 @@
-"""Raw corpora: one module per corpus turns file paths into labelled clips; walking and checking happen in `scan`.
+"""Raw corpora: one module per corpus turns file paths into labelled clips; `listing` walks, `scan` writes manifests.
 
-Preparing the media belongs to `cmet.clips`.
+Preparing the media belongs to `cmet.clips`; which clips an evaluation takes to `cmet.evaluation`.
 """
 
-from cmet.corpora.scan import Clip, Corpus, scan
+from cmet.corpora.listing import Clip, Corpus
+from cmet.corpora.scan import scan
 
 __all__ = ["Clip", "Corpus", "scan"]

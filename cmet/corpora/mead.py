@@ -1,6 +1,8 @@
 """MEAD: 48 public actors, seven emotions at three levels and neutral, 30 to 40 sentences each.
 
-Layout    <ID>/front/<emotion>/level_<N>/<NNN>.mp4, <NNN>.wav beside it (the prepared `FPS25` tree of C-MET)
+Layout    <ID>/front/<emotion>/level_<N>/<NNN>.mp4, <NNN>.wav beside it (the prepared `FPS25` tree of C-MET), or
+          as released: <ID>/video.tar or video_*.tar with [video/]<view>/<emotion>/level_<N>/<NNN>.mp4, and
+          <ID>/audio.tar with [audio/]<emotion>/level_<N>/<NNN>.m4a; the archives may be unpacked to folders
 Labels    the path; the split is the paper's (C-MET, dataset/MEAD/train.txt and test.txt)
 Licence   MEAD's terms of use: research, non-commercial
 """
@@ -8,15 +10,25 @@ Licence   MEAD's terms of use: research, non-commercial
 import re
 from pathlib import Path
 
-from cmet.corpora.scan import Clip
+from cmet.corpora.listing import Clip, Listing, NotWanted, list_tree, split_by_speaker
 from cmet.errors import ClipError
-from cmet.params import EMOTIONS
+from cmet.params import EMOTIONS, TARGET_EMOTIONS
 
 NAME = "mead"
+VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")
+NUM_SENTENCES, NUM_NEUTRAL_SENTENCES = 30, 40
+LEVELS = (1, 2, 3)
+
 PATTERN = re.compile(
-    rf"(?P<speaker>[MW]\d{{3}}(?:-\d)?)/front/(?P<emotion>{'|'.join(EMOTIONS)})/level_(?P<level>[123])"
-    r"/(?P<sentence>\d{3})\.\w+"
+    rf"(?P<speaker>[MW]\d{{3}}(?:-\d)?)"
+    rf"(?:/(?:(?:video|audio)(?:_\w+)?\.tar))?(?:/(?:video|audio))?"
+    rf"(?:/(?P<view>{'|'.join(VIEWS)}))?"
+    rf"/(?P<emotion>{'|'.join(EMOTIONS)})/level_(?P<level>[123])/(?P<sentence>\d{{3}})\.(?P<suffix>\w+)",
+    re.ASCII,
 )
+SOUNDS = frozenset({"wav", "m4a"})
+"""Files that may lie outside of a view: the release keeps one sound for all views."""
+
 TEST = ["M003", "M030", "W009", "W015"]
 TRAIN = [
     "M005", "M007", "M009", "M011", "M012", "M013", "M019", "M022", "M023", "M024", "M025",
@@ -27,29 +39,50 @@ TRAIN = [
 ALIASES = {"M026": "M026-2", "M032": "M032-2", "M042": "M042-1", "W021": "W021-1"}
 """Folders of the public drive that lack the suffix of the paper's lists."""
 
+SPLITS = dict.fromkeys(TRAIN, "train") | dict.fromkeys(TEST, "test")
+"""The paper's; it has no validation speakers."""
+
 
 def parse(path: Path) -> Clip:
-    """Read the labels of one clip from its path relative to the corpus root."""
-    return parse_tree(NAME, path)
-
-
-def parse_tree(corpus: str, path: Path) -> Clip:
-    """As `parse`, for any corpus in MEAD's layout.
+    """Read the labels of one clip from its path relative to the corpus root.
 
     Raises:
-        ClipError: `bad_name`.
+        ClipError: `bad_name` or `unknown_speaker`.
+        NotWanted: `other_view`.
     """
+    return parse_tree(NAME, path, SPLITS)
+
+
+def parse_tree(corpus: str, path: Path, splits: dict[str, str]) -> Clip:
+    """As `parse`, for any corpus in MEAD's layout."""
     match = PATTERN.fullmatch(path.as_posix())
-    if match is None:
+    if match is None or (match["view"] is None and match["suffix"].lower() not in SOUNDS):
         raise ClipError("bad_name", f"{path}: expected <ID>/front/<emotion>/level_<1-3>/<NNN>.mp4 or .wav")
+    if match["view"] not in (None, "front"):
+        raise NotWanted("other_view")
     speaker = ALIASES.get(match["speaker"], match["speaker"])
     level = int(match["level"])
     if match["emotion"] == "neutral" and level != 1:
         raise ClipError("bad_name", f"{path}: neutral has level_1 only")
-    clip_id = f"{corpus}-{speaker}-{match['emotion']}-{level}-{match['sentence']}"
-    return Clip(clip_id, speaker, match["emotion"], level, match["sentence"])
+    split = split_by_speaker(splits, speaker, path, corpus)
+    return _clip(corpus, speaker, match["emotion"], level, match["sentence"], split)
 
 
-def splits(root: Path) -> dict[str, str]:
-    """The paper's split; it has no validation speakers."""
-    return dict.fromkeys(TRAIN, "train") | dict.fromkeys(TEST, "test")
+def list_files(root: Path) -> Listing:
+    """All clips of a tree, released or prepared."""
+    return list_tree(root, parse)
+
+
+def expected(root: Path) -> list[Clip]:
+    """The clips of the paper's 47 speakers: 40 neutral ones and 30 of every emotion and level."""
+    return [
+        _clip(NAME, speaker, emotion, level, f"{number:03d}", split)
+        for speaker, split in sorted(SPLITS.items())
+        for emotion in EMOTIONS
+        for level in (LEVELS if emotion in TARGET_EMOTIONS else LEVELS[:1])
+        for number in range(1, 1 + (NUM_SENTENCES if emotion in TARGET_EMOTIONS else NUM_NEUTRAL_SENTENCES))
+    ]
+
+
+def _clip(corpus: str, speaker: str, emotion: str, level: int, sentence: str, split: str) -> Clip:
+    return Clip(f"{corpus}-{speaker}-{emotion}-{level}-{sentence}", speaker, emotion, level, sentence, split)

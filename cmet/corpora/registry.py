@@ -1,7 +1,7 @@
 """Corpora by name."""
 
-from cmet.corpora import mead
+from cmet.corpora import cremad, mead, meld, ravdess, table
+from cmet.corpora.listing import Corpus
 from cmet.corpora.sample import layout as sample
-from cmet.corpora.scan import Corpus
 
-CORPORA: dict[str, Corpus] = {mead.NAME: mead, sample.NAME: sample}
+CORPORA: dict[str, Corpus] = {corpus.NAME: corpus for corpus in (mead, cremad, ravdess, meld, table, sample)}

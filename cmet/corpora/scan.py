@@ -1,46 +1,21 @@
 """From a raw corpus tree to a manifest, the same way for every corpus."""
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 
+from cmet.corpora.listing import Corpus, Found, Rejected
+from cmet.corpora.numbering import Numbering
 from cmet.errors import ClipError, UserError
 from cmet.outputs import fresh_folder
 
-MEDIA_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".flv", ".wav"})
-SOUND_SUFFIXES = frozenset({".wav"})
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Labels of one clip, read from its path."""
-
-    clip_id: str
-    """Unique and filesystem-safe: `mead-M003-angry-3-021`."""
-    speaker: str
-    emotion: str
-    """One of `params.EMOTIONS`."""
-    intensity: int | None
-    sentence: str
-
-
-class Corpus(Protocol):
-    """What a corpus module provides."""
-
-    NAME: str
-
-    def parse(self, path: Path) -> Clip:
-        """Labels from a path relative to the root; opens no file. ClipError `bad_name` when they cannot be read."""
-        ...
-
-    def splits(self, root: Path) -> dict[str, str]:
-        """Split (train, val or test) of every speaker the corpus knows."""
-        ...
+COLUMNS = [
+    "clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "numbering", "video", "audio", "split",
+    "status", "reason",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,35 +28,24 @@ class ManifestReport:
     num_emotions: int
     clips_per_split: dict[str, int]
     quarantined_by_reason: dict[str, int]
+    not_wanted_by_reason: dict[str, int]
+    """Files that belong to the corpus and are no clips for us."""
 
 
 def scan(corpus: Corpus, root: Path) -> pd.DataFrame:
     """One row per clip, ordered by clip id.
 
-    A picture and a sound of the same path and stem are one clip. A file whose labels cannot be read becomes a
-    quarantined row; none vanishes.
+    A file whose labels cannot be read, or an archive that cannot, becomes a quarantined row; none vanishes.
 
     Raises:
         UserError: The folder does not exist, is empty, or holds no clip of this corpus.
     """
-    files = _media_files(root)
-    splits = corpus.splits(root)
-    rows = [_row(corpus, splits, stem, names) for stem, names in sorted(_by_stem(files).items())]
-    manifest = pd.DataFrame(rows).astype({"intensity": "Int64"})
-    if not (manifest.status == "ok").any():
-        raise UserError(
-            f"{root}: this is no {corpus.NAME} corpus; none of its {len(rows)} clip(s) can be read, "
-            f"first {manifest.reason.iloc[0]}"
-        )
-    doubled = manifest.clip_id[manifest.clip_id.duplicated()].unique()
-    if len(doubled):
-        raise UserError(f"{root}: {len(doubled)} clip id(s) stand for several files, first {doubled[0]}")
-    return manifest.sort_values("clip_id", ignore_index=True)
+    return _scan(corpus, root)[0]
 
 
 def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
     """Scan a corpus and write `manifest.parquet` into the folder `out`."""
-    manifest = scan(corpus, root)
+    manifest, not_wanted = _scan(corpus, root)
     with fresh_folder(out) as folder:
         manifest.to_parquet(folder / "manifest.parquet", index=False)
     ok = manifest[manifest.status == "ok"]
@@ -93,6 +57,7 @@ def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
         num_emotions=ok.emotion.nunique(),
         clips_per_split={str(split): int(number) for split, number in ok.split.value_counts().sort_index().items()},
         quarantined_by_reason=count_reasons(bad.reason),
+        not_wanted_by_reason=not_wanted,
     )
 
 
@@ -101,52 +66,38 @@ def count_reasons(reasons: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(reason.split(":")[0] for reason in reasons).items()))
 
 
-def _media_files(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; set manifest.root in params.yaml to the folder of the raw corpus")
-    files = sorted(_walk(root))
-    if not files:
+def _scan(corpus: Corpus, root: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    listing = corpus.list_files(root)
+    if not listing.found and not listing.rejected and not listing.not_wanted:
         raise UserError(f"{root}: no video or sound file below this folder; is it the root of the corpus?")
-    return files
+    numbering = Numbering.of(root if root.is_dir() else root.parent)
+    rows = [_clip_row(corpus.NAME, found, numbering) for found in listing.found]
+    rows += [_rejected_row(corpus.NAME, rejected) for rejected in listing.rejected]
+    manifest = pd.DataFrame(rows, columns=COLUMNS).astype({"intensity": "Int64"})
+    if not (manifest.status == "ok").any():
+        first = f", first {manifest.reason.iloc[0]}" if len(manifest) else f"; {listing.not_wanted}"
+        raise UserError(f"{root}: this is no {corpus.NAME} corpus; none of its {len(rows)} clip(s) can be read{first}")
+    return manifest.sort_values("clip_id", ignore_index=True), listing.not_wanted
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = Path(folder, name)
-            if path.suffix.lower() in MEDIA_SUFFIXES:
-                yield path.relative_to(root)
-
-
-def _by_stem(files: Sequence[Path]) -> dict[Path, list[Path]]:
-    clips: dict[Path, list[Path]] = {}
-    for file in files:
-        clips.setdefault(file.with_suffix(""), []).append(file)
-    return clips
-
-
-def _row(corpus: Corpus, splits: dict[str, str], stem: Path, files: list[Path]) -> dict[str, object]:
-    sounds = [file for file in files if file.suffix.lower() in SOUND_SUFFIXES]
-    videos = [file for file in files if file not in sounds]
-    row: dict[str, object] = {
-        "clip_id": f"{corpus.NAME}-{'-'.join(stem.parts)}",
-        "corpus": corpus.NAME,
-        "speaker": None,
-        "emotion": None,
-        "intensity": None,
-        "sentence": None,
-        "video": videos[0].as_posix() if videos else None,
-        "audio": sounds[0].as_posix() if sounds else None,
-        "split": None,
-        "status": "ok",
-        "reason": None,
-    }
+def _clip_row(corpus: str, found: Found, numbering: Numbering) -> dict[str, object]:
+    clip = found.clip
+    labels = vars(clip) | {"corpus": corpus, "numbering": "release", "video": found.video, "audio": found.audio}
     try:
-        clip = corpus.parse(files[0])
-        if len(videos) > 1:
-            raise ClipError("ambiguous", f"{stem} has {len(videos)} videos: {', '.join(v.name for v in videos)}")
-        if clip.speaker not in splits:
-            raise ClipError("unknown_speaker", f"{files[0]}: {clip.speaker} is in no split of {corpus.NAME}")
-        return row | vars(clip) | {"split": splits[clip.speaker]}
+        clip, kind = numbering.apply(clip)
+        if clip.known_defect is not None:
+            raise ClipError("known_defect", f"{clip.clip_id}: {clip.known_defect}")
     except ClipError as error:
-        return row | {"status": "quarantined", "reason": str(error)}
+        return labels | {"status": "quarantined", "reason": str(error)}
+    return labels | {"sentence": clip.sentence, "numbering": kind, "status": "ok", "reason": None}
+
+
+def _rejected_row(corpus: str, rejected: Rejected) -> dict[str, object]:
+    return {
+        # the suffix stays: a picture and a sound may both be unreadable
+        "clip_id": f"{corpus}-{rejected.path.replace('/', '-')}",
+        "corpus": corpus,
+        "video": rejected.path,
+        "status": "quarantined",
+        "reason": f"{rejected.code}: {rejected.message}",
+    }

@@ -23,6 +23,8 @@ from cmet.evaluation.rendering import render_row
 from cmet.params import EditsParams
 
 EMOTIONAL_STRIDE = 7
+NO_LEVEL = 0
+"""Stands for the intensity of a clip whose corpus does not say; such clips are a pool of their own."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def write_edits(
     Raises:
         UserError: There are no test pairs.
     """
-    test = pairs[pairs.split == "test"].sort_values("pair_id", ignore_index=True)
+    test = with_level(pairs[pairs.split == "test"].sort_values("pair_id", ignore_index=True))
     if test.empty:
         raise UserError("edits: no test pairs; the corpus needs test speakers with neutral and emotional clips")
     codes = CodeShelf(expression_folder / "codes")
@@ -75,7 +77,7 @@ def write_edits(
     jobs: list[Job] = []
     for row in test.to_dict("records"):
         own = codes[row["neutral_clip"]]
-        direction = directions[row["emotion"], row["intensity"]]
+        direction = directions[row["emotion"], row["level"]]
         delta = params.strength * predict_directions(bundle.connector, direction, own)
         true_delta = codes[row["emotional_clip"]].mean(axis=0) - own.mean(axis=0)
         reference = references[row["pair_id"]]
@@ -131,18 +133,24 @@ class CodeShelf(Mapping[str, np.ndarray]):
         return sum(1 for _ in self)
 
 
+def with_level(clips: pd.DataFrame) -> pd.DataFrame:
+    """A column `level` that can be compared: the intensity, or `NO_LEVEL`."""
+    return clips.assign(level=clips.intensity.astype("Int64").fillna(NO_LEVEL).astype(int))
+
+
 def pooled_directions(
     test: pd.DataFrame, clips: pd.DataFrame, embeddings: pd.Series, bundle: Bundle, num_clips: int
 ) -> dict[tuple[str, int], np.ndarray]:
     """Speech direction of every emotion and level of the test pairs, by the protocol `pool-by-intensity`."""
-    heard = clips[(clips.split == "test") & clips.clip_id.isin(embeddings.index)].sort_values(["speaker", "sentence"])
+    heard = with_level(clips[(clips.split == "test") & clips.clip_id.isin(embeddings.index)])
+    heard = heard.sort_values(["speaker", "sentence"])
     neutral_pool = heard.clip_id[heard.emotion == "neutral"].to_list()
     directions = {}
-    for emotion, intensity in test[["emotion", "intensity"]].drop_duplicates().itertuples(index=False):
-        pool = heard.clip_id[(heard.emotion == emotion) & (heard.intensity == intensity)].to_list()
+    for emotion, level in with_level(test)[["emotion", "level"]].drop_duplicates().itertuples(index=False):
+        pool = heard.clip_id[(heard.emotion == emotion) & (heard.level == level)].to_list()
         emotional = [pool[EMOTIONAL_STRIDE * i % len(pool)] for i in range(num_clips)]
         neutral = [neutral_pool[i % len(neutral_pool)] for i in range(num_clips)]
-        directions[emotion, intensity] = bundle.speech_direction(
+        directions[emotion, level] = bundle.speech_direction(
             np.stack(embeddings.loc[neutral].to_list()), np.stack(embeddings.loc[emotional].to_list())
         )
     return directions
@@ -150,12 +158,12 @@ def pooled_directions(
 
 def draw_references(test: pd.DataFrame, clips: pd.DataFrame, codes: CodeShelf, seed: int) -> dict[str, str | None]:
     """For every test pair a training speaker's clip of the same emotion and level, and sentence if there is one."""
-    training = clips[(clips.split == "train") & (clips.status == "ok")].sort_values("clip_id")
+    training = with_level(clips[(clips.split == "train") & (clips.status == "ok")]).sort_values("clip_id")
     training = training[training.clip_id.map(codes.__contains__)]
     random = np.random.default_rng([seed, 0])
     references: dict[str, str | None] = {}
-    for row in test.to_dict("records"):
-        same = training[(training.emotion == row["emotion"]) & (training.intensity == row["intensity"])]
+    for row in with_level(test).to_dict("records"):
+        same = training[(training.emotion == row["emotion"]) & (training.level == row["level"])]
         candidates = same[same.sentence == row["sentence"]]
         candidates = candidates if len(candidates) else same
         references[row["pair_id"]] = random.choice(candidates.clip_id.to_numpy()) if len(candidates) else None

@@ -217,9 +217,15 @@ def _scores(rows: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
         "coverage": float(rows["predicted"].notna().mean()),
         "per_emotion": {emotion: share["acc_emo"] for emotion, share in per_emotion.items()},
         "per_emotion_n": {emotion: share["n"] for emotion, share in per_emotion.items()},
-        "per_level": {f"level_{level}": _share(part)["acc_emo"] for level, part in rows.groupby("intensity")},
+        "per_level": {
+            _level(level): _share(part)["acc_emo"] for level, part in rows.groupby("intensity", dropna=False)
+        },
         "confusion": confusion(rows),
     }
+
+
+def _level(intensity: Any) -> str:
+    return "unspecified" if pd.isna(intensity) else f"level_{intensity}"
 
 
 def _share(rows: pd.DataFrame) -> dict[str, Any]:

@@ -136,6 +136,16 @@ def test_same_input_gives_the_same_bytes(inputs: tuple[Path, Path, Path], tmp_pa
     assert content_digest(tmp_path / "one") == content_digest(tmp_path / "two")
 
 
+def test_an_emotion_outside_the_papers_is_left_out_and_said(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    clips, embeddings, codes = inputs
+    table = pd.read_parquet(clips)
+    table.loc[table.clip_id == "a-sad-3", "emotion"] = "calm"
+    table.to_parquet(clips)
+    report = write_deltas(clips, embeddings, codes, RAW, None, tmp_path / "out")
+    assert report.unpaired_reasons["calm is none of the paper's emotions"] == 1
+    assert "a-sad-3" not in pd.read_parquet(tmp_path / "out/pairs.parquet").emotional_clip.to_list()
+
+
 def test_no_neutral_clip_at_all_is_one_message(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
     clips = make_clips()
     clips[clips["emotion"] != "neutral"].to_parquet(inputs[0])

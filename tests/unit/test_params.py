@@ -23,7 +23,7 @@ def values() -> dict[str, Any]:
         ("train", "batch_size", 0, "train.batch_size: Input should be greater than 0"),
         ("clips", "min_face_ratio", 1.5, "clips.min_face_ratio: Input should be less than or equal to 1"),
         ("sample", "levels", [], "sample.levels: List should have at least 1 item"),
-        ("manifest", "corpus", "meed", "manifest.corpus: Input should be 'sample' or 'mead'"),
+        ("manifest", "corpus", "meed", "manifest.corpus: Input should be 'sample', 'mead', 'cremad'"),
         ("train", "learning_rate", "fast", "train.learning_rate: Input should be a valid number"),
         ("deltas", "speech_encoder", "whisper", "not one of speech_encoders"),
     ],

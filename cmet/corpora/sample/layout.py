@@ -2,24 +2,30 @@
 
 from pathlib import Path
 
+from cmet.corpora.listing import Clip, Listing, list_tree
 from cmet.corpora.mead import parse_tree
-from cmet.corpora.scan import Clip
 from cmet.errors import UserError
 
 NAME = "sample"
 
 
-def parse(path: Path) -> Clip:
-    """Read the labels of one clip from its path relative to the corpus root."""
-    return parse_tree(NAME, path)
-
-
-def splits(root: Path) -> dict[str, str]:
-    """Speakers of train.txt, val.txt and test.txt.
+def list_files(root: Path) -> Listing:
+    """All clips of a tree.
 
     Raises:
-        UserError: A list is missing.
+        UserError: A list of speakers is missing.
     """
+    splits = _splits(root)
+    return list_tree(root, lambda path: parse_tree(NAME, path, splits))
+
+
+def expected(root: Path) -> list[Clip]:
+    """Nothing: how many clips a sample has is a matter of params.yaml."""
+    return []
+
+
+def _splits(root: Path) -> dict[str, str]:
+    """Split of the speakers of train.txt, val.txt and test.txt."""
     found: dict[str, str] = {}
     for split in ("train", "val", "test"):
         path = root / f"{split}.txt"

@@ -49,6 +49,12 @@ def test_micro_and_macro_accuracy_differ_with_the_sizes_of_the_classes() -> None
     assert metrics["per_level"] == {"level_2": pytest.approx(3 / 5)}
 
 
+def test_clips_of_no_stated_level_are_a_group_of_their_own() -> None:
+    said = rows(SAID).assign(intensity=pd.array([2, None, None, None, 2], dtype="Int64"))
+    metrics = measure(pd.concat([said, rows(SAID, "ground_truth")]), PARAMS, 0)["methods"]["cmet"]
+    assert metrics["per_level"] == {"level_2": 0.5, "unspecified": pytest.approx(2 / 3)}
+
+
 def test_a_failed_clip_stays_in_the_denominator_as_wrong() -> None:
     metrics = measure(pd.concat([rows(SAID), rows(SAID, "ground_truth")]), PARAMS, 0)["methods"]["cmet"]
     assert (metrics["n"], metrics["num_correct"], metrics["num_failed"]) == (5, 3, 1)

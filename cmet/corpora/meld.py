@@ -1,0 +1,107 @@
+"""MELD: dialogue clips of a TV series with seven emotions and no neutral twin of an emotional sentence.
+
+Layout    train_splits/, dev_splits_complete/, output_repeated_splits_test/ with dia<D>_utt<U>.mp4, and
+          {train,dev,test}_sent_emo.csv at the root
+Labels    the CSV files: speaker and emotion by dialogue and utterance; no intensity
+Use       a source of speech; without neutral clips of the same sentence there are no deltas
+Licence   GPL-3.0 (declare-lab/MELD); the pictures belong to the makers of the series
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from cmet.corpora.listing import Clip, Listing, list_tree
+from cmet.errors import ClipError, UserError
+
+NAME = "meld"
+EMOTIONS = {
+    "neutral": "neutral", "joy": "happy", "sadness": "sad", "anger": "angry", "fear": "fear", "disgust": "disgusted",
+    "surprise": "surprised",
+}  # fmt: skip
+FOLDERS = {"train_splits": "train", "dev_splits_complete": "val", "output_repeated_splits_test": "test"}
+TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
+COLUMNS = ("Dialogue_ID", "Utterance_ID", "Speaker", "Emotion")
+
+KNOWN_DEFECTS = {
+    "train-dia125_utt3": "the video is corrupt",
+    "test-dia38_utt4": "a wrong cut, minutes long",
+    "test-dia220_utt0": "a wrong cut, minutes long",
+    "test-dia309_utt0": "a wrong cut, minutes long",
+}
+"""Source: issues 20, 39 and 52 of declare-lab/MELD."""
+
+NEVER_PUBLISHED = frozenset({"val-dia110_utt7"})
+"""Rows of the tables without a clip: issues 22 and 27."""
+
+PATTERN = re.compile(r"dia(?P<dialogue>\d+)_utt(?P<utterance>\d+)\.(?:mp4|wav)", re.ASCII)
+
+
+def parse(path: Path, labels: dict[str, Clip]) -> Clip:
+    """Find the labels of one clip by its path relative to the corpus root.
+
+    Args:
+        path: Relative to the root.
+        labels: Labels of all rows of the tables by `<split>-dia<D>_utt<U>`.
+
+    Raises:
+        ClipError: `bad_name`, or `no_label`: a file without a row.
+    """
+    match = PATTERN.fullmatch(path.name)
+    split = next((FOLDERS[part] for part in reversed(path.parts[:-1]) if part in FOLDERS), None)
+    if match is None or split is None:
+        raise ClipError("bad_name", f"{path}: expected dia<D>_utt<U>.mp4 in one of the folders {sorted(FOLDERS)}")
+    key = _key(split, int(match["dialogue"]), int(match["utterance"]))
+    if key not in labels:
+        raise ClipError("no_label", f"{path}: {TABLES[split]} has no such dialogue and utterance")
+    return labels[key]
+
+
+def list_files(root: Path) -> Listing:
+    """All clips of a tree.
+
+    Raises:
+        UserError: A table is missing, or has a row that cannot be read.
+    """
+    labels = _labels(root)
+    return list_tree(root, lambda path: parse(path, labels))
+
+
+def expected(root: Path) -> list[Clip]:
+    """The rows of the tables."""
+    return [clip for key, clip in _labels(root).items() if key not in NEVER_PUBLISHED]
+
+
+def _labels(root: Path) -> dict[str, Clip]:
+    return {key: clip for split, name in TABLES.items() for key, clip in _rows(root / name, split)}
+
+
+def _rows(path: Path, split: str) -> Iterator[tuple[str, Clip]]:
+    if not path.is_file():
+        raise UserError(f"{path}: missing; MELD's labels are in {', '.join(TABLES.values())} at the root")
+    table = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise UserError(f"{path}: no column {', '.join(missing)}")
+    for line, row in enumerate(table.to_dict("records"), start=2):
+        if row["Emotion"] not in EMOTIONS:
+            raise UserError(f"{path}, row {line}: emotion {row['Emotion']!r} is none of {', '.join(EMOTIONS)}")
+        key = _key(split, row["Dialogue_ID"], row["Utterance_ID"])
+        yield (
+            key,
+            Clip(
+                clip_id=f"{NAME}-{key}",
+                speaker=str(row["Speaker"]),
+                emotion=EMOTIONS[row["Emotion"]],
+                intensity=None,
+                sentence=key.removeprefix(f"{split}-"),
+                split=split,
+                known_defect=KNOWN_DEFECTS.get(key),
+            ),
+        )
+
+
+def _key(split: str, dialogue: int, utterance: int) -> str:
+    return f"{split}-dia{dialogue}_utt{utterance}"

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from cmet.corpora import meld, scan
+from cmet.errors import UserError
+from tests.unit.corpora.trees import touch
+
+HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in meld.TABLES.values():
+        (tmp_path / name).write_text(HEADER, encoding="utf-8")
+    rows = "\ufeff" + HEADER + '1,"Oh, no",Chandler Bing,surprise,negative,0,0\n2,Hm.,Monica,neutral,neutral,0,1\n'
+    (tmp_path / "train_sent_emo.csv").write_text(rows + "3,x,Ross,joy,positive,125,3\n", encoding="utf-8")
+    return touch(tmp_path, "train/train_splits/dia0_utt0.mp4", "train/train_splits/dia125_utt3.mp4")
+
+
+def test_labels_come_from_the_tables_by_dialogue_and_utterance(tree: Path) -> None:
+    rows = scan(meld, tree)
+    assert rows.clip_id.to_list() == ["meld-train-dia0_utt0", "meld-train-dia125_utt3"]
+    first = rows.iloc[0]
+    assert (first.speaker, first.emotion, first.split) == ("Chandler Bing", "surprised", "train")
+    assert rows.reason.dropna().to_list() == ["known_defect: meld-train-dia125_utt3: the video is corrupt"]
+
+
+def test_files_without_a_row_and_leftovers_of_cutting_are_quarantined(tree: Path) -> None:
+    touch(tree, "dev_splits_complete/dia66_utt9.mp4", "train_splits/final_videos_testdia0_utt0.mp4")
+    rows = scan(meld, tree)
+    reasons = sorted(rows.reason.dropna().str.split(":").str[0])
+    assert reasons == ["bad_name", "known_defect", "no_label"]
+
+
+def test_rows_without_a_file_are_expected(tree: Path) -> None:
+    assert [clip.clip_id for clip in meld.expected(tree)] == [
+        "meld-train-dia0_utt0", "meld-train-dia0_utt1", "meld-train-dia125_utt3",
+    ]  # fmt: skip
+
+
+def test_a_missing_table_and_an_unknown_emotion_are_named(tree: Path) -> None:
+    (tree / "dev_sent_emo.csv").write_text(HEADER + "1,x,Ross,bored,neutral,0,0\n", encoding="utf-8")
+    with pytest.raises(UserError, match="dev_sent_emo.csv, row 2: emotion 'bored' is none of neutral, joy"):
+        scan(meld, tree)
+    (tree / "dev_sent_emo.csv").unlink()
+    with pytest.raises(UserError, match="dev_sent_emo.csv: missing; MELD's labels are in"):
+        scan(meld, tree)

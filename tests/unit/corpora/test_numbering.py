@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from cmet.corpora import mead, scan
+from cmet.errors import UserError
+from tests.unit.corpora.trees import touch
+
+HEADER = "speaker,emotion,intensity,number,sentence,numbering\n"
+
+
+def tree(root: Path, numbering: str) -> Path:
+    touch(root, *(f"M003/front/angry/level_{level}/0{n}.mp4" for level in (1, 2) for n in (16, 17, 20)))
+    (root / "numbering.csv").write_text(numbering, encoding="utf-8")
+    return root
+
+
+def test_a_map_holds_for_its_folder_and_the_file_keeps_its_name(tmp_path: Path) -> None:
+    text = HEADER + "M003,angry,1,016,017,transcript-aligned\nM003,angry,1,017,018,author\n"
+    rows = scan(mead, tree(tmp_path, text)).set_index("clip_id")
+    assert rows.sentence["mead-M003-angry-1-016"] == "017"
+    assert rows.numbering.to_list() == ["transcript-aligned", "author", "release", "release", "release", "release"]
+    assert rows.sentence["mead-M003-angry-2-016"] == "016"
+
+
+def test_a_clip_that_is_off_script_is_quarantined(tmp_path: Path) -> None:
+    rows = scan(mead, tree(tmp_path, HEADER + "M003,angry,2,020,,transcript-aligned\n"))
+    assert rows.reason.dropna().to_list() == [
+        "off_script: mead-M003-angry-2-020 belongs to no sentence, says numbering.csv"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("speaker,emotion\n", "no column intensity, number, sentence, numbering"),
+        (HEADER + "M003,angry,1,016,017,guess\n", "line 2: numbering 'guess' is none of"),
+        (HEADER + "M003,angry,4,016,017,author\n", "line 2: intensity '4' is none of"),
+        (
+            HEADER + "M003,angry,1,016,017,author\nM003,angry,1,018,017,author\n",
+            "line 3: .* has sentence 017 in line 2 already",
+        ),
+        (HEADER + "M003,angry,1,016,017,author\nM003,angry,1,016,018,author\n", "line 3: .* comes twice"),
+    ],
+)
+def test_a_bad_map_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        scan(mead, tree(tmp_path, text))

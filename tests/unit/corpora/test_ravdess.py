@@ -1,0 +1,71 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cmet.corpora import ravdess, scan
+from cmet.corpora.listing import NotWanted
+from cmet.errors import ClipError
+from tests.unit.corpora.trees import write_zip
+
+TWO = st.sampled_from(["01", "02"])
+
+
+@given(st.sampled_from(sorted(ravdess.EMOTIONS)), TWO, TWO, TWO, st.sampled_from(ravdess.ACTORS))
+def test_labels_survive_the_way_through_a_path(
+    emotion: str, intensity: str, statement: str, repetition: str, actor: str
+) -> None:
+    assume((emotion, intensity) != ("01", "02"))
+    clip = ravdess.parse(Path(f"Actor_{actor}/01-01-{emotion}-{intensity}-{statement}-{repetition}-{actor}.mp4"))
+    assert (clip.speaker, clip.emotion) == (actor, ravdess.EMOTIONS[emotion])
+    assert (clip.intensity, clip.sentence) == (int(intensity), f"{statement}-{repetition}")
+
+
+@given(st.text())
+def test_a_name_is_read_right_or_refused_as_bad(name: str) -> None:
+    try:
+        clip = ravdess.parse(Path(name))
+    except NotWanted:
+        return
+    except ClipError as error:
+        assert error.code in ("bad_name", "unknown_speaker")
+    else:
+        assert Path(name).stem.endswith(f"{clip.sentence}-{clip.speaker}")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("02-01-05-01-01-01-03.mp4", "picture_only"),
+        ("03-01-05-01-01-01-03.wav", "sound_only"),
+        ("01-02-05-01-01-01-03.mp4", "song"),
+    ],
+)
+def test_copies_and_songs_are_not_wanted(name: str, reason: str) -> None:
+    with pytest.raises(NotWanted, match=reason):
+        ravdess.parse(Path(name))
+
+
+@pytest.mark.parametrize(
+    "name", ["01-01-01-02-01-01-03.mp4", "01-01-09-01-01-01-03.mp4", "01-01-05-01-01-01-25.mp4", "1-1-5-1-1-1-3.mp4"]
+)
+def test_near_misses_are_bad_names(name: str) -> None:
+    with pytest.raises(ClipError, match="bad_name"):
+        ravdess.parse(Path(name))
+
+
+def test_the_complete_corpus_has_1440_clips_and_calm_is_not_neutral() -> None:
+    clips = ravdess.expected(Path())
+    assert len({clip.clip_id for clip in clips}) == len(clips) == 1440
+    assert set(Counter(clip.speaker for clip in clips).values()) == {60}
+    assert Counter(clip.emotion for clip in clips)["calm"] == 192
+    assert Counter(clip.emotion for clip in clips)["neutral"] == 96
+
+
+def test_a_zip_is_read_as_a_folder_and_only_picture_with_sound_is_taken(tmp_path: Path) -> None:
+    trial = "01-05-01-01-01-03.mp4"
+    write_zip(tmp_path / "Video_Speech_Actor_03.zip", [f"Actor_03/01-{trial}", f"Actor_03/02-{trial}"])
+    rows = scan(ravdess, tmp_path)
+    assert rows.video.to_list() == [f"Video_Speech_Actor_03.zip/Actor_03/01-{trial}"]

@@ -55,7 +55,8 @@ def preview_manifest(project: Project, variant: str | None) -> Metadata:
     """Clips per split and emotion, what was quarantined and why, the first rows."""
     manifest = project.table("manifest", "manifest.parquet")
     report = _report(project, "manifest")
-    return {**_clip_tables(manifest), **_quarantined(report), **_numbers(report)}
+    not_wanted = _counts("not wanted", report["not_wanted_by_reason"])
+    return {**_clip_tables(manifest), **_quarantined(report), **not_wanted, **_numbers(report)}
 
 
 def preview_clips(project: Project, variant: str | None) -> Metadata:

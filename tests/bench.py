@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from cmet.native_logs import silence_native_logs
 from tests.bench_corpora import killed_while_preparing, memory_while_preparing, scan_all_of_mead
 from tests.bench_media import prepare_256, prepare_1080p
 from tests.bench_speech import opensmile_speedup
@@ -49,6 +50,7 @@ def at_most(name: str, value: float, unit: str, target: float) -> Row:
 
 
 def main() -> None:
+    silence_native_logs()
     rows: list[Row] = []
     scratch = Path(tempfile.mkdtemp(prefix="cmet-bench-"))
     try:

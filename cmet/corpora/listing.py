@@ -155,7 +155,8 @@ def _members(root: Path, archive: Path, rejected: list[Rejected]) -> Iterator[Pa
     try:
         index = read_archive(root / archive)
     except ClipError as error:
-        rejected.append(Rejected(archive.as_posix(), error.code, f"{archive.parent.as_posix()}/{error.message}"))
+        folder = "" if archive.parent == Path() else f"{archive.parent.as_posix()}/"
+        rejected.append(Rejected(archive.as_posix(), error.code, folder + error.message))
         return
     if index.damage is not None:
         rejected.append(Rejected(archive.as_posix(), "truncated_archive", f"{archive}: {index.damage}"))

@@ -59,7 +59,7 @@ def _load() -> Any:
         except ImportError as error:
             raise UserError(
                 f"emotion2vec: FunASR cannot be imported ({error}); install the extra in the project folder: "
-                "uv pip install -c requirements.lock -e '.[emotion2vec]'"
+                ".boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'"
             ) from error
         # Given the architecture itself instead of a model's name, it asks no hub, runs no code of the folder and
         # opens no pickle; its own loading would pass over a weight that is missing or has another shape.

@@ -46,6 +46,8 @@ class ArchiveIndex:
 
     sizes: dict[str, int]
     """Bytes of every plain file by its name, without a leading `./`."""
+    raw_names: dict[str, str] = field(default_factory=dict)
+    """As the archive itself writes them."""
     offsets: dict[str, int] = field(default_factory=dict)
     """Where the bytes of a tar member begin."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -60,7 +62,7 @@ def local_file(path: Path) -> Iterator[Path]:
 
     Raises:
         ClipError: `zero_bytes`, `lfs_pointer` or `html_page`: something else lies in the place of the medium;
-            `missing_member`, `bad_archive`.
+            `missing_member`, `bad_archive`, `unreadable_file`.
     """
     archive = archive_above(path)
     if archive is None:
@@ -91,7 +93,8 @@ def stand_in(head: bytes) -> str | None:
         return "zero_bytes"
     if _POINTER.match(head):
         return "lfs_pointer"
-    if re.match(rb"\s*(<!doctype html|<html|<head)", head, re.IGNORECASE):
+    # no medium begins like this; servers answer a refused download with HTML, XML or JSON
+    if re.match(rb"(\xef\xbb\xbf)?\s*[<{]", head):
         return "html_page"
     return None
 
@@ -103,16 +106,29 @@ def read_pointer(head: bytes) -> Pointer | None:
 
 
 def read_head(path: Path) -> bytes:
-    """The first bytes of a file, which say what it is."""
-    with path.open("rb") as stream:
-        return stream.read(NUM_HEAD_BYTES)
+    """The first bytes of a file, which say what it is.
+
+    Raises:
+        ClipError: `unreadable_file`.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(NUM_HEAD_BYTES)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> ClipError:
+    """The reason to leave out a file that cannot even be opened."""
+    return ClipError("unreadable_file", f"{path.name} cannot be read ({error.strerror or error})")
 
 
 def refuse_stand_in(path: Path) -> None:
     """Raise when a file is not the medium its name promises.
 
     Raises:
-        ClipError: `zero_bytes`, `lfs_pointer` or `html_page`. A missing file raises nothing: the reader says so.
+        ClipError: `zero_bytes`, `lfs_pointer`, `html_page` or `unreadable_file`. A missing file raises nothing: the
+            reader says so.
     """
     if not path.is_file():
         return
@@ -127,17 +143,20 @@ def refuse_stand_in(path: Path) -> None:
             kind, f"{path.name} is a git-lfs pointer to {pointer.num_bytes} bytes, not the file; run `git lfs pull`"
         )
     if kind == "html_page":
-        raise ClipError(kind, f"{path.name} is a web page (a download that was refused), fetch it again")
+        raise ClipError(kind, f"{path.name} is a web page or an error message (a refused download), fetch it again")
 
 
 def read_archive(path: Path) -> ArchiveIndex:
     """Names, sizes and places of the files in a tar or zip; reads headers only.
 
     Raises:
-        ClipError: `zero_bytes`, `lfs_pointer`, `html_page` or `bad_archive`.
+        ClipError: `zero_bytes`, `lfs_pointer`, `html_page`, `bad_archive` or `unreadable_file`.
     """
-    stat = path.stat()
-    return _read_archive(path, stat.st_size, stat.st_mtime_ns)
+    try:
+        stat = path.stat()
+        return _read_archive(path, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 @contextmanager
@@ -152,7 +171,7 @@ def open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
         raise ClipError("missing_member", f"{archive.name} holds no {name}")
     if archive.suffix.lower() == ZIP_SUFFIX:
         try:
-            with zipfile.ZipFile(archive) as zipped, zipped.open(name) as stream:
+            with zipfile.ZipFile(archive) as zipped, zipped.open(index.raw_names[name]) as stream:
                 yield stream
         # damaged bytes, an encrypted member, a kind of compression that is not known
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
@@ -201,7 +220,7 @@ def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
     with path.open("rb") as stream:
         magic = stream.read(TAR_BLOCK)[257:262]
     if magic != b"ustar":
-        raise ClipError("bad_archive", f"{path.name} is no tar file (no `ustar` at byte 257)")
+        raise ClipError("bad_archive", f"{path.name} is no tar file ({_what_instead(path)})")
     members: list[tuple[str, int, int | None]] = []
     refused: dict[str, str] = {}
     damage = None
@@ -230,6 +249,15 @@ def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
     return _index(members, refused, damage)
 
 
+def _what_instead(path: Path) -> str:
+    head = read_head(path)
+    if head.startswith(b"\x1f\x8b"):
+        return "compressed with gzip; gunzip it first, clips in it cannot be reached one by one"
+    if head.startswith(b"PK"):
+        return "a zip file; call it .zip"
+    return "no `ustar` at byte 257"
+
+
 def _missing_end(path: Path, end: int) -> str | None:
     """A tar ends with blocks of zeros; one cut between two files does not."""
     with path.open("rb") as stream:
@@ -239,6 +267,7 @@ def _missing_end(path: Path, end: int) -> str | None:
 
 def _index(members: list[tuple[str, int, int | None]], refused: dict[str, str], damage: str | None) -> ArchiveIndex:
     sizes: dict[str, int] = {}
+    raw_names: dict[str, str] = {}
     offsets: dict[str, int] = {}
     for raw_name, size, offset in members:
         name = os.path.normpath(raw_name)
@@ -248,6 +277,7 @@ def _index(members: list[tuple[str, int, int | None]], refused: dict[str, str], 
             refused[raw_name] = "comes twice"
         else:
             sizes[name] = size
+            raw_names[name] = raw_name
             if offset is not None:
                 offsets[name] = offset
-    return ArchiveIndex(sizes, offsets, refused, damage)
+    return ArchiveIndex(sizes, raw_names, offsets, refused, damage)

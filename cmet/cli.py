@@ -1,10 +1,13 @@
 """The command line: one command per stage, and `edit` for people who have a video and a voice.
 
-Errors that are the user's to mend are one message and exit code 2.
+Errors that are the user's to mend are one message and exit code 2; a traceback ends with 70, since 1 is an answer of
+some commands (`corpus check`).
 """
 
 import json
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +34,8 @@ app.command()(doctor)
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")]
 DEFAULT_MODEL = Path("data/train/facemesh")
 MAX_STRENGTH = 5.0
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 FAINT_CHANGE = 0.6
 """Share of a typical emotional change below which `edit` tells how to get more."""
 
@@ -197,6 +202,11 @@ def main() -> None:
     except UserError as error:
         print(f"cmet: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("cmet: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        # typer makes this of a KeyboardInterrupt and says nothing
+        if end.code == INTERRUPTED:
+            print("cmet: interrupted; run the same command again to go on", file=sys.stderr)
+        raise
+    except Exception:
+        traceback.print_exc()
+        sys.exit(os.EX_SOFTWARE)

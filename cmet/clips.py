@@ -1,10 +1,12 @@
 """Prepared clips: the face at one size and frame rate, its sound at one sample rate, both over the same span."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from cmet.archives import archive_above
 from cmet.corpora.scan import count_reasons
 from cmet.engine import ClipMap, Job
 from cmet.errors import UserError
@@ -16,6 +18,17 @@ CONTACT_SHEET = "contact_sheet.jpg"
 MAX_SHEET_SPEAKERS = 100
 SHEET_TILE_PX = 96
 MAX_SHEET_BYTES = 16 << 20
+
+BY_LABEL = frozenset({"bad_name", "unknown_speaker", "known_defect", "off_script"})
+"""Reasons for which a manifest leaves out files that are whole."""
+
+BY_FILE = frozenset(
+    {
+        "html_page", "bad_archive", "truncated_archive", "refused_member", "missing_file", "unreadable_file",
+        "unsupported_archive",
+    }
+)  # fmt: skip
+"""Reasons of a manifest that say a file is lost to us, as much as one that cannot be prepared."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +55,20 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
         params: The `clips` section.
 
     Raises:
-        UserError: More clips were quarantined than `max_rejected` allows, or all.
+        UserError: More clips were quarantined than `max_rejected` allows, or all. Files that the manifest could not
+            read count as clips.
     """
     usable = manifest[manifest.status == "ok"]
+    lost = _lost_files(manifest)
+    # their share can only grow
+    _check_share(usable.assign(reason=None), lost, params.max_rejected)
     settings = params.model_dump()
     jobs: list[Job] = [
         {
             "clip_id": row["clip_id"],
-            "video": _below(root, row["video"]),
-            "audio": _below(root, row["audio"]),
+            "video": below(root, row["video"]),
+            "audio": below(root, row["audio"]),
+            "stamp": [_stamp(below(root, row[column])) for column in ("video", "audio")],
             **settings,
         }
         for row in usable.to_dict("records")
@@ -60,7 +78,7 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     clips = manifest.set_index("clip_id")
     clips = clips.join(records.drop(columns=["status", "reason"]))
     clips.update(records[["status", "reason"]])
-    check_rejected("clips", records.status.eq("quarantined"), records.reason, params.max_rejected)
+    _check_share(records.reset_index(), lost, params.max_rejected)
     files = work / "files"
     clips.reset_index().to_parquet(files / "clips.parquet", index=False)
     ok = clips[clips.status == "ok"]
@@ -109,5 +127,39 @@ def check_rejected(stage: str, is_rejected: pd.Series, reasons: pd.Series, max_r
         )
 
 
-def _below(root: Path, path: str | None) -> str | None:
-    return str(root / path) if path else None
+def _lost_files(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the files that the scan could not read; those it left out are told on stderr, unless for their labels."""
+    out = manifest[manifest.status != "ok"]
+    codes = out.reason.map(lambda reason: str(reason).split(":")[0])
+    told = out[~codes.isin(BY_LABEL)]
+    if len(told):
+        counts = ", ".join(f"{number} {code}" for code, number in count_reasons(told.reason).items())
+        print(
+            f"clips: WARNING: {len(told)} of {len(manifest)} rows of the manifest are quarantined already: {counts}; "
+            f"first {told.clip_id.iloc[0]}: {told.reason.iloc[0]}",
+            file=sys.stderr,
+        )
+    return out[codes.isin(BY_FILE)]
+
+
+def _check_share(clips: pd.DataFrame, lost: pd.DataFrame, max_rejected: float) -> None:
+    """Stop when clips and lost files together are too many; both have `clip_id`, `status` and `reason`."""
+    rows = pd.concat([table[["clip_id", "status", "reason"]].astype(object) for table in (clips, lost)])
+    rows = rows.set_index("clip_id")
+    check_rejected("clips", rows.status.eq("quarantined"), rows.reason, max_rejected)
+
+
+def below(root: Path, path: str | float | None) -> str | None:
+    """A path of a table below its root; None where it is missing, which a column without any says by NaN."""
+    return str(root / str(path)) if pd.notna(path) and path else None
+
+
+def _stamp(path: str | None) -> list[int] | None:
+    """Size and time of change of a raw file, or of the archive it is in; None where there is none."""
+    if path is None:
+        return None
+    try:
+        found = (archive_above(Path(path)) or Path(path)).stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]

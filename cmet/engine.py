@@ -26,7 +26,11 @@ from cmet.native_logs import silence_native_logs
 from cmet.outputs import publish, write_json
 
 Job = dict[str, Any]
-"""What a worker needs for one clip: plain values, `clip_id` among them."""
+"""What a worker needs for one clip: plain values, `clip_id` among them.
+
+There may be a `stamp`: plain JSON values that tell one state of the clip's sources from another. What was finished
+under another stamp is done anew.
+"""
 
 Record = dict[str, Any]
 """What a worker says of one clip: plain JSON values; the engine adds `clip_id`, `status` and `reason`."""
@@ -45,6 +49,7 @@ class ClipMap:
 
     The function gets a job and an empty folder to write files to, and returns a record. A `ClipError` quarantines
     the clip, and so does a clip that takes too long or crashes its process; any other exception stops the map.
+    Quarantine lasts for a run: the next one tries again, since the file may have been mended.
 
     The work folder holds `done/<clip_id>/` with the record and files of each finished clip (it appears by one rename),
     `unfinished/` with those of the clips at hand and all temporary files of the workers, and after the run `files/`
@@ -58,7 +63,7 @@ class ClipMap:
     """Wall-clock time that a clip may take."""
 
     def run(self, jobs: Sequence[Job], num_workers: int | None = None) -> list[Record]:
-        """Process all clips that are not yet done, and return the records of all, in the order of the jobs.
+        """Process all clips that are not yet done well, and return the records of all, in the order of the jobs.
 
         Raises:
             UserError: A worker was killed.
@@ -67,10 +72,9 @@ class ClipMap:
         if not self._done.exists():
             # left by a run that was killed while it published
             shutil.rmtree(self._files, ignore_errors=True)
-        for folder in (self._done, self._files):
+        for folder in (self._done, self._files, self._unfinished):
             folder.mkdir(parents=True, exist_ok=True)
-        done = {path.name for path in self._done.iterdir()}
-        todo = [job for job in jobs if job["clip_id"] not in done]
+        todo = [job for job in jobs if not self._is_done(job)]
         num_workers = min(num_workers or count_workers(), max(1, len(todo)))
         with tqdm(total=len(jobs), initial=len(jobs) - len(todo), desc=self.label, unit="clip", mininterval=1) as bar:
             if todo:
@@ -86,6 +90,11 @@ class ClipMap:
         publish(self._files, out)
         shutil.rmtree(self.work)
 
+    def forget(self) -> None:
+        """Delete the work; its result lies elsewhere."""
+        self._done.replace(self._unfinished)
+        shutil.rmtree(self.work)
+
     @property
     def _done(self) -> Path:
         return self.work / "done"
@@ -98,20 +107,33 @@ class ClipMap:
     def _unfinished(self) -> Path:
         return self.work / "unfinished"
 
+    def _is_done(self, job: Job) -> bool:
+        """Whether a clip is finished; one that was quarantined, or made of other sources, is forgotten."""
+        folder = self._done / job["clip_id"]
+        if not folder.exists():
+            return False
+        kept = _read(folder)
+        if kept["record"]["status"] == "ok" and kept["stamp"] == job.get("stamp"):
+            return True
+        # before the record: without it, a clip that is now quarantined would leave them to the output
+        for name in kept["files"]:
+            (self._files / name).unlink(missing_ok=True)
+        folder.replace(self._unfinished / folder.name)
+        return False
+
     def _run_pool(self, todo: Sequence[Job], num_workers: int, bar: tqdm) -> None:
-        self._unfinished.mkdir(exist_ok=True)
         # spawn: a fork after MediaPipe or decord was used crashes or hangs
         context = multiprocessing.get_context("spawn")
         arguments = (os.getpid(), self._unfinished)
         pool = ProcessPool(num_workers, initializer=_start_worker, initargs=arguments, context=context)
-        waiting: dict[Future[None], str] = {}
+        waiting: dict[Future[None], Job] = {}
         try:
             for job in todo:
                 try:
                     future = pool.schedule(_process, (self.function, job, self.work), timeout=self.time_limit_s)
                 except RuntimeError as error:  # all workers are gone
                     raise self._died(job["clip_id"]) from error
-                waiting[future] = job["clip_id"]
+                waiting[future] = job
                 if len(waiting) >= QUEUED_PER_WORKER * num_workers:
                     self._collect(waiting, bar)
             while waiting:
@@ -122,22 +144,22 @@ class ClipMap:
             pool.join()
             shutil.rmtree(self._unfinished)
 
-    def _collect(self, waiting: dict[Future[None], str], bar: tqdm) -> None:
+    def _collect(self, waiting: dict[Future[None], Job], bar: tqdm) -> None:
         """Wait for the next clip to end, and take those that have ended off the list."""
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-            clip_id = waiting.pop(future)
+            job = waiting.pop(future)
             try:
                 future.result()
             except TimeoutError:
                 if self.time_limit_s is None:
                     raise
-                self._quarantine(clip_id, ClipError("timeout", f"took longer than {self.time_limit_s:g} s"))
+                self._quarantine(job, ClipError("timeout", f"took longer than {self.time_limit_s:g} s"))
             except (ProcessExpired, BrokenProcessPool) as error:
                 code = -getattr(error, "exitcode", 0)
                 if code not in CRASHES:
-                    raise self._died(clip_id) from error
+                    raise self._died(job["clip_id"]) from error
                 cause = signal.Signals(code).name
-                self._quarantine(clip_id, ClipError("decoder_crashed", f"the process died of {cause}"))
+                self._quarantine(job, ClipError("decoder_crashed", f"the process died of {cause}"))
             bar.update()
 
     def _died(self, clip_id: str) -> UserError:
@@ -146,9 +168,9 @@ class ClipMap:
             f"{self.work}, run the stage again to go on"
         )
 
-    def _quarantine(self, clip_id: str, error: ClipError) -> None:
-        folder = _fresh(self._unfinished / clip_id)
-        _finish(folder, _quarantined(clip_id, error), self._done)
+    def _quarantine(self, job: Job, error: ClipError) -> None:
+        folder = _fresh(self._unfinished / job["clip_id"])
+        _finish(folder, job, _quarantined(job, error), self._done)
 
     def _gather(self, clip_id: str) -> Record:
         """The record of a finished clip, whose files go to those of all clips."""
@@ -158,7 +180,7 @@ class ClipMap:
                 target = self._files / path.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
-        return json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return _read(folder)["record"]
 
 
 def count_workers() -> int:
@@ -187,18 +209,17 @@ def _die_with(parent: int) -> None:
 
 
 def _process(function: Callable[[Job, Path], Record], job: Job, work: Path) -> None:
-    clip_id = job["clip_id"]
-    folder = _fresh(work / "unfinished" / clip_id)
+    folder = _fresh(work / "unfinished" / job["clip_id"])
     try:
-        record = {"clip_id": clip_id} | function(job, folder) | {"status": "ok", "reason": None}
+        record = {"clip_id": job["clip_id"]} | function(job, folder) | {"status": "ok", "reason": None}
     except ClipError as error:
         folder = _fresh(folder)
-        record = _quarantined(clip_id, error)
-    _finish(folder, record, work / "done")
+        record = _quarantined(job, error)
+    _finish(folder, job, record, work / "done")
 
 
-def _quarantined(clip_id: str, error: ClipError) -> Record:
-    return {"clip_id": clip_id, "status": "quarantined", "reason": str(error)}
+def _quarantined(job: Job, error: ClipError) -> Record:
+    return {"clip_id": job["clip_id"], "status": "quarantined", "reason": str(error)}
 
 
 def _fresh(folder: Path) -> Path:
@@ -207,6 +228,12 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _finish(folder: Path, record: Record, done: Path) -> None:
-    write_json(folder / RECORD, record)
+def _finish(folder: Path, job: Job, record: Record, done: Path) -> None:
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    write_json(folder / RECORD, {"record": record, "stamp": job.get("stamp"), "files": files})
     folder.replace(done / folder.name)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """The record of a finished clip with its stamp and the names of its files, which stay behind when it is given."""
+    return json.loads((folder / RECORD).read_text(encoding="utf-8"))

@@ -37,7 +37,7 @@ def use_experiment(experiment: Path, params: Path, root: Path | None) -> list[st
     Args:
         experiment: File of `experiments/`.
         params: The project's params.yaml.
-        root: Folder of the raw corpus; kept as the experiment has it when None.
+        root: Folder of the raw corpus, or the table, from the current folder; as the experiment has it when None.
 
     Returns:
         What changed, a line per value.
@@ -50,7 +50,7 @@ def use_experiment(experiment: Path, params: Path, root: Path | None) -> list[st
     if root is not None:
         if not root.exists():
             raise UserError(f"--root {root}: no such folder or file")
-        values["manifest"]["root"] = str(root)
+        values["manifest"]["root"] = _root_for(params, root)
     parse_params(values, str(experiment))
     before = _flat(yaml.safe_load(params.read_text(encoding="utf-8"))) if params.is_file() else {}
     header = f"# Written by `cmet use {experiment}`; cmet/params.py says what each key means.\n"
@@ -68,6 +68,12 @@ def use_experiment(experiment: Path, params: Path, root: Path | None) -> list[st
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
+
+
+def _root_for(params: Path, root: Path) -> str:
+    """The same place as params.yaml says it: from its own folder when it is below that, absolute otherwise."""
+    folder, place = params.resolve().parent, root.resolve()
+    return (place.relative_to(folder) if folder in place.parents else place).as_posix()
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

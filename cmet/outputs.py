@@ -4,6 +4,7 @@ DVC deletes an output before it runs the stage, so work worth keeping over a kil
 `.work/<stage>/<key>/` and becomes the output by a rename.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+
+from cmet.errors import UserError
+
+LIMITS = frozenset({"max_rejected", "time_limit_s"})
+"""Parameters that decide which work is accepted and change nothing of it."""
 
 
 @contextmanager
@@ -64,10 +70,10 @@ def work_folder(root: Path, stage: str, params: BaseModel, inputs: list[Path]) -
     Args:
         root: The project's `.work`.
         stage: Name of the stage, with backbone or encoder.
-        params: Every parameter the result depends on.
+        params: Every parameter the result depends on; `LIMITS` among them do not count.
         inputs: Files whose content decides the result. A folder counts with all its files.
     """
-    digest = hashlib.sha256(params.model_dump_json().encode())
+    digest = hashlib.sha256(params.model_dump_json(exclude=set(LIMITS)).encode())
     digest.update(_source_digest().encode())
     for path in inputs:
         digest.update(content_digest(path).encode())
@@ -78,6 +84,50 @@ def work_folder(root: Path, stage: str, params: BaseModel, inputs: list[Path]) -
                 shutil.rmtree(other)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextmanager
+def only_run(path: Path, stage: str) -> Iterator[None]:
+    """Let no other process run the same stage during the block.
+
+    Args:
+        path: The lock file; it is there during the block only, or after a kill, when it locks nothing.
+        stage: Name for the message.
+
+    Raises:
+        UserError: Another run holds the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        stream = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            stream.seek(0)
+            with stream:
+                raise UserError(
+                    f"{stage}: another run of this stage is at work (pid {stream.read() or 'unknown'}); "
+                    "wait for it or stop it"
+                ) from error
+        if _is_at(stream.fileno(), path):
+            break
+        # the run before removed the file after we had opened it
+        stream.close()
+    with stream:
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def content_digest(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Where a project keeps what its stages make."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from cmet.errors import UserError
-from cmet.outputs import content_digest, work_folder
+from cmet.outputs import content_digest, only_run, work_folder
 from cmet.params import Params, load_params
 
 
@@ -31,7 +32,7 @@ class Project:
 
     def metrics_file(self, stage: str, variant: str | None = None) -> Path:
         """Counts and metrics of a stage."""
-        return self.root / "data" / "metrics" / f"{stage}{'-' + variant if variant else ''}.json"
+        return self.root / "data" / "metrics" / f"{_step(stage, variant)}.json"
 
     def corpus_root(self) -> Path:
         """The raw corpus: its folder, or a table of clips."""
@@ -44,11 +45,28 @@ class Project:
 
     def work(self, stage: str, params: BaseModel, inputs: list[Path], variant: str | None = None) -> Path:
         """Where the unfinished work of a stage waits."""
-        return work_folder(self.root / ".work", f"{stage}{'-' + variant if variant else ''}", params, inputs)
+        return work_folder(self.root / ".work", _step(stage, variant), params, inputs)
+
+    def only_run(self, stage: str, variant: str | None = None) -> AbstractContextManager[None]:
+        """A block in which no other process runs the stage."""
+        step = _step(stage, variant)
+        return only_run(self.root / ".work" / f"{step}.lock", step)
 
     def digests(self, *inputs: Path) -> dict[str, str]:
         """Content hash of inputs by their path in the project."""
         return {path.relative_to(self.root).as_posix(): content_digest(path) for path in inputs}
+
+    def written(self, stage: str, name: str, variant: str | None = None) -> Path:
+        """A file or folder that a stage has written.
+
+        Raises:
+            UserError: The stage has not run.
+        """
+        path = self.folder(stage, variant) / name
+        if not path.exists():
+            step = f"{stage}@{variant}" if variant else stage
+            raise UserError(f"{path.relative_to(self.root)}: not there yet; run `dvc repro {step}`")
+        return path
 
     def table(self, stage: str, name: str, variant: str | None = None) -> pd.DataFrame:
         """A Parquet table that a stage has written.
@@ -56,8 +74,8 @@ class Project:
         Raises:
             UserError: The stage has not run.
         """
-        path = self.folder(stage, variant) / name
-        if not path.is_file():
-            step = f"{stage}@{variant}" if variant else stage
-            raise UserError(f"{path.relative_to(self.root)}: not there yet; run `dvc repro {step}`")
-        return pd.read_parquet(path)
+        return pd.read_parquet(self.written(stage, name, variant))
+
+
+def _step(stage: str, variant: str | None) -> str:
+    return f"{stage}-{variant}" if variant else stage

@@ -39,10 +39,14 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
 
     Returns:
         The report as plain values.
+
+    Raises:
+        UserError: Another process is running the stage, or what the stage itself says.
     """
     stage = STAGES[name]
-    report = asdict(stage.function(project, variant) if variant else stage.function(project))
-    write_json(project.metrics_file(name, variant), report)
+    with project.only_run(name, variant):
+        report = asdict(stage.function(project, variant) if variant else stage.function(project))
+        write_json(project.metrics_file(name, variant), report)
     return report
 
 
@@ -91,7 +95,8 @@ def directions(project: Project) -> Report:
     from cmet.speech.directions import write_directions
 
     folders: dict[str, Path] = {
-        encoder: project.folder("speech", encoder) for encoder in project.params.speech_encoders
+        encoder: project.written("speech", "embeddings.parquet", encoder).parent
+        for encoder in project.params.speech_encoders
     }
     return write_directions(project.table("clips", "clips.parquet"), folders, project.folder("directions"))
 

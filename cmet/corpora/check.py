@@ -7,14 +7,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmet.archives import NUM_HEAD_BYTES, archive_above, read_archive, read_head, read_pointer, stand_in
+from cmet.archives import (
+    NUM_HEAD_BYTES,
+    archive_above,
+    open_member,
+    read_archive,
+    read_head,
+    read_pointer,
+    stand_in,
+    unreadable,
+)
 from cmet.corpora import cremad, table
 from cmet.corpora.listing import Clip, Corpus, Found, Listing
-from cmet.corpora.numbering import Numbering
+from cmet.corpora.numbering import Numbering, Settled
+from cmet.corpora.scan import lines_text
 from cmet.errors import ClipError, UserError
 from cmet.params import EMOTIONS
 
-MAX_STAND_IN_BYTES = 1 << 18
+MAX_STAND_IN_BYTES = 1 << 20
 """Larger files are not opened: pointers have some hundred bytes, refused downloads some thousand."""
 
 PREPARED_BYTES_PER_CLIP = 800_000
@@ -86,6 +96,8 @@ class CheckReport:
     not_wanted: dict[str, int]
     num_renumbered: int
     """Clips whose sentence comes from a numbering.csv."""
+    numbering_lines_without_clip: list[int]
+    """Rows of it that speak of no clip that is there."""
     needed_bytes: int
     """Disk that preparing all usable clips will take, estimated."""
     free_bytes: int
@@ -128,7 +140,12 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path) -> CheckReport:
         # the rows of a table say themselves which files there are
         if f.video is None and corpus.NAME != table.NAME
     ]
-    num_renumbered = _count_renumbered(listing.found, numbering, problems)
+    settled = numbering.settle([found.clip for found in listing.found])
+    problems += [
+        Problem(one.code, found.video or found.audio or "", one.message)
+        for found, one in zip(listing.found, settled, strict=True)
+        if isinstance(one, ClipError)
+    ]
     usable = [f for f in listing.found if f.clip.clip_id not in unusable and f.clip.known_defect is None]
     return CheckReport(
         corpus=corpus.NAME,
@@ -143,7 +160,8 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path) -> CheckReport:
         known_defects={f.clip.clip_id: f.clip.known_defect for f in listing.found if f.clip.known_defect is not None},
         sound_from_elsewhere=[f.clip.clip_id for f in silent if f.audio is not None],
         not_wanted=listing.not_wanted,
-        num_renumbered=num_renumbered,
+        num_renumbered=sum(isinstance(one, Settled) and one.kind != "release" for one in settled),
+        numbering_lines_without_clip=numbering.lines_without_clip(found.clip for found in listing.found),
         needed_bytes=len(usable) * PREPARED_BYTES_PER_CLIP * NUM_COPIES,
         free_bytes=shutil.disk_usage(disk).free,
     )
@@ -152,10 +170,10 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path) -> CheckReport:
 def _refuse_other_corpus(corpus: Corpus, root: Path, listing: Listing) -> None:
     readable = len(listing.found) + sum(listing.not_wanted.values())
     # a folder of nothing but broken archives may well be a corpus
-    strange = [rejected for rejected in listing.rejected if rejected.code in ("bad_name", "no_label")]
+    strange = [rejected for rejected in listing.rejected if rejected.code == "bad_name"]
     if not readable and (strange or not listing.rejected):
         first = f"; first {strange[0].message}" if strange else ""
-        raise UserError(f"{root}: this is no {corpus.NAME} corpus: no file has a name of it{first}")
+        raise UserError(f"{root}: this is no {corpus.NAME} corpus: no file has a name of it{first}{listing.hint}")
 
 
 def _looks_usable(root: Path, found: Found, problems: list[Problem], pointers: list[PointerFile]) -> bool:
@@ -164,7 +182,12 @@ def _looks_usable(root: Path, found: Found, problems: list[Problem], pointers: l
     for name in (found.video, found.audio):
         if name is None:
             continue
-        head = _small_head(root, name)
+        try:
+            head = _small_head(root, name)
+        except ClipError as error:
+            problems.append(Problem(error.code, name, f"{name}: {error.message}"))
+            is_usable = False
+            continue
         if head is None:
             continue
         kind = stand_in(head)
@@ -177,34 +200,35 @@ def _looks_usable(root: Path, found: Found, problems: list[Problem], pointers: l
     return is_usable
 
 
-STAND_INS = {"zero_bytes": "the file is empty", "html_page": "a web page instead of a medium; fetch it again"}
+STAND_INS = {
+    "zero_bytes": "the file is empty",
+    "html_page": "a web page or an error message instead of a medium; fetch it again",
+}
 
 
 def _small_head(root: Path, name: str) -> bytes | None:
-    """First bytes of a small file; of a file in an archive only whether there are any, None for large ones."""
+    """First bytes of a small file or member of an archive, None for large ones.
+
+    Raises:
+        ClipError: The file cannot be read.
+    """
     path = root / name
-    try:
-        size = path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        archive = archive_above(path)
-        assert archive is not None
-        return b"" if read_archive(archive).sizes[path.relative_to(archive).as_posix()] == 0 else None
-    return read_head(path)[:NUM_HEAD_BYTES] if size <= MAX_STAND_IN_BYTES else None
+    archive = archive_above(path)
+    if archive is None:
+        try:
+            num_bytes = path.stat().st_size
+        except OSError as error:
+            raise unreadable(path, error) from error
+        return read_head(path) if num_bytes <= MAX_STAND_IN_BYTES else None
+    member = path.relative_to(archive).as_posix()
+    if read_archive(archive).sizes[member] > MAX_STAND_IN_BYTES:
+        return None
+    with open_member(archive, member) as stream:
+        return stream.read(NUM_HEAD_BYTES)
 
 
 def _stem(found: Found) -> str:
     return Path(found.video or found.audio or "").stem
-
-
-def _count_renumbered(found: Iterable[Found], numbering: Numbering, problems: list[Problem]) -> int:
-    number = 0
-    for one in found:
-        try:
-            number += numbering.apply(one.clip)[1] != "release"
-        except ClipError as error:
-            number += 1
-            problems.append(Problem(error.code, one.video or one.audio or "", error.message))
-    return number
 
 
 def _cells(found: Iterable[Clip], expected: Iterable[Clip]) -> list[Cell]:
@@ -253,6 +277,8 @@ def check_table(report: CheckReport, max_listed: int = MAX_LISTED) -> str:
         )
     if report.num_renumbered:
         lines.append(f"numbering.csv: the sentence of {report.num_renumbered} clips")
+    if report.numbering_lines_without_clip:
+        lines.append(f"numbering.csv: {lines_text(report.numbering_lines_without_clip)} speak of no clip that is there")
     verdict = "enough" if report.needed_bytes < report.free_bytes else "NOT ENOUGH"
     lines.append(
         f"disk: preparing will need about {_size(report.needed_bytes)}, DVC's copy included; "
@@ -308,7 +334,9 @@ def _problem_lines(problems: Sequence[Problem], max_listed: int) -> list[str]:
     for code in dict.fromkeys(problem.code for problem in problems):
         same = [problem for problem in problems if problem.code == code]
         lines.append(f"{code}: {len(same)}")
-        lines += _some([problem.message for problem in same], max_listed)
+        # what a name should be is said once
+        texts = [same[0].message, *(p.path if code == "bad_name" else p.message for p in same[1:])]
+        lines += _some(texts, max_listed)
     return lines
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,8 @@ from cmet.archives import ARCHIVE_SUFFIXES, read_archive
 from cmet.errors import ClipError, UserError
 
 SOUND_SUFFIXES = frozenset({".wav", ".m4a", ".mp3", ".flac"})
+UNSUPPORTED_ARCHIVES = (".tar.gz", ".tgz", ".7z", ".rar", ".part", ".crdownload", ".001")
+ALSO_IN_ARCHIVE = "also_in_archive"
 MEDIA_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".flv"}) | SOUND_SUFFIXES
 
 
@@ -85,19 +87,22 @@ class Listing:
     rejected: list[Rejected]
     not_wanted: dict[str, int]
     """Number of files by reason."""
+    hint: str = ""
+    """What the root should have been, where there is no clip and it can be told."""
 
 
 def list_tree(root: Path, parse: Parse) -> Listing:
     """Walk a folder and its archives and read the labels of every media file.
 
-    A picture and a sound with the same labels are one clip; several pictures with the same labels are rejected, since
-    nobody can say which one is meant.
+    A picture and a sound with the same labels are one clip. A clip that lies in an archive and beside it is taken from
+    beside it; several pictures with the same labels are rejected otherwise, since nobody can say which one is meant.
 
     Raises:
         UserError: The folder does not exist.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; set manifest.root in params.yaml to the folder of the raw corpus")
+        what = "a file" if root.is_file() else "no such folder"
+        raise UserError(f"{root}: {what}; set manifest.root in params.yaml to the folder of the raw corpus")
     clips: dict[str, Clip] = {}
     files: dict[str, list[Path]] = {}
     rejected: list[Rejected] = []
@@ -115,29 +120,64 @@ def list_tree(root: Path, parse: Parse) -> Listing:
             files.setdefault(clip.clip_id, []).append(path)
     found = []
     for clip_id in sorted(clips):
+        chosen = _beside_archives(files[clip_id])
+        not_wanted[ALSO_IN_ARCHIVE] += len(files[clip_id]) - len(chosen)
         try:
-            found.append(_one_clip(clips[clip_id], files[clip_id]))
+            found.append(_one_clip(clips[clip_id], chosen))
         except ClipError as error:
             rejected.append(Rejected(files[clip_id][0].as_posix(), error.code, error.message))
-    return Listing(found, rejected, dict(sorted(not_wanted.items())))
+    counts = {reason: number for reason, number in sorted(not_wanted.items()) if number}
+    return Listing(found, rejected, counts, "" if found else _other_root(root, rejected, parse))
 
 
 def media_files(root: Path, rejected: list[Rejected]) -> Iterator[Path]:
     """Paths of all media files relative to the root, those in archives as if the archive were a folder.
 
-    An archive that cannot be read, or not to its end, is put down in `rejected`.
+    Links are followed. What cannot be read, or an archive that does not go to its end, is put down in `rejected`.
     """
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        place = Path(folder).relative_to(root)
-        for name in names:
-            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path for each of 30,000 names takes seconds
-            if name.startswith("."):
+    for path in _files_below(root, rejected):
+        suffix = os.path.splitext(path.name)[1].lower()  # noqa: PTH122 - Path.suffix takes twice as long
+        if suffix in MEDIA_SUFFIXES:
+            yield path
+        elif suffix in ARCHIVE_SUFFIXES:
+            yield from _members(root, path, rejected)
+        elif path.name.lower().endswith(UNSUPPORTED_ARCHIVES):
+            message = f"{path}: {_advice(path.name)}"
+            rejected.append(Rejected(path.as_posix(), "unsupported_archive", message))
+
+
+def _files_below(root: Path, rejected: list[Rejected]) -> Iterator[Path]:
+    """All visible files, in any order."""
+    places = [Path()]
+    visited = set()
+    while places:
+        place = places.pop()
+        try:
+            stat = (root / place).stat()
+            # a link may lead to a folder above itself
+            if (stat.st_dev, stat.st_ino) in visited:
                 continue
-            if suffix in MEDIA_SUFFIXES:
-                yield place / name
-            elif suffix in ARCHIVE_SUFFIXES:
-                yield from _members(root, place / name, rejected)
+            visited.add((stat.st_dev, stat.st_ino))
+            entries = list(os.scandir(root / place))
+        except OSError as error:
+            message = f"{place}: cannot be read ({error.strerror})"
+            rejected.append(Rejected(place.as_posix(), "unreadable_file", message))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if not _is_text(entry.name):
+                name = repr(entry.name)
+                rejected.append(Rejected(ascii(entry.name), "bad_name", f"{place}/{name}: the name is no valid UTF-8"))
+            elif entry.is_dir():
+                places.append(place / entry.name)
+            elif entry.is_file():
+                yield place / entry.name
+            elif Path(entry.name).suffix.lower() in MEDIA_SUFFIXES | ARCHIVE_SUFFIXES:
+                path = (place / entry.name).as_posix()
+                rejected.append(
+                    Rejected(path, "unreadable_file", f"{path}: a link that leads nowhere, or no plain file")
+                )
 
 
 def split_by_speaker(splits: dict[str, str], speaker: str, path: Path, corpus: str) -> str:
@@ -170,9 +210,55 @@ def _members(root: Path, archive: Path, rejected: list[Rejected]) -> Iterator[Pa
             yield archive / name
 
 
+def _advice(name: str) -> str:
+    if name.lower().endswith((".part", ".crdownload")):
+        return "an unfinished download"
+    if name.endswith(".001"):
+        return "a part of an archive; join the parts first"
+    return "clips in it cannot be reached one by one; unpack it, or make it a plain .tar"
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _other_root(root: Path, rejected: Sequence[Rejected], parse: Parse) -> str:
+    """Whether the files would have a name of this corpus one folder further up or down."""
+    path = next((Path(one.path) for one in rejected if one.code == "bad_name"), Path())
+    name = Path(root.resolve().name)
+    for other, place in ((name / path, root.resolve().parent), (Path(*path.parts[1:]), root / Path(*path.parts[:1]))):
+        try:
+            parse(other)
+        except NotWanted:
+            return f"; did you mean {place}?"
+        except ClipError:
+            continue
+        return f"; did you mean {place}?"
+    return ""
+
+
+def _beside_archives(files: list[Path]) -> list[Path]:
+    """The files that lie in no archive, and those in archives for which there is none of their kind."""
+
+    def is_member(file: Path) -> bool:
+        return any(folder.suffix.lower() in ARCHIVE_SUFFIXES for folder in file.parents)
+
+    plain = [file for file in files if not is_member(file)]
+    kinds = {_is_sound(file) for file in plain}
+    return [file for file in files if not is_member(file) or _is_sound(file) not in kinds]
+
+
+def _is_sound(file: Path) -> bool:
+    return file.suffix.lower() in SOUND_SUFFIXES
+
+
 def _one_clip(clip: Clip, files: list[Path]) -> Found:
-    sounds = [file for file in files if file.suffix.lower() in SOUND_SUFFIXES]
-    videos = [file for file in files if file.suffix.lower() not in SOUND_SUFFIXES]
+    sounds = [file for file in files if _is_sound(file)]
+    videos = [file for file in files if not _is_sound(file)]
     for kind, several in (("videos", videos), ("sounds", sounds)):
         if len(several) > 1:
             raise ClipError("ambiguous", f"{clip.clip_id} has {len(several)} {kind}: {', '.join(map(str, several))}")

@@ -21,7 +21,7 @@ LEVELS = (1, 2, 3)
 
 PATTERN = re.compile(
     rf"(?P<speaker>[MW]\d{{3}}(?:-\d)?)"
-    rf"(?:/(?:(?:video|audio)(?:_\w+)?\.tar))?(?:/(?:video|audio))?"
+    rf"(?:/[^/]+\.(?i:tar|zip))?(?:/(?:video|audio))?"
     rf"(?:/(?P<view>{'|'.join(VIEWS)}))?"
     rf"/(?P<emotion>{'|'.join(EMOTIONS)})/level_(?P<level>[123])/(?P<sentence>\d{{3}})\.(?P<suffix>\w+)",
     re.ASCII,

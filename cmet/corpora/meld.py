@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
-
-from cmet.corpora.listing import Clip, Listing, list_tree
+from cmet.corpora.csv_files import read_csv
+from cmet.corpora.listing import Clip, Listing, NotWanted, list_tree
 from cmet.errors import ClipError, UserError
 
 NAME = "meld"
@@ -25,6 +24,7 @@ FOLDERS = {"train_splits": "train", "dev_splits_complete": "val", "output_repeat
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
 COLUMNS = ("Dialogue_ID", "Utterance_ID", "Speaker", "Emotion")
 
+LEFTOVER = "final_videos_test"
 KNOWN_DEFECTS = {
     "train-dia125_utt3": "the video is corrupt",
     "test-dia38_utt4": "a wrong cut, minutes long",
@@ -36,7 +36,7 @@ KNOWN_DEFECTS = {
 NEVER_PUBLISHED = frozenset({"val-dia110_utt7"})
 """Rows of the tables without a clip: issues 22 and 27."""
 
-PATTERN = re.compile(r"dia(?P<dialogue>\d+)_utt(?P<utterance>\d+)\.(?:mp4|wav)", re.ASCII)
+PATTERN = re.compile(r"dia(?P<dialogue>\d+)_utt(?P<utterance>\d+)\.(?i:mp4|wav)", re.ASCII)
 
 
 def parse(path: Path, labels: dict[str, Clip]) -> Clip:
@@ -47,15 +47,18 @@ def parse(path: Path, labels: dict[str, Clip]) -> Clip:
         labels: Labels of all rows of the tables by `<split>-dia<D>_utt<U>`.
 
     Raises:
-        ClipError: `bad_name`, or `no_label`: a file without a row.
+        ClipError: `bad_name`.
+        NotWanted: `no_row`: the release has some files that its tables do not know; `leftover`: of its cutting.
     """
+    if path.name.startswith(LEFTOVER):
+        raise NotWanted("leftover")
     match = PATTERN.fullmatch(path.name)
     split = next((FOLDERS[part] for part in reversed(path.parts[:-1]) if part in FOLDERS), None)
     if match is None or split is None:
         raise ClipError("bad_name", f"{path}: expected dia<D>_utt<U>.mp4 in one of the folders {sorted(FOLDERS)}")
     key = _key(split, int(match["dialogue"]), int(match["utterance"]))
     if key not in labels:
-        raise ClipError("no_label", f"{path}: {TABLES[split]} has no such dialogue and utterance")
+        raise NotWanted("no_row")
     return labels[key]
 
 
@@ -81,14 +84,11 @@ def _labels(root: Path) -> dict[str, Clip]:
 def _rows(path: Path, split: str) -> Iterator[tuple[str, Clip]]:
     if not path.is_file():
         raise UserError(f"{path}: missing; MELD's labels are in {', '.join(TABLES.values())} at the root")
-    table = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False)
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise UserError(f"{path}: no column {', '.join(missing)}")
-    for line, row in enumerate(table.to_dict("records"), start=2):
+    table = read_csv(path, COLUMNS)
+    for line, row in zip(table.index, table.to_dict("records"), strict=True):
         if row["Emotion"] not in EMOTIONS:
             raise UserError(f"{path}, row {line}: emotion {row['Emotion']!r} is none of {', '.join(EMOTIONS)}")
-        key = _key(split, row["Dialogue_ID"], row["Utterance_ID"])
+        key = _key(split, int(row["Dialogue_ID"]), int(row["Utterance_ID"]))
         yield (
             key,
             Clip(

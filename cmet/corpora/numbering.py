@@ -10,27 +10,38 @@ and the map of C-MET's authors is not published. A file `numbering.csv` at the r
 An empty sentence takes a clip out, because what is said in it belongs to no sentence of the list.
 """
 
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-import pandas as pd
-
+from cmet.corpora.csv_files import read_csv
 from cmet.corpora.listing import Clip
 from cmet.errors import ClipError, UserError
 
 FILE = "numbering.csv"
 COLUMNS = ["speaker", "emotion", "intensity", "number", "sentence", "numbering"]
+Key = tuple[str, str, int | None, str]
+"""Speaker, emotion, intensity and number."""
+
 Kind = Literal["release", "transcript-aligned", "author"]
 """`release`: the number in the file name; `transcript-aligned`: checked against what is said; `author`: the paper's."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A clip with the sentence that is said in it."""
+
+    clip: Clip
+    kind: Kind
 
 
 class Numbering:
     """The map of one corpus; empty where nobody supplied one."""
 
-    def __init__(self, sentences: dict[tuple[str, str, int | None, str], tuple[str, Kind]], path: Path) -> None:
-        """Sentence and kind by (speaker, emotion, intensity, number)."""
-        self.sentences = sentences
+    def __init__(self, rows: dict[Key, "_Row"], path: Path) -> None:
+        """Rows by speaker, emotion, intensity and number."""
+        self.rows = rows
         self.path = path
 
     @classmethod
@@ -44,37 +55,64 @@ class Numbering:
         path = root / FILE
         if not path.is_file():
             return cls({}, path)
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        missing = [column for column in COLUMNS if column not in table]
-        if missing:
-            raise UserError(f"{path}: no column {', '.join(missing)}; expected {','.join(COLUMNS)}")
-        sentences: dict[tuple[str, str, int | None, str], tuple[str, Kind]] = {}
-        taken: dict[tuple[str, str, str, str], int] = {}
-        for line, row in enumerate(table.to_dict("records"), start=2):
-            if row["numbering"] not in get_args(Kind):
-                raise UserError(f"{path}, line {line}: numbering {row['numbering']!r} is none of {get_args(Kind)}")
-            if row["intensity"] not in ("", "1", "2", "3"):
-                raise UserError(f"{path}, line {line}: intensity {row['intensity']!r} is none of 1, 2, 3 and empty")
-            intensity = int(row["intensity"]) if row["intensity"] else None
-            folder = (row["speaker"], row["emotion"], row["intensity"])
-            if row["sentence"] and (other := taken.setdefault((*folder, row["sentence"]), line)) != line:
-                raise UserError(f"{path}, line {line}: {folder} has sentence {row['sentence']} in line {other} already")
-            key = (row["speaker"], row["emotion"], intensity, row["number"])
-            if key in sentences:
-                raise UserError(f"{path}, line {line}: {key} comes twice")
-            sentences[key] = (row["sentence"], row["numbering"])
-        return cls(sentences, path)
+        table = read_csv(path, COLUMNS)
+        rows: dict[Key, _Row] = {}
+        taken: dict[tuple[str, str, int | None, str], int] = {}
+        for line, cells in zip(table.index, table.to_dict("records"), strict=True):
+            if cells["numbering"] not in get_args(Kind):
+                raise UserError(f"{path}, row {line}: numbering {cells['numbering']!r} is none of {get_args(Kind)}")
+            if cells["intensity"] not in ("", "1", "2", "3"):
+                raise UserError(f"{path}, row {line}: intensity {cells['intensity']!r} is none of 1, 2, 3 and empty")
+            intensity = int(cells["intensity"]) if cells["intensity"] else None
+            folder = (cells["speaker"], cells["emotion"].lower(), intensity)
+            sentence = _plain(cells["sentence"])
+            if sentence and (other := taken.setdefault((*folder, sentence), line)) != line:
+                raise UserError(f"{path}, row {line}: {folder} has sentence {sentence} in row {other} already")
+            key = (*folder, _plain(cells["number"]))
+            if key in rows:
+                raise UserError(f"{path}, row {line}: {key} comes twice, first in row {rows[key].line}")
+            rows[key] = _Row(sentence, cells["numbering"], line)
+        return cls(rows, path)
 
-    def apply(self, clip: Clip) -> tuple[Clip, Kind]:
-        """The clip with the sentence that is said in it, and how that is known.
+    def settle(self, clips: Sequence[Clip]) -> list[Settled | ClipError]:
+        """For each clip its sentence, or why it has none.
 
-        Raises:
-            ClipError: `off_script`.
+        A clip is `off_script` where the map says so, and `taken_sentence` where its number, of which the map says
+        nothing, is what another clip of its folder is said to be.
         """
-        key = (clip.speaker, clip.emotion, clip.intensity, clip.sentence)
-        if key not in self.sentences:
-            return clip, "release"
-        sentence, kind = self.sentences[key]
-        if not sentence:
-            raise ClipError("off_script", f"{clip.clip_id} belongs to no sentence, says {self.path.name}")
-        return replace(clip, sentence=sentence), kind
+        claimed = {
+            (*key[:3], row.sentence): row for key, row in self.rows.items() if key in {_key(clip) for clip in clips}
+        }
+        return [self._settle(clip, claimed) for clip in clips]
+
+    def lines_without_clip(self, clips: Iterable[Clip]) -> list[int]:
+        """Rows of the file that speak of no clip that is there."""
+        there = {_key(clip) for clip in clips}
+        return [row.line for key, row in self.rows.items() if key not in there]
+
+    def _settle(self, clip: Clip, claimed: dict[Key, "_Row"]) -> Settled | ClipError:
+        row = self.rows.get(_key(clip))
+        if row is None:
+            if other := claimed.get(_key(clip)):
+                message = f"{clip.clip_id}: row {other.line} of {FILE} says that another clip has this sentence"
+                return ClipError("taken_sentence", message)
+            return Settled(clip, "release")
+        if not row.sentence:
+            return ClipError("off_script", f"{clip.clip_id} belongs to no sentence, says {FILE}")
+        return Settled(replace(clip, sentence=row.sentence.zfill(len(clip.sentence))), row.kind)
+
+
+@dataclass(frozen=True)
+class _Row:
+    sentence: str
+    kind: Kind
+    line: int
+
+
+def _key(clip: Clip) -> Key:
+    return clip.speaker, clip.emotion, clip.intensity, _plain(clip.sentence)
+
+
+def _plain(number: str) -> str:
+    """Without leading zeros, which spreadsheets drop."""
+    return str(int(number)) if number.isdecimal() else number

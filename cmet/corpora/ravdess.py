@@ -31,7 +31,7 @@ NOT_WANTED_MODALITIES = {"02": "picture_only", "03": "sound_only"}
 
 PATTERN = re.compile(
     r"(?P<modality>0[123])-(?P<channel>0[12])-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])"
-    r"-(?P<repetition>0[12])-(?P<actor>0[1-9]|1\d|2[0-4])\.(?:mp4|wav)",
+    r"-(?P<repetition>0[12])-(?P<actor>0[1-9]|1\d|2[0-4])\.(?i:mp4|wav)",
     re.ASCII,
 )
 

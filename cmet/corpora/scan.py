@@ -1,17 +1,19 @@
 """From a raw corpus tree to a manifest, the same way for every corpus."""
 
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from cmet.corpora.listing import Corpus, Found, Rejected
-from cmet.corpora.numbering import Numbering
+from cmet.corpora.numbering import FILE, Numbering, Settled
 from cmet.errors import ClipError, UserError
 from cmet.outputs import fresh_folder
 
+MAX_NAMED = 8
 COLUMNS = [
     "clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "numbering", "video", "audio", "split",
     "status", "reason",
@@ -30,6 +32,8 @@ class ManifestReport:
     quarantined_by_reason: dict[str, int]
     not_wanted_by_reason: dict[str, int]
     """Files that belong to the corpus and are no clips for us."""
+    num_numbering_rows_without_clip: int
+    """Rows of a numbering.csv that speak of no clip that is there."""
 
 
 def scan(corpus: Corpus, root: Path) -> pd.DataFrame:
@@ -45,7 +49,9 @@ def scan(corpus: Corpus, root: Path) -> pd.DataFrame:
 
 def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
     """Scan a corpus and write `manifest.parquet` into the folder `out`."""
-    manifest, not_wanted = _scan(corpus, root)
+    manifest, not_wanted, lines = _scan(corpus, root)
+    if lines:
+        print(f"{FILE}: {lines_text(lines)} speak of no clip that is there", file=sys.stderr)
     with fresh_folder(out) as folder:
         manifest.to_parquet(folder / "manifest.parquet", index=False)
     ok = manifest[manifest.status == "ok"]
@@ -58,6 +64,7 @@ def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
         clips_per_split={str(split): int(number) for split, number in ok.split.value_counts().sort_index().items()},
         quarantined_by_reason=count_reasons(bad.reason),
         not_wanted_by_reason=not_wanted,
+        num_numbering_rows_without_clip=len(lines),
     )
 
 
@@ -66,34 +73,47 @@ def count_reasons(reasons: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(reason.split(":")[0] for reason in reasons).items()))
 
 
-def _scan(corpus: Corpus, root: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+def lines_text(lines: Sequence[int]) -> str:
+    """Row numbers as a person reads them."""
+    shown = ", ".join(map(str, lines[:MAX_NAMED]))
+    return f"{len(lines)} rows ({shown}{', ...' * (len(lines) > MAX_NAMED)})"
+
+
+def _scan(corpus: Corpus, root: Path) -> tuple[pd.DataFrame, dict[str, int], list[int]]:
+    """The manifest, how many files were not wanted and why, and the rows of a numbering.csv that fit no clip."""
     listing = corpus.list_files(root)
     if not listing.found and not listing.rejected and not listing.not_wanted:
         raise UserError(f"{root}: no video or sound file below this folder; is it the root of the corpus?")
     numbering = Numbering.of(root if root.is_dir() else root.parent)
-    rows = [_clip_row(corpus.NAME, found, numbering) for found in listing.found]
+    clips = [found.clip for found in listing.found]
+    rows = [
+        _clip_row(corpus.NAME, found, settled)
+        for found, settled in zip(listing.found, numbering.settle(clips), strict=True)
+    ]
     rows += [_rejected_row(corpus.NAME, rejected) for rejected in listing.rejected]
     manifest = pd.DataFrame(rows, columns=COLUMNS).astype({"intensity": "Int64"})
     if not (manifest.status == "ok").any():
         first = f", first {manifest.reason.iloc[0]}" if len(manifest) else f"; {listing.not_wanted}"
-        raise UserError(f"{root}: this is no {corpus.NAME} corpus; none of its {len(rows)} clip(s) can be read{first}")
-    return manifest.sort_values("clip_id", ignore_index=True), listing.not_wanted
+        raise UserError(
+            f"{root}: this is no {corpus.NAME} corpus; none of its {len(rows)} clip(s) can be read{first}{listing.hint}"
+        )
+    return manifest.sort_values("clip_id", ignore_index=True), listing.not_wanted, numbering.lines_without_clip(clips)
 
 
-def _clip_row(corpus: str, found: Found, numbering: Numbering) -> dict[str, object]:
+def _clip_row(corpus: str, found: Found, settled: Settled | ClipError) -> dict[str, object]:
     clip = found.clip
-    labels = vars(clip) | {"corpus": corpus, "numbering": "release", "video": found.video, "audio": found.audio}
-    try:
-        clip, kind = numbering.apply(clip)
-        if clip.known_defect is not None:
-            raise ClipError("known_defect", f"{clip.clip_id}: {clip.known_defect}")
-    except ClipError as error:
-        return labels | {"status": "quarantined", "reason": str(error)}
-    return labels | {"sentence": clip.sentence, "numbering": kind, "status": "ok", "reason": None}
+    row = vars(clip) | {"corpus": corpus, "numbering": "release", "video": found.video, "audio": found.audio}
+    if isinstance(settled, ClipError):
+        return row | {"status": "quarantined", "reason": str(settled)}
+    row |= {"sentence": settled.clip.sentence, "numbering": settled.kind}
+    if clip.known_defect is not None:
+        return row | {"status": "quarantined", "reason": f"known_defect: {clip.clip_id}: {clip.known_defect}"}
+    return row | {"status": "ok", "reason": None}
 
 
 def _rejected_row(corpus: str, rejected: Rejected) -> dict[str, object]:
-    return {
+    # every column is there: one of nothing but gaps would come back from Parquet as numbers
+    return dict.fromkeys(COLUMNS) | {
         # the suffix stays: a picture and a sound may both be unreadable
         "clip_id": f"{corpus}-{rejected.path.replace('/', '-')}",
         "corpus": corpus,

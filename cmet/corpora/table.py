@@ -7,25 +7,56 @@ Split     where the table has none, whole speakers by the order of their names: 
           validation (from three speakers on)
 """
 
+import hashlib
+import os
 import re
-from pathlib import Path
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path, PureWindowsPath
+from typing import NamedTuple
 
 import pandas as pd
 
-from cmet.corpora.listing import Clip, Found, Listing, Rejected
-from cmet.errors import UserError
+from cmet.corpora.csv_files import read_csv, require_columns
+from cmet.corpora.listing import MEDIA_SUFFIXES, Clip, Found, Listing, Rejected
+from cmet.errors import ClipError, UserError
 from cmet.params import EMOTIONS, EXTENDED_EMOTIONS
 
 NAME = "table"
 FILES = ("clips.csv", "clips.parquet")
 NEEDED = ("video", "speaker", "emotion")
 OPTIONAL = ("audio", "intensity", "sentence", "split")
-SPLITS = ("train", "val", "test")
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
+KNOWN_EMOTIONS = (*EMOTIONS, *EXTENDED_EMOTIONS)
 SYNONYMS = {
     "anger": "angry", "disgust": "disgusted", "fearful": "fear", "happiness": "happy", "joy": "happy",
     "sadness": "sad", "surprise": "surprised",
 }  # fmt: skip
 MAX_NAMED = 10
+
+MAX_ID_BYTES = 180
+"""File names end at 255, and clips get files with suffixes; a letter of UTF-8 takes up to four bytes."""
+
+
+class Row(NamedTuple):
+    """Cells of a clip; text, empty where nothing is said. The fields after the first are NEEDED and OPTIONAL."""
+
+    number: int
+    """As the table's program shows it: of a CSV file the header is row 1."""
+    video: str
+    speaker: str
+    emotion: str
+    audio: str
+    intensity: str
+    sentence: str
+    split: str
+
+    @property
+    def file(self) -> str:
+        """What the clip is called by."""
+        return self.video or self.audio
 
 
 def find_table(root: Path) -> Path:
@@ -34,6 +65,8 @@ def find_table(root: Path) -> Path:
     Raises:
         UserError: There is none, or both.
     """
+    if not root.exists():
+        raise UserError(f"{root}: no such file or folder; expected a table, or a folder with {' or '.join(FILES)}")
     if root.is_file():
         return root
     there = [root / name for name in FILES if (root / name).is_file()]
@@ -44,96 +77,172 @@ def find_table(root: Path) -> Path:
 
 
 def list_files(root: Path) -> Listing:
-    """All rows of a table; one whose file does not exist is rejected.
+    """All rows of a table; one whose file cannot be a clip is rejected.
 
     Raises:
         UserError: A column is missing or values are wrong; the message names each such row.
     """
     path = find_table(root)
+    rows = _read(path)
     found, rejected = [], []
-    for clip, row in zip(expected(root), _read(path).to_dict("records"), strict=True):
-        gone = [file for file in (row["video"], row["audio"]) if file and not (path.parent / file).is_file()]
-        if gone:
-            rejected.append(Rejected(gone[0], "missing_file", f"{gone[0]} does not exist beside {path.name}"))
+    for clip, row in zip(_clips(rows), rows, strict=True):
+        for file in filter(None, (row.video, row.audio)):
+            try:
+                _refuse_no_medium(path, file, row.number)
+            except ClipError as error:
+                rejected.append(Rejected(file, error.code, error.message))
+                break
         else:
-            found.append(Found(clip, row["video"] or None, row["audio"] or None))
+            found.append(Found(clip, row.video or None, row.audio or None))
     return Listing(found, rejected, {})
 
 
 def expected(root: Path) -> list[Clip]:
-    """One clip for each row, in the order of the table."""
-    path = find_table(root)
-    table = _read(path)
-    problems = _problems(table)
-    if problems:
-        more = f" and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
-        raise UserError(f"{path}: {len(problems)} bad value(s)\n  " + "\n  ".join(problems[:MAX_NAMED]) + more)
-    splits = _split_speakers(sorted(table.speaker.unique()))
-    return [
-        Clip(
-            clip_id=_clip_id(row["video"] or row["audio"]),
-            speaker=row["speaker"],
-            emotion=_emotion(row["emotion"]),
-            intensity=int(row["intensity"]) if row["intensity"] else None,
-            sentence=row["sentence"],
-            split=row["split"] or splits[row["speaker"]],
-        )
-        for row in table.to_dict("records")
-    ]
+    """One clip for each row, in the order of the table.
+
+    Raises:
+        UserError: As `list_files`.
+    """
+    return _clips(_read(find_table(root)))
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """All cells as stripped text, columns that are not there empty."""
-    try:
-        if path.suffix == ".parquet":
-            # whole numbers that became floats by a gap beside them are whole numbers again
-            table = pd.read_parquet(path).convert_dtypes().astype("string").fillna("")
-        else:
-            table = pd.read_csv(path, dtype="string", keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as a table ({error})") from error
-    missing = [column for column in NEEDED if column not in table]
-    if missing:
-        raise UserError(
-            f"{path}: no column {', '.join(missing)}; needed are {', '.join(NEEDED)}, found {', '.join(table.columns)}"
-        )
+def _read(path: Path) -> list[Row]:
+    """All rows, checked; columns that are not there are empty.
+
+    Raises:
+        UserError: It cannot be read, a column is missing, or values are wrong.
+    """
+    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else read_csv(path, NEEDED, lower_header=True)
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
-    columns = {name: table[name].str.strip() if name in table else "" for name in NEEDED + OPTIONAL}
-    return pd.DataFrame(columns, index=table.index).astype("string")
+    # object: going through the rows of a string frame takes three times as long
+    table = table.reindex(columns=[*NEEDED, *OPTIONAL], fill_value="").astype(object)
+    for column in ("video", "audio"):
+        table[column] = [_with_slashes(path.parent, cell) for cell in table[column]]
+    rows = [Row._make(cells) for cells in table.itertuples(name=None)]
+    problems = _problems(rows)
+    if problems:
+        more = f"\n  and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
+        is_any_unknown = any(_emotion(row.emotion) not in KNOWN_EMOTIONS for row in rows)
+        known = f"\nknown emotions are {', '.join(KNOWN_EMOTIONS)}" if is_any_unknown else ""
+        raise UserError(f"{path}: {len(problems)} bad value(s)\n  " + "\n  ".join(problems[:MAX_NAMED]) + more + known)
+    return rows
 
 
-def _problems(table: pd.DataFrame) -> list[str]:
-    """What is wrong, row by row as a text editor or spreadsheet counts them: the header is row 1."""
-    known = (*EMOTIONS, *EXTENDED_EMOTIONS)
-    first_row: dict[str, int] = {}
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """As `read_csv`; row 1 is the first one, since there is no header."""
+    try:
+        # whole numbers that became floats by a gap beside them are whole numbers again
+        table = pd.read_parquet(path).convert_dtypes().astype("string").fillna("")
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{path}: cannot be read as a table ({error})") from error
+    table.columns = [str(name).strip().lower() for name in table.columns]
+    table.index = pd.RangeIndex(1, len(table) + 1)
+    require_columns(path, table.columns, NEEDED)
+    table = table.apply(lambda column: column.str.strip())
+    return table[(table != "").any(axis="columns")]
+
+
+def _with_slashes(folder: Path, cell: str) -> str:
+    r"""The path of a cell; `a\b.mp4` of a Windows spreadsheet is `a/b.mp4` where that is a file."""
+    if not cell:
+        return ""
+    if "\\" in cell and not _is_file(folder / cell) and _is_file(folder / PureWindowsPath(cell).as_posix()):
+        return PureWindowsPath(cell).as_posix()
+    return Path(cell).as_posix()
+
+
+def _refuse_no_medium(path: Path, file: str, number: int) -> None:
+    """Say why a file that the table at `path` names cannot be a clip.
+
+    Raises:
+        ClipError: `missing_file` or `no_medium`.
+    """
+    place = path.parent / file
+    if not _is_file(place):
+        fault = f"does not exist beside {path.name}"
+        if os.path.isdir(place):  # noqa: PTH112 - as _is_file
+            fault = "is a folder, not a file"
+        elif "\\" in file:
+            fault += f", nor does {PureWindowsPath(file).as_posix()}; expected a path from there with / between folders"
+        raise ClipError("missing_file", f"row {number}: {file} {fault}")
+    if place.suffix.lower() not in MEDIA_SUFFIXES:
+        known = ", ".join(sorted(MEDIA_SUFFIXES))
+        raise ClipError("no_medium", f"row {number}: {file} is no video or sound; known are {known}")
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a cell that is too long for a name
+
+
+def _problems(rows: Sequence[Row]) -> list[str]:
+    """What is wrong, row by row."""
+    first_row: dict[tuple[str, str], int] = {}
     problems = []
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        file = row["video"] or row["audio"]
-        if not file:
-            problems.append(f"row {number}: neither video nor audio is given")
+    for row in rows:
+        if not row.file:
+            problems.append(f"row {row.number}: neither video nor audio is given")
             continue
-        if not row["speaker"]:
-            problems.append(f"row {number}: no speaker for {file}")
-        if _emotion(row["emotion"]) not in known:
-            problems.append(f"row {number}: unknown emotion {row['emotion']!r}; known are {', '.join(known)}")
-        if row["intensity"] not in ("", "1", "2", "3"):
-            problems.append(f"row {number}: intensity {row['intensity']!r} is none of 1, 2, 3 and empty")
-        if row["split"] not in ("", *SPLITS):
-            problems.append(f"row {number}: split {row['split']!r} is none of {', '.join(SPLITS)}")
-        clip_id = _clip_id(file)
-        if (first := first_row.setdefault(clip_id, number)) != number:
-            problems.append(f"row {number}: {file} gives the clip id {clip_id}, as row {first} does")
+        if not row.speaker:
+            problems.append(f"row {row.number}: no speaker for {row.file}")
+        if _emotion(row.emotion) not in KNOWN_EMOTIONS:
+            hint = _nearest_emotion(row.emotion) if len(problems) < MAX_NAMED else ""
+            problems.append(f"row {row.number}: unknown emotion {row.emotion!r}{hint}")
+        if row.intensity and _intensity(row.intensity) is None:
+            problems.append(f"row {row.number}: intensity {row.intensity!r} is none of 1, 2, 3 and empty")
+        if row.split and row.split.lower() not in SPLITS:
+            problems.append(f"row {row.number}: split {row.split!r} is none of train, val, test")
+        if (first := first_row.setdefault((row.video, row.audio), row.number)) != row.number:
+            problems.append(f"row {row.number}: {row.file} is in row {first} already")
     return problems
+
+
+def _clips(rows: Sequence[Row]) -> list[Clip]:
+    splits = _split_speakers(sorted({row.speaker for row in rows}))
+    return [
+        Clip(
+            clip_id=clip_id,
+            speaker=row.speaker,
+            emotion=_emotion(row.emotion),
+            intensity=_intensity(row.intensity),
+            sentence=row.sentence,
+            split=SPLITS[row.split.lower()] if row.split else splits[row.speaker],
+        )
+        for clip_id, row in zip(_clip_ids(rows), rows, strict=True)
+    ]
 
 
 def _emotion(word: str) -> str:
     return SYNONYMS.get(word.lower(), word.lower())
 
 
-def _clip_id(file: str) -> str:
-    """Filesystem-safe, from the path without its suffix."""
-    return f"{NAME}-" + re.sub(r"[^\w-]+", "-", str(Path(file).with_suffix("")), flags=re.ASCII).strip("-")
+def _nearest_emotion(word: str) -> str:
+    nearest = get_close_matches(word.lower(), [*KNOWN_EMOTIONS, *SYNONYMS], n=1)
+    return f", did you mean {_emotion(nearest[0])}?" if nearest else ""
+
+
+def _intensity(text: str) -> int | None:
+    """1 to 3; spreadsheets write 2 as 2.0 or 2,0 where there are gaps."""
+    match = re.fullmatch(r"([123])([.,]0+)?", text)
+    return int(match[1]) if match else None
+
+
+def _clip_ids(rows: Sequence[Row]) -> list[str]:
+    """Filesystem-safe, from the path without its suffix; a hash of the paths tells two with the same name apart."""
+    names = [_name(row.file) for row in rows]
+    num_clips = Counter(names)
+    ids = []
+    for name, row in zip(names, rows, strict=True):
+        if num_clips[name] > 1 or len(name.encode()) > MAX_ID_BYTES:
+            start = name.encode()[:MAX_ID_BYTES].decode(errors="ignore")
+            name = f"{start}-{hashlib.sha256(f'{row.video}|{row.audio}'.encode()).hexdigest()[:10]}"
+        ids.append(f"{NAME}-{name}")
+    return ids
+
+
+def _name(file: str) -> str:
+    stem = os.path.splitext(file)[0]  # noqa: PTH122 - a Path for each of many rows takes seconds
+    return re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", stem)).strip("-")
 
 
 def _split_speakers(speakers: list[str]) -> dict[str, str]:

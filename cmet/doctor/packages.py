@@ -16,6 +16,8 @@ from packaging.version import Version
 from cmet.doctor.finding import Finding, Findings
 
 EXTRAS_OF_SAMPLE = frozenset({"", "pipeline"})
+INSTALL_UNLOCKED = {"emotion2vec": "`.boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'`"}
+"""How an extra is installed that the lock does not hold."""
 KNOWN_ABSENT = frozenset({("mediapipe", "opencv-contrib-python")})
 """Requirements left out on purpose: the headless OpenCV provides the same module."""
 
@@ -74,11 +76,12 @@ def probe_packages(wanted: Mapping[str, Sequence[Requirement]], have: Mapping[st
             yield Finding("packages", "ok", f"{name}: all {len(needed)} requirements are met")
         else:
             # quotes, since a shell may take the brackets for a pattern
+            advice = INSTALL_UNLOCKED.get(extra, f"pip install '{name}'")
             yield Finding(
                 "packages",
                 "problem" if is_needed else "note",
                 f"{name}: {'; '.join(wrong)}",
-                ("`make setup` installs the locked versions, " if is_needed else "") + f"pip install '{name}'",
+                ("`make setup` installs the locked versions, " if is_needed else "") + advice,
             )
 
 

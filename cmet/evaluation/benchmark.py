@@ -27,10 +27,12 @@ def write_benchmark(name: str, out: Path) -> int:
     """Write an official manifest as CSV, byte for byte, and return the number of its rows.
 
     Raises:
-        UserError: The name is unknown.
+        UserError: The name is unknown, or `out` is a folder.
     """
     if name not in BENCHMARKS:
         raise UserError(f"unknown benchmark {name!r}; known are {', '.join(BENCHMARKS)}")
+    if out.is_dir():
+        raise UserError(f"{out}: this is a folder; name the CSV file to write, for example {out / name}.csv")
     columns, rows = BENCHMARKS[name]
     table = list(rows(_rule(name)))
     if len(table) != _rule(name)["num_rows"]:

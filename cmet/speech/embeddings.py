@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmet.clips import check_rejected
+from cmet.clips import below, check_rejected
 from cmet.corpora.scan import count_reasons
 from cmet.engine import ClipMap, Job, Record
+from cmet.errors import UserError
 from cmet.media.audio import read_audio
 from cmet.outputs import fresh_folder
 from cmet.params import SpeechParams
 from cmet.speech.encoders import SAMPLE_RATE_HZ, load_encoder
+from cmet.speech.encoders.precomputed import NO_FEATURES
 
 
 @dataclass(frozen=True)
@@ -40,25 +42,36 @@ def write_embeddings(
         params: The `speech` section.
 
     Raises:
-        UserError: More clips were quarantined than `max_rejected` allows, or all.
+        UserError: What the encoder needs is not here, or more clips were quarantined than `max_rejected` allows, or
+            all.
     """
+    speech = load_encoder(encoder)
+    if speech.check is not None:
+        speech.check()
     jobs: list[Job] = [
         {
             "clip_id": row["clip_id"],
             "encoder": encoder,
             "sound": str(clips_folder / "audio" / f"{row['clip_id']}.wav"),
-            "raw": str(root / (row["audio"] or row["video"])),
+            "raw": below(root, row["audio"]) or below(root, row["video"]),
         }
         for row in clips[clips.status == "ok"].to_dict("records")
     ]
-    records = pd.DataFrame(ClipMap(embed_clip, work, f"speech {encoder}").run(jobs)).set_index("clip_id")
+    clip_map = ClipMap(embed_clip, work, f"speech {encoder}")
+    records = pd.DataFrame(clip_map.run(jobs)).set_index("clip_id")
     is_bad = records.status.eq("quarantined")
+    if count_reasons(records.reason.dropna()) == {NO_FEATURES: len(records)}:
+        raise UserError(
+            f"speech: no features of {encoder} for any of {len(records)} clips, first {records.reason.iloc[0]}; "
+            "the corpus has none beside its sounds; use opensmile or emotion2vec"
+        )
     check_rejected("speech", is_bad, records.reason, params.max_rejected)
     vectors = [np.load(work / "files" / f"{clip_id}.npy") for clip_id in records.index[~is_bad]]
     with fresh_folder(out) as folder:
         table = pd.DataFrame({"clip_id": records.index[~is_bad], "embedding": vectors})
         table.to_parquet(folder / "embeddings.parquet", index=False)
         records.loc[is_bad, ["reason"]].to_csv(folder / "quarantine.csv")
+    clip_map.forget()
     return SpeechReport(len(vectors), int(is_bad.sum()), len(vectors[0]), count_reasons(records.reason.dropna()))
 
 

@@ -1,12 +1,18 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from cmet import cli
 from cmet.cli import ManyValues, _edit_notes
 from cmet.editing import EditReport
+from cmet.errors import UserError
 from cmet.media import write_audio
+from cmet.params import Params
+from cmet.project import Project
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +72,56 @@ def test_a_root_that_is_no_corpus_is_one_message(tmp_path: Path, content: list[s
 def test_a_stage_whose_input_is_missing_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     assert_one_message(cmet("clips", cwd=tmp_path), "data/manifest/manifest.parquet", "dvc repro manifest")
+
+
+def test_directions_without_the_speech_of_an_encoder_says_what_to_run(tmp_path: Path, params: Params) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    folder = Project.at(tmp_path / "params.yaml").folder("clips")
+    folder.mkdir(parents=True)
+    pd.DataFrame({"clip_id": ["a"]}).to_parquet(folder / "clips.parquet")
+    encoder = params.speech_encoders[0]
+    said = f"data/speech/{encoder}/embeddings.parquet: not there yet; run `dvc repro speech@{encoder}`"
+    assert_one_message(cmet("directions", cwd=tmp_path), said)
+
+
+def test_a_stage_that_is_running_is_not_run_twice(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    with Project.at(tmp_path / "params.yaml").only_run("clips"):
+        said = f"clips: another run of this stage is at work (pid {os.getpid()}); wait for it or stop it"
+        assert_one_message(cmet("clips", cwd=tmp_path), said)
+        assert_one_message(cmet("manifest", cwd=tmp_path), "data/sample/corpus")
+    assert not list((tmp_path / ".work").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "cmet: interrupted; run the same command again to go on\n"),
+        (RuntimeError("a fault of ours"), 70, "RuntimeError: a fault of ours\n"),
+        (UserError("a fault of yours"), 2, "cmet: a fault of yours\n"),
+        (None, 2, "No such option: --no-such-option"),
+    ],
+)
+def test_how_a_run_ends_is_told_by_a_sentence_and_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException | None,
+    code: int,
+    said: str,
+) -> None:
+    def end(*_: object) -> None:
+        assert error is not None
+        raise error
+
+    monkeypatch.setattr(cli, "run_stage", end)
+    # it would take the file descriptor of the tests
+    monkeypatch.setattr(cli, "silence_native_logs", lambda: None)
+    more = [] if error else ["--no-such-option"]
+    monkeypatch.setattr(sys, "argv", ["cmet", "manifest", "--params", str(ROOT / "params.yaml"), *more])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    assert said in capsys.readouterr().err
 
 
 def test_an_unknown_backbone_is_named_with_the_known(tmp_path: Path) -> None:

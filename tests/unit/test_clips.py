@@ -1,13 +1,18 @@
+import hashlib
+import os
+import tarfile
 from pathlib import Path
 
 import cv2
 import pandas as pd
 import pytest
 
-from cmet.clips import CONTACT_SHEET, prepare_clips, sheet_cells
+from cmet.clips import CONTACT_SHEET, _stamp, below, prepare_clips, sheet_cells
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.errors import UserError
 from cmet.params import ClipsParams, Params
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,84 @@ def test_too_many_rejected_clips_stop_the_stage(
         UserError, match="1 of 2 clips rejected, clips.max_rejected allows 5%: 1 zero_bytes; first empty: zero_bytes"
     ):
         prepare_clips(manifest, root, tmp_path / "out", tmp_path / "work", params.clips)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_a_missing_path_is_none_whatever_the_column_says(missing: object) -> None:
+    assert below(Path("/corpus"), missing) is None  # type: ignore[arg-type]
+    assert below(Path("/corpus"), "a.mp4") == "/corpus/a.mp4"
+
+
+def test_a_column_of_sounds_that_is_all_missing_is_no_sound(
+    tmp_path: Path, root: Path, manifest: pd.DataFrame, settings: ClipsParams
+) -> None:
+    rows = manifest[:1].assign(audio=float("nan"))
+    assert prepare_clips(rows, root, tmp_path / "out", tmp_path / "work", settings).num_clips == 1
+
+
+def test_media_that_were_put_in_place_are_prepared_by_the_next_run(
+    tmp_path: Path, root: Path, manifest: pd.DataFrame, params: Params
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    medium = (root / "good.mp4").read_bytes()
+    (corpus / "good.mp4").write_bytes(medium)
+    (corpus / "empty.mp4").write_text(POINTER)
+    strict = params.clips.model_copy(update={"detect_stride": 5})
+    arguments = (manifest, corpus, tmp_path / "out", tmp_path / "work", strict)
+    with pytest.raises(UserError, match="1 lfs_pointer; first empty"):
+        prepare_clips(*arguments)
+    (corpus / "empty.mp4").write_bytes(medium)
+    # another release of a clip that was fine: an empty box at its end
+    (corpus / "good.mp4").write_bytes(medium + b"\0\0\0\x08free")
+    assert prepare_clips(*arguments).num_clips == 2
+    clips = pd.read_parquet(tmp_path / "out/clips.parquet").set_index("clip_id")
+    assert clips.source_sha256["good"] == hashlib.sha256((corpus / "good.mp4").read_bytes()).hexdigest()
+    assert not {"stamp", "files"} & set(clips.columns)
+
+
+def test_a_stamp_changes_with_the_file_or_with_the_archive_around_it(tmp_path: Path) -> None:
+    file, archive = tmp_path / "a.mp4", tmp_path / "video.tar"
+    for content in (b"one", b"other"):
+        file.write_bytes(content)
+        with tarfile.open(archive, "w") as tar:
+            tar.add(file, "front/a.mp4")
+        os.utime(archive, ns=(0, len(content)))
+        assert _stamp(str(file)) == [len(content), file.stat().st_mtime_ns]
+        assert _stamp(str(archive / "front/a.mp4")) == [archive.stat().st_size, len(content)]
+    assert _stamp(str(tmp_path / "none.mp4")) is None
+    assert _stamp(None) is None
+
+
+def with_lost(manifest: pd.DataFrame, *reasons: str) -> pd.DataFrame:
+    """The usable clip, and files that the scan left out."""
+    lost = pd.DataFrame({"clip_id": [f"lost{number}" for number in range(len(reasons))], "reason": reasons})
+    return pd.concat([manifest[:1], lost.assign(status="quarantined")], ignore_index=True)
+
+
+def test_files_that_the_manifest_could_not_read_count_as_rejected_before_the_work_begins(
+    tmp_path: Path, root: Path, manifest: pd.DataFrame, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = with_lost(manifest, "html_page: a.mp4", "bad_archive: b.tar", "bad_name: c.mp4", "lfs_pointer: d.mp4")
+    with pytest.raises(
+        UserError,
+        match="clips: 2 of 3 clips rejected, clips.max_rejected allows 5%: 1 bad_archive, 1 html_page; first lost0: ",
+    ):
+        prepare_clips(rows, root, tmp_path / "out", tmp_path / "work", params.clips)
+    assert not (tmp_path / "work").exists()
+    assert (
+        "clips: WARNING: 3 of 5 rows of the manifest are quarantined already: 1 bad_archive, 1 html_page, "
+        "1 lfs_pointer; first lost0: html_page: a.mp4\n"
+    ) in capsys.readouterr().err
+
+
+def test_rows_that_are_left_out_for_their_labels_are_no_loss(
+    tmp_path: Path, root: Path, manifest: pd.DataFrame, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = with_lost(manifest, "bad_name: c.mp4", "known_defect: d", "off_script: e", "unknown_speaker: f")
+    strict = params.clips.model_copy(update={"detect_stride": 5})
+    assert prepare_clips(rows, root, tmp_path / "out", tmp_path / "work", strict).num_clips == 1
+    assert "WARNING" not in capsys.readouterr().err
 
 
 def test_the_sheet_shows_the_most_intense_clips_of_the_first_speakers() -> None:

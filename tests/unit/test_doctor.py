@@ -158,6 +158,7 @@ HAVE = {"torch": "2.11.0", "torchaudio": "2.11.0", "numpy": "1.26.4"}
         ("", "numpy>=2", "problem", "cmet: numpy is 1.26.4, needed is >=2"),
         ("pipeline", "dvc==3.67.1", "problem", "cmet[pipeline]: dvc is not installed"),
         ("dev", "ruff", "note", "pip install 'cmet[dev]'"),
+        ("emotion2vec", "funasr", "note", "-> `.boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'`"),
         ("", "colorama; sys_platform == 'win32'", "ok", "all 0 requirements"),
     ],
 )

@@ -63,7 +63,7 @@ def test_an_interrupted_map_goes_on_with_what_is_missing(tmp_path: Path) -> None
     clip_map = ClipMap(write_double, tmp_path, "test")
     with pytest.raises(ZeroDivisionError):
         clip_map.run(jobs(1, 99), num_workers=1)
-    first = json.loads((tmp_path / "done/clip1/record.json").read_text())
+    first = json.loads((tmp_path / "done/clip1/record.json").read_text())["record"]
     again, other = clip_map.run(jobs(1, 2), num_workers=1)
     assert again == first
     assert other["process"] != first["process"]
@@ -78,6 +78,41 @@ def test_a_published_map_starts_anew(tmp_path: Path) -> None:
         clip_map.publish(out)
         assert names(out) == [f"numbers/clip{value}.txt" for value in values]
         assert not work.exists()
+
+
+def test_a_quarantined_clip_is_tried_again_by_the_next_run(tmp_path: Path) -> None:
+    clip_map = ClipMap(write_double, tmp_path, "test")
+    first = clip_map.run([{"clip_id": "a", "value": -1}, *jobs(1)], num_workers=1)
+    again = clip_map.run([{"clip_id": "a", "value": 3}, *jobs(1)], num_workers=1)
+    assert [record["status"] for record in first] == ["quarantined", "ok"]
+    assert [record["status"] for record in again] == ["ok", "ok"]
+    assert again[1] == first[1]
+    assert names(tmp_path / "files") == ["numbers/a.txt", "numbers/clip1.txt"]
+
+
+@pytest.mark.parametrize(("stamp", "double"), [([1, 2], 6), ([1, 3], 10), (None, 10)])
+def test_a_clip_is_done_anew_when_its_stamp_is_another(tmp_path: Path, stamp: list[int] | None, double: int) -> None:
+    clip_map = ClipMap(write_double, tmp_path, "test")
+    clip_map.run([{"clip_id": "a", "value": 3, "stamp": [1, 2]}], num_workers=1)
+    (record,) = clip_map.run([{"clip_id": "a", "value": 5, "stamp": stamp}], num_workers=1)
+    assert record["double"] == double
+    assert "stamp" not in record
+    assert (tmp_path / "files/numbers/a.txt").read_text() == str(double)
+
+
+def test_a_clip_that_is_no_longer_usable_leaves_no_file_to_the_output(tmp_path: Path) -> None:
+    clip_map = ClipMap(write_double, tmp_path / "work", "test")
+    clip_map.run([{"clip_id": "a", "value": 3, "stamp": 1}, *jobs(1)], num_workers=1)
+    clip_map.run([{"clip_id": "a", "value": -1, "stamp": 2}, *jobs(1)], num_workers=1)
+    clip_map.publish(tmp_path / "out")
+    assert names(tmp_path) == ["out/numbers/clip1.txt"]
+
+
+def test_forgotten_work_is_gone(tmp_path: Path) -> None:
+    clip_map = ClipMap(write_double, tmp_path / "work", "test")
+    clip_map.run(jobs(1), num_workers=1)
+    clip_map.forget()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_clip_that_hangs_is_quarantined_and_the_others_go_on(tmp_path: Path) -> None:

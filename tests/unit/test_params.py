@@ -6,6 +6,7 @@ import yaml
 
 from cmet.experiments import read_experiment, use_experiment
 from cmet.params import ParamsError, load_params, parse_params
+from cmet.project import Project
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
@@ -65,6 +66,19 @@ def test_every_experiment_is_valid(path: Path) -> None:
 
 def test_the_committed_params_are_the_sample_experiment() -> None:
     assert (ROOT / "params.yaml").read_bytes() == (ROOT / "experiments/sample.yaml").read_bytes()
+
+
+@pytest.mark.parametrize(("place", "kept"), [("project/raw/MEAD", "raw/MEAD"), ("elsewhere/MEAD", "{}/elsewhere/MEAD")])
+def test_a_root_from_the_current_folder_means_the_same_place_in_params(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, kept: str
+) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "project").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    params = tmp_path / "project/params.yaml"
+    use_experiment(ROOT / "experiments/mead-speech.yaml", params, Path(place))
+    assert load_params(params).manifest.root == kept.format(tmp_path)
+    assert Project.at(params).corpus_root() == tmp_path / place
 
 
 def test_using_an_experiment_says_what_changes_and_can_be_undone(tmp_path: Path) -> None:

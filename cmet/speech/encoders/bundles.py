@@ -47,6 +47,17 @@ def embed_with_bundle(samples: np.ndarray, name: str) -> np.ndarray:
     return finite(frames_TD.mean(dim=0).numpy(), name)
 
 
+def check_bundle(name: str) -> None:
+    """Look for the weights.
+
+    Raises:
+        UserError: They are not here.
+    """
+    import torchaudio
+
+    _find(name, getattr(torchaudio.pipelines, BUNDLES[name][0])._path)
+
+
 @cache
 def _load(name: str) -> tuple[Any, bool]:
     """The model, and whether it wants a waveform of zero mean and unit variance."""

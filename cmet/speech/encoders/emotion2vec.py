@@ -5,6 +5,7 @@ Files     config.yaml, model.pt
 Source    Ma et al., arXiv 2312.15185; FunASR, funasr/models/emotion2vec/model.py, Emotion2vec.inference
 """
 
+import importlib.util
 import os
 import re
 from contextlib import redirect_stdout
@@ -27,6 +28,8 @@ FILES = ("config.yaml", "model.pt")
 PRETRAINING = re.compile(r"\.decoder\.")
 """Weights the published file lacks, and an embedding never touches."""
 
+INSTALL = "install the extra in the project folder: .boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'"
+
 PLAIN_LAYERS = re.compile(r"[\d\s,*+()\[\]]+")
 
 
@@ -44,6 +47,17 @@ def embed_emotion2vec(samples: np.ndarray) -> np.ndarray:
     return finite(np.asarray(result[0]["feats"], np.float32), "emotion2vec")
 
 
+def check_emotion2vec() -> None:
+    """Look for the model folder and FunASR.
+
+    Raises:
+        UserError: One of them is not here.
+    """
+    _read_model_conf(_find() / "config.yaml")
+    if importlib.util.find_spec("funasr") is None:
+        raise UserError(f"emotion2vec: FunASR is not installed; {INSTALL}")
+
+
 @cache
 def _load() -> Any:
     folder = _find()
@@ -57,10 +71,7 @@ def _load() -> Any:
         try:
             from funasr import AutoModel
         except ImportError as error:
-            raise UserError(
-                f"emotion2vec: FunASR cannot be imported ({error}); install the extra in the project folder: "
-                ".boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'"
-            ) from error
+            raise UserError(f"emotion2vec: FunASR cannot be imported ({error}); {INSTALL}") from error
         # Given the architecture itself instead of a model's name, it asks no hub, runs no code of the folder and
         # opens no pickle; its own loading would pass over a weight that is missing or has another shape.
         encoder = AutoModel(

@@ -12,6 +12,8 @@ WIDTH = 1024
 FEATURES_FOLDER = "emotion2vec+large_features"
 """Where the release keeps its vectors: beside the wav, under its stem."""
 
+NO_FEATURES = "no_features"
+
 
 def read_precomputed(raw: Path) -> np.ndarray:
     """The released emotion2vec+ large vector of a raw clip, shape (1024,), float32, bit for bit.
@@ -23,7 +25,11 @@ def read_precomputed(raw: Path) -> np.ndarray:
     try:
         values = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise ClipError("no_features", f"{path} does not exist") from error
+        raise ClipError(NO_FEATURES, f"{path} does not exist") from error
+    except NotADirectoryError as error:
+        raise ClipError(NO_FEATURES, f"{raw} lies in an archive, where no vectors are looked for") from error
+    except OSError as error:
+        raise ClipError(NO_FEATURES, f"{path} cannot be read ({error.strerror})") from error
     except (ValueError, EOFError) as error:
         raise ClipError("bad_features", f"{path} is no numpy array ({error})") from error
     if values.shape != (WIDTH,):

@@ -29,6 +29,8 @@ class SpeechEncoder:
     """Whether features of different units have to be divided by their spread before they are compared."""
     embed: Callable[[np.ndarray], np.ndarray] | None = None
     read: Callable[[Path], np.ndarray] | None = None
+    check: Callable[[], None] | None = None
+    """Raises a UserError when files or packages that the encoder needs are missing, without loading them."""
 
 
 def check_length(samples: np.ndarray) -> None:

@@ -4,17 +4,29 @@ from functools import partial
 
 from cmet.errors import UserError
 from cmet.speech.encoders import egemaps, emotion2vec, precomputed
-from cmet.speech.encoders.bundles import BUNDLES, embed_with_bundle
+from cmet.speech.encoders.bundles import BUNDLES, check_bundle, embed_with_bundle
 from cmet.speech.encoders.protocol import SpeechEncoder
 
 ENCODERS = {
     encoder.name: encoder
     for encoder in (
         SpeechEncoder("opensmile", egemaps.WIDTH, is_scaled=True, embed=egemaps.embed_opensmile),
-        SpeechEncoder("emotion2vec", emotion2vec.WIDTH, is_scaled=False, embed=emotion2vec.embed_emotion2vec),
+        SpeechEncoder(
+            "emotion2vec",
+            emotion2vec.WIDTH,
+            is_scaled=False,
+            embed=emotion2vec.embed_emotion2vec,
+            check=emotion2vec.check_emotion2vec,
+        ),
         SpeechEncoder("precomputed", precomputed.WIDTH, is_scaled=False, read=precomputed.read_precomputed),
         *(
-            SpeechEncoder(name, width, is_scaled=False, embed=partial(embed_with_bundle, name=name))
+            SpeechEncoder(
+                name,
+                width,
+                is_scaled=False,
+                embed=partial(embed_with_bundle, name=name),
+                check=partial(check_bundle, name),
+            )
             for name, (_, width) in BUNDLES.items()
         ),
     )

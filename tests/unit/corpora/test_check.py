@@ -114,7 +114,7 @@ def test_numbers_of_a_map_are_counted(tmp_path: Path) -> None:
         "speaker,emotion,intensity,number,sentence,numbering\nM003,sad,1,001,,author\nM003,sad,1,002,003,author\n"
     )
     report = check(mead, tmp_path)
-    assert report.num_renumbered == 2
+    assert report.num_renumbered == 1
     assert codes(report) == ["off_script"]
 
 
@@ -169,3 +169,26 @@ def test_every_missing_clip_is_listed_when_asked(tmp_path: Path) -> None:
     assert "M003 sad level 1: 002-030" in text
     assert "M003 surprised level 3: 001-030" in text
     assert "more" not in text
+
+
+def test_what_cannot_be_opened_is_a_problem_and_not_the_end(tmp_path: Path) -> None:
+    fill(tmp_path, ["M003/front/sad/level_1/001.mp4"])
+    (tmp_path / "M003/front/sad/level_1/002.mp4").symlink_to(tmp_path / "nowhere")
+    assert codes(check(mead, tmp_path)) == ["unreadable_file"]
+
+
+def test_pointers_and_pages_inside_archives_and_after_a_byte_order_mark_are_seen(tmp_path: Path) -> None:
+    write_tar(tmp_path / "M003/video_1.tar", ["front/sad/level_1/001.mp4"], pointer(SHA, 7))
+    write_tar(tmp_path / "M003/video_2.tar", ["front/sad/level_1/002.mp4"], b"\xef\xbb\xbf <!-- x --><html>")
+    fill(tmp_path, ["M003/front/sad/level_1/003.mp4"], b'{"error": {"code": 403}}')
+    report = check(mead, tmp_path)
+    assert [p.path for p in report.pointers] == ["M003/video_1.tar/front/sad/level_1/001.mp4"]
+    assert codes(report) == ["html_page", "html_page"]
+    assert report.num_usable == 0
+
+
+def test_what_a_name_should_be_is_said_once(tmp_path: Path) -> None:
+    fill(tmp_path, ["M003/front/sad/level_1/001.mp4", "M003/front/x.mp4", "M003/front/y.mp4"])
+    text = check_table(check(mead, tmp_path))
+    assert text.count("expected <ID>/front") == 1
+    assert "\n  M003/front/y.mp4\n" in text

@@ -1,13 +1,16 @@
+import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cmet.corpora import mead, scan
 from cmet.corpora.listing import NotWanted
-from cmet.errors import ClipError
-from tests.unit.corpora.trees import HTML, fill, touch, write_tar
+from cmet.corpora.scan import write_manifest
+from cmet.errors import ClipError, UserError
+from tests.unit.corpora.trees import HTML, fill, touch, write_tar, write_zip
 
 SPEAKERS = st.sampled_from(sorted(mead.SPLITS))
 PLACES = ("", "video.tar/", "video_1.tar/", "video.tar/video/", "video/")
@@ -92,9 +95,10 @@ def test_members_that_leave_their_archive_are_refused(tmp_path: Path, name: str)
     assert rows.reason.dropna().str.match("refused_member: .* leaves the folder").to_list() == [True]
 
 
-def test_the_same_clip_in_a_folder_and_in_an_archive_is_ambiguous(tmp_path: Path) -> None:
-    touch(tmp_path, "M003/front/sad/level_3/001.mp4", "M003/front/sad/level_3/002.mp4")
-    write_tar(tmp_path / "M003/video.tar", ["front/sad/level_3/001.mp4"])
+def test_the_same_clip_in_two_archives_is_ambiguous(tmp_path: Path) -> None:
+    touch(tmp_path, "M003/front/sad/level_3/002.mp4")
+    for number in (1, 2):
+        write_tar(tmp_path / f"M003/video_{number}.tar", ["front/sad/level_3/001.mp4"])
     rows = scan(mead, tmp_path)
     assert rows.reason.dropna().str.match(r"ambiguous: mead-M003-sad-3-001 has 2 videos").to_list() == [True]
 
@@ -102,3 +106,74 @@ def test_the_same_clip_in_a_folder_and_in_an_archive_is_ambiguous(tmp_path: Path
 def test_hidden_files_and_folders_are_no_clips(tmp_path: Path) -> None:
     touch(tmp_path, "M003/front/sad/level_3/001.mp4", "M003/front/sad/level_3/._001.mp4", ".cache/x.mp4")
     assert len(scan(mead, tmp_path)) == 1
+
+
+@pytest.mark.parametrize("archive", ["video(1).tar", "VIDEO.TAR", "video-002.tar"])
+def test_archives_may_have_the_names_that_browsers_give_them(tmp_path: Path, archive: str) -> None:
+    write_tar(tmp_path / "M003" / archive, ["front/sad/level_3/001.mp4"])
+    assert scan(mead, tmp_path).video.to_list() == [f"M003/{archive}/front/sad/level_3/001.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("video.tar.gz", "make it a plain .tar"),
+        ("video.tar.part", "an unfinished download"),
+        ("video.tar.001", "join the parts first"),
+    ],
+)
+def test_archives_that_cannot_be_read_in_place_are_named(tmp_path: Path, name: str, reason: str) -> None:
+    touch(tmp_path, "M003/front/sad/level_3/001.mp4", f"M005/{name}")
+    assert scan(mead, tmp_path).reason.dropna().str.contains(f"unsupported_archive: M005/{name}: .*{reason}").all()
+
+
+def test_gzip_and_zip_under_the_name_of_a_tar_are_recognised(tmp_path: Path) -> None:
+    touch(tmp_path, "M003/front/sad/level_3/001.mp4")
+    fill(tmp_path, ["M005/video.tar"], b"\x1f\x8b" + bytes(600))
+    write_zip(tmp_path / "M007/video.tar", ["front/sad/level_3/001.mp4"])
+    reasons = scan(mead, tmp_path).reason.dropna().to_list()
+    assert ["gunzip it first" in reason or "call it .zip" in reason for reason in reasons] == [True, True]
+
+
+def test_a_clip_beside_its_archive_is_taken_from_beside_it(tmp_path: Path) -> None:
+    touch(tmp_path, "M003/video/front/sad/level_3/001.mp4")
+    write_tar(tmp_path / "M003/video.tar", ["video/front/sad/level_3/001.mp4", "video/front/sad/level_3/002.mp4"])
+    listing = mead.list_files(tmp_path)
+    assert [found.video for found in listing.found] == [
+        "M003/video/front/sad/level_3/001.mp4",
+        "M003/video.tar/video/front/sad/level_3/002.mp4",
+    ]
+    assert listing.not_wanted == {"also_in_archive": 1}
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    touch(tmp_path / "disk", "M003/front/sad/level_3/001.mp4")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/M003").symlink_to(tmp_path / "disk/M003")
+    (tmp_path / "disk/M003/front/loop").symlink_to(tmp_path / "disk/M003")
+    assert scan(mead, tmp_path / "root").video.to_list() == ["M003/front/sad/level_3/001.mp4"]
+
+
+def test_what_cannot_be_opened_is_a_row_and_not_the_end(tmp_path: Path) -> None:
+    touch(tmp_path, "M003/front/sad/level_3/001.mp4")
+    for name in ("M003/front/sad/level_3/002.mp4", "M005/video.tar"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "M003/front/sad/level_3/003.mp4")
+    Path(os.fsdecode(bytes(tmp_path) + b"/M003/front/sad/level_3/\xff.mp4")).touch()
+    reasons = scan(mead, tmp_path).reason.dropna().str.split(":").str[0]
+    assert sorted(reasons) == ["bad_name", "unreadable_file", "unreadable_file", "unreadable_file"]
+    assert len(write_manifest(mead, tmp_path, tmp_path / "out").quarantined_by_reason) == 2
+
+
+@pytest.mark.parametrize(("root", "hint"), [("M003", "MEAD"), ("", "MEAD")])
+def test_a_root_one_folder_off_is_told(tmp_path: Path, root: str, hint: str) -> None:
+    touch(tmp_path / "MEAD", "M003/front/sad/level_3/001.mp4")
+    given = tmp_path / "MEAD" / root if root else tmp_path
+    with pytest.raises(UserError, match=rf"none of its 1 clip\(s\) can be read.*; did you mean .*{hint}\?"):
+        scan(mead, given)
+
+
+def test_columns_without_a_value_come_back_as_nothing(tmp_path: Path) -> None:
+    write_manifest(mead, touch(tmp_path / "c", "M003/front/sad/level_3/001.mp4", "M003/front/x.mp4"), tmp_path / "out")
+    assert pd.read_parquet(tmp_path / "out/manifest.parquet").audio.to_list() == [None, None]

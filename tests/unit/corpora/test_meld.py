@@ -26,11 +26,17 @@ def test_labels_come_from_the_tables_by_dialogue_and_utterance(tree: Path) -> No
     assert rows.reason.dropna().to_list() == ["known_defect: meld-train-dia125_utt3: the video is corrupt"]
 
 
-def test_files_without_a_row_and_leftovers_of_cutting_are_quarantined(tree: Path) -> None:
+def test_files_that_the_tables_do_not_know_are_counted_and_not_wanted(tree: Path) -> None:
     touch(tree, "dev_splits_complete/dia66_utt9.mp4", "train_splits/final_videos_testdia0_utt0.mp4")
-    rows = scan(meld, tree)
-    reasons = sorted(rows.reason.dropna().str.split(":").str[0])
-    assert reasons == ["bad_name", "known_defect", "no_label"]
+    touch(tree, "train_splits/strange.mp4")
+    listing = meld.list_files(tree)
+    assert listing.not_wanted == {"leftover": 1, "no_row": 1}
+    assert [rejected.code for rejected in listing.rejected] == ["bad_name"]
+
+
+def test_a_table_from_windows_is_read(tree: Path) -> None:
+    (tree / "dev_sent_emo.csv").write_bytes((HEADER + "1,It\x92s,Ross,joy,positive,0,0\n").encode("latin-1"))
+    assert len(meld.expected(tree)) == 4
 
 
 def test_rows_without_a_file_are_expected(tree: Path) -> None:

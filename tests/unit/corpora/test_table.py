@@ -48,14 +48,16 @@ def test_parquet_with_gaps_in_its_numbers_is_read(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("video,speaker\n1.mp4,A\n", "no column emotion; needed are video, speaker, emotion, found video, speaker"),
-        ("video,speaker,emotion\n1.mp4,A,happy\n2.mp4,A,bored\n", "row 3: unknown emotion 'bored'; known are angry"),
+        ("video,speaker,emotion\n1.mp4,A,happy\n2.mp4,A,bored\n", "row 3: unknown emotion 'bored'\nknown emotions are"),
+        ("video,speaker,emotion\n\n1.mp4,A,sad\n,,\n2.mp4,A,bored\n", "row 5: unknown emotion 'bored'"),
         ("video,speaker,emotion\n1.mp4,,sad\n", "row 2: no speaker for 1.mp4"),
         ("video,speaker,emotion\n,A,sad\n", "row 2: neither video nor audio is given"),
         ("video,speaker,emotion,intensity\n1.mp4,A,sad,high\n", "row 2: intensity 'high' is none of 1, 2, 3"),
-        ("video,speaker,emotion,split\n1.mp4,A,sad,dev\n", "row 2: split 'dev' is none of train, val, test"),
-        ("video,speaker,emotion\n1.mp4,A,sad\n1.mp4,A,sad\n", "row 3: 1.mp4 gives the clip id table-1, as row 2 does"),
+        ("video,speaker,emotion,split\n1.mp4,A,sad,eval\n", "row 2: split 'eval' is none of train, val, test"),
+        ("video,speaker,emotion,intensity\n1.mp4,A,sad,2.5\n", "row 2: intensity '2.5' is none of 1, 2, 3"),
+        ("video,speaker,emotion\n1.mp4,A,sad\n./1.mp4,A,sad\n", "row 3: 1.mp4 is in row 2 already"),
         ("video,speaker,emotion\n", "the table has no rows"),
-        ("", "cannot be read as a table"),
+        ("", "the file is empty"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(tmp_path: Path, text: str, message: str) -> None:
@@ -73,7 +75,7 @@ def test_a_row_without_its_file_is_quarantined_and_the_others_are_not(tmp_path: 
     write(touch(tmp_path, "1.mp4"), "video,speaker,emotion\n1.mp4,A,sad\n2.mp4,A,sad\n")
     rows = scan(table, tmp_path)
     assert rows.status.to_list() == ["ok", "quarantined"]
-    assert rows.reason[1] == "missing_file: 2.mp4 does not exist beside clips.csv"
+    assert rows.reason[1] == "missing_file: row 3: 2.mp4 does not exist beside clips.csv"
 
 
 def test_speakers_do_not_cross_the_splits_that_are_made(tmp_path: Path) -> None:
@@ -86,3 +88,103 @@ def test_speakers_do_not_cross_the_splits_that_are_made(tmp_path: Path) -> None:
 def test_a_folder_without_a_table_says_what_it_is_called(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"expected one of clips\.csv and clips\.parquet in this folder, found none"):
         scan(table, tmp_path)
+
+
+def test_a_root_that_does_not_exist_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nope\.csv: no such file"):
+        scan(table, tmp_path / "nope.csv")
+
+
+def test_names_of_columns_and_splits_are_read_in_any_case(tmp_path: Path) -> None:
+    splits = {"1.mp4": "Train", "2.mp4": "validation", "3.mp4": "VALID", "4.mp4": "dev", "5.mp4": "Test"}
+    touch(tmp_path, *splits)
+    rows = "".join(f"{file},A,Sad,{split}\n" for file, split in splits.items())
+    write(tmp_path, "Video, Speaker ,EMOTION,Split\n" + rows)
+    assert scan(table, tmp_path).split.to_list() == ["train", "val", "val", "val", "test"]
+
+
+def test_whole_numbers_with_a_fraction_are_intensities(tmp_path: Path) -> None:
+    write(touch(tmp_path, "1.mp4", "2.mp4"), "video;speaker;emotion;intensity\n1.mp4;A;sad;2.0\n2.mp4;A;sad;3,00\n")
+    assert scan(table, tmp_path).intensity.to_list() == [2, 3]
+
+
+def test_letters_of_all_scripts_stay_in_the_clip_id(tmp_path: Path) -> None:
+    names = ["uni/å.mp4", "uni/ä.mp4", "声/喜 び.mp4"]
+    write(touch(tmp_path, *names), "video,speaker,emotion\n" + "".join(f"{name},A,sad\n" for name in names))
+    assert [clip.clip_id for clip in table.expected(tmp_path)] == ["table-uni-å", "table-uni-ä", "table-声-喜-び"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [["a/b.mp4,", "a-b.mp4,"], ["good.mp4,", "good.MOV,"], ["1.mp4,1.wav", "1.mp4,2.wav"], ["ก้.mp4,", "ก๊.mp4,"]],
+)
+def test_different_files_of_one_name_get_ids_that_do_not_depend_on_the_order(tmp_path: Path, files: list[str]) -> None:
+    def ids(order: list[str]) -> list[str]:
+        text = "video,audio,speaker,emotion\n" + "".join(f"{file},A,sad\n" for file in order)
+        return [clip.clip_id for clip in table.expected(write(tmp_path, text))]
+
+    first, second = ids(files)
+    assert first != second
+    assert first[:-10] == second[:-10]
+    assert ids(files[::-1]) == [second, first]
+
+
+def test_an_id_fits_into_a_file_name(tmp_path: Path) -> None:
+    names = ["/".join(["声" * 60] * 3) + f"/{n}.mp4" for n in range(2)]
+    write(tmp_path, "video,speaker,emotion\n" + "".join(f"{name},A,sad\n" for name in names))
+    first, second = (clip.clip_id for clip in table.expected(tmp_path))
+    assert first != second
+    assert len(first.encode()) < 200
+
+
+def test_backslashes_of_a_windows_spreadsheet_are_read_where_the_file_is_there(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.mp4")
+    write(tmp_path, "video,speaker,emotion\na\\1.mp4,A,sad\na\\2.mp4,A,sad\n")
+    rows = scan(table, tmp_path)
+    assert rows.video[0] == "a/1.mp4"
+    assert rows.reason[1] == (
+        r"missing_file: row 3: a\2.mp4 does not exist beside clips.csv, nor does a/2.mp4; expected a path from there "
+        "with / between folders"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("a", "missing_file: row 3: a is a folder, not a file"),
+        (".", "missing_file: row 3: . is a folder, not a file"),
+        ("x" * 300, f"missing_file: row 3: {'x' * 300} does not exist beside clips.csv"),
+        ("a/notes.txt", "no_medium: row 3: a/notes.txt is no video or sound; known are .avi, "),
+    ],
+)
+def test_what_is_no_medium_is_quarantined_with_its_row(tmp_path: Path, file: str, reason: str) -> None:
+    touch(tmp_path, "1.MP4", "a/notes.txt")
+    write(tmp_path, f"video,speaker,emotion\n1.MP4,A,sad\n{file},A,sad\n")
+    rows = scan(table, tmp_path)
+    assert sorted(rows.status) == ["ok", "quarantined"]
+    assert rows.reason.dropna().item().startswith(reason)
+
+
+def test_a_sound_that_is_no_medium_is_quarantined(tmp_path: Path) -> None:
+    touch(tmp_path, "1.mp4", "1.png", "2.mp4")
+    write(tmp_path, "video,audio,speaker,emotion\n1.mp4,1.png,A,sad\n2.mp4,,A,sad\n")
+    assert scan(table, tmp_path).reason.dropna().item().startswith("no_medium: row 2: 1.png is no video or sound")
+
+
+def test_parquet_with_an_upper_case_suffix_counts_its_rows_from_one(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"Video": ["1.mp4", "2.mp4"], "speaker": [1, 2], "emotion": ["sad", "bored"]})
+    frame.to_parquet(tmp_path / "MINE.PARQUET")
+    with pytest.raises(UserError, match="row 2: unknown emotion 'bored'"):
+        table.expected(tmp_path / "MINE.PARQUET")
+
+
+def test_unknown_emotions_have_the_nearest_word_and_one_list_of_all(tmp_path: Path) -> None:
+    write(tmp_path, "video,speaker,emotion\n1.mp4,A,Hapy\n2.mp4,A,surprized\n3.mp4,A,joyful\n")
+    with pytest.raises(UserError) as caught:
+        table.expected(tmp_path)
+    assert str(caught.value).splitlines()[1:] == [
+        "  row 2: unknown emotion 'Hapy', did you mean happy?",
+        "  row 3: unknown emotion 'surprized', did you mean surprised?",
+        "  row 4: unknown emotion 'joyful', did you mean happy?",
+        f"known emotions are {', '.join(table.KNOWN_EMOTIONS)}",
+    ]

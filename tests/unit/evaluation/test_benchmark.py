@@ -50,6 +50,12 @@ def test_the_counts_are_the_papers(tmp_path: Path, name: str, emotions: dict, le
     assert Counter(row["intensity"] for row in rows) == levels
 
 
+def test_a_folder_in_the_place_of_the_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"this is a folder; name the CSV file to write, for example .*/mead\.csv"):
+        write_benchmark("mead", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_benchmark_is_named_with_the_known(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown benchmark 'ravdess'; known are mead, cremad"):
         write_benchmark("ravdess", tmp_path / "x.csv")

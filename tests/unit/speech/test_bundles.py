@@ -30,6 +30,8 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     monkeypatch.setenv("CMET_WEIGHTS", str(folder))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
     bundles._load.cache_clear()
     yield folder
     bundles._load.cache_clear()
@@ -108,6 +110,23 @@ def test_absent_weights_are_one_sentence_and_no_download(
     file = bundle_of(name)._path
     said = f"{name}: its weights are not here; download {bundles.URL}{file} to {weights / file} (also looked for: "
     assert str(caught.value).startswith(said)
+
+
+def test_absent_weights_are_told_before_any_process_starts(tmp_path: Path) -> None:
+    clips = pd.DataFrame({"clip_id": ["a"], "status": "ok", "audio": None, "video": "v.mp4"})
+    params, work = SpeechParams(max_rejected=0), tmp_path / "work"
+    for name, said in (
+        ("wavlm-base", "wavlm-base: its weights are not here"),
+        ("emotion2vec", "its model is not here"),
+    ):
+        with pytest.raises(UserError, match=said):
+            write_embeddings(clips, tmp_path, tmp_path, name, tmp_path / "out", work, params)
+        assert not work.exists()
+
+
+def test_present_weights_pass_the_check(weights: Path) -> None:
+    (weights / bundle_of("wavlm-base")._path).touch()
+    bundles.check_bundle("wavlm-base")
 
 
 def test_weights_of_another_architecture_are_refused_with_counts(shrink: Any, weights: Path) -> None:

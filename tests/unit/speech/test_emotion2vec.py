@@ -11,7 +11,7 @@ import yaml
 from cmet.errors import UserError
 from cmet.media import read_audio, write_audio
 from cmet.speech.encoders import emotion2vec
-from cmet.speech.encoders.emotion2vec import embed_emotion2vec
+from cmet.speech.encoders.emotion2vec import check_emotion2vec, embed_emotion2vec
 
 # the parts FunASR asks for, with two layers instead of the published model's depth
 AUDIO: dict[str, Any] = {
@@ -186,6 +186,17 @@ def test_a_missing_funasr_says_which_extra_to_install(weights: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "funasr", None)
     with pytest.raises(UserError, match=r"FunASR cannot be imported .*'\.\[emotion2vec\]'"):
         embed_emotion2vec(SOUND)
+
+
+def test_the_check_before_the_work_asks_for_the_model_and_for_funasr(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="its model is not here"):
+        check_emotion2vec()
+    write_model(weights / "emotion2vec_plus_large")
+    monkeypatch.setitem(sys.modules, "funasr", None)
+    with pytest.raises(UserError, match=r"FunASR is not installed; .*'\.\[emotion2vec\]'"):
+        check_emotion2vec()
 
 
 @pytest.fixture

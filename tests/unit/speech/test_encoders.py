@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import yaml
@@ -9,8 +10,8 @@ import yaml
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError, UserError
 from cmet.media import read_audio
-from cmet.params import Encoder, ParamsError, parse_params
-from cmet.speech.embeddings import embed_clip
+from cmet.params import Encoder, ParamsError, SpeechParams, parse_params
+from cmet.speech.embeddings import embed_clip, read_embeddings, write_embeddings
 from cmet.speech.encoders import ENCODERS, SpeechEncoder, load_encoder
 from cmet.speech.encoders.egemaps import embed_opensmile
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
@@ -47,6 +48,71 @@ def test_bad_precomputed_features_are_refused(tmp_path: Path, array: np.ndarray 
         np.save(tmp_path / FEATURES_FOLDER / "001.npy", array, allow_pickle=True)
     with pytest.raises(ClipError, match=reason):
         read_precomputed(tmp_path / "001.wav")
+
+
+def test_a_sound_inside_an_archive_has_no_features(tmp_path: Path) -> None:
+    (tmp_path / "audio.tar").touch()
+    with pytest.raises(ClipError, match=r"no_features: .*audio\.tar/neutral/001\.m4a lies in an archive"):
+        read_precomputed(tmp_path / "audio.tar/neutral/001.m4a")
+
+
+def test_features_that_cannot_be_opened_are_no_features(tmp_path: Path) -> None:
+    (tmp_path / FEATURES_FOLDER / "001.npy").mkdir(parents=True)
+    with pytest.raises(ClipError, match=r"no_features: .*001\.npy cannot be read \(Is a directory\)"):
+        read_precomputed(tmp_path / "001.wav")
+
+
+@pytest.fixture
+def three_clips(tmp_path: Path) -> pd.DataFrame:
+    """Sounds without pictures, whose column of videos is all missing; the first two have features."""
+    (tmp_path / FEATURES_FOLDER).mkdir()
+    for name in ("a", "b"):
+        np.save(tmp_path / FEATURES_FOLDER / f"{name}.npy", np.ones(1024, np.float32))
+    table = pd.DataFrame({"clip_id": ["a", "b", "c"], "status": "ok", "video": float("nan")})
+    return table.assign(audio=table.clip_id + ".wav")
+
+
+def test_a_column_that_is_all_missing_is_passed_over_and_the_work_is_gone_at_the_end(
+    tmp_path: Path, three_clips: pd.DataFrame
+) -> None:
+    params, out, work = SpeechParams(max_rejected=0.5), tmp_path / "out", tmp_path / "work"
+    for columns in ({}, {"audio": "video", "video": "audio"}):
+        rows = three_clips.rename(columns=columns)
+        report = write_embeddings(rows, tmp_path, tmp_path, "precomputed", out, work, params)
+        assert report.quarantined_by_reason == {"no_features": 1}
+        assert list(read_embeddings(out).index) == ["a", "b"]
+        assert not work.exists()
+
+
+def test_work_stays_while_too_many_clips_lack_features(tmp_path: Path, three_clips: pd.DataFrame) -> None:
+    with pytest.raises(UserError, match="1 of 3 clips rejected"):
+        write_embeddings(
+            three_clips,
+            tmp_path,
+            tmp_path,
+            "precomputed",
+            tmp_path / "out",
+            tmp_path / "work",
+            SpeechParams(max_rejected=0),
+        )
+    assert (tmp_path / "work/done/a/record.json").is_file()
+
+
+def test_a_corpus_without_any_features_is_told_of_other_encoders(tmp_path: Path, three_clips: pd.DataFrame) -> None:
+    with pytest.raises(
+        UserError,
+        match="no features of precomputed for any of 1 clips, first no_features: .*; the corpus has none beside its "
+        "sounds; use opensmile or emotion2vec",
+    ):
+        write_embeddings(
+            three_clips[2:],
+            tmp_path,
+            tmp_path,
+            "precomputed",
+            tmp_path / "out",
+            tmp_path / "work",
+            SpeechParams(max_rejected=1),
+        )
 
 
 def test_real_emotion2vec_features_are_read_bit_for_bit(real: Path) -> None:

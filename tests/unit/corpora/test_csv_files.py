@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from cmet.corpora.csv_files import read_csv
+from cmet.errors import UserError
+
+
+def write(folder: Path, content: bytes) -> Path:
+    (folder / "x.csv").write_bytes(content)
+    return folder / "x.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("a,b\né,it’s\n", "utf-8"), ("a,b\né,it’s\n", "utf-8-sig"), ("a,b\né,it’s\n", "cp1252")],
+)
+def test_utf_8_and_windows_text_are_read(tmp_path: Path, text: str, encoding: str) -> None:
+    assert read_csv(write(tmp_path, text.encode(encoding))).to_dict("records") == [{"a": "é", "b": "it’s"}]
+
+
+@pytest.mark.parametrize("text", ['a,b\n1,"2,3"\n', "a;b\r\n1;2,3\r\n", "a\tb\n1\t2,3\n", ' a , b \n 1 , "2,3"\n'])
+def test_separators_quotes_and_spaces(tmp_path: Path, text: str) -> None:
+    assert read_csv(write(tmp_path, text.encode())).to_dict("records") == [{"a": "1", "b": "2,3"}]
+
+
+def test_empty_rows_are_left_out_and_count(tmp_path: Path) -> None:
+    table = read_csv(write(tmp_path, b"\na,b\n1,2\n\n , \n,,,\n3\n"))
+    assert table.index.to_list() == [3, 7]
+    assert table.to_numpy().tolist() == [["1", "2"], ["3", ""]]
+
+
+def test_columns_without_a_name_are_left_out(tmp_path: Path) -> None:
+    assert read_csv(write(tmp_path, b"a,b,,\n1,2,,\n")).to_dict("records") == [{"a": "1", "b": "2"}]
+
+
+def test_a_header_in_upper_case_is_read_when_asked(tmp_path: Path) -> None:
+    path = write(tmp_path, b"Video,SPEAKER\n1,2\n")
+    assert read_csv(path, ["video", "speaker"], lower_header=True).columns.to_list() == ["video", "speaker"]
+    assert read_csv(path).columns.to_list() == ["Video", "SPEAKER"]
+
+
+def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
+    assert read_csv(write(tmp_path, b"a,b\n")).empty
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b,c\n1,2,3\n\n1,2,3,4\n", r"x\.csv: row 4 has 4 cells, the header 3; a cell with a separator"),
+        (b"a,b,c\n1,2,3,4\n1,2,3,4\n", r"row 2 has 4 cells, the header 3 \(2 such rows\)"),
+        (b"", r"x\.csv: the file is empty"),
+        (b"\n , \n", r"x\.csv: the file is empty"),
+        (b"A,b\n", r"x\.csv: no column a, c; needed are a, b, c, found A, b"),
+        (b"a,b,c,b\n", r"x\.csv: more than one column is called b"),
+        (b'a,b,c\n1,2,3\n1,"2,3\n', r"x\.csv: row 3 cannot be read \(unexpected end of data\); is a quote missing\?"),
+        ("a,b,c\n".encode("utf-16"), r"x\.csv: this is no CSV text; save it as CSV in UTF-8"),
+        (b"a,b,c\n1,\x81,3\n", r"x\.csv: the text is neither UTF-8 nor Windows-1252"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_csv(write(tmp_path, content), ["a", "b", "c"])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"x\.csv: cannot be read \(No such file or directory\)"):
+        read_csv(tmp_path / "x.csv")

@@ -1,0 +1,11 @@
+"""PD-FGC: a talking head whose mouth, expression, eyes and head pose have separate drivers (expression width 30).
+
+Our own implementation; the published files load unchanged. `loading` reads them, `model` runs the networks in batches,
+`control` puts the drivers together. Cropping faces out of videos belongs in `cmet.media`.
+"""
+
+from cmet.backbones.pdfgc.control import Drivers, control_values
+from cmet.backbones.pdfgc.loading import Networks, load_network, load_networks
+from cmet.backbones.pdfgc.model import TalkingFace
+
+__all__ = ["Drivers", "Networks", "TalkingFace", "control_values", "load_network", "load_networks"]

@@ -1,0 +1,161 @@
+"""The judge networks of the literature: the paper's plain ResNet-18, and Emotion-FAN's two forms of frame attention.
+
+Legend: B frames, P side of a frame in pixels (224), F features of a frame (512), V videos, T frames of each,
+G features of a frame and of its video (1024), L labels (7).
+
+Source: Open-Debin/Emotion-FAN at 874e871. The paper judges with a plain ResNet-18 that starts from Emotion-FAN's
+`Resnet18_FER+_pytorch.pth.tar`. No trained attention network is published.
+"""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cmet.weights import load_weights
+
+Form = Literal["self", "relation"]
+
+NUM_FEATURES = 512
+NUM_LABELS = 7
+STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
+"""Channels and stride of the first block; every stage has two blocks."""
+
+
+class ResNet18(nn.Module):
+    """The trunk, in the layout of torchvision, without a classifier."""
+
+    def __init__(self) -> None:
+        """Make the stem and four stages."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        num_in = 64
+        for number, (channels, stride) in enumerate(STAGES, 1):
+            blocks = BasicBlock(num_in, channels, stride), BasicBlock(channels, channels, 1)
+            self.add_module(f"layer{number}", nn.Sequential(*blocks))
+            num_in = channels
+
+    def features(self, frames_B3PP: Tensor) -> Tensor:
+        """Features of each frame, shape (B, 512)."""
+        maps = functional.max_pool2d(torch.relu(self.bn1(self.conv1(frames_B3PP))), 3, 2, 1)
+        for number in range(1, len(STAGES) + 1):
+            maps = self.get_submodule(f"layer{number}")(maps)
+        return maps.mean((2, 3))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut."""
+
+    def __init__(self, num_in: int, num_out: int, stride: int) -> None:
+        """Map num_in channels to num_out."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(num_in, num_out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(num_out)
+        self.conv2 = nn.Conv2d(num_out, num_out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(num_out)
+        self.downsample = (
+            nn.Sequential(nn.Conv2d(num_in, num_out, 1, stride, bias=False), nn.BatchNorm2d(num_out))
+            if num_in != num_out or stride > 1
+            else None
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, num_in, P, P) to (B, num_out, P / stride, P / stride)."""
+        out = torch.relu(self.bn1(self.conv1(maps)))
+        out = self.bn2(self.conv2(out))
+        return torch.relu(out + (maps if self.downsample is None else self.downsample(maps)))
+
+
+class PlainJudge(ResNet18):
+    """The paper's judge: every frame is classified, a video by the mean of its logits.
+
+    Frames are RGB in [0, 1], less the mean and over the deviation of ImageNet.
+    """
+
+    def __init__(self, num_labels: int = NUM_LABELS) -> None:
+        """Draw initial weights."""
+        super().__init__()
+        self.fc = nn.Linear(NUM_FEATURES, num_labels)
+
+    def forward(self, frames_B3PP: Tensor) -> Tensor:
+        """Logits of each frame, shape (B, L)."""
+        return self.fc(self.features(frames_B3PP))
+
+    def videos(self, frames_VT3PP: Tensor) -> Tensor:
+        """Logits of each video, shape (V, L)."""
+        return self(frames_VT3PP.flatten(0, 1)).unflatten(0, frames_VT3PP.shape[:2]).mean(1)
+
+
+class FrameReading(NamedTuple):
+    """What the attention network sees in single frames."""
+
+    feature_BF: Tensor
+    weight_B1: Tensor
+    """Attention of the frame, in (0, 1)."""
+
+
+class EmotionFan(ResNet18):
+    """ResNet-18 whose frames are weighed before they are averaged. Frames are RGB in [0, 1], without normalisation."""
+
+    def __init__(self, form: Form, num_labels: int = NUM_LABELS) -> None:
+        """Draw initial weights; names and their order are those of the published code, equal in both forms.
+
+        Args:
+            form: `self` weighs a frame by itself, `relation` also by how it relates to the whole video.
+            num_labels: L.
+        """
+        super().__init__()
+        self.form = form
+        self.alpha = nn.Sequential(nn.Linear(NUM_FEATURES, 1), nn.Sigmoid())
+        self.beta = nn.Sequential(nn.Linear(2 * NUM_FEATURES, 1), nn.Sigmoid())
+        self.pred_fc1 = nn.Linear(NUM_FEATURES, num_labels)
+        self.pred_fc2 = nn.Linear(2 * NUM_FEATURES, num_labels)
+        self.dropout = nn.Dropout(0.5)
+        self.last_dropout = nn.Dropout(0.6)
+
+    def forward(self, frames_VT3PP: Tensor) -> Tensor:
+        """Scores of each video, shape (V, L)."""
+        read = self.read(frames_VT3PP.flatten(0, 1))
+        feature_VTF, weight_VT1 = (values.unflatten(0, frames_VT3PP.shape[:2]) for values in read)
+        return self.scores(feature_VTF, weight_VT1)
+
+    def read(self, frames_B3PP: Tensor) -> FrameReading:
+        """Feature and attention of each frame."""
+        feature_BF = self.features(frames_B3PP)
+        return FrameReading(feature_BF, self.alpha(self.dropout(feature_BF)))
+
+    def scores(self, feature_VTF: Tensor, weight_VT1: Tensor, as_published: bool = False) -> Tensor:
+        """Scores of each video, shape (V, L), from frames read before.
+
+        Args:
+            feature_VTF: Features of its frames.
+            weight_VT1: Their attention.
+            as_published: Leave the second weight out of the numerator, as the published evaluation of the form
+                `relation` does and its training does not.
+        """
+        video_VF = (weight_VT1 * feature_VTF).sum(1) / weight_VT1.sum(1)
+        if self.form == "self":
+            return self.pred_fc1(self.dropout(video_VF))
+        both_VTG = torch.cat([feature_VTF, video_VF.unsqueeze(1).expand_as(feature_VTF)], 2)
+        related_VT1 = weight_VT1 * self.beta(self.dropout(both_VTG))
+        numerator_VT1 = weight_VT1 if as_published else related_VT1
+        video_VG = (numerator_VT1 * both_VTG).sum(1) / related_VT1.sum(1)
+        return self.pred_fc2(self.last_dropout(video_VG))
+
+
+def start_from(network: ResNet18, name: str, folder: Path | None = None) -> None:
+    """Give a network the published trunk that judges are fine-tuned from; its heads keep their values.
+
+    Args:
+        network: Any network with this trunk.
+        name: `emotion-fan-ferplus` or `emotion-fan-ms1m`.
+        folder: Where the file lies; the folder of all weights when None.
+
+    Raises:
+        UserError: The file is missing, cannot be read or is another checkpoint.
+    """
+    # not strict, for the heads; that the trunk is whole has been checked
+    network.load_state_dict(load_weights(name, folder), strict=False)

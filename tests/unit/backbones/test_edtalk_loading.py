@@ -1,0 +1,49 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from fill import AUDIO2LIP, EDTALK, Profile, fill
+from torch import nn
+
+from cmet.backbones.edtalk import load_audio2lip, load_generator
+from cmet.backbones.edtalk.audio2lip import Audio2Lip
+from cmet.backbones.edtalk.generator import Generator
+from cmet.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("load", "make", "profile", "file", "place"),
+    [
+        (load_generator, Generator, EDTALK, "EDTalk.pt", "gen"),
+        (load_audio2lip, Audio2Lip, AUDIO2LIP, "Audio2Lip.pt", "audio2lip"),
+    ],
+)
+def test_a_published_container_loads(
+    load: Callable[[Path], nn.Module],
+    make: Callable[[], nn.Module],
+    profile: Profile,
+    file: str,
+    place: str,
+    tmp_path: Path,
+) -> None:
+    network = make()
+    fill(network, profile)
+    torch.save({place: network.state_dict(), "g_optim": {"step": 1}}, tmp_path / file)
+    loaded = load(tmp_path)
+    assert not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    expected = network.state_dict()
+    assert all(tensor.equal(expected[key]) for key, tensor in loaded.state_dict().items())
+
+
+def test_a_file_of_the_other_network_is_named_for_what_it_is(tmp_path: Path) -> None:
+    torch.save({"audio2lip": Audio2Lip().state_dict()}, tmp_path / "EDTalk.pt")
+    with pytest.raises(UserError, match=r"this is Audio2Lip.*EDTalk's renderer.*was expected: 298 of 298 keys missing"):
+        load_generator(tmp_path)
+
+
+@pytest.mark.parametrize(("load", "file"), [(load_generator, "EDTalk.pt"), (load_audio2lip, "Audio2Lip.pt")])
+def test_a_missing_file_is_named_with_its_source(load: Callable[[Path], nn.Module], file: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"{file} .*is missing: get it from .*put it into"):
+        load(tmp_path)

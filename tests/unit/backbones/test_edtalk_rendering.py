@@ -1,0 +1,120 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fill import EDTALK, fill, images, normal
+from torch import Tensor
+
+from cmet.backbones.edtalk.generator import EXPRESSION, LIP, Generator
+from cmet.backbones.edtalk.model import EDTalk, to_frames, to_picture
+from cmet.backbones.edtalk.rendering import Renderer, Source
+from cmet.backbones.protocol import Backbone
+from tests.edtalk_procedure import published_coefficients, published_frame
+
+KEYS = Path(__file__).parents[2] / "golden" / "keys_edtalk_generator.json"
+# relative to the largest magnitude; kernels for another batch size round otherwise
+ROUNDING = 2e-5
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    generator = Generator()
+    fill(generator, EDTALK)
+    return generator.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Tensor:
+    return images("edtalk/unit", 3, 256)
+
+
+@pytest.fixture(scope="module")
+def source(generator: Generator, pictures: Tensor) -> Source:
+    return Renderer(generator).source(pictures[0])
+
+
+def same(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=ROUNDING * float(expected.abs().max()), rtol=0)
+
+
+def test_results_are_the_same_for_any_batch_size(generator: Generator, pictures: Tensor, source: Source) -> None:
+    coefficients, rendered = [], []
+    for batch_size in (1, 2):
+        renderer = Renderer(generator, batch_size)
+        coefficients.append(renderer.coefficients(pictures))
+        batches = list(renderer.render(source, coefficients[0]))
+        assert max(len(batch) for batch in batches) == batch_size
+        rendered.append(torch.cat(batches))
+    for one, two in zip(coefficients[1:], rendered[1:], strict=True):
+        same(one, coefficients[0])
+        same(two, rendered[0])
+
+
+def test_pictures_are_those_of_the_published_procedure(generator: Generator, pictures: Tensor, source: Source) -> None:
+    renderer = Renderer(generator, batch_size=2)
+    coefficients = renderer.coefficients(pictures[1:])
+    same(coefficients, published_coefficients(generator, pictures[1:]))
+    coefficients[:, LIP] = normal("edtalk/unit/lips", (2, 20), 1.0)
+    (rendered,) = renderer.render(source, coefficients)
+    for pose, row, found in zip(pictures[1:], coefficients, rendered, strict=True):
+        expected = published_frame(generator, pictures[:1], pose[None], row[None, LIP], row[None, EXPRESSION])
+        same(found[None], expected)
+
+
+def test_tensors_the_published_code_does_not_use_do_not_matter(generator: Generator, pictures: Tensor) -> None:
+    state = json.loads(KEYS.read_text())["state"]
+    unused = [key for key, entry in state.items() if entry.get("unused_in_forward")]
+    spoilt = Generator()
+    spoilt.load_state_dict(generator.state_dict())
+    for key, parameter in spoilt.named_parameters():
+        if key in unused:
+            torch.nn.init.constant_(parameter, float("nan"))
+    renderer = Renderer(spoilt)
+    (picture,) = renderer.render(renderer.source(pictures[0]), torch.zeros(1, 36))
+    assert len(unused) > 60
+    assert picture.isfinite().all()
+
+
+def test_rendering_encodes_no_picture(generator: Generator, source: Source) -> None:
+    calls = []
+    handle = generator.enc.net_app.convs[0].register_forward_hook(lambda *_: calls.append(1))
+    list(Renderer(generator, batch_size=1).render(source, torch.zeros(2, 36)))
+    handle.remove()
+    assert not calls
+
+
+def test_nothing_gives_nothing(generator: Generator, source: Source) -> None:
+    renderer = Renderer(generator)
+    assert renderer.coefficients([]).shape == (0, 36)
+    assert list(renderer.render(source, torch.zeros(0, 36))) == []
+
+
+def test_what_does_not_fit_is_refused(generator: Generator, source: Source) -> None:
+    renderer = Renderer(generator)
+    with pytest.raises(ValueError, match=r"pictures: expected \(3, 256, 256\), got \(3, 128, 128\)"):
+        renderer.source(torch.zeros(3, 128, 128))
+    with pytest.raises(ValueError, match=r"coefficients: expected \(frames, 36\), got \(2, 10\)"):
+        list(renderer.render(source, torch.zeros(2, 10)))
+    with pytest.raises(ValueError, match="batch size must be at least 1, got 0"):
+        Renderer(generator, batch_size=0)
+
+
+def test_the_backbone_changes_only_the_expression(generator: Generator, pictures: Tensor) -> None:
+    backbone: Backbone = EDTalk(Renderer(generator))
+    frames = list(to_frames(pictures[:2]))
+    track = backbone.track(iter(frames))
+    codes = backbone.encode(track)
+    assert (track.shape, track.dtype, codes.shape) == ((2, 36), np.dtype(np.float32), (2, backbone.width))
+    own, changed = (list(backbone.render(frames, track, some)) for some in (codes, codes + 3))
+    assert [(frame.shape, frame.dtype) for frame in own] == [((256, 256, 3), np.dtype(np.uint8))] * 2
+    assert (own[0] != changed[0]).any()
+    assert (codes == track[:, EXPRESSION]).all()
+    assert list(backbone.render([], track, codes)) == []
+
+
+def test_frames_of_another_size_are_resized(pictures: Tensor) -> None:
+    assert to_picture(np.zeros((100, 80, 3), np.uint8)).shape == (3, 256, 256)
+    frames = to_frames(pictures)
+    assert (to_frames(torch.stack([to_picture(frame) for frame in frames])) == frames).all()

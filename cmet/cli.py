@@ -8,21 +8,18 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from cmet.commands import benchmark, corpus, weights
 from cmet.commands.doctor import doctor
+from cmet.commands.edit import ManyValues, edit
 from cmet.errors import UserError
 from cmet.native_logs import silence_native_logs
 from cmet.stages import STAGES, Stage, run_stage
-
-if TYPE_CHECKING:
-    from cmet.editing import EditReport
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -32,12 +29,8 @@ app.add_typer(weights.app, name="weights")
 app.command()(doctor)
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")]
-DEFAULT_MODEL = Path("data/train/facemesh")
-MAX_STRENGTH = 5.0
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
-FAINT_CHANGE = 0.6
-"""Share of a typical emotional change below which `edit` tells how to get more."""
 
 
 @app.callback()
@@ -45,70 +38,7 @@ def about() -> None:
     """Cross-modal emotion transfer: hear the emotion in a voice, give it to the face in a talking video."""
 
 
-class ManyValues(TyperCommand):
-    """A command whose list options take all values up to the next option: `--speech a.wav b.wav`."""
-
-    LISTS = frozenset({"--speech", "--neutral-speech"})
-
-    def parse_args(self, context: Any, args: list[str]) -> list[str]:
-        """Repeat the name of a list option before each of its values, as Click wants it."""
-        return super().parse_args(context, self._repeated(args))
-
-    def _repeated(self, args: Sequence[str]) -> list[str]:
-        result: list[str] = []
-        current: str | None = None
-        num_values = 0
-        for arg in args:
-            if arg.startswith("--"):
-                current, num_values = (arg, 0) if arg in self.LISTS else (None, 0)
-                result.append(arg)
-                continue
-            if current is not None and num_values:
-                result.append(current)
-            num_values += 1
-            result.append(arg)
-        return result
-
-
-@app.command(cls=ManyValues)
-def edit(
-    video: Annotated[Path, typer.Argument(help="Video of one talking face.")],
-    speech: Annotated[
-        list[Path], typer.Option("--speech", help="Recordings with the wanted emotion; files or folders.")
-    ],
-    neutral_speech: Annotated[list[Path], typer.Option("--neutral-speech", help="Calm recordings; files or folders.")],
-    out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
-    model: Annotated[Path, typer.Option("--model", help="Folder of a trained model.")] = DEFAULT_MODEL,
-    strength: Annotated[
-        float, typer.Option(min=0.0, max=MAX_STRENGTH, help="Factor on the change of expression.")
-    ] = 1.0,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-) -> None:
-    """Give the face in a video another emotion, heard from speech."""
-    from cmet.editing import Editor, edit_video
-
-    report = edit_video(video, speech, neutral_speech, out, Editor.load(model), strength, quiet)
-    print(
-        f"{out}: {report.num_frames} frames of {report.width_px}x{report.height_px} at {report.fps:.5g} frames/s, "
-        f"face in {report.face_ratio:.0%} of them, change of expression {report.mean_change:.2f} "
-        "(1 is a typical emotional one)"
-    )
-    for note in _edit_notes(report, strength):
-        print(f"note: {note}")
-
-
-def _edit_notes(report: "EditReport", strength: float) -> list[str]:
-    notes = []
-    if report.clamped_share > 0.25:
-        notes.append(
-            f"{report.clamped_share:.0%} of the speech features lie outside of what this model was trained on "
-            "and were brought back to its limits; expect an approximate emotion"
-        )
-    if 0 < report.mean_change < FAINT_CHANGE:
-        typical = min(MAX_STRENGTH, strength / report.mean_change)
-        if typical > strength:
-            notes.append(f"the change is faint; `--strength {typical:.1f}` makes it a typical one")
-    return notes
+app.command(cls=ManyValues)(edit)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -50,6 +51,9 @@ Encoder = Literal[
     "wavlm-large",
 ]
 """Speech encoders by name; cmet.speech.encoders has them."""
+
+EMOTION2VEC_ENCODERS = ("emotion2vec", "precomputed")
+"""The encoders that give emotion2vec+ large vectors, as the paper uses."""
 
 
 class ParamsError(UserError):
@@ -123,10 +127,10 @@ class SpeechParams(Section):
 
 
 class ExpressionParams(Section):
-    """Expression codes of the facemesh backbone (the published backbones bring their own encoder)."""
+    """Expression codes. All but `max_rejected` is for facemesh; the published backbones bring their own encoder."""
 
     num_components: Annotated[int, Field(ge=5)]
-    """K, the width of an expression code; the connector's frame encoders take no less than 5."""
+    """K, the width of facemesh's code; the connector's frame encoders take no less than 5."""
     ridge: PositiveFloat
     """Weight of plain noise against speaker identity and lip motion when a code is read off the landmarks."""
     num_calibration_clips: PositiveInt
@@ -135,6 +139,17 @@ class ExpressionParams(Section):
     """Frames of each training clip that the basis is fitted on."""
     min_face_ratio: Fraction
     max_rejected: Fraction
+
+
+class InferenceParams(Section):
+    """How the networks of the published backbones are run; facemesh has none."""
+
+    batch_size: PositiveInt | None
+    """Pictures that go through a network at once; null leaves it to the backbone."""
+    precision: Literal["float32", "bfloat16", "float16"]
+    """Of the heavy layers on a GPU. A CPU always computes in float32."""
+    compile: bool
+    """Whether torch.compile optimises the networks, which takes minutes at first and pays for long work."""
 
 
 class DeltasParams(Section):
@@ -166,6 +181,11 @@ class NetworkParams(Section):
     """T, expression frames the connector reads and predicts at once."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What weights depend on: all but dropout."""
+        return self.model_dump(exclude={"dropout"})
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> "NetworkParams":
         ladder = self.hidden // 32
@@ -176,11 +196,18 @@ class NetworkParams(Section):
         return self
 
 
+PAPER_NETWORK = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.1)
+
+
 class TrainParams(Section):
     """C-MET's recipe."""
 
     network: NetworkParams
-    num_steps: PositiveInt
+    begin_from: Literal["cmet-connector"] | None
+    """Checkpoint in the folder of weights that training begins with instead of drawn weights; its network has the
+    paper's size."""
+    num_steps: NonNegativeInt
+    """0 with `begin_from`: the checkpoint itself becomes the model."""
     batch_size: PositiveInt
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
@@ -200,6 +227,19 @@ class TrainParams(Section):
     validate_every: PositiveInt
     checkpoint_every: PositiveInt
 
+    @model_validator(mode="after")
+    def _beginning_fits(self) -> "TrainParams":
+        if self.begin_from:
+            found, expected = self.network.sizes, PAPER_NETWORK.sizes
+            wrong = [
+                f"network.{key} is {found[key]}, not {size}" for key, size in expected.items() if found[key] != size
+            ]
+            if wrong:
+                raise ValueError(f"begin_from {self.begin_from} has the paper's network, but {', '.join(wrong)}")
+        elif not self.num_steps:
+            raise ValueError("num_steps is 0, so begin_from must name the checkpoint that becomes the model")
+        return self
+
 
 class EditsParams(Section):
     """Edited test clips, made by every method from the same neutral clips."""
@@ -208,6 +248,9 @@ class EditsParams(Section):
     """Factor on the predicted expression delta; 1 is the paper's."""
     num_speech_clips: PositiveInt
     """Clips averaged for the emotional and for the neutral speech embedding; the protocol takes 10."""
+    lips: Literal["own", "speech"]
+    """What the lips of a published backbone follow: the picture of the source clip, or its sound. PD-FGC always follows
+    the sound; facemesh keeps the lips of the picture."""
 
 
 class JudgeParams(Section):
@@ -245,12 +288,14 @@ class Params(Section):
     held_out_emotion: Emotion | None
     """Emotion the expression basis and C-MET never see; it is evaluated on its own."""
     speech_encoders: Annotated[list[Encoder], Field(min_length=1)]
-    backbones: Annotated[list[Literal["facemesh"]], Field(min_length=1)]
+    backbones: Annotated[list[str], Field(min_length=1)]
+    """Names in cmet.backbones.registry."""
     sample: SampleParams
     manifest: ManifestParams
     clips: ClipsParams
     speech: SpeechParams
     expression: ExpressionParams
+    inference: InferenceParams
     deltas: DeltasParams
     shards: ShardsParams
     train: TrainParams
@@ -259,6 +304,17 @@ class Params(Section):
     evaluate: EvaluateParams
     report: ReportParams
 
+    @field_validator("backbones")
+    @classmethod
+    def _backbones_are_registered(cls, names: list[str]) -> list[str]:
+        # the registry takes the inference section from here
+        from cmet.backbones.registry import BACKBONES
+
+        unknown = [name for name in names if name not in BACKBONES]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} not among {', '.join(sorted(BACKBONES))}")
+        return names
+
     @model_validator(mode="after")
     def _names_agree(self) -> "Params":
         if self.deltas.speech_encoder not in self.speech_encoders:
@@ -266,7 +322,22 @@ class Params(Section):
                 f"deltas.speech_encoder is {self.deltas.speech_encoder!r}, not one of speech_encoders "
                 f"{self.speech_encoders}"
             )
+        if self.train.begin_from:
+            self._check_published_connector()
         return self
+
+    def _check_published_connector(self) -> None:
+        wrong = []
+        if set(self.backbones) != {"edtalk"}:
+            wrong.append(f"backbones is {self.backbones}, not ['edtalk']")
+        if self.deltas.speech_encoder not in EMOTION2VEC_ENCODERS:
+            wrong.append(f"deltas.speech_encoder is {self.deltas.speech_encoder!r}, not {EMOTION2VEC_ENCODERS}")
+        if self.deltas.speech_scale != "none":
+            wrong.append(f"deltas.speech_scale is {self.deltas.speech_scale!r}, not 'none'")
+        if self.held_out_emotion is not None:
+            wrong.append(f"held_out_emotion is {self.held_out_emotion!r}, but the Connector has seen every emotion")
+        if wrong:
+            raise ValueError(f"train.begin_from {self.train.begin_from!r} was trained otherwise: {'; '.join(wrong)}")
 
 
 def load_params(path: Path) -> Params:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from cmet.errors import UserError
 from cmet.outputs import content_digest, only_run, work_folder
 from cmet.params import Params, load_params
+from cmet.weights import weights_folder
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Project:
         """Where the paths of a manifest begin."""
         root = self.corpus_root()
         return root.parent if root.is_file() else root
+
+    def weights(self) -> Path:
+        """Folder of published checkpoints."""
+        return weights_folder(self.root)
 
     def work(self, stage: str, params: BaseModel, inputs: list[Path], variant: str | None = None) -> Path:
         """Where the unfinished work of a stage waits."""

@@ -105,12 +105,12 @@ def expression(project: Project, backbone: str) -> Report:
     """Encode the expression of every frame, after fitting the backbone where it is one that is fitted."""
     from cmet.expression import write_expression
 
-    params = project.params.expression
+    params, inference = project.params.expression, project.params.inference
     rows = project.table("clips", "clips.parquet")
     folder = project.folder("clips")
     work = project.work("expression", params, [folder / "video", folder / "clips.parquet"], backbone)
-    held_out = project.params.held_out_emotion
-    return write_expression(rows, folder, backbone, held_out, project.folder("expression", backbone), work, params)
+    held_out, out = project.params.held_out_emotion, project.folder("expression", backbone)
+    return write_expression(rows, folder, backbone, held_out, out, work, params, project.weights(), inference)
 
 
 def deltas(project: Project, backbone: str) -> Report:
@@ -146,10 +146,13 @@ def train(project: Project, backbone: str) -> Report:
     """Train C-MET on the shards."""
     from cmet.connector.training import train as train_connector
     from cmet.tracking import tracked_run
+    from cmet.weights import find_weight
 
     params, shards_folder = project.params, project.folder("shards", backbone)
     model = project.folder("expression", backbone) / "model"
-    work = project.work("train", params.train, [shards_folder / "shards.json", model], backbone)
+    weights, beginning = project.weights(), params.train.begin_from
+    checkpoint = [find_weight(beginning, weights)] if beginning else []
+    work = project.work("train", params.train, [shards_folder / "shards.json", model, *checkpoint], backbone)
     inputs = project.digests(shards_folder, model)
     with tracked_run(f"train {backbone}", "train", backbone, params, inputs, project.root) as run:
         report = train_connector(
@@ -163,6 +166,7 @@ def train(project: Project, backbone: str) -> Report:
             speech_encoder=params.deltas.speech_encoder,
             held_out_emotion=params.held_out_emotion,
             backbone_model=model,
+            weights=weights,
         )
         for path in sorted(project.folder("train", backbone).iterdir()):
             run.log_file(path, "model")
@@ -202,6 +206,8 @@ def edits(project: Project, backbone: str) -> Report:
         params.edits,
         params.seed,
         params.clips.crf,
+        project.weights(),
+        params.inference,
     )
 
 

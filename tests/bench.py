@@ -19,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from cmet.native_logs import silence_native_logs
+from tests.bench_backbones import SHORT_S, backbone_speeds, memory_while_streaming
 from tests.bench_corpora import killed_while_preparing, memory_while_preparing, scan_all_of_mead
 from tests.bench_media import prepare_256, prepare_1080p
 from tests.bench_speech import opensmile_speedup
@@ -78,6 +79,7 @@ def measure(scratch: Path) -> Iterator[Row]:
     yield at_most("dvc repro with nothing changed", repeat_s, "s", 10)
     yield from accuracy_rows(first)
     yield from facemesh_rows(first)
+    yield from backbone_rows(scratch)
     yield from corpora_rows(first, scratch)
     yield from media_rows(scratch)
     clone(second)
@@ -136,6 +138,20 @@ def facemesh_rows(project: Path) -> Iterator[Row]:
         speeds = pool.starmap(track_and_encode, [(videos[0::2], model), (videos[1::2], model)], chunksize=1)
     yield at_least("landmarks and codes of prepared video, 2 cores", sum(speeds), "frames/s", 200)
     yield at_least("warp rendering, 256x256, one core", render_speed(videos[0], model), "frames/s", 100)
+
+
+def backbone_rows(scratch: Path) -> Iterator[Row]:
+    found = backbone_speeds()
+    yield at_least("EDTalk, whole edit against the published procedure", found["edit_speedup"], "times", 3)
+    yield at_least("EDTalk, rendering alone", found["rendering_speedup"], "times", 2)
+    difference = 1e6 * found["max_difference_relative"]
+    yield at_most("EDTalk pictures, largest relative difference", difference, "millionths", 200)
+    yield at_least("PD-FGC end to end against its batch-of-8 procedure", found["pdfgc_speedup"], "times", 1.5)
+    short = memory_while_streaming(scratch, SHORT_S, is_shortened=False)
+    yield at_most(f"EDTalk editing {SHORT_S} s, peak memory", short, "MiB", 2000)
+    minute, ten = (memory_while_streaming(scratch, duration_s, is_shortened=True) for duration_s in (60, 600))
+    name = "memory of EDTalk editing 600 s relative to 60 s, networks' passes shortened"
+    yield at_most(name, ten / minute, "", 1.1)
 
 
 def corpora_rows(project: Path, scratch: Path) -> Iterator[Row]:

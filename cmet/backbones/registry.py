@@ -1,20 +1,103 @@
 """Backbones by name."""
 
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
-from cmet.backbones.facemesh import FaceMesh
+import numpy as np
+
 from cmet.backbones.protocol import Backbone
 from cmet.errors import UserError
+from cmet.params import InferenceParams
 
-BACKBONES = {FaceMesh.name: FaceMesh}
+if TYPE_CHECKING:  # workers that only track need neither
+    import pandas as pd
+
+    from cmet.params import ExpressionParams
+
+BACKBONES = {
+    "facemesh": "cmet.backbones.facemesh:FaceMesh",
+    "edtalk": "cmet.backbones.edtalk:EDTalk",
+    "pdfgc": "cmet.backbones.pdfgc:PDFGC",
+}
+"""Module and class, imported when asked for: facemesh must not wait for the networks of the others."""
+
+Tracker = Callable[[Iterable[np.ndarray]], np.ndarray]
 
 
-def load_backbone(name: str, folder: Path) -> Backbone:
-    """Load a backbone from the folder that holds its fitted parts or weights.
+class BackboneClass(Protocol):
+    """How a backbone comes to be."""
+
+    picture_px: int | None
+    keeps_lips: bool
+    """Both as in `Backbone`."""
+
+    hears: bool
+    """Whether it is `SpeechDriven`."""
+
+    weights: tuple[str, ...]
+    """Registered checkpoints it cannot do without."""
+
+    def tracker(self, weights: Path, inference: InferenceParams) -> Tracker:
+        """Its `track`, before anything is fitted.
+
+        Raises:
+            UserError: A file of weights is missing or is another one.
+        """
+        ...
+
+    def fit(
+        self,
+        clips: "pd.DataFrame",
+        videos: Path,
+        tracks: Path,
+        held_out_emotion: str | None,
+        params: "ExpressionParams",
+        weights: Path,
+        inference: InferenceParams,
+    ) -> Backbone:
+        """A backbone for a corpus; the published ones are as they are.
+
+        Args:
+            clips: Clips with a track, by clip id.
+            videos: Folder of `<clip_id>.mp4`.
+            tracks: Folder of `<clip_id>.npy`.
+            held_out_emotion: Clips of this emotion take no part.
+            params: The `expression` section.
+            weights: Folder of published checkpoints.
+            inference: The `inference` section.
+
+        Raises:
+            UserError: Too few clips, or a file of weights is missing or is another one.
+        """
+        ...
+
+    def load(self, folder: Path, weights: Path, inference: InferenceParams) -> Backbone:
+        """A backbone from the folder that `save` has written to, and from weights.
+
+        Raises:
+            UserError: A file is missing, damaged, or not the one that the folder was made with.
+        """
+        ...
+
+
+def backbone_class(name: str) -> BackboneClass:
+    """The class of a backbone.
 
     Raises:
-        UserError: The name is unknown, or the folder lacks a file.
+        UserError: The name is unknown.
     """
     if name not in BACKBONES:
         raise UserError(f"unknown backbone {name!r}; known are {', '.join(sorted(BACKBONES))}")
-    return BACKBONES[name].load(folder)
+    module, attribute = BACKBONES[name].split(":")
+    return cast(BackboneClass, getattr(import_module(module), attribute))
+
+
+def load_backbone(name: str, folder: Path, weights: Path, inference: InferenceParams) -> Backbone:
+    """Load a backbone from the folder that holds its fitted parts, and from the folder of weights.
+
+    Raises:
+        UserError: The name is unknown, or a file is missing or damaged.
+    """
+    return backbone_class(name).load(folder, weights, inference)

@@ -48,6 +48,21 @@ def verify(
     raise typer.Exit(0 if found.loads else 1)
 
 
+@app.command()
+def export_connector(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model, data/train/<backbone>.")],
+    out: Annotated[Path, typer.Argument(help="The file to write (.pth).")],
+) -> None:
+    """Write a trained Connector of the paper's size as the authors' code reads it."""
+    from cmet.connector.bundle import load_bundle
+    from cmet.connector.official import export_official
+
+    bundle = load_bundle(model)
+    export_official(bundle, out)
+    config = bundle.config
+    print(f"{out}: step {config.step}, for {config.backbone} and {config.speech_encoder}, which the file does not say")
+
+
 def _row(checkpoint: "Checkpoint", folder: Path) -> dict[str, Any]:
     from cmet.weights.registry import NOT_STATED
 

@@ -18,6 +18,7 @@ from cmet.connector.bundle import BundleConfig, save_bundle
 from cmet.connector.checkpoint import TrainingState
 from cmet.connector.losses import LossTerms, loss_terms
 from cmet.connector.network import Connector, Prediction
+from cmet.connector.official import begin_from
 from cmet.connector.sampler import Batch, Sampler
 from cmet.connector.validation import SCORE, Validator
 from cmet.errors import UserError
@@ -47,7 +48,7 @@ class TrainReport:
     num_clips: int
     num_validation_pairs: int
     losses: dict[str, float]
-    """Loss terms of the last step."""
+    """Loss terms of the last step; empty where there was none."""
     validation: dict[str, float]
     """Metrics of the kept weights; empty where there are no validation pairs."""
 
@@ -64,12 +65,14 @@ def train(
     speech_encoder: str,
     held_out_emotion: str | None,
     backbone_model: Path | None = None,
+    weights: Path | None = None,
     device: torch.device | None = None,
 ) -> TrainReport:
     """Train a Connector on the training shards and write it as a bundle.
 
     The weights kept are those with the smallest error of the predicted mean delta on the validation pairs
-    (`val/delta_mse`), the last ones where there are none.
+    (`val/delta_mse`), the last ones where there are none. A checkpoint that training begins from counts as step 0
+    and is measured, too.
 
     Args:
         shards: Folder of the shards.
@@ -85,21 +88,28 @@ def train(
         held_out_emotion: See above.
         backbone_model: What the backbone was fitted to; copied into the bundle as `backbone/`, so that an edit
             needs nothing else.
+        weights: Folder of the checkpoint `begin_from`; `weights_folder()` when None.
         device: A GPU where there is one by default.
 
     Raises:
-        UserError: The shards are unusable, or the loss is no longer a number.
+        UserError: The shards are unusable, the loss is no longer a number, or the checkpoint to begin from is missing,
+            is something else or does not fit the shards.
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pairs, validation_pairs = list(read_shards(shards, "train")), list(read_shards(shards, "val"))
     bank = FeatureBank.from_pairs(pairs, device)
     speech_limit_S = np.abs([pair.speech_delta for pair in pairs]).max(0)
+    if not params.num_steps:
+        # the range that the checkpoint was trained on is not known
+        speech_limit_S = np.full_like(speech_limit_S, np.inf)
     validator = Validator(validation_pairs, _mean_delta(pairs), speech_limit_S, params)
     checkpoint = work / CHECKPOINT
 
     with torch.random.fork_rng(), _one_thread():
         torch.manual_seed(seed)
         connector = Connector(params.network, bank.expression_CLK.shape[-1], bank.speech_CS.shape[-1]).to(device)
+        if params.begin_from:
+            begin_from(params.begin_from, connector, weights)
         sampler = Sampler(
             bank,
             params.network.window,
@@ -123,11 +133,15 @@ def train(
         step=state.best_step if has_validation else state.step,
         seed=seed,
         held_out_emotion=held_out_emotion,
+        expression_deltas={
+            emotion: _mean_delta([pair for pair in pairs if pair.emotion == emotion]).tolist()
+            for emotion in sorted({pair.emotion for pair in pairs})
+        },
     )
-    weights = state.best_weights if has_validation else connector.state_dict()
+    kept = state.best_weights if has_validation else connector.state_dict()
     history = pd.DataFrame(state.history, columns=["step", "metric", "value"])
     with fresh_folder(out) as folder:
-        save_bundle(folder, weights, config, SpeechScaling.load(shards), speech_limit_S)
+        save_bundle(folder, kept, config, SpeechScaling.load(shards), speech_limit_S)
         history.to_parquet(folder / "history.parquet")
         if backbone_model is not None:
             copytree(backbone_model, folder / "backbone")
@@ -147,6 +161,10 @@ def _run_steps(
     state: TrainingState, validator: Validator, params: TrainParams, checkpoint: Path, tracker: Tracker
 ) -> None:
     connector = state.connector.train()
+    if params.begin_from and not state.step and validator.pairs:
+        _note(state, _validate(state, validator), tracker)
+        if not math.isfinite(state.best_score):
+            raise UserError(f"train.begin_from: {params.begin_from} predicts values that are no numbers")
     with tqdm(total=params.num_steps, initial=state.step, desc="train", unit="step", mininterval=1) as bar:
         while state.step < params.num_steps:
             terms = batch_terms(connector, state.sampler.draw(params.batch_size), params, state.spread)
@@ -167,13 +185,23 @@ def _run_steps(
                 metrics |= {f"train/{name}": value for name, value in terms.values().items()}
                 bar.set_postfix({name: f"{value:.3g}" for name, value in terms.values().items()}, refresh=False)
             if validator.pairs and (is_last or state.step % params.validate_every == 0):
-                metrics |= validator.measure(connector, state.spread)
-                state.keep_weights(metrics[SCORE])
+                metrics |= _validate(state, validator)
             if metrics:
-                state.record(metrics)
-                tracker.log_metrics(state.step, metrics)
+                _note(state, metrics, tracker)
             if is_last or state.step % params.checkpoint_every == 0:
                 state.save(checkpoint)
+
+
+def _validate(state: TrainingState, validator: Validator) -> dict[str, float]:
+    """Validation metrics of the present weights, which are kept if they are the best so far."""
+    metrics = validator.measure(state.connector, state.spread)
+    state.keep_weights(metrics[SCORE])
+    return metrics
+
+
+def _note(state: TrainingState, metrics: dict[str, float], tracker: Tracker) -> None:
+    state.record(metrics)
+    tracker.log_metrics(state.step, metrics)
 
 
 def batch_terms(connector: Connector, batch: Batch, params: TrainParams, spread: torch.Tensor) -> LossTerms:

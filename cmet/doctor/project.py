@@ -90,16 +90,17 @@ def probe_environment(variables: Mapping[str, str], encoding: str) -> Findings:
 def probe_weights(folder: Path) -> Findings:
     """What the pretrained weights that are missing would enable."""
     groups: dict[str, list[str]] = {}
+    homes: dict[str, Path] = {}
     for checkpoint in CHECKPOINTS.values():
         if checkpoint.enables is not None and checkpoint.file is not None:
             missing = groups.setdefault(checkpoint.enables, [])
+            homes[checkpoint.enables] = folder / checkpoint.home
             if checkpoint.located(folder) is None:
                 missing.append(checkpoint.file)
     for ability, files in groups.items():
         if files:
             found = f"{ability} waits for {', '.join(files)}"
-            yield Finding(
-                "weights", "note", found, f"`cmet weights` says where to get them; they belong into {folder}/"
-            )
+            hint = f"`cmet weights` says where to get them; they belong into {homes[ability]}/"
+            yield Finding("weights", "note", found, hint)
         else:
             yield Finding("weights", "ok", f"{ability}: all files are in {folder}/")

@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmet.backbones.hardware import count_network_workers
+from cmet.backbones.registry import backbone_class
+from cmet.backbones.used_weights import weights_digests
 from cmet.connector.bundle import Bundle
 from cmet.connector.inference import predict_directions
 from cmet.engine import ClipMap, Job
 from cmet.errors import UserError
-from cmet.evaluation.protocol import METHODS
+from cmet.evaluation.protocol import EDITS, METHODS
 from cmet.evaluation.rendering import render_row
-from cmet.params import EditsParams
+from cmet.params import EditsParams, InferenceParams
 
 EMOTIONAL_STRIDE = 7
 NO_LEVEL = 0
@@ -49,6 +52,8 @@ def write_edits(
     params: EditsParams,
     seed: int,
     crf: int,
+    weights: Path,
+    inference: InferenceParams,
 ) -> EditsReport:
     """Edit the neutral clip of every test pair by every method.
 
@@ -64,10 +69,15 @@ def write_edits(
         params: The `edits` section.
         seed: Draws the training speaker of each reference.
         crf: Quality of the written video.
+        weights: Folder of published checkpoints.
+        inference: The `inference` section.
 
     Raises:
-        UserError: There are no test pairs.
+        UserError: There are no test pairs, or a file of weights is missing.
     """
+    kind = backbone_class(bundle.config.backbone)
+    used = weights_digests(kind.weights, weights)
+    lips = "own" if not kind.hears else "speech" if not kind.keeps_lips else params.lips
     test = with_level(pairs[pairs.split == "test"].sort_values("pair_id", ignore_index=True))
     if test.empty:
         raise UserError("edits: no test pairs; the corpus needs test speakers with neutral and emotional clips")
@@ -89,6 +99,10 @@ def write_edits(
                 "expression": str(expression_folder),
                 "backbone": bundle.config.backbone,
                 "crf": crf,
+                "lips": lips,
+                "weights": str(weights),
+                "inference": inference.model_dump(),
+                "stamp": {"inference": inference.model_dump(), "weights": used},
                 "codes": {
                     "neutral": own,
                     "reference": None if reference is None else fit_length(codes[reference], len(own)),
@@ -98,10 +112,12 @@ def write_edits(
             }
         )
     clip_map = ClipMap(render_row, work, f"edits {bundle.config.backbone}")
-    records = pd.DataFrame(clip_map.run(jobs)).set_index("clip_id")
+    num_workers = count_network_workers() if kind.weights else None
+    records = pd.DataFrame(clip_map.run(jobs, num_workers)).set_index("clip_id")
     files = work / "files"
     edits = pd.concat([_method_rows(test, records, references, method, bundle) for method in METHODS])
-    edits.to_parquet(files / "edits.parquet", index=False)
+    edits = edits.assign(lips=lips)
+    edits.to_parquet(files / EDITS, index=False)
     clip_map.publish(out)
     is_ok = edits.status == "ok"
     return EditsReport(

@@ -130,6 +130,9 @@ def curves_figure(history: pd.DataFrame) -> Figure:
     panels = [(title, rows) for title, rows in panels if not rows.empty]
     with rc_context(STYLE):
         figure = Figure((3.5 * max(1, len(panels)), 2.8), layout="constrained")
+        if not panels:
+            figure.text(0.5, 0.5, "no training step", ha="center")
+            return figure
         for axes, (title, rows) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for number, (name, line) in enumerate(rows.groupby("name", sort=False)):
                 colour = [COLOURS["cmet"], COLOURS["reference"], COLOURS["oracle"], COLOURS[GROUND_TRUTH]][number % 4]

@@ -15,6 +15,7 @@ GROUND_TRUTH = "ground_truth"
 """The true emotional clips themselves, as if they were a method: the ceiling that the judge sets."""
 
 CHANCE = 1 / len(TARGET_EMOTIONS)
+EDITS = "edits.parquet"
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 

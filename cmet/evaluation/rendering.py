@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cmet.backbones.protocol import Backbone
+from cmet.backbones.protocol import Backbone, SpeechDriven
 from cmet.backbones.registry import load_backbone
 from cmet.engine import Job, Record
+from cmet.media.audio import read_audio
 from cmet.media.video import FASTEST, VideoFile, write_video
+from cmet.params import InferenceParams
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 
 
 def render_row(job: Job, files: Path) -> Record:
@@ -18,13 +21,19 @@ def render_row(job: Job, files: Path) -> Record:
     file = VideoFile(source)
     frames = list(file.frames_at(range(len(file))))
     track = np.load(Path(job["expression"]) / "tracks" / f"{job['source_clip']}.npy")
-    backbone = _backbone(job["backbone"], job["expression"])
+    backbone = _backbone(job["backbone"], job["expression"], job["weights"], InferenceParams(**job["inference"]))
+    if job["lips"] == "speech":
+        assert isinstance(backbone, SpeechDriven)
+        samples = read_audio(clips / "audio" / f"{job['source_clip']}.wav", SAMPLE_RATE_HZ)
+        track = backbone.with_speech(track, samples, file.fps)
     num_frames = 0
     for method, codes in job["codes"].items():
         if codes is None:
             continue
         (files / method).mkdir(exist_ok=True)
-        shown = iter(frames) if method == "neutral" else backbone.render(frames, track, codes)
+        # a backbone that draws faces anew is judged against its own drawing of the clip as it is
+        is_kept = method == "neutral" and backbone.picture_px is None
+        shown = iter(frames) if is_kept else backbone.render(frames, track, codes)
         num_frames += write_video(
             files / method / f"{job['clip_id']}.mp4", shown, file.fps, source, job["crf"], FASTEST
         )
@@ -32,5 +41,5 @@ def render_row(job: Job, files: Path) -> Record:
 
 
 @cache
-def _backbone(name: str, expression: str) -> Backbone:
-    return load_backbone(name, Path(expression) / "model")
+def _backbone(name: str, expression: str, weights: str, inference: InferenceParams) -> Backbone:
+    return load_backbone(name, Path(expression) / "model", Path(weights), inference)

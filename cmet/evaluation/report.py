@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from cmet.backbones.used_weights import FILE as USED_WEIGHTS
 from cmet.evaluation import figures
 from cmet.evaluation.card import HISTORY, JudgeCard, read_card
 from cmet.evaluation.examples import LABELS, Example, choose_examples, write_strip
@@ -25,13 +26,14 @@ SUMMARY = "summary.json"
 
 METHOD_NOTES = {
     "neutral": (
-        "No edit: the neutral clip itself. The floor; the judge has no neutral class, so it names an emotion anyway."
+        "No edit: the neutral clip itself, or how a backbone that draws faces anew draws it. The floor; the judge has "
+        "no neutral class, so it names an emotion anyway."
     ),
     "reference": (
         "The expression codes of a training speaker's clip of the target emotion and level, of the same sentence "
         "where there is one, put in place of the source's own. It sees a face that shows the emotion; C-MET only hears "
-        "a voice. With this backbone's linear codes it is a strong reference, so the gain that the paper reports over "
-        "EDTalk's encoder need not appear here."
+        "a voice. With facemesh's linear codes it is a strong reference, so the gain that the paper reports over "
+        "EDTalk's encoder need not appear there."
     ),
     "cmet": "C-MET: the change of expression predicted from speech alone, added to the source.",
     "oracle": (
@@ -195,6 +197,14 @@ def _table_line(name: str, scores: Mapping[str, Any]) -> str:
     return f"  {name:<22}{100 * scores['acc_emo']:>7.1f}%   {interval:<16}{scores['n']:>5}{failed}"
 
 
+def _weights(folder: Path) -> list[str]:
+    """The published files that a backbone was run with, and their SHA-256."""
+    path = folder / USED_WEIGHTS
+    if not path.is_file():
+        return ["none, it was fitted on this corpus"]
+    return [f"{file} {sha256}" for file, sha256 in json.loads(path.read_text(encoding="utf-8")).items()]
+
+
 def _labels(
     metrics: Mapping[str, Any],
     folders: Scored,
@@ -225,6 +235,8 @@ def _labels(
         "fvd_kind": None,
         "media": f"{params.clips.fps} fps, crop {params.clips.crop_rule}, wav cropped-clip, all source frames edited",
         "checkpoint_sha256": hashlib.sha256((folders.model / "connector.safetensors").read_bytes()).hexdigest(),
+        "backbone_weights": _weights(folders.model / "backbone"),
+        "lips": ", ".join(sorted(read_edits(folders.edits)["lips"].unique())),
         "training_steps": model["step"],
         "seed": params.seed,
         "comparability": "own-protocol",

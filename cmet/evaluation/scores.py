@@ -17,7 +17,7 @@ import pandas as pd
 
 from cmet.errors import ClipError, UserError
 from cmet.evaluation.card import read_card
-from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METHODS, METRICS, PREDICTIONS, video_path
+from cmet.evaluation.protocol import CHANCE, EDITS, GROUND_TRUTH, METHODS, METRICS, PREDICTIONS, video_path
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TARGET_EMOTIONS, EvaluateParams
 
@@ -90,9 +90,9 @@ def read_edits(folder: Path) -> pd.DataFrame:
     Raises:
         UserError: There is no table, it is empty, or the methods did not edit the same rows.
     """
-    if not (folder / "edits.parquet").is_file():
+    if not (folder / EDITS).is_file():
         raise UserError(f"{folder}: no edits.parquet; run 'cmet edits'")
-    edits = pd.read_parquet(folder / "edits.parquet")
+    edits = pd.read_parquet(folder / EDITS)
     if edits.empty:
         raise UserError(
             f"{folder}: edits.parquet has no rows, so there is nothing to score; see the counts of 'cmet edits'"

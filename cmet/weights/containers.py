@@ -104,6 +104,17 @@ def state_dicts(path: Path, kind: Kind) -> dict[str, "dict[str, Tensor]"]:
     return places
 
 
+def whole_numbers(path: Path) -> dict[str, int]:
+    """Whole numbers that a readable file holds beside its tensors, such as the training step, by name.
+
+    Raises:
+        UnreadableWeights: The file is damaged or can only be read by running code.
+    """
+    content = _load(path, kind_of(path))
+    entries = content.items() if isinstance(content, Mapping) else ()
+    return {name: value for name, value in entries if isinstance(name, str) and type(value) is int}
+
+
 def _load(path: Path, kind: Kind) -> Any:
     import torch
     from safetensors import SafetensorError

@@ -174,23 +174,41 @@ def identify(path: Path, name: str | None = None) -> Identification:
 def load_weights(name: str, folder: Path | None = None) -> "dict[str, Tensor]":
     """The tensors of a registered checkpoint by key, as its network has them, for `load_state_dict`.
 
-    Keys that the published loader passes over are left out; optional ones are there where the file has them.
-
     Args:
         name: A checkpoint whose key set is registered.
         folder: Where to look; `weights_folder()` when None.
 
     Raises:
-        UserError: It is missing, cannot be read, is another checkpoint or holds values that are not finite.
+        UserError: It is missing, or as `load_file_as` has it.
     """
-    network = checkpoint_named(name).network
-    if network is None:
-        raise UserError(f"{name}: no key set of it is recorded; known are those of {', '.join(NETWORKS)}")
-    path = find_weight(name, folder)
+    _network_of(name)
+    return load_file_as(find_weight(name, folder), name)
+
+
+def load_file_as(path: Path, name: str) -> "dict[str, Tensor]":
+    """The tensors of a registered checkpoint from any file, by key, as its network has them.
+
+    Keys that the published loader passes over are left out; optional ones are there where the file has them.
+
+    Args:
+        path: The file, whatever its name.
+        name: A checkpoint whose key set is registered.
+
+    Raises:
+        UserError: It cannot be read, is another checkpoint or holds values that are not finite.
+    """
+    network = _network_of(name)
     found, places = _examine(path, name)
     if not found.loads or found.wanted is None:
         raise UserError(f"{path}: {found.sentence}")
     return {key: tensor for key, tensor in places[found.wanted.place].items() if key in network.shapes}
+
+
+def _network_of(name: str) -> Network:
+    network = checkpoint_named(name).network
+    if network is None:
+        raise UserError(f"{name}: no key set of it is recorded; known are those of {', '.join(NETWORKS)}")
+    return network
 
 
 def _examine(path: Path, name: str | None) -> "tuple[Identification, Mapping[str, Mapping[str, Tensor]]]":

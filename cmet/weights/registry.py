@@ -65,6 +65,8 @@ class Checkpoint:
     file: str | None = None
     """Its published name; None where none is stated."""
     is_folder: bool = False
+    home: str = ""
+    """Folder among the weights where it belongs: that of its backbone."""
     enables: str | None = None
     """What can be done once it is there; None when nothing waits for it."""
     licence: str | None = None
@@ -124,6 +126,7 @@ CHECKPOINTS = {
             f"{_CMET_HUB}, folder checkpoints/; Google Drive, link in the readme of C-MET",
             "_epoch_2105_checkpoint_step000200000.pth",
             enables="editing with the authors' trained Connector",
+            home="edtalk",
             licence="Apache-2.0",
             network=_CONNECTOR,
         ),
@@ -133,6 +136,7 @@ CHECKPOINTS = {
             _EDTALK_HUBS,
             "EDTalk.pt",
             enables="backbone edtalk",
+            home="edtalk",
             licence="Apache-2.0",
             network=_EDTALK,
         ),
@@ -141,6 +145,7 @@ CHECKPOINTS = {
             "published beside EDTalk.pt; the authors' inference does not read it",
             _EDTALK_HUBS,
             "EDTalk-V.pt",
+            home="edtalk",
             licence="Apache-2.0",
             network=_EDTALK,
         ),
@@ -150,6 +155,7 @@ CHECKPOINTS = {
             _EDTALK_HUBS,
             "Audio2Lip.pt",
             enables="backbone edtalk",
+            home="edtalk",
             licence="Apache-2.0",
             network=_AUDIO2LIP,
         ),
@@ -159,6 +165,7 @@ CHECKPOINTS = {
                 f"backbone pdfgc: {purpose}",
                 _PDFGC_DRIVE,
                 file,
+                home="pdfgc",
                 enables="backbone pdfgc",
                 licence="CC BY 4.0",
                 network=network,
@@ -258,6 +265,6 @@ def find_weight(name: str, folder: Path | None = None) -> Path:
     if path is None:
         raise UserError(
             f"{checkpoint.file} ({checkpoint.purpose}) is missing: get it from {checkpoint.source}, "
-            f"and put it into {folder}/"
+            f"and put it into {folder / checkpoint.home}/"
         )
     return path

@@ -20,6 +20,7 @@ from cmet.params import NetworkParams, TrainParams
 GOLDEN = np.load(Path(__file__).parent / "train_step.npz")
 PAPER: dict[str, Any] = {
     "network": NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.0),
+    "begin_from": None,
     "num_steps": 1,
     "batch_size": 8,
     "learning_rate": 1e-4,

@@ -1,13 +1,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from cmet import cli
-from cmet.cli import ManyValues, _edit_notes
+from cmet.commands.edit import ManyValues, chosen_editor, notes, parsed_strength, told
 from cmet.editing import EditReport
 from cmet.errors import UserError
 from cmet.media import write_audio
@@ -145,9 +146,10 @@ def test_every_command_has_help() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean_change", "strength", "notes"),
+    ("mean_change", "strength", "said"),
     [
         (0.4, 1.0, ["the change is faint; `--strength 2.5` makes it a typical one"]),
+        (0.3, 3.0, ["the change is faint; `--strength 5.0` makes it a typical one"]),
         (0.01, 1.0, ["the change is faint; `--strength 5.0` makes it a typical one"]),
         (0.01, 5.0, []),
         (0.9, 1.0, []),
@@ -155,6 +157,62 @@ def test_every_command_has_help() -> None:
     ],
 )
 def test_an_edit_says_how_to_make_a_faint_change_a_typical_one(
-    mean_change: float, strength: float, notes: list[str]
+    mean_change: float, strength: float, said: list[str]
 ) -> None:
-    assert _edit_notes(EditReport(10, 25.0, 64, 64, 1.0, mean_change, 0.0), strength) == notes
+    report = EditReport(10, 25.0, 64, 64, 1.0, mean_change, strength=strength)
+    assert notes(report) == said
+    assert notes(replace(report, has_typical_unit=False)) == []
+
+
+def test_an_edit_tells_its_strength_and_claims_a_unit_only_where_there_is_one() -> None:
+    report = EditReport(10, 25.0, 64, 48, 0.5, 1.0, clamped_share=0.3, strength=1.875, remarks=("a remark",))
+    assert told(report) == (
+        "10 frames of 64x48 at 25 frames/s, face in 50% of them, change of expression 1.00 (1 is a typical emotional "
+        "one) at strength 1.88"
+    )
+    assert [note.split(" ")[0] for note in notes(report)] == ["a", "30%"]
+    bare = replace(report, face_ratio=None, has_typical_unit=False, strength=1.0)
+    assert told(bare) == "10 frames of 64x48 at 25 frames/s, change of expression 1.00 at strength 1"
+
+
+@pytest.mark.parametrize(("text", "value"), [("auto", None), ("0", 0.0), ("2.5", 2.5), ("5", 5.0)])
+def test_a_strength_is_a_number_or_auto(text: str, value: float | None) -> None:
+    assert parsed_strength(text) == value
+
+
+@pytest.mark.parametrize("text", ["-1", "5.1", "nan", "strong", ""])
+def test_another_strength_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--strength .*expected auto or a number from 0 to 5"):
+        parsed_strength(text)
+
+
+@pytest.mark.parametrize(
+    ("model", "connector", "backbone", "said"),
+    [
+        ("m", "c.pth", None, "--model and --connector name two models"),
+        (None, None, "cartoon", "unknown backbone 'cartoon'; known are edtalk, facemesh, pdfgc"),
+        (
+            None,
+            None,
+            "edtalk",
+            r"data/train/edtalk: no trained model; .*_epoch_2105.* into none/edtalk/ .* --connector",
+        ),
+        (None, None, "pdfgc", "data/train/pdfgc: no trained model"),
+        (None, None, None, "data/train/facemesh: no trained model"),
+        ("m", None, "edtalk", "m: no trained model"),
+        (None, "c.pth", None, "c.pth"),
+    ],
+)
+def test_a_model_that_is_not_there_is_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    params: Params,
+    model: str | None,
+    connector: str | None,
+    backbone: str | None,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CMET_WEIGHTS", "none")
+    with pytest.raises(UserError, match=said):
+        chosen_editor(model and Path(model), connector and Path(connector), backbone, params.inference)

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from cmet.experiments import read_experiment, use_experiment
-from cmet.params import ParamsError, load_params, parse_params
+from cmet.params import PAPER_NETWORK, ParamsError, load_params, parse_params
 from cmet.project import Project
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +25,10 @@ def values() -> dict[str, Any]:
         ("clips", "min_face_ratio", 1.5, "clips.min_face_ratio: Input should be less than or equal to 1"),
         ("sample", "levels", [], "sample.levels: List should have at least 1 item"),
         ("manifest", "corpus", "meed", "manifest.corpus: Input should be 'sample', 'mead', 'cremad'"),
+        ("train", "num_steps", -1, "train.num_steps: Input should be greater than or equal to 0"),
+        ("train", "num_steps", 0, "train: Value error, num_steps is 0, so begin_from must name the checkpoint"),
+        ("train", "begin_from", "edtalk", "train.begin_from: Input should be 'cmet-connector'"),
+        ("train", "begin_from", "cmet-connector", "train: Value error, begin_from cmet-connector has the paper's"),
         ("train", "learning_rate", "fast", "train.learning_rate: Input should be a valid number"),
         ("deltas", "speech_encoder", "whisper", "not one of speech_encoders"),
     ],
@@ -48,6 +52,18 @@ def test_a_missing_key_is_named(values: dict[str, Any]) -> None:
 def test_a_width_the_connector_cannot_have_is_refused(values: dict[str, Any], hidden: int) -> None:
     values["train"]["network"]["hidden"] = hidden
     with pytest.raises(ParamsError, match="32 times a power of two"):
+        parse_params(values, "params.yaml")
+
+
+@pytest.mark.parametrize("num_steps", [0, 5])
+def test_a_published_checkpoint_is_begun_from_at_the_papers_size_only(num_steps: int) -> None:
+    values = read_experiment(ROOT / "experiments/mead-edtalk-official.yaml")
+    train = values["train"]
+    train |= {"num_steps": num_steps, "network": PAPER_NETWORK.model_dump()}
+    train["network"]["dropout"] = 0.0
+    assert parse_params(values, "params.yaml").train.begin_from == "cmet-connector"
+    train["network"] |= {"window": 6, "num_heads": 8}
+    with pytest.raises(ParamsError, match="but network.num_heads is 8, not 4, network.window is 6, not 5"):
         parse_params(values, "params.yaml")
 
 
@@ -89,3 +105,21 @@ def test_using_an_experiment_says_what_changes_and_can_be_undone(tmp_path: Path)
     assert load_params(params).speech_encoders == ["opensmile", "precomputed"]
     use_experiment(ROOT / "experiments/sample.yaml", params, None)
     assert params.read_bytes() == (ROOT / "experiments/sample.yaml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"held_out_emotion": "sad"}, "has seen every emotion"),
+        ({"backbones": ["facemesh"]}, r"backbones is \['facemesh'\]"),
+        (
+            {"deltas": {"speech_encoder": "precomputed", "speech_scale": "train-spread"}},
+            "speech_scale is 'train-spread'",
+        ),
+    ],
+)
+def test_the_published_connector_is_used_as_it_was_trained(changes: dict[str, object], said: str) -> None:
+    values = read_experiment(ROOT / "experiments/mead-edtalk-official.yaml")
+    assert parse_params(values, "official").train.begin_from == "cmet-connector"
+    with pytest.raises(ParamsError, match=f"was trained otherwise: .*{said}"):
+        parse_params(values | changes, "official")

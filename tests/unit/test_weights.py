@@ -84,7 +84,7 @@ def test_a_missing_weight_is_one_sentence_with_file_source_and_folder(tmp_path: 
     assert str(caught.value) == (
         "Audio2Lip.pt (backbone edtalk: lips from speech) is missing: get it from Hugging Face coldhyuk/C-MET, folder "
         "pretrained_weights/; Hugging Face tanhshuai0219/EDTalk; EDTalk's Google Drive folder, "
-        f"and put it into {tmp_path}/"
+        f"and put it into {tmp_path}/edtalk/"
     )
 
 

@@ -1,10 +1,11 @@
 """EDTalk: a face from a source picture, moved by 20 lip, 6 pose and 10 expression coefficients, and lips from speech.
 
 The published checkpoints load unchanged (`loading.py`). Nothing outside of this folder knows EDTalk's key names, its
-picture size or the layout of its tensors. Editing, lengths and sound tracks belong to `cmet/editing.py`.
+picture size or the layout of its tensors. Editing, lengths and sound tracks belong to `cmet/editing/`.
 """
 
 from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
+from cmet.backbones.edtalk.model import EDTalk
 from cmet.backbones.edtalk.rendering import Renderer, Source
 
-__all__ = ["Renderer", "Source", "load_audio2lip", "load_generator"]
+__all__ = ["EDTalk", "Renderer", "Source", "load_audio2lip", "load_generator"]

@@ -28,6 +28,14 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def scale_kernels(network: nn.Module) -> None:
+    """Compute what its layers keep, instead of at their first call."""
+    for layer in network.modules():
+        for name, attribute in vars(type(layer)).items():
+            if isinstance(attribute, cached_property):
+                getattr(layer, name)
+
+
 class EqualLinear(nn.Module):
     """Linear layer with scaled weights."""
 
@@ -123,7 +131,9 @@ class Upsample(nn.Module):
         """Map (B, C, H, W) to (B, C, 2H, 2W)."""
         num_channels = x_BCHW.shape[1]
         kernels = self.kernel.expand(num_channels, 1, -1, -1)
-        return functional.conv_transpose2d(x_BCHW, kernels, None, stride=2, padding=1, groups=num_channels)
+        # flows and pictures, never the wide maps: they stay exact
+        with torch.autocast(x_BCHW.device.type, enabled=False):
+            return functional.conv_transpose2d(x_BCHW, kernels, None, stride=2, padding=1, groups=num_channels)
 
 
 class ModulatedConv(nn.Module):

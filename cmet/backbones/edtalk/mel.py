@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torchaudio.functional import melscale_fbanks
 
 SAMPLE_RATE_HZ = 16000
 FPS = 25
@@ -60,21 +61,8 @@ def mel_spectrogram(samples_N: np.ndarray, ends: Ends = "constant") -> Tensor:
 @cache
 def mel_bands() -> Tensor:
     """Weights of the bands, shape (M, 401), float64: triangles of equal area, evenly spaced on Slaney's scale."""
-    edges_hz = _hz(np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), NUM_BANDS + 2))
-    bins_hz = np.arange(FFT_SIZE // 2 + 1) * (SAMPLE_RATE_HZ / FFT_SIZE)
-    low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    rising, falling = (bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre)
-    return torch.from_numpy(np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low))
-
-
-# Slaney's scale: 3 mel per 200 Hz up to 1000 Hz, from there 27 mel per factor 6.4
-_HZ_PER_MEL, _KNEE_HZ, _LOG_STEP = 200 / 3, 1000.0, np.log(6.4) / 27
-
-
-def _mel(hz: float) -> float:
-    return hz / _HZ_PER_MEL if hz < _KNEE_HZ else _KNEE_HZ / _HZ_PER_MEL + float(np.log(hz / _KNEE_HZ)) / _LOG_STEP
-
-
-def _hz(mel: np.ndarray) -> np.ndarray:
-    knee = _KNEE_HZ / _HZ_PER_MEL
-    return np.where(mel < knee, mel * _HZ_PER_MEL, _KNEE_HZ * np.exp(_LOG_STEP * (np.maximum(mel, knee) - knee)))
+    num_bins = FFT_SIZE // 2 + 1
+    bands = melscale_fbanks(
+        num_bins, LOWEST_HZ, HIGHEST_HZ, NUM_BANDS, SAMPLE_RATE_HZ, norm="slaney", mel_scale="slaney"
+    )
+    return bands.T.double()

@@ -1,16 +1,34 @@
 """The edtalk backbone: expression codes of frames, and a person's first frame moved by coefficients."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from cmet.backbones.edtalk.generator import EXPRESSION, NUM_EXPRESSION, PICTURE_PX
-from cmet.backbones.edtalk.loading import load_generator
+from cmet.backbones.edtalk.audio2lip import Audio2Lip, lips_from_speech
+from cmet.backbones.edtalk.generator import EXPRESSION, LIP, NUM_EXPRESSION, PICTURE_PX
+from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
+from cmet.backbones.edtalk.mel import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cmet.backbones.edtalk.rendering import Renderer
+from cmet.backbones.hardware import autocast_type, best_device
+from cmet.backbones.timing import SPEECH_FPS, resampled
+from cmet.backbones.used_weights import check_used, save_used
+from cmet.errors import ClipError
+from cmet.params import InferenceParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cmet.backbones.registry import Tracker
+    from cmet.params import ExpressionParams
+
+WEIGHTS = ("edtalk",)
+"""Registered checkpoints that the codes depend on."""
 
 
 class EDTalk:
@@ -21,26 +39,88 @@ class EDTalk:
 
     name = "edtalk"
     width = NUM_EXPRESSION
+    picture_px = PICTURE_PX
+    view = (0.0, 0.0, 1.0, 1.0)
+    weights = WEIGHTS
+    keeps_lips = True
+    hears = True
 
-    def __init__(self, renderer: Renderer) -> None:
-        """Use loaded networks."""
+    def __init__(self, renderer: Renderer, weights: Path) -> None:
+        """Use loaded networks; the lip network is read from the folder of weights when speech comes in."""
         self.renderer = renderer
+        self.folder_of_weights = weights
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> "EDTalk":
-        """Read `EDTalk.pt` from a folder of weights, the project's when None.
+    def load(cls, folder: Path, weights: Path, inference: InferenceParams) -> "EDTalk":
+        """Read `EDTalk.pt` from the folder of weights.
 
         Raises:
-            UserError: It is missing, cannot be read, is another checkpoint or holds values that are not finite.
+            UserError: It is missing, cannot be read, is another checkpoint or holds values that are not finite, or is
+                not the one that the model folder was made with.
         """
-        return cls(Renderer(load_generator(folder)))
+        check_used(folder, WEIGHTS, weights)
+        device = best_device()
+        renderer = Renderer(
+            load_generator(weights).to(device),
+            inference.batch_size,
+            autocast_type(inference, device),
+            inference.compile,
+        )
+        return cls(renderer, weights)
+
+    @classmethod
+    def tracker(cls, weights: Path, inference: InferenceParams) -> "Tracker":
+        """Its `track`."""
+        return cls.load(weights, weights, inference).track
+
+    @classmethod
+    def fit(
+        cls,
+        clips: "pd.DataFrame",
+        videos: Path,
+        tracks: Path,
+        held_out_emotion: str | None,
+        params: "ExpressionParams",
+        weights: Path,
+        inference: InferenceParams,
+    ) -> "EDTalk":
+        """The published networks; nothing is learned from a corpus."""
+        return cls.load(weights, weights, inference)
 
     def save(self, folder: Path) -> None:
-        """Nothing is fitted, so nothing is written."""
+        """Write which weights were used; nothing is fitted."""
+        save_used(folder, WEIGHTS, self.folder_of_weights)
 
     def track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Coefficients, shape (T, 36), float32."""
         return self.renderer.coefficients(map(to_picture, frames)).numpy()
+
+    def with_speech(self, track: np.ndarray, samples: np.ndarray, fps: float) -> np.ndarray:
+        """A track whose lips say something else, by Audio2Lip; a track of another rate than 25 is interpolated.
+
+        Differs from the published code: the smoothing goes on with the first and the last frame instead of zeros, which
+        close the mouth there by a quarter.
+
+        Raises:
+            ClipError: `too_short`, when the sound is shorter than one frame.
+            UserError: `Audio2Lip.pt` is missing or is another file.
+        """
+        if len(samples) < SAMPLES_PER_FRAME:
+            raise ClipError("too_short", f"{len(samples) / SAMPLE_RATE_HZ:.3f} s of speech, a frame needs 0.04 s")
+        lips_FP = lips_from_speech(self._audio2lip, samples, holds_ends=True).numpy()
+        result = track.copy()
+        result[:, LIP] = resampled(lips_FP, SPEECH_FPS, len(track), fps)
+        return result
+
+    def with_lips(self, track: np.ndarray, lips: np.ndarray) -> np.ndarray:
+        """A track (T, 36) with the lips of another one of the same length."""
+        result = track.copy()
+        result[:, LIP] = lips[:, LIP]
+        return result
+
+    @cached_property
+    def _audio2lip(self) -> Audio2Lip:
+        return load_audio2lip(self.folder_of_weights).to(self.renderer.device)
 
     def encode(self, track: np.ndarray) -> np.ndarray:
         """Expression codes, shape (T, 10)."""

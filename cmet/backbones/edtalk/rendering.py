@@ -3,16 +3,19 @@
 Legend: T frames, B frames of a batch, S latent width (512), K coefficients of a frame (36: lip, pose, expression).
 """
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cmet.backbones.edtalk.decoder import SourceMap
 from cmet.backbones.edtalk.generator import EXPRESSION, NUM_COEFFICIENTS, PICTURE_PX, Generator
+from cmet.backbones.edtalk.layers import scale_kernels
 
 GPU_BATCH_SIZE = 16
 
@@ -31,7 +34,11 @@ class Renderer:
     """
 
     def __init__(
-        self, generator: Generator, batch_size: int | None = None, autocast: torch.dtype | None = None
+        self,
+        generator: Generator,
+        batch_size: int | None = None,
+        autocast: torch.dtype | None = None,
+        compiles: bool = False,
     ) -> None:
         """Compute the basis and the coefficient map.
 
@@ -39,7 +46,10 @@ class Renderer:
             generator: Loaded and on its device; later changes of its weights are not seen.
             batch_size: Pictures that go through the encoder or the decoder at once, by default `GPU_BATCH_SIZE`, or one
                 on a CPU, where more are not faster.
-            autocast: Lower precision for encoding and decoding; flows, coefficients and the source stay in float32.
+            autocast: Lower precision for encoding and decoding; flows, pictures, coefficients and the source stay in
+                float32.
+            compiles: Whether torch.compile optimises both at their first use, which takes a minute or two. A last
+                batch that is shorter is filled up, so that they are compiled for one size only.
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch size must be at least 1, got {batch_size}")
@@ -47,14 +57,25 @@ class Renderer:
         self.device = generator.direction_exp.weight.device
         self.batch_size = batch_size or (1 if self.device.type == "cpu" else GPU_BATCH_SIZE)
         self._autocast = autocast
+        self._compiles = compiles
         with torch.inference_mode():
             self.basis_SK = generator.basis()
             self.matrix_KS, self.offset_K = generator.coefficient_map()
+            scale_kernels(generator)
+        self._encoder: Callable[[Tensor], Tensor] = generator.enc
+        self._decoder: Callable[[tuple[SourceMap, ...], Tensor, Tensor], Tensor] = generator.dec
+        if compiles:
+            self._encoder = torch.compile(generator.enc, dynamic=False)
+            self._decoder = torch.compile(generator.dec, dynamic=False)
 
     def coefficients(self, pictures: Iterable[Tensor]) -> Tensor:
         """Lip, pose and expression coefficients, shape (T, K), on the CPU."""
-        batches = [self._encode(batch) for batch in batched(pictures, self.batch_size)]
-        return torch.cat(batches).cpu() if batches else torch.zeros(0, NUM_COEFFICIENTS)
+        values = array("f")
+        for batch in batched(pictures, self.batch_size):
+            # one block that grows: small tensors, kept between the large ones of the network, would each pin the memory
+            # of a picture
+            values.extend(self._encode(batch).flatten().tolist())
+        return torch.from_numpy(np.array(values, np.float32)).view(-1, NUM_COEFFICIENTS)
 
     @torch.inference_mode()
     def source(self, picture_3HW: Tensor) -> Source:
@@ -81,17 +102,25 @@ class Renderer:
 
     @torch.inference_mode()
     def _encode(self, pictures: list[Tensor]) -> Tensor:
-        pictures_B3HW = self._checked(torch.stack(pictures))
+        pictures_B3HW = self._filled(self._checked(torch.stack(pictures)))
         with self._precision():
-            latents_BS = self.generator.enc(pictures_B3HW)
+            latents_BS = self._encoder(pictures_B3HW)[: len(pictures)]
         return torch.addmm(self.offset_K, latents_BS.to(self.offset_K.dtype), self.matrix_KS.T)
 
     @torch.inference_mode()
     def _decode(self, source: Source, coefficients_BK: Tensor) -> Tensor:
-        coefficients_BK = coefficients_BK.to(self.basis_SK)
-        latents_BS = source.latent_1S + self.motion(coefficients_BK)
+        filled_BK = self._filled(coefficients_BK.to(self.basis_SK))
+        latents_BS = source.latent_1S + self.motion(filled_BK)
         with self._precision():
-            return self.generator.dec(source.maps, latents_BS, self.expression(coefficients_BK)).float()
+            pictures_B3HW = self._decoder(source.maps, latents_BS, self.expression(filled_BK))
+        return pictures_B3HW[: len(coefficients_BK)].float()
+
+    def _filled(self, rows_B: Tensor) -> Tensor:
+        """A whole batch, by repeating the last row, for compiled networks: another size would compile them again."""
+        num_missing = self.batch_size - len(rows_B)
+        if not self._compiles or not num_missing:
+            return rows_B
+        return torch.cat([rows_B, rows_B[-1:].expand(num_missing, *rows_B.shape[1:])])
 
     def _precision(self) -> AbstractContextManager[object]:
         return nullcontext() if self._autocast is None else torch.autocast(self.device.type, self._autocast)

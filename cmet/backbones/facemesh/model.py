@@ -15,7 +15,8 @@ from cmet.media.video import read_video
 if TYPE_CHECKING:  # workers that only track need neither
     import pandas as pd
 
-    from cmet.params import ExpressionParams
+    from cmet.backbones.registry import Tracker
+    from cmet.params import ExpressionParams, InferenceParams
 
 FRAMES_PER_CASE = 4
 
@@ -24,6 +25,11 @@ class FaceMesh:
     """Reads codes off MediaPipe landmarks, and shows other codes by warping the frame itself."""
 
     name = "facemesh"
+    picture_px = None
+    view = (0.0, 0.0, 1.0, 1.0)
+    weights: tuple[str, ...] = ()
+    keeps_lips = True
+    hears = False
 
     def __init__(self, basis: ExpressionBasis) -> None:
         """Use a fitted basis."""
@@ -31,13 +37,25 @@ class FaceMesh:
         self.width = basis.width
 
     @classmethod
-    def load(cls, folder: Path) -> "FaceMesh":
+    def tracker(cls, weights: Path, inference: "InferenceParams") -> "Tracker":
+        """Landmarks need no weights of ours."""
+        return cls.track
+
+    @classmethod
+    def load(cls, folder: Path, weights: Path, inference: "InferenceParams") -> "FaceMesh":
         """Read a fitted basis from a folder."""
         return cls(ExpressionBasis.load(folder))
 
     @classmethod
     def fit(
-        cls, clips: "pd.DataFrame", videos: Path, tracks: Path, held_out_emotion: str | None, params: "ExpressionParams"
+        cls,
+        clips: "pd.DataFrame",
+        videos: Path,
+        tracks: Path,
+        held_out_emotion: str | None,
+        params: "ExpressionParams",
+        weights: Path,
+        inference: "InferenceParams",
     ) -> "FaceMesh":
         """Fit the basis and its gain on the training speakers, without the held-out emotion.
 
@@ -47,6 +65,8 @@ class FaceMesh:
             tracks: Folder of `<clip_id>.npy`.
             held_out_emotion: Left out.
             params: The `expression` section.
+            weights: Not needed.
+            inference: Not needed.
         """
         neutral: dict[str, list[np.ndarray]] = {}
         emotional: dict[str, list[np.ndarray]] = {}

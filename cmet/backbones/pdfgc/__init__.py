@@ -1,11 +1,13 @@
 """PD-FGC: a talking head whose mouth, expression, eyes and head pose have separate drivers (expression width 30).
 
-Our own implementation; the published files load unchanged. `loading` reads them, `model` runs the networks in batches,
-`control` puts the drivers together. Cropping faces out of videos belongs in `cmet.media`.
+Our own implementation; the published files load unchanged. `loading` reads them, `rendering` runs the networks in
+batches, `model` is the backbone, `control` puts the drivers together. Cropping faces out of videos belongs in
+`cmet.media`.
 """
 
 from cmet.backbones.pdfgc.control import Drivers, control_values
 from cmet.backbones.pdfgc.loading import Networks, load_network, load_networks
-from cmet.backbones.pdfgc.model import TalkingFace
+from cmet.backbones.pdfgc.model import PDFGC
+from cmet.backbones.pdfgc.rendering import TalkingFace
 
-__all__ = ["Drivers", "Networks", "TalkingFace", "control_values", "load_network", "load_networks"]
+__all__ = ["PDFGC", "Drivers", "Networks", "TalkingFace", "control_values", "load_network", "load_networks"]

@@ -60,14 +60,20 @@ def control_values(mouth_NM: Tensor, drivers: Drivers, off: Set[Part] = frozense
         ClipError: `too_short`, where a driving track has no third frame.
     """
     num_frames = len(mouth_NM)
-    mouth_NM = smoothed(mouth_NM * MOUTH_GAIN)
-    expression_NE = repeated(drivers.expression_TE, num_frames) * EXPRESSION_GAIN
-    eye_N6 = repeated(drivers.eye_T6, num_frames) * EYE_GAIN
-    pose_N6 = neighbour_mean(repeated(drivers.pose_T6, num_frames))
-    control_NC = torch.cat([mouth_NM, expression_NE, eye_N6, pose_N6], 1)
+    control_NC = steered(
+        smoothed(mouth_NM * MOUTH_GAIN),
+        repeated(drivers.expression_TE, num_frames),
+        repeated(drivers.eye_T6, num_frames),
+        repeated(drivers.pose_T6, num_frames),
+    )
     for part in off:
         control_NC[:, COLUMNS[part]] = 0
     return control_NC
+
+
+def steered(mouth_NM: Tensor, expression_NE: Tensor, eye_N6: Tensor, pose_N6: Tensor) -> Tensor:
+    """Control values (N, 542) of frames, with the published gains and a steadied pose; the mouth is final."""
+    return torch.cat([mouth_NM, expression_NE * EXPRESSION_GAIN, eye_N6 * EYE_GAIN, neighbour_mean(pose_N6)], 1)
 
 
 def repeated(track_TK: Tensor, num_frames: int) -> Tensor:
@@ -78,13 +84,21 @@ def repeated(track_TK: Tensor, num_frames: int) -> Tensor:
     return usable[torch.arange(num_frames, device=track_TK.device) % len(usable)]
 
 
-def smoothed(values_NK: Tensor) -> Tensor:
-    """Each frame with its two neighbours, weighted by a bell of width 1; beyond both ends are zeros.
+def smoothed(values_NK: Tensor, holds_ends: bool = False) -> Tensor:
+    """Each frame with its two neighbours, weighted by a bell of width 1.
 
-    The zeros take a quarter of the first and of the last frame away. Kept for equality with the published result.
+    Args:
+        values_NK: At least one frame.
+        holds_ends: Go on with the first and the last frame beyond the ends. The published filter goes on with zeros,
+            which takes a quarter of those two frames away.
     """
     taps = torch.exp(-torch.tensor([-1.0, 0.0, 1.0], device=values_NK.device).square() / 2)
-    return weighted_neighbours(values_NK, taps / taps.sum())
+    taps /= taps.sum()
+    result_NK = weighted_neighbours(values_NK, taps)
+    if holds_ends:
+        result_NK[0] += taps[0] * values_NK[0]
+        result_NK[-1] += taps[2] * values_NK[-1]
+    return result_NK
 
 
 def neighbour_mean(values_NK: Tensor) -> Tensor:

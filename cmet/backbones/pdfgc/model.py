@@ -1,98 +1,138 @@
-"""PD-FGC at work: a person from one picture, motion from driving videos, a mouth from speech, and the video of it all.
-
-Legend: B pictures at once, N frames of the result, T frames of a driving video, S samples, M mouth values (500),
-C control values (542).
-"""
+"""The pdfgc backbone: expression codes of frames, and the person of the first one moved by control values."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from cmet.backbones.pdfgc.appearance import Appearance
-from cmet.backbones.pdfgc.loading import Networks, load_networks
-from cmet.backbones.pdfgc.motion import Motion
-from cmet.backbones.pdfgc.pictures import to_pictures
-from cmet.backbones.pdfgc.spectrogram import speech_windows
-from cmet.errors import ClipError
+from cmet.backbones.hardware import autocast_type, best_device
+from cmet.backbones.pdfgc.control import MOUTH_GAIN, smoothed, steered
+from cmet.backbones.pdfgc.loading import load_networks
+from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH
+from cmet.backbones.pdfgc.pictures import CROP_COLUMNS, CROP_ROWS, SIDE_PX, to_frames
+from cmet.backbones.pdfgc.rendering import TalkingFace
+from cmet.backbones.timing import SPEECH_FPS, resampled
+from cmet.backbones.used_weights import check_used, save_used
+from cmet.params import InferenceParams
 
-BATCH_SIZE = 8
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cmet.backbones.registry import Tracker
+    from cmet.params import ExpressionParams
+
+WEIGHTS = ("pdfgc-appearance", "pdfgc-motion", "pdfgc-audio", "pdfgc-generator")
+"""Registered checkpoints that codes and pictures depend on."""
+
+EXPRESSION = slice(0, EXPRESSION_WIDTH)
+EYE = slice(EXPRESSION.stop, EXPRESSION.stop + EYE_WIDTH)
+POSE = slice(EYE.stop, EYE.stop + POSE_WIDTH)
+MOUTH = slice(POSE.stop, POSE.stop + MOUTH_WIDTH)
+"""Columns of a track; the mouth is there once speech came in."""
 
 
-class TalkingFace:
-    """The four networks behind one batch size, which changes speed and memory and no result."""
+class PDFGC:
+    """Tracks expression (30), eyes (6) and pose (6) per frame, and draws them with a mouth from speech.
 
-    def __init__(self, networks: Networks, batch_size: int = BATCH_SIZE) -> None:
-        """Use networks in eval mode that lie on one device."""
-        # a fifth faster on a CPU; the generator orders its maps itself
-        networks.motion.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.networks = networks
-        self.batch_size = batch_size
-        self.device = networks.generator.conv1.conv.weight.device
+    Frames are face crops; another size than 224x224 is resized, and the rendered ones are 224x224 and show `view` of a
+    crop. Without speech the mouth values are zero, which the published code calls switched off.
+    """
+
+    name = "pdfgc"
+    width = EXPRESSION_WIDTH
+    picture_px = SIDE_PX
+    view = (
+        CROP_COLUMNS.start / SIDE_PX,
+        CROP_ROWS.start / SIDE_PX,
+        CROP_COLUMNS.stop / SIDE_PX,
+        CROP_ROWS.stop / SIDE_PX,
+    )
+    weights = WEIGHTS
+    keeps_lips = False
+    hears = True
+
+    def __init__(self, face: TalkingFace, weights: Path) -> None:
+        """Use loaded networks, which came from the folder of weights."""
+        self.face = face
+        self.folder_of_weights = weights
 
     @classmethod
-    def load(
-        cls, folder: Path | None = None, device: torch.device | str = "cpu", batch_size: int = BATCH_SIZE
-    ) -> "TalkingFace":
-        """Read the published files from a folder.
+    def load(cls, folder: Path, weights: Path, inference: InferenceParams) -> "PDFGC":
+        """Read the four published files from the folder of weights.
 
         Raises:
-            UserError: A file is missing, cannot be read or is another checkpoint.
+            UserError: One is missing, cannot be read, is another checkpoint or holds values that are not finite, or is
+                not the one that the model folder was made with.
         """
-        networks = load_networks(folder)
+        check_used(folder, WEIGHTS, weights)
+        device = best_device()
+        networks = load_networks(weights)
         for network in networks:
             network.to(device)
-        return cls(networks, batch_size)
+        face = TalkingFace(networks, inference.batch_size, autocast_type(inference, device), inference.compile)
+        return cls(face, weights)
 
-    @torch.inference_mode()
-    def appearance(self, frame: np.ndarray) -> Appearance:
-        """The person in a face crop (H, W, 3), RGB uint8; once per clip."""
-        return self.networks.appearance(to_pictures([frame], self.device))
+    @classmethod
+    def tracker(cls, weights: Path, inference: InferenceParams) -> "Tracker":
+        """Its `track`."""
+        return cls.load(weights, weights, inference).track
 
-    @torch.inference_mode()
-    def motion(self, frames: Iterable[np.ndarray]) -> Motion:
-        """Pose, eyes and expression of each frame, T rows each. A video that drives several of them is read once.
+    @classmethod
+    def fit(
+        cls,
+        clips: "pd.DataFrame",
+        videos: Path,
+        tracks: Path,
+        held_out_emotion: str | None,
+        params: "ExpressionParams",
+        weights: Path,
+        inference: InferenceParams,
+    ) -> "PDFGC":
+        """The published networks; nothing is learned from a corpus."""
+        return cls.load(weights, weights, inference)
 
-        Args:
-            frames: Face crops (H, W, 3), RGB uint8, of one size; not more than a batch is held.
+    def save(self, folder: Path) -> None:
+        """Write which weights were used; nothing is fitted."""
+        save_used(folder, WEIGHTS, self.folder_of_weights)
+
+    def track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        """Expression, eyes and pose, shape (T, 42), float32.
 
         Raises:
             ClipError: `too_short`, where there are no frames.
         """
-        parts = [self.networks.motion(to_pictures(batch, self.device)) for batch in batches(frames, self.batch_size)]
-        if not parts:
-            raise ClipError("too_short", "a driving video without frames")
-        return Motion(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        motion = self.face.motion(frames)
+        return torch.cat([motion.expression_BE, motion.eye_B6, motion.pose_B6], 1).cpu().numpy()
 
-    @torch.inference_mode()
-    def mouth(self, samples_S: np.ndarray) -> Tensor:
-        """Mouth values of video frames 2, 3, ..., shape (N, 500), from mono sound at 16 kHz.
+    def encode(self, track: np.ndarray) -> np.ndarray:
+        """Expression codes, shape (T, 30), as the motion network gives them: without the gain of the pipeline."""
+        return track[:, EXPRESSION]
+
+    def with_speech(self, track: np.ndarray, samples: np.ndarray, fps: float) -> np.ndarray:
+        """A track (T, 542) with a mouth; a track of another rate than 25 is interpolated.
+
+        Differs from the published code: all frames have a window of the sound, and the smoothing goes on with the first
+        and the last frame instead of zeros.
 
         Raises:
-            ClipError: `too_short`, where the sound is shorter than one frame needs.
+            ClipError: `too_short`, when the sound is shorter than one frame.
         """
-        windows = speech_windows(samples_S).split(self.batch_size)
-        return torch.cat([self.networks.audio(part.to(self.device)) for part in windows])
+        mouth_FM = smoothed(self.face.mouth(samples, is_whole=True) * MOUTH_GAIN, holds_ends=True).cpu().numpy()
+        return np.concatenate([track[:, : POSE.stop], resampled(mouth_FM, SPEECH_FPS, len(track), fps)], 1)
 
-    @torch.inference_mode()
-    def render(self, appearance: Appearance, control_NC: Tensor) -> Iterator[Tensor]:
-        """Pictures of a person in [-1, 1], batches of shape (B, 3, 224, 224).
+    def render(self, frames: Iterable[np.ndarray], track: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
+        """Frames (224, 224, 3) with the mouth, eyes and pose of the track and other expression codes.
 
-        Args:
-            appearance: One person.
-            control_NC: What `control_values` gives.
+        They are drawn anew from the first frame, so that own codes give the frames back as well as PD-FGC can, and not
+        pixel by pixel.
         """
-        for start in range(0, len(control_NC), self.batch_size):
-            control_BC = control_NC[start : start + self.batch_size].to(self.device)
-            vector_BV = appearance.vector_BV.expand(len(control_BC), -1)
-            yield self.networks.generator(appearance.map_BCPP, torch.cat([vector_BV, control_BC], 1))
-
-
-def batches(items: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    """Consecutive items, `size` at a time; the last batch may be shorter."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+        first = next(iter(frames), None)
+        if first is None:
+            return
+        mouth = track[:, MOUTH] if track.shape[1] == MOUTH.stop else np.zeros((len(track), MOUTH_WIDTH), np.float32)
+        parts = (mouth, codes, track[:, EYE], track[:, POSE])
+        control_TC = steered(*(torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in parts))
+        yield from chain.from_iterable(map(to_frames, self.face.render(self.face.appearance(first), control_TC)))

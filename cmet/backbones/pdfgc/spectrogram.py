@@ -8,6 +8,7 @@ Source: Dorniwang/PD-FGC-inference at d3c1488; the transform is that of the lws 
 import numpy as np
 import torch
 from torch import Tensor
+from torchaudio.functional import melscale_fbanks
 
 from cmet.backbones.pdfgc.audio import NUM_BANDS
 from cmet.errors import ClipError
@@ -31,19 +32,25 @@ FIRST_VIDEO_FRAME = 2
 ROWS_AT_ONCE = 4096
 
 
-def speech_windows(samples_S: np.ndarray) -> Tensor:
-    """Spectrogram windows of video frames 2, 3, ..., shape (N, 1, 80, 20), values in [0, 1].
+def speech_windows(samples_S: np.ndarray, is_whole: bool = False) -> Tensor:
+    """Spectrogram windows of video frames, shape (N, 1, 80, 20), values in [0, 1].
 
-    The last two video frames have none. The windows overlap and share one memory: copy before writing.
+    The windows overlap and share one memory: copy before writing.
 
     Args:
         samples_S: Mono sound at 16 kHz.
+        is_whole: Give every video frame a window, by silence before and after the sound. The published code has none
+            for the first two and the last ones.
 
     Raises:
         ClipError: `too_short`, where the sound fills no window.
     """
     rows_RM = spectrogram(samples_S)
     num_windows = len(rows_RM) // ROWS_PER_VIDEO_FRAME - 2 * FIRST_VIDEO_FRAME
+    if is_whole:
+        num_windows = len(samples_S) // (SHIFT * ROWS_PER_VIDEO_FRAME)
+        num_before = ROWS_PER_VIDEO_FRAME * FIRST_VIDEO_FRAME
+        rows_RM = np.pad(rows_RM, ((num_before, ROWS_PER_WINDOW), (0, 0)))
     if num_windows < 1:
         raise ClipError(
             "too_short", f"{len(samples_S) / SAMPLE_RATE_HZ:.2f} s of speech, at least 0.13 s are needed for one frame"
@@ -77,29 +84,12 @@ def analysis_window() -> np.ndarray:
 
 
 def mel_bands() -> np.ndarray:
-    """Triangles on Slaney's mel scale, each of area 1, over the bins of the transform, shape (80, 641), float64.
-
-    Source: Slaney's Auditory Toolbox, as librosa has it by default.
-    """
-    bins_hz = np.fft.rfftfreq(FRAME, 1 / SAMPLE_RATE_HZ)
-    edges_hz = _mel_to_hz(np.linspace(_hz_to_mel(LOWEST_HZ), _hz_to_mel(HIGHEST_HZ), NUM_BANDS + 2))
-    low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    rising = (bins_hz - low) / (centre - low)
-    falling = (high - bins_hz) / (high - centre)
-    return np.maximum(0, np.minimum(rising, falling)) * (2 / (high - low))
-
-
-# linear below 1 kHz (15 mel), logarithmic above, 27 mel for a factor of 6.4
-_HZ_PER_MEL = 200 / 3
-_LOG_PER_MEL = np.log(6.4) / 27
-
-
-def _hz_to_mel(hz: float) -> float:
-    return hz / _HZ_PER_MEL if hz < 1000 else 15 + float(np.log(hz / 1000)) / _LOG_PER_MEL
-
-
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    return np.where(mel < 15, mel * _HZ_PER_MEL, 1000 * np.exp((mel - 15) * _LOG_PER_MEL))
+    """Triangles on Slaney's mel scale, each of area 1, over the bins of the transform, shape (80, 641), float64."""
+    num_bins = FRAME // 2 + 1
+    bands = melscale_fbanks(
+        num_bins, LOWEST_HZ, HIGHEST_HZ, NUM_BANDS, SAMPLE_RATE_HZ, norm="slaney", mel_scale="slaney"
+    )
+    return bands.T.double().numpy()
 
 
 def _levelled(samples_S: np.ndarray) -> np.ndarray:

@@ -21,17 +21,31 @@ def read_precomputed(raw: Path) -> np.ndarray:
     Raises:
         ClipError: `no_features` or `bad_features`.
     """
-    path = raw.parent / FEATURES_FOLDER / f"{raw.stem}.npy"
+    try:
+        return read_vector(raw.parent / FEATURES_FOLDER / f"{raw.stem}.npy")
+    except NotADirectoryError as error:
+        raise ClipError(NO_FEATURES, f"{raw} lies in an archive, where no vectors are looked for") from error
+
+
+def read_vector(path: Path) -> np.ndarray:
+    """One vector of the release, shape (1024,), float32, bit for bit.
+
+    Raises:
+        ClipError: `no_features` or `bad_features`.
+        NotADirectoryError: The path leads through a file.
+    """
     try:
         values = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise ClipError(NO_FEATURES, f"{path} does not exist") from error
-    except NotADirectoryError as error:
-        raise ClipError(NO_FEATURES, f"{raw} lies in an archive, where no vectors are looked for") from error
+    except NotADirectoryError:
+        raise
     except OSError as error:
-        raise ClipError(NO_FEATURES, f"{path} cannot be read ({error.strerror})") from error
+        raise ClipError(NO_FEATURES, f"{path} cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError) as error:
         raise ClipError("bad_features", f"{path} is no numpy array ({error})") from error
-    if values.shape != (WIDTH,):
-        raise ClipError("bad_features", f"{path} has shape {values.shape}, expected ({WIDTH},)")
+    shape = getattr(values, "shape", None)
+    if shape != (WIDTH,) or values.dtype.kind not in "fiu":
+        found = "several arrays" if shape is None else f"{values.dtype} of shape {shape}"
+        raise ClipError("bad_features", f"{path} holds {found}, expected one vector of shape ({WIDTH},)")
     return finite(values.astype(np.float32, copy=False), path.name)

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,42 @@ def test_pictures_are_those_of_the_published_procedure(generator: Generator, pic
         same(found[None], expected)
 
 
+def test_lower_precision_stays_near_and_its_results_are_float32(
+    generator: Generator, pictures: Tensor, source: Source
+) -> None:
+    exact, lower = Renderer(generator), Renderer(generator, autocast=torch.bfloat16)
+    coefficients = exact.coefficients(pictures[1:2])
+    found = lower.coefficients(pictures[1:2])
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, coefficients, atol=0.02 * float(coefficients.abs().max()), rtol=0)
+    seen = []
+
+    def watch(_: object, inputs: tuple[Tensor, ...], flow: Tensor) -> None:
+        seen.append(flow.dtype)
+
+    handles = [layer.register_forward_hook(watch) for layer in generator.dec.to_flows]
+    (picture,), (expected,) = (list(renderer.render(source, coefficients)) for renderer in (lower, exact))
+    for handle in handles:
+        handle.remove()
+    assert set(seen) == {torch.float32}
+    assert picture.dtype == torch.float32
+    torch.testing.assert_close(picture, expected, atol=0.06 * float(expected.abs().max()), rtol=0)
+
+
+def test_compiled_networks_give_the_same_and_are_compiled_once(
+    generator: Generator, pictures: Tensor, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # captured like any other, but run as it is: generating C++ takes two minutes
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    plain, compiled = Renderer(generator, batch_size=2), Renderer(generator, batch_size=2, compiles=True)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        # the second batch is shorter
+        coefficients = compiled.coefficients(pictures)
+        rendered = torch.cat(list(compiled.render(source, coefficients)))
+    same(coefficients, plain.coefficients(pictures))
+    same(rendered, torch.cat(list(plain.render(source, coefficients))))
+
+
 def test_tensors_the_published_code_does_not_use_do_not_matter(generator: Generator, pictures: Tensor) -> None:
     state = json.loads(KEYS.read_text())["state"]
     unused = [key for key, entry in state.items() if entry.get("unused_in_forward")]
@@ -101,8 +138,8 @@ def test_what_does_not_fit_is_refused(generator: Generator, source: Source) -> N
         Renderer(generator, batch_size=0)
 
 
-def test_the_backbone_changes_only_the_expression(generator: Generator, pictures: Tensor) -> None:
-    backbone: Backbone = EDTalk(Renderer(generator))
+def test_the_backbone_changes_only_the_expression(generator: Generator, pictures: Tensor, tmp_path: Path) -> None:
+    backbone: Backbone = EDTalk(Renderer(generator), tmp_path)
     frames = list(to_frames(pictures[:2]))
     track = backbone.track(iter(frames))
     codes = backbone.encode(track)

@@ -106,7 +106,7 @@ def test_every_band_is_heard_and_none_beyond_the_edges() -> None:
     bands_MF = mel_bands()
     bins_hz = np.fft.rfftfreq(1280, 1 / 16_000)
     assert (bands_MF.sum(1) > 0).all()
-    assert not bands_MF[:, (bins_hz <= 125) | (bins_hz >= 7600)].any()
+    assert bands_MF[:, (bins_hz <= 125) | (bins_hz >= 7600)].max() < 1e-6 * bands_MF.max()
 
 
 @pytest.mark.parametrize("num_samples", [0, 1, 1_920])

@@ -14,6 +14,7 @@ from cmet.speech.scaling import SpeechScaling
 
 TINY: dict[str, Any] = {
     "network": NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.1),
+    "begin_from": None,
     "num_steps": 6,
     "batch_size": 16,
     "learning_rate": 1e-3,

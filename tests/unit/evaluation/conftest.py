@@ -83,6 +83,7 @@ def write_edits(clips: pd.DataFrame, clips_folder: Path, folder: Path) -> None:
                     "status": "failed" if is_failed else "ok",
                     "reason": "no_face: lost" if is_failed else None,
                     "is_held_out": target.emotion == "disgusted",
+                    "lips": "own",
                 }
             )
     pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(folder / "edits.parquet", index=False)

@@ -77,6 +77,7 @@ def test_labels_say_what_the_figures_are(reports: tuple[Path, Path]) -> None:
     labels = json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8"))["backbones"]["facemesh"]["labels"]
     assert labels["synthetic"] is True
     assert labels["comparability"] == "own-protocol"
+    assert (labels["lips"], labels["backbone_weights"]) == ("own", ["none, it was fitted on this corpus"])
     assert labels["judge_saw_test_speakers"] is False
     assert labels["whole_number_check"] == "passed"
     assert labels["rows_planned"] - labels["rows_scored"] == len(labels["dropped"]) == 1

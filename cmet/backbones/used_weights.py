@@ -1,0 +1,47 @@
+"""Which published files a backbone's codes were made with: a model trained on them is of no use with others."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cmet.errors import UserError
+from cmet.outputs import write_json
+from cmet.weights import find_weight
+
+FILE = "weights.json"
+
+
+def weights_digests(names: Sequence[str], weights: Path) -> dict[str, str]:
+    """SHA-256 of registered checkpoints by file name.
+
+    Raises:
+        UserError: One is missing.
+    """
+    digests = {}
+    for path in (find_weight(name, weights) for name in names):
+        with path.open("rb") as stream:
+            digests[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return digests
+
+
+def save_used(folder: Path, names: Sequence[str], weights: Path) -> None:
+    """Write file names and SHA-256 of registered checkpoints into a folder."""
+    write_json(folder / FILE, weights_digests(names, weights))
+
+
+def check_used(folder: Path, names: Sequence[str], weights: Path) -> None:
+    """Compare with what `save_used` has written; a folder without it says nothing.
+
+    Raises:
+        UserError: A file is another one now.
+    """
+    if not (folder / FILE).is_file():
+        return
+    before = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    changed = [file for file, digest in weights_digests(names, weights).items() if before.get(file, digest) != digest]
+    if changed:
+        raise UserError(
+            f"{folder}: made with another {' and another '.join(changed)} than the one in {weights}; put that one "
+            "back, or run `dvc repro` to make codes and model anew"
+        )

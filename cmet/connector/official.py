@@ -1,0 +1,114 @@
+"""The authors' trained Connector in place of one trained here, and one trained here in the authors' container.
+
+Source: ChanHyeok-Choi/C-MET at bd384ac; the published file is `_epoch_2105_checkpoint_step000200000.pth`, a dict of
+`state_dict`, `optimizer`, `global_step` and `global_epoch`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cmet.connector.bundle import Bundle, BundleConfig
+from cmet.connector.network import Connector
+from cmet.errors import UserError
+from cmet.outputs import fresh_file
+from cmet.params import PAPER_NETWORK
+from cmet.speech.scaling import SpeechScaling
+from cmet.weights import load_file_as, load_weights, whole_numbers
+
+__all__ = ["EXPRESSION_WIDTH", "PAPER_NETWORK", "SPEECH_WIDTH", "begin_from", "export_official", "load_official"]
+
+NAME = "cmet-connector"
+"""In the registry of checkpoints."""
+
+EXPRESSION_WIDTH = 10
+"""EDTalk's expression code."""
+
+SPEECH_WIDTH = 1024
+"""emotion2vec+ large."""
+
+SIZES = {**PAPER_NETWORK.sizes, "expression_width": EXPRESSION_WIDTH, "speech_width": SPEECH_WIDTH}
+
+
+def load_official(path: Path) -> Bundle:
+    """The published Connector as a model: for EDTalk and raw emotion2vec embeddings, which are not clamped.
+
+    Args:
+        path: The published file under any name, or one that `export_official` wrote.
+
+    Raises:
+        UserError: The file cannot be read without running code, is damaged or is something else.
+    """
+    tensors = load_file_as(path, NAME)
+    connector = Connector(PAPER_NETWORK, EXPRESSION_WIDTH, SPEECH_WIDTH)
+    connector.load_state_dict(tensors)
+    config = BundleConfig(
+        backbone="edtalk",
+        speech_encoder="emotion2vec",
+        expression_width=EXPRESSION_WIDTH,
+        speech_width=SPEECH_WIDTH,
+        network=PAPER_NETWORK,
+        step=whole_numbers(path).get("global_step", 0),
+        seed=0,
+        held_out_emotion=None,
+    )
+    limit_S = np.full(SPEECH_WIDTH, np.inf, np.float32)
+    return Bundle(connector.eval(), config, SpeechScaling.none(SPEECH_WIDTH), limit_S, path)
+
+
+def begin_from(name: str, connector: Connector, weights: Path | None) -> None:
+    """Fill a Connector of the paper's size with a published checkpoint.
+
+    Args:
+        name: The checkpoint in the registry.
+        connector: Filled in place.
+        weights: Folder of the checkpoint; `weights_folder()` when None.
+
+    Raises:
+        UserError: The connector is for expression codes or speech embeddings of another width, or the checkpoint is
+            missing, damaged or something else.
+    """
+    if (connector.expression_width, connector.speech_width) != (EXPRESSION_WIDTH, SPEECH_WIDTH):
+        raise UserError(
+            f"train.begin_from: {name} expects expression codes of {EXPRESSION_WIDTH} values and speech embeddings of "
+            f"{SPEECH_WIDTH}, found shards with {connector.expression_width} and {connector.speech_width}; "
+            "choose another backbone or speech encoder, or set train.begin_from to null"
+        )
+    connector.load_state_dict(load_weights(name, weights))
+
+
+def export_official(bundle: Bundle, path: Path) -> None:
+    """Write a trained Connector as the authors' code reads it, atomically.
+
+    The container has no place for the range that speech directions are clamped to, nor for backbone and speech
+    encoder; optimizer state is not kept in a model, so training cannot be resumed from it.
+
+    Raises:
+        UserError: The sizes are not the paper's, its speech is scaled, or the path is a folder.
+    """
+    config = bundle.config
+    found = {**config.network.sizes, "expression_width": config.expression_width, "speech_width": config.speech_width}
+    wrong = [f"{name} is {found[name]}, not {size}" for name, size in SIZES.items() if found[name] != size]
+    if wrong:
+        raise UserError(f"{bundle.folder}: the authors' container is for the paper's sizes, but {', '.join(wrong)}")
+    if _changes_speech(bundle.scaling):
+        raise UserError(
+            f"{bundle.folder}: this model scales speech embeddings, for which the authors' container has no place; "
+            "train one with deltas.speech_scale none"
+        )
+    if path.is_dir():
+        raise UserError(f"{path}: a folder; name the file to write")
+    content = {
+        "state_dict": {name: tensor.cpu() for name, tensor in bundle.connector.state_dict().items()},
+        "optimizer": None,
+        "global_step": config.step,
+        "global_epoch": 0,
+    }
+    # given a path, torch.save writes its name into the file
+    with fresh_file(path) as unfinished, unfinished.open("wb") as stream:
+        torch.save(content, stream)
+
+
+def _changes_speech(scaling: SpeechScaling) -> bool:
+    return bool(scaling.centre_S.any() or (scaling.spread_S != 1).any() or np.isfinite(scaling.limit))

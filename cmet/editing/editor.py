@@ -1,0 +1,99 @@
+"""A trained model with all it needs to edit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmet.backbones.protocol import Backbone
+from cmet.backbones.registry import load_backbone
+from cmet.backbones.timing import resampled
+from cmet.connector.bundle import Bundle, load_bundle
+from cmet.connector.inference import predict_directions
+from cmet.connector.official import load_official
+from cmet.errors import UserError
+from cmet.params import InferenceParams
+from cmet.speech import SpeechEncoder, load_encoder
+from cmet.weights import weights_folder
+
+CODE_FPS = 25.0
+"""Rate of the expression codes C-MET was trained on."""
+
+INFERENCE = InferenceParams(batch_size=None, precision="bfloat16", compile=False)
+"""How networks are run unless a person says otherwise."""
+
+HAVE_TYPICAL_UNIT = frozenset({"facemesh"})
+"""Backbones that are fitted here, so that a change of 1 is a typical emotional one."""
+
+MAX_AUTO_STRENGTH = 3.0
+
+
+@dataclass(frozen=True)
+class Editor:
+    """A trained model ready to edit."""
+
+    bundle: Bundle
+    backbone: Backbone
+    encoder: SpeechEncoder
+
+    @classmethod
+    def load(cls, model: Path, backbone: str | None = None, inference: InferenceParams = INFERENCE) -> "Editor":
+        """Read a model folder; published networks come from the folder of weights.
+
+        Raises:
+            UserError: The folder holds no model, or one for another backbone than asked for, or weights are missing.
+        """
+        return cls._of(load_bundle(model), backbone, model / "backbone", inference)
+
+    @classmethod
+    def official(cls, connector: Path, backbone: str | None = None, inference: InferenceParams = INFERENCE) -> "Editor":
+        """Read the authors' checkpoint.
+
+        Raises:
+            UserError: The file is something else, another backbone than its own is asked for, or weights are missing.
+        """
+        # no folder of a model: what the weights were when it was trained is not known
+        return cls._of(load_official(connector), backbone, weights_folder(), inference)
+
+    @classmethod
+    def _of(cls, bundle: Bundle, backbone: str | None, folder: Path, inference: InferenceParams) -> "Editor":
+        config = bundle.config
+        bundle.expect(backbone=backbone or config.backbone, speech_encoder=config.speech_encoder)
+        loaded = load_backbone(config.backbone, folder, weights_folder(), inference)
+        if loaded.width != config.expression_width:
+            raise UserError(
+                f"{bundle.folder}: trained on expression codes of {config.expression_width} values, "
+                f"{config.backbone} gives {loaded.width}; train it again"
+            )
+        return cls(bundle, loaded, load_encoder(config.speech_encoder))
+
+    @property
+    def has_typical_unit(self) -> bool:
+        """Whether a change of 1 is a typical emotional one."""
+        return self.backbone.name in HAVE_TYPICAL_UNIT
+
+    def change(self, codes: np.ndarray, fps: float, direction: np.ndarray) -> np.ndarray:
+        """Predicted expression delta for every frame, shape (T, K).
+
+        Args:
+            codes: Expression codes of the video, shape (T, K), at `fps`.
+            fps: Frame rate of the codes; they are brought to the rate of the training and back.
+            direction: Scaled speech direction, shape (S,).
+        """
+        num_steps = max(1, round(len(codes) * CODE_FPS / fps))
+        delta = predict_directions(self.bundle.connector, direction, resampled(codes, fps, num_steps, CODE_FPS))
+        return resampled(delta, CODE_FPS, len(codes), fps)
+
+    def strength_for(self, change: np.ndarray, wished: float | None) -> float:
+        """Factor on a predicted change: the wished one, or what makes it a typical one; never weaker than predicted."""
+        if wished is not None:
+            return wished
+        size = root_mean_square(change)
+        if not self.has_typical_unit or not size:
+            return 1.0
+        return float(np.clip(1 / size, 1.0, MAX_AUTO_STRENGTH))
+
+
+def root_mean_square(values: np.ndarray) -> float:
+    """Over all values; 0 where there are none."""
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) if values.size else 0.0

@@ -1,0 +1,188 @@
+"""The face square of a video: cut out for a network, and put back where it was."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from cmet.errors import ClipError
+from cmet.media.crop import CROP_RULES, MAX_SHARE_WITH_TWO, Cut, FaceTrack, choose_track, face_tracks, square_around
+from cmet.media.landmarks import find_faces
+
+CROP_RULE = "fomm-reflect-1"
+MIN_FACE_RATIO = 0.5
+
+FADE_FRAMES = 5
+"""Frames over which an edit fades where the face is lost; a face is looked for as often, so that it fades between the
+last frame that shows it and the first that does not."""
+
+FEATHER = 0.08
+"""Width of the seam as a share of what is put back: the margin around the face."""
+
+
+View = tuple[float, float, float, float]
+"""Left, top, right and bottom as shares of a square."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceSquare:
+    """Where the face of a video is."""
+
+    left: int
+    top: int
+    cut: Cut
+    face_ratio: float
+    """Share of the frames looked at that show the face."""
+    presence_T: np.ndarray
+    """Weight of the edit per frame: 1 where the face is seen, 0 where it is not."""
+
+    @classmethod
+    def whole(cls, width: int, height: int, num_frames: int, face_ratio: float) -> "FaceSquare":
+        """All of a video that is a face square already."""
+        return cls(0, 0, Cut(np.arange(height), np.arange(width)), face_ratio, np.ones(num_frames, np.float32))
+
+    def picture(self, frame: np.ndarray, picture_px: int) -> np.ndarray:
+        """The square of a frame, at this size."""
+        return self.cut.apply(frame, picture_px)
+
+    @property
+    def first_seen(self) -> int:
+        """First frame that shows the face."""
+        return int(self.presence_T.argmax())
+
+    def part(self, view: View) -> Cut:
+        """What a part of the square shows of a frame."""
+        left, top, right, bottom = self._bounds(view)
+        return Cut(self.cut.rows[top:bottom], self.cut.columns[left:right])
+
+    def patch(self, view: View) -> "Patch":
+        """Where a part of the square lies in the frame."""
+        left, top, right, bottom = self._bounds(view)
+        return Patch(self.left + left, self.top + top, self.left + right, self.top + bottom)
+
+    def _bounds(self, view: View) -> tuple[int, int, int, int]:
+        left, top, right, bottom = view
+        width, height = len(self.cut.columns), len(self.cut.rows)
+        return round(left * width), round(top * height), round(right * width), round(bottom * height)
+
+
+def looks(num_frames: int) -> list[int]:
+    """Frames in which a face is looked for."""
+    return sorted({*range(0, num_frames, FADE_FRAMES), num_frames - 1})
+
+
+def find_square(frames: Iterable[np.ndarray], num_frames: int, width: int, height: int) -> FaceSquare:
+    """The square around the one face of a video, as clips are cut.
+
+    Args:
+        frames: Those at `looks(num_frames)`.
+        num_frames: Of the video.
+        width: Of a frame.
+        height: Of a frame.
+
+    Raises:
+        ClipError: `no_face` or `two_faces`.
+    """
+    faces = list(find_faces(frames))
+    refuse_two_faces(faces)
+    track = choose_track(face_tracks(faces), len(faces), MIN_FACE_RATIO)
+    box = square_around(track.boxes)
+    left, top = (round(float(value)) for value in box[:2])
+    presence_T = np.interp(np.arange(num_frames), looks(num_frames), _is_seen(track, faces)).astype(np.float32)
+    cut = CROP_RULES[CROP_RULE](box, width, height)
+    return FaceSquare(left, top, cut, len(track) / len(faces), presence_T)
+
+
+def _is_seen(track: FaceTrack, faces: Sequence[Sequence[np.ndarray]]) -> list[float]:
+    own = {id(box) for box in track.boxes}
+    return [float(any(id(box) in own for box in found)) for found in faces]
+
+
+def refuse_two_faces(faces: Sequence[Sequence[np.ndarray]]) -> None:
+    """Make sure that there is one face.
+
+    Args:
+        faces: Boxes in each frame looked at.
+
+    Raises:
+        ClipError: `no_face` or `two_faces`.
+    """
+    if not any(faces):
+        raise ClipError("no_face", f"no face found in {len(faces)} frames of the video")
+    if sum(len(found) > 1 for found in faces) > MAX_SHARE_WITH_TWO * len(faces):
+        raise ClipError("two_faces", "the video shows two faces; cut it to the one that shall change")
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A rectangle of a frame that pictures are put on; what lies outside of the frame is left out."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def onto(self, frame: np.ndarray, picture: np.ndarray, weight: float) -> np.ndarray:
+        """A frame with a picture of the rectangle on it, with a soft seam.
+
+        Args:
+            frame: Shape (H, W, 3), uint8; not changed.
+            picture: Of any size.
+            weight: 0 leaves the frame as it is, 1 shows the picture.
+        """
+        height, width = frame.shape[:2]
+        left, top, right, bottom = max(self.left, 0), max(self.top, 0), min(self.right, width), min(self.bottom, height)
+        if not weight or left >= right or top >= bottom:
+            return frame
+        inside = np.s_[top - self.top : bottom - self.top, left - self.left : right - self.left]
+        scaled = resized(picture, self.right - self.left, self.bottom - self.top)[inside]
+        result = frame.copy()
+        result[top:bottom, left:right] = blended(
+            frame[top:bottom, left:right], scaled, weight * self.mask[inside][..., None]
+        )
+        return result
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """Share of the picture in each pixel of the rectangle: near 0 at its edges, 1 inside of the seam."""
+        height, width = self.bottom - self.top, self.right - self.left
+        seam = max(1.0, FEATHER * min(height, width))
+        return _ramp(height, seam)[:, None] * _ramp(width, seam)
+
+
+def _ramp(length: int, seam: float) -> np.ndarray:
+    inwards = np.arange(length) + 0.5
+    share = np.clip(np.minimum(inwards, inwards[::-1]) / seam, 0, 1).astype(np.float32)
+    return share * share * (3 - 2 * share)
+
+
+def blended(below: np.ndarray, above: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    """uint8 picture between two of one shape."""
+    mixed = below + share * (above.astype(np.float32) - below)
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
+def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The picture at another size."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    is_smaller = width < picture.shape[1] and height < picture.shape[0]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_CUBIC)
+
+
+def pasted(
+    frames: Iterable[np.ndarray], pictures: Iterable[np.ndarray], weights: np.ndarray, patch: Patch
+) -> Iterator[np.ndarray]:
+    """Frames with pictures put on them; as many as there are weights."""
+    for frame, picture, weight in zip(frames, pictures, weights.tolist(), strict=True):
+        yield patch.onto(frame, picture, weight)
+
+
+def faded(
+    frames: Iterable[np.ndarray], pictures: Iterable[np.ndarray], weights: np.ndarray, part: Cut
+) -> Iterator[np.ndarray]:
+    """The pictures themselves; where the weight falls they give way to what the frame shows in this part."""
+    for frame, picture, weight in zip(frames, pictures, weights.tolist(), strict=True):
+        yield picture if weight == 1 else blended(part.apply(frame, len(picture)), picture, weight)

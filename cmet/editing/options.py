@@ -1,0 +1,65 @@
+"""What a person may wish of an edit, and what they are told of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cmet.errors import ClipError, UserError
+
+Framing = Literal["paste", "crop", "as-is"]
+CRF = 14
+"""Quality of the written video."""
+
+LipsFrom = Literal["own", "speech"] | Path
+
+
+@dataclass(frozen=True)
+class EditOptions:
+    """How to edit; None leaves it to the backbone."""
+
+    framing: Framing | None = None
+    """`paste`: the face square is cut out, edited and put back; `crop`: the edited square is the result; `as-is`: the
+    video is a face square already."""
+    lips: LipsFrom | None = None
+    """`own`: those of the video; `speech`: they follow its sound; a file: they follow that sound or that video."""
+    strength: float | None = None
+    """Factor on the predicted change; None makes it a typical one, where codes have such a unit, and else is 1."""
+    is_parity: bool = False
+    """Whether to follow the authors' procedure exactly."""
+    is_quiet: bool = False
+    """Whether to show no progress."""
+
+
+@dataclass(frozen=True)
+class EditReport:
+    """What an edit did."""
+
+    num_frames: int
+    fps: float
+    width_px: int
+    height_px: int
+    face_ratio: float | None
+    """Share of the frames looked at that show the face; None where no face was looked for."""
+    mean_change: float
+    """Root mean square of the added expression delta, in code units."""
+    clamped_share: float = 0.0
+    """Share of speech features outside of what the model was trained on, which were brought back to its limit."""
+    strength: float = 1.0
+    """Factor on the predicted change."""
+    has_typical_unit: bool = True
+    """Whether a change of 1 is a typical emotional one."""
+    likeness: dict[str, float] = field(default_factory=dict)
+    """Cosine of the change with that of each emotion the model was trained on, the highest first."""
+    remarks: tuple[str, ...] = ()
+    """What else a person should know."""
+
+
+@contextmanager
+def told_of(name: object) -> Iterator[None]:
+    """Turn what is wrong with a clip into a message about the file or the option of this name."""
+    try:
+        yield
+    except ClipError as error:
+        raise UserError(f"{name}: {error.message}") from error

@@ -1,0 +1,60 @@
+"""A video to read from: its frames at its own constant rate, as often as an edit goes through them."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from cmet.editing.schedule import frames_in_order
+from cmet.media.prepare import frames_at_rate
+from cmet.media.video import VideoFile
+
+Item = TypeVar("Item")
+
+
+class Source:
+    """A video that is shown at its own rate.
+
+    Raises:
+        ClipError: As `VideoFile` has it.
+    """
+
+    def __init__(self, path: Path, is_every_frame: bool = False) -> None:
+        """Open it.
+
+        Args:
+            path: Any container FFmpeg knows.
+            is_every_frame: Take the frames as they come; else one is left out or comes twice where their times ask
+                for it.
+        """
+        self.path = path
+        self.file = VideoFile(path)
+        self.fps, self.width, self.height = self.file.fps, self.file.width, self.file.height
+        self._shown = (
+            np.arange(len(self.file))
+            if is_every_frame
+            else frames_at_rate(self.file.start_times_s(), self.fps, round(self.file.duration_s() * self.fps))
+        )
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._shown)
+
+    def frames(self, order: np.ndarray | list[int] | None = None) -> Iterator[np.ndarray]:
+        """Frames in this order, or all; see `frames_in_order`."""
+        return frames_in_order(self.file, self._shown if order is None else self._shown[order])
+
+
+def counted(items: Iterable[Item], label: str, total: int, is_quiet: bool) -> Iterator[Item]:
+    """The same items under a progress bar."""
+    return iter(tqdm(items, label, total, unit="frame", disable=is_quiet))
+
+
+def resize_remark(source: Source, picture_px: int) -> tuple[str, ...]:
+    """What is to be said of frames of another size than the network's."""
+    if (source.width, source.height) == (picture_px, picture_px):
+        return ()
+    said = f"{source.path} is {source.width}x{source.height}; its frames were resized to {picture_px}x{picture_px}"
+    return (said,)

@@ -1,0 +1,87 @@
+"""Speech as a model hears it: sounds that are embedded, or emotion2vec vectors that are there already."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmet.errors import ClipError, UserError
+from cmet.media.audio import AUDIO_SUFFIXES, read_audio
+from cmet.speech import SpeechEncoder
+from cmet.speech.encoders import SAMPLE_RATE_HZ
+from cmet.speech.encoders.precomputed import NO_FEATURES, read_precomputed, read_vector
+
+SPEECH_SUFFIXES = AUDIO_SUFFIXES | {".m4a", ".mp3", ".aac", ".mp4", ".mov", ".mkv"}
+VECTOR_SUFFIX = ".npy"
+VECTOR_ENCODERS = frozenset({"emotion2vec", "precomputed"})
+"""Encoders whose vectors the release holds as files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """Embeddings of recordings."""
+
+    vectors_NS: np.ndarray
+    num_stored: int = 0
+    """How many came from beside their sound because the encoder is not here."""
+
+
+def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
+    """Embeddings of sound files, vectors and folders of either.
+
+    Raises:
+        UserError: A file cannot be used; the message names it and `option`, where it came from.
+    """
+    has_vectors = encoder.name in VECTOR_ENCODERS
+    files = speech_files(paths, has_vectors)
+    absence = _absence(encoder) if has_vectors and any(file.suffix != VECTOR_SUFFIX for file in files) else None
+    vectors, num_stored = [], 0
+    for file in files:
+        try:
+            if has_vectors and file.suffix == VECTOR_SUFFIX:
+                vectors.append(read_vector(file))
+            elif encoder.embed is not None and absence is None:
+                vectors.append(encoder.embed(read_audio(file, SAMPLE_RATE_HZ)))
+            elif has_vectors:
+                vectors.append(read_precomputed(file))
+                num_stored += absence is not None
+            else:
+                raise UserError(f"this model hears with {encoder.name!r} features, which cannot be computed here")
+        except ClipError as error:
+            if error.code != NO_FEATURES or file.suffix == VECTOR_SUFFIX:
+                raise UserError(f"{option}: {error.message}") from error
+            if not file.is_file():
+                raise UserError(f"{option}: {file} does not exist") from error
+            raise absence or UserError(
+                f"{option}: {error.message}; this model hears stored vectors only: give .npy files"
+            ) from error
+    return Heard(np.stack(vectors), num_stored)
+
+
+def _absence(encoder: SpeechEncoder) -> UserError | None:
+    """Why an encoder cannot be used here."""
+    try:
+        if encoder.check is not None:
+            encoder.check()
+    except UserError as error:
+        return error
+    return None
+
+
+def speech_files(paths: Sequence[Path], has_vectors: bool = False) -> list[Path]:
+    """Files as given, and what folders hold, sorted: vectors where such are understood and there, or else sounds.
+
+    Raises:
+        UserError: A folder holds nothing of it.
+    """
+    files = []
+    for path in paths:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        if path.is_dir():
+            vectors = [file for file in inside if file.suffix == VECTOR_SUFFIX] if has_vectors else []
+            inside = vectors or [file for file in inside if file.suffix.lower() in SPEECH_SUFFIXES]
+        if not inside:
+            raise UserError(f"{path}: no sound file{' and no .npy vector' if has_vectors else ''} in this folder")
+        files += inside
+    return files

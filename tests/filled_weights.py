@@ -1,0 +1,49 @@
+"""Published files with made-up content: filled weights under the published names, in the published containers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from fill import AUDIO2LIP, CONNECTOR, EDTALK, PDFGC, Profile, fill
+from torch import nn
+
+from cmet.backbones.edtalk.audio2lip import Audio2Lip
+from cmet.backbones.edtalk.generator import Generator as EDTalkGenerator
+from cmet.backbones.pdfgc.appearance import AppearanceNetwork
+from cmet.backbones.pdfgc.audio import AudioNetwork
+from cmet.backbones.pdfgc.generator import Generator as PDFGCGenerator
+from cmet.backbones.pdfgc.motion import MotionNetwork
+from cmet.connector.network import Connector
+from cmet.params import NetworkParams
+from cmet.weights import CHECKPOINTS
+
+PAPER = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.1)
+
+
+def write_filled_weights(folder: Path, name: Literal["edtalk", "pdfgc", "connector"]) -> None:
+    """Write the files of a backbone, or the authors' connector, into a folder of weights; those there are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    networks: dict[str, tuple[Callable[[], nn.Module], Profile]] = {
+        "edtalk": {"edtalk": (EDTalkGenerator, EDTALK), "audio2lip": (Audio2Lip, AUDIO2LIP)},
+        "pdfgc": {
+            "pdfgc-appearance": (AppearanceNetwork, PDFGC["appearance"]),
+            "pdfgc-motion": (MotionNetwork, PDFGC["motion"]),
+            "pdfgc-audio": (AudioNetwork, PDFGC["audio"]),
+            "pdfgc-generator": (PDFGCGenerator, PDFGC["generator"]),
+        },
+        "connector": {"cmet-connector": (_paper_connector, CONNECTOR)},
+    }[name]
+    for checkpoint, (kind, profile) in networks.items():
+        published = CHECKPOINTS[checkpoint]
+        assert published.file is not None and published.network is not None
+        if (folder / published.file).exists():
+            continue
+        network = kind()
+        fill(network, profile)
+        place = published.network.place
+        torch.save({place: network.state_dict()} if place else network.state_dict(), folder / published.file)
+
+
+def _paper_connector() -> Connector:
+    return Connector(PAPER, 10, 1024)

@@ -1,0 +1,107 @@
+"""The stages with EDTalk and PD-FGC on filled weights: pictures mean nothing, but every stage does its real work."""
+
+import json
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cmet.connector.bundle import load_bundle
+from cmet.errors import UserError
+from cmet.media import VideoFile, write_audio, write_video
+from cmet.project import Project
+from cmet.stages import run_stage
+from tests.filled_weights import write_filled_weights
+
+ROOT = Path(__file__).parents[1]
+NUM_FRAMES = 5
+SPEAKERS = {"M101": "train", "M103": "test"}
+EMOTIONS = ("neutral", "happy")
+WIDTHS = {"edtalk": 10, "pdfgc": 30}
+SIDES_PX = {"edtalk": 256, "pdfgc": 224}
+
+pytestmark = pytest.mark.slow
+
+
+def make_project(root: Path, backbone: str) -> Project:
+    """A project whose clips are prepared: noise to see and noise to hear."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values |= {"backbones": [backbone], "held_out_emotion": None}
+    values["train"] |= {"num_steps": 2, "batch_size": 4, "validate_every": 1, "num_clips_per_mean": 1}
+    values["judge"] |= {"num_epochs": 1, "num_train_frames": 2, "num_frames": 2}
+    values["evaluate"] |= {"num_bootstrap": 20}
+    values["report"] |= {"num_examples": 1}
+    values["edits"] |= {"lips": "speech"}
+    (root / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    project = Project.at(root / "params.yaml")
+    folder = project.folder("clips")
+    for name in ("video", "audio"):
+        (folder / name).mkdir(parents=True)
+    random = np.random.default_rng(0)
+    rows = []
+    for (speaker, split), emotion in product(SPEAKERS.items(), EMOTIONS):
+        clip_id = f"{speaker}-{emotion}"
+        write_video(folder / f"video/{clip_id}.mp4", random.integers(0, 255, (NUM_FRAMES, 256, 256, 3), np.uint8), 25)
+        write_audio(folder / f"audio/{clip_id}.wav", random.uniform(-0.3, 0.3, 640 * NUM_FRAMES), 16_000)
+        rows.append(
+            {
+                "clip_id": clip_id, "corpus": "sample", "speaker": speaker, "emotion": emotion, "split": split,
+                "intensity": 1, "sentence": "001", "status": "ok", "reason": None, "num_frames": float(NUM_FRAMES),
+                "video": f"{clip_id}.mp4", "audio": None,
+            }
+        )  # fmt: skip
+    pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(folder / "clips.parquet")
+    return project
+
+
+@pytest.mark.parametrize("backbone", ["edtalk", "pdfgc"])
+def test_every_stage_works_with_published_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: Literal["edtalk", "pdfgc"]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("CMET_WEIGHTS", raising=False)
+    # loading the networks costs more than these few frames
+    monkeypatch.setenv("CMET_WORKERS", "1")
+    project = make_project(tmp_path, backbone)
+    with pytest.raises(UserError, match=rf"is missing: get it from .* and put it into .*weights/{backbone}/"):
+        run_stage("expression", project, backbone)
+    write_filled_weights(project.weights() / backbone, backbone)
+
+    run_stage("speech", project, "opensmile")
+    run_stage("directions", project)
+    for stage in ("expression", "deltas", "shards", "train"):
+        run_stage(stage, project, backbone)
+    run_stage("judge", project)
+    for stage in ("edits", "evaluate"):
+        run_stage(stage, project, backbone)
+    run_stage("report", project)
+
+    codes = np.load(project.folder("expression", backbone) / "codes" / "M101-happy.npy")
+    assert codes.shape == (NUM_FRAMES, WIDTHS[backbone])
+    assert np.isfinite(codes).all()
+    assert np.abs(codes).max() > 0
+    bundle = load_bundle(project.folder("train", backbone))
+    assert (bundle.config.backbone, bundle.config.expression_width) == (backbone, WIDTHS[backbone])
+    edits = project.table("edits", "edits.parquet", backbone)
+    assert set(edits.method) == {"neutral", "reference", "cmet", "oracle"}
+    assert (edits.status == "ok").all()
+    assert (edits.lips == "speech").all()
+    for video in edits.video:
+        file = VideoFile(project.folder("edits", backbone) / video)
+        assert (len(file), file.width, file.height) == (NUM_FRAMES, SIDES_PX[backbone], SIDES_PX[backbone])
+    summary = json.loads((project.folder("report") / "summary.json").read_text(encoding="utf-8"))
+    assert summary["backbones"][backbone]["methods"]["cmet"]["n"] == 1
+
+    # the model remembers the files that its codes were made with
+    (file,) = (path for path in (project.weights() / backbone).iterdir() if path.name in _first_files())
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(UserError, match=f"made with another {file.name}"):
+        run_stage("edits", project, backbone)
+
+
+def _first_files() -> set[str]:
+    return {"EDTalk.pt", "generator_model.pth"}

@@ -1,0 +1,37 @@
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cmet.editing import Editor
+from cmet.media import write_audio
+from tests.filled_weights import write_filled_weights
+from tests.unit.backbones.faces import made_model
+from tests.unit.editing.models import noise, write_model
+
+
+@pytest.fixture(scope="session")
+def editor(tmp_path_factory: pytest.TempPathFactory) -> Editor:
+    """Facemesh on a made basis."""
+    folder = tmp_path_factory.mktemp("model")
+    write_model(folder, "facemesh", 6, "opensmile", 88)
+    made_model(num_components=6).save(folder / "backbone")
+    return Editor.load(folder)
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> dict[str, list[Path]]:
+    for name, seed in (("happy", 1), ("calm", 2)):
+        write_audio(tmp_path / f"{name}.wav", noise(1.0, seed), 16_000)
+    return {"speech": [tmp_path / "happy.wav"], "neutral_speech": [tmp_path / "calm.wav"]}
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of filled weights; deleted afterwards, since it takes a gigabyte."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name in ("edtalk", "pdfgc"):
+        write_filled_weights(folder, name)
+    yield folder
+    shutil.rmtree(folder)

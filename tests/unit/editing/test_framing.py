@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmet.editing import framing
+from cmet.editing.framing import FaceSquare, Patch, faded, find_square, looks, pasted
+from cmet.errors import ClipError
+from cmet.media.crop import mirrored_cut
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+WHITE = np.full((64, 64, 3), 255, np.uint8)
+
+
+def square_at(left: int, top: int, side: int, width: int, height: int, presence: np.ndarray) -> FaceSquare:
+    box = np.array([left, top, left + side, top + side], float)
+    return FaceSquare(left, top, mirrored_cut(box, width, height), 1.0, presence)
+
+
+@given(st.integers(-60, 150), st.integers(-60, 110), st.integers(2, 120))
+def test_pixels_outside_of_the_square_are_untouched_wherever_it_lies(left: int, top: int, side: int) -> None:
+    frame = np.random.default_rng(0).integers(0, 200, (100, 140, 3), np.uint8)
+    before = frame.copy()
+    after = Patch(left, top, left + side, top + side).onto(frame, WHITE, 1.0)
+    np.testing.assert_array_equal(frame, before)
+    rows, columns = np.mgrid[:100, :140]
+    is_outside = (columns < left) | (columns >= left + side) | (rows < top) | (rows >= top + side)
+    np.testing.assert_array_equal(after[is_outside], frame[is_outside])
+
+
+def test_the_seam_rises_from_the_edge_and_the_middle_is_the_picture() -> None:
+    after = Patch(20, 10, 120, 90).onto(np.zeros((100, 140, 3), np.uint8), WHITE, 1.0)
+    row, column = after[50, 20:120, 0].astype(int), after[10:90, 70, 0].astype(int)
+    for line in (row, column):
+        half = len(line) // 2
+        assert (np.diff(line[:half]) >= 0).all() and (np.diff(line[half:]) <= 0).all()
+        np.testing.assert_array_equal(line, line[::-1])
+        assert 0 < line[0] < 30 and line[half] == 255
+        assert np.abs(np.diff(line)).max() < 80
+    assert (after[30:70, 40:100] == 255).all()
+
+
+def test_a_square_over_the_edge_of_the_frame_is_pasted_where_it_was_cut() -> None:
+    random = np.random.default_rng(1)
+    frame = np.repeat(np.repeat(random.integers(0, 255, (25, 35, 3), np.uint8), 4, 0), 4, 1)
+    square = square_at(-30, 40, 80, 140, 100, np.ones(1, np.float32))
+    picture = square.picture(frame, 80)
+    (after,) = pasted([frame], [picture], square.presence_T, square.patch(WHOLE))
+    # what was cut out, unchanged, is the frame again
+    np.testing.assert_array_equal(after, frame)
+    assert (Patch(-30, 40, 50, 120).onto(frame, WHITE, 1.0)[60:, :30] == 255).all()
+
+
+def test_a_picture_goes_to_the_part_that_the_backbone_shows() -> None:
+    view = (0.25, 0.0, 0.75, 0.5)
+    random = np.random.default_rng(2)
+    frame = random.integers(0, 255, (100, 140, 3), np.uint8)
+    square = square_at(20, 10, 80, 140, 100, np.ones(1, np.float32))
+    assert square.patch(view) == Patch(40, 10, 80, 50)
+    shown = square.picture(frame, 80)[0:40, 20:60]
+    np.testing.assert_array_equal(square.patch(view).onto(frame, shown, 1.0), frame)
+    np.testing.assert_array_equal(square.part(view).apply(frame, 40), shown)
+
+
+def test_where_the_face_is_lost_frames_keep_their_pixels_and_crops_show_the_original() -> None:
+    frame = np.full((100, 140, 3), 100, np.uint8)
+    weights = np.array([1.0, 0.5, 0.0], np.float32)
+    square = square_at(20, 10, 80, 140, 100, weights)
+    after = list(pasted([frame] * 3, [WHITE] * 3, weights, square.patch(WHOLE)))
+    assert [int(one[50, 60, 0]) for one in after] == [255, 178, 100]
+    crops = list(faded([frame] * 3, [WHITE] * 3, weights, square.part(WHOLE)))
+    assert [one.shape for one in crops] == [(64, 64, 3)] * 3
+    assert [int(one[32, 32, 0]) for one in crops] == [255, 178, 100]
+
+
+def boxes(*lost: int, num: int = 13) -> list[list[np.ndarray]]:
+    return [[] if look in lost else [np.array([40.0, 30, 80, 80])] for look in range(num)]
+
+
+def test_an_edit_fades_between_the_look_that_shows_the_face_and_the_one_that_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(framing, "find_faces", lambda frames: boxes(4, 5))
+    square = find_square([], 61, 140, 100)
+    assert len(looks(61)) == 13 and looks(3) == [0, 2] and looks(1) == [0]
+    np.testing.assert_allclose(square.presence_T[14:21], [1, 1, 0.8, 0.6, 0.4, 0.2, 0], atol=1e-6)
+    assert not square.presence_T[20:26].any() and (square.presence_T[30:] == 1).all()
+    assert square.face_ratio == pytest.approx(11 / 13)
+    assert (square.left, square.top, len(square.cut.rows)) == (30, 25, 60)
+
+
+@pytest.mark.parametrize(
+    ("faces", "code"),
+    [
+        (boxes(*range(13)), "no_face"),
+        (boxes(*range(8)), "no_face"),
+        ([[*one, np.array([100.0, 30, 130, 80])] for one in boxes()], "two_faces"),
+    ],
+)
+def test_no_face_and_two_faces_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, faces: list[list[np.ndarray]], code: str
+) -> None:
+    monkeypatch.setattr(framing, "find_faces", lambda frames: faces)
+    with pytest.raises(ClipError, match=code):
+        find_square([], 61, 140, 100)

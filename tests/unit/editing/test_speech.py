@@ -1,0 +1,95 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from cmet.editing import Editor
+from cmet.editing.speech import hear, speech_files
+from cmet.errors import UserError
+from cmet.media import write_audio
+from cmet.speech import SpeechEncoder, load_encoder
+from cmet.speech.encoders.precomputed import FEATURES_FOLDER
+from tests.unit.editing.models import noise
+
+VECTOR = np.linspace(-1, 1, 1024, dtype=np.float32)
+
+
+@pytest.fixture
+def absent() -> SpeechEncoder:
+    """emotion2vec on a machine without FunASR."""
+
+    def check() -> None:
+        raise UserError("emotion2vec: FunASR is not installed")
+
+    return replace(load_encoder("emotion2vec"), check=check)
+
+
+def test_six_channels_at_48_khz_are_heard_like_any_other(tmp_path: Path, editor: Editor) -> None:
+    wide = np.repeat(noise(1.5)[:, None], 6, axis=1)
+    soundfile.write(tmp_path / "wide.wav", wide, 48_000, subtype="PCM_16")
+    assert hear(editor.encoder, [tmp_path / "wide.wav"], "--speech").vectors_NS.shape == (1, 88)
+
+
+def test_a_folder_of_speech_means_its_sound_files(tmp_path: Path, sounds: dict[str, list[Path]]) -> None:
+    (tmp_path / "notes.txt").touch()
+    np.save(tmp_path / "vector.npy", VECTOR)
+    assert [path.name for path in speech_files([tmp_path])] == ["calm.wav", "happy.wav"]
+    assert [path.name for path in speech_files([tmp_path], has_vectors=True)] == ["vector.npy"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no sound file in this folder"):
+        speech_files([tmp_path / "empty"])
+
+
+@pytest.mark.parametrize("name", ["emotion2vec", "precomputed"])
+def test_vectors_of_the_release_need_no_encoder(tmp_path: Path, name: str) -> None:
+    for number in (2, 1):
+        np.save(tmp_path / f"{number}.npy", number * VECTOR)
+    heard = hear(load_encoder(name), [tmp_path], "--speech")
+    np.testing.assert_array_equal(heard.vectors_NS, [VECTOR, 2 * VECTOR])
+    assert heard.num_stored == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (np.full(1024, np.nan), "1024 value(s) are not finite"),
+        (np.zeros((2, 1024)), r"float64 of shape \(2, 1024\), expected one vector of shape \(1024,\)"),
+        (np.array(["a"] * 1024), "<U1 of shape"),
+        (b"hello", "is no numpy array"),
+        (None, "does not exist"),
+    ],
+)
+def test_a_vector_that_is_none_is_one_message(tmp_path: Path, content: np.ndarray | bytes | None, said: str) -> None:
+    path = tmp_path / "a.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(UserError, match=f"--speech: .*a.npy.*{said}".replace("(s)", r"\(s\)")):
+        hear(load_encoder("emotion2vec"), [path], "--speech")
+
+
+def test_a_vector_beside_its_sound_stands_in_for_an_encoder_that_is_not_here(
+    tmp_path: Path, absent: SpeechEncoder
+) -> None:
+    write_audio(tmp_path / "a.wav", noise(1.0), 16_000)
+    with pytest.raises(UserError, match="FunASR is not installed"):
+        hear(absent, [tmp_path / "a.wav"], "--speech")
+    with pytest.raises(UserError, match=r"--speech: .*a.npy does not exist; .*give \.npy files"):
+        hear(load_encoder("precomputed"), [tmp_path / "a.wav"], "--speech")
+    with pytest.raises(UserError, match=r"--speech: .*b\.wav does not exist"):
+        hear(absent, [tmp_path / "b.wav"], "--speech")
+    (tmp_path / FEATURES_FOLDER).mkdir()
+    np.save(tmp_path / FEATURES_FOLDER / "a.npy", VECTOR)
+    for encoder, num_stored in ((absent, 1), (load_encoder("precomputed"), 0)):
+        heard = hear(encoder, [tmp_path / "a.wav"], "--speech")
+        np.testing.assert_array_equal(heard.vectors_NS, [VECTOR])
+        assert heard.num_stored == num_stored
+
+
+def test_a_vector_is_no_sound_for_other_encoders(tmp_path: Path, editor: Editor) -> None:
+    np.save(tmp_path / "a.npy", VECTOR)
+    with pytest.raises(UserError, match=r"--speech: .*a\.npy"):
+        hear(editor.encoder, [tmp_path / "a.npy"], "--speech")

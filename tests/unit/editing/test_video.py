@@ -1,0 +1,285 @@
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from cmet.editing import EditOptions, Editor, edit_video
+from cmet.editing.video import _presence
+from cmet.errors import UserError
+from cmet.media import VideoFile, read_audio, read_video, write_audio, write_video
+from cmet.media.landmarks import track_landmarks
+from tests.unit.editing.models import noise, write_model
+
+QUIET = EditOptions(is_quiet=True)
+
+
+def no_video(path: Path) -> None:
+    path.write_text("hello")
+
+
+def no_face(path: Path) -> None:
+    write_video(path, np.full((20, 128, 128, 3), 90, np.uint8), 25)
+
+
+def cut_in_half(path: Path) -> None:
+    write_video(path, np.random.default_rng(0).integers(0, 255, (40, 128, 128, 3), np.uint8), 25)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [(no_video, "cannot be decoded"), (no_face, "no face found"), (cut_in_half, r"declares 40 frames and holds \d+")],
+)
+def test_a_video_that_cannot_be_edited_is_one_message_and_leaves_nothing(
+    tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], make: Callable[[Path], None], said: str
+) -> None:
+    video, out = tmp_path / "video.mp4", tmp_path / "out.mp4"
+    make(video)
+    with pytest.raises(UserError, match=f"video.mp4.*{said}"):
+        edit_video(video, **sounds, out=out, editor=editor, options=QUIET)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calm.wav", "happy.wav", "video.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate_hz", "said"),
+    [
+        (np.zeros(0), 16_000, "no samples"),
+        (noise(0.1), 16_000, r"0\.10 s of speech"),
+        (np.full(16_000, np.nan), 16_000, "NaN"),
+    ],
+)
+def test_speech_that_cannot_be_heard_is_one_message(
+    tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], samples: np.ndarray, rate_hz: int, said: str
+) -> None:
+    bad = tmp_path / "bad.wav"
+    soundfile.write(bad, samples, rate_hz, subtype="FLOAT")
+    with pytest.raises(UserError, match=f"--speech: .*{said}"):
+        edit_video(tmp_path / "v.mp4", [bad], sounds["neutral_speech"], tmp_path / "out.mp4", editor)
+
+
+def test_a_real_video_keeps_size_rate_sound_and_surroundings(
+    real: Path, tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]]
+) -> None:
+    video, out = tmp_path / "short.mp4", tmp_path / "out.mp4"
+    source = real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4"
+    frames = read_video(source, range(30)).frames
+    # a face in the left half of a wide picture, at a rate that is not the model's
+    wide = np.concatenate([frames, np.full((30, 256, 200, 3), 60, np.uint8)], axis=2)
+    write_video(video, wide, 30, sounds["speech"][0], crf=4)
+    report = edit_video(video, **sounds, out=out, editor=editor, options=EditOptions(strength=3.0, is_quiet=True))
+    edited = VideoFile(out)
+    assert (report.num_frames, edited.fps, edited.width, edited.height) == (30, 30, 456, 256)
+    assert report.mean_change > 0 and report.strength == 3.0
+    np.testing.assert_array_equal(read_audio(out, 16_000), read_audio(video, 16_000))
+    before, after = read_video(video).frames.astype(int), read_video(out).frames.astype(int)
+    landmarks = track_landmarks(read_video(video).frames)[:, :, :2]
+    assert np.abs(after - before)[:, :, 300:].max() <= 6
+    left, top = landmarks.min(axis=(0, 1)).astype(int)
+    right, bottom = landmarks.max(axis=(0, 1)).astype(int)
+    assert np.abs(after - before)[:, top:bottom, left:right].mean() > 2 * np.abs(after - before)[:, :, 300:].mean()
+
+
+def test_two_faces_are_refused(real: Path, tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]]) -> None:
+    frames = read_video(real / "clips/mead_happy_cropped.mp4", range(20)).frames
+    write_video(tmp_path / "two.mp4", np.concatenate([frames, frames[:, :, ::-1]], axis=2), 25)
+    with pytest.raises(UserError, match="two faces"):
+        edit_video(tmp_path / "two.mp4", **sounds, out=tmp_path / "out.mp4", editor=editor, options=QUIET)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (EditOptions(framing="crop"), "--framing crop: facemesh changes frames in place"),
+        (EditOptions(lips="speech"), "--lips speech: facemesh keeps the lips of the video"),
+        (EditOptions(is_parity=True), "--parity: the authors' procedure is one for edtalk, this model is for facemesh"),
+    ],
+)
+def test_what_facemesh_cannot_do_is_refused(
+    tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], options: EditOptions, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        edit_video(tmp_path / "v.mp4", **sounds, out=tmp_path / "out.mp4", editor=editor, options=options)
+
+
+def test_a_change_in_place_fades_towards_frames_that_do_not_show_the_face() -> None:
+    is_found = np.ones(20, bool)
+    assert (_presence(is_found) == 1).all()
+    is_found[[3, 12, 13]] = False
+    expected = [0.6, 0.4, 0.2, 0, 0.2, 0.4, 0.6, 0.8, 0.8, 0.6, 0.4, 0.2, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1]
+    np.testing.assert_allclose(_presence(is_found), expected, atol=1e-6)
+
+
+def test_the_output_may_not_be_the_video(tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]]) -> None:
+    with pytest.raises(UserError, match="--out is the video itself"):
+        edit_video(tmp_path / "v.mp4", **sounds, out=tmp_path / "v.mp4", editor=editor)
+
+
+class Toy:
+    """Sees how bright a frame is, and draws a plain square: that in red, what the lips follow in green."""
+
+    name = "toy"
+    width = 6
+    picture_px: int | None = 64
+    view = (0.25, 0.0, 0.75, 0.5)
+    keeps_lips = True
+
+    def track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        return np.array([[frame.mean(), 50] + [0] * 6 for frame in frames], np.float32)
+
+    def encode(self, track: np.ndarray) -> np.ndarray:
+        return track[:, 2:]
+
+    def render(self, frames: Iterable[np.ndarray], track: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
+        self.person = next(iter(frames))
+        assert self.person.shape == (64, 64, 3)
+        for brightness, lips, *_ in track:
+            yield np.full((64, 64, 3), [brightness, lips, 0], np.uint8)
+
+    def with_speech(self, track: np.ndarray, samples: np.ndarray, fps: float) -> np.ndarray:
+        track[:, 1] = 150
+        return track
+
+    def with_lips(self, track: np.ndarray, lips: np.ndarray) -> np.ndarray:
+        track[:, 1] = 100 + lips[:, 0]
+        return track
+
+
+@pytest.fixture
+def toy(editor: Editor) -> Editor:
+    return replace(editor, backbone=Toy())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def darkening(real: Path, tmp_path: Path) -> Path:
+    """Seven frames at 30 a second of a face in a wide picture that gets darker, and a quarter of a second of sound."""
+    frames = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(7)).frames
+    frames = np.concatenate([frames, np.full((7, 256, 200, 3), 200, np.uint8)], axis=2)
+    shades = np.linspace(1, 0.4, 7)[:, None, None, None]
+    write_audio(tmp_path / "own.wav", noise(0.25), 16_000)
+    write_video(tmp_path / "dark.mp4", (frames * shades).astype(np.uint8), 30, tmp_path / "own.wav", crf=4)
+    return tmp_path / "dark.mp4"
+
+
+def shades(path: Path, column: int, channel: int) -> np.ndarray:
+    return read_video(path).frames[:, 60:80, column : column + 10, channel].astype(float).mean(axis=(1, 2))
+
+
+def test_a_square_is_pasted_into_a_wide_picture_of_which_the_rest_stays(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    out = tmp_path / "out.mp4"
+    report = edit_video(darkening, **sounds, out=out, editor=toy, options=QUIET)
+    assert (report.num_frames, report.fps, report.width_px, report.height_px) == (7, 30, 456, 256)
+    assert (report.strength, report.has_typical_unit, report.face_ratio) == (1.0, False, 1.0)
+    before, after = read_video(darkening).frames.astype(int), read_video(out).frames.astype(int)
+    assert np.abs(after - before)[:, :, 300:].max() <= 8
+    # 64x64 pictures are shown in the upper middle of the square; below lies the untouched chin
+    assert np.abs(after - before)[:, 240:, :256].max() <= 30
+    np.testing.assert_allclose(shades(out, 120, 1), 50, atol=6)
+    np.testing.assert_array_equal(read_audio(out, 16_000), read_audio(darkening, 16_000))
+
+
+def test_lips_from_a_longer_sound_go_there_and_back_over_face_and_background(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    write_audio(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
+    out, options = tmp_path / "out.mp4", replace(QUIET, lips=tmp_path / "long.wav")
+    report = edit_video(darkening, **sounds, out=out, editor=toy, options=options)
+    assert report.num_frames == 17
+    order = [*range(7), *range(6, -1, -1), 0, 1, 2]
+    np.testing.assert_allclose(shades(out, 400, 0), shades(darkening, 400, 0)[order], atol=3)
+    red = shades(out, 120, 0)
+    assert (np.diff(red[:7]) < -3).all() and (np.diff(red[7:14]) > 3).all()
+    np.testing.assert_allclose(red[7:14], red[6::-1], atol=3)
+    np.testing.assert_allclose(shades(out, 120, 1), 150, atol=6)
+    assert len(read_audio(out, 16_000)) == pytest.approx(16_000 * 17 / 30, abs=2048)
+
+
+def test_lips_from_a_shorter_video_of_another_rate_cut_the_result(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    write_video(tmp_path / "lips.mp4", read_video(darkening, range(3)).frames, 15, sounds["speech"][0])
+    out, options = tmp_path / "out.mp4", replace(QUIET, lips=tmp_path / "lips.mp4", framing="crop")
+    report = edit_video(darkening, **sounds, out=out, editor=toy, options=options)
+    assert (report.num_frames, report.fps, report.width_px, report.height_px) == (6, 30, 64, 64)
+    green = read_video(out).frames[..., 1].mean(axis=(1, 2))
+    assert (np.diff(green[:5]) < -1).all()  # as the brightness of the lip video
+
+
+def test_speech_drives_the_lips_where_they_are_not_read_off_pictures(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    toy.backbone.keeps_lips = False
+    edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=QUIET)
+    np.testing.assert_allclose(shades(tmp_path / "out.mp4", 120, 1), 150, atol=6)
+    write_video(tmp_path / "mute.mp4", read_video(darkening).frames, 30)
+    with pytest.raises(UserError, match=r"mute.mp4 has no sound track; give a sound .*: --lips FILE"):
+        edit_video(tmp_path / "mute.mp4", **sounds, out=tmp_path / "o.mp4", editor=toy, options=QUIET)
+    with pytest.raises(UserError, match="--lips own: toy reads no lips off pictures"):
+        options = replace(QUIET, lips="own")
+        edit_video(darkening, **sounds, out=tmp_path / "o.mp4", editor=toy, options=options)
+    with pytest.raises(UserError, match=r"--lips .*none.wav: no such file"):
+        options = replace(QUIET, lips=tmp_path / "none.wav")
+        edit_video(darkening, **sounds, out=tmp_path / "o.mp4", editor=toy, options=options)
+    assert not (tmp_path / "o.mp4").exists()
+
+
+def test_a_face_square_of_another_size_is_resized_and_that_is_said(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    write_video(tmp_path / "square.mp4", read_video(darkening, [0]).frames[:, :, :256], 25)
+    options = replace(QUIET, framing="as-is")
+    report = edit_video(tmp_path / "square.mp4", **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
+    assert (report.num_frames, report.width_px, report.height_px) == (1, 64, 64)
+    assert report.remarks == (f"{tmp_path / 'square.mp4'} is 256x256; its frames were resized to 64x64",)
+
+
+def test_frames_before_the_face_comes_stay_and_the_person_is_the_first_frame_that_shows_it(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    face = read_video(darkening, [0] * 16).frames
+    write_video(tmp_path / "late.mp4", np.concatenate([np.full_like(face[:5], 90), face]), 25, crf=4)
+    report = edit_video(tmp_path / "late.mp4", **sounds, out=tmp_path / "out.mp4", editor=toy, options=QUIET)
+    assert report.num_frames == 21 and report.face_ratio == pytest.approx(4 / 5)
+    before, after = read_video(tmp_path / "late.mp4").frames.astype(int), read_video(tmp_path / "out.mp4").frames
+    change = np.abs(after - before)[:, 60:80, 120:130].mean(axis=(1, 2, 3))
+    assert change[0] < 3 and (np.diff(change[:6]) > 0).all() and change[6:].min() > 10
+    assert toy.backbone.person.std() > 20
+
+
+@pytest.mark.parametrize("name", ["toy", "editor"])
+def test_one_frame_can_be_edited(
+    request: pytest.FixtureRequest, tmp_path: Path, sounds: dict[str, list[Path]], darkening: Path, name: str
+) -> None:
+    write_video(tmp_path / "one.mp4", read_video(darkening, [0]).frames, 25)
+    editor = request.getfixturevalue(name)
+    report = edit_video(tmp_path / "one.mp4", **sounds, out=tmp_path / "out.mp4", editor=editor, options=QUIET)
+    assert report.num_frames == len(VideoFile(tmp_path / "out.mp4")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "lips"), [("edtalk", "speech"), ("pdfgc", None)])
+def test_a_published_backbone_edits_a_real_face(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    filled: Path,
+    sounds: dict[str, list[Path]],
+    darkening: Path,
+    name: str,
+    lips: str | None,
+) -> None:
+    monkeypatch.setenv("CMET_WEIGHTS", str(filled))
+    write_model(tmp_path / "model", name, {"edtalk": 10, "pdfgc": 30}[name], "opensmile", 88)
+    write_video(tmp_path / "short.mp4", read_video(darkening, range(5)).frames, 30, tmp_path / "own.wav")
+    out, options = tmp_path / "out.mp4", replace(QUIET, lips=lips)
+    report = edit_video(
+        tmp_path / "short.mp4", **sounds, out=out, editor=Editor.load(tmp_path / "model"), options=options
+    )
+    assert (report.num_frames, report.fps, report.width_px, report.height_px) == (5, 30, 456, 256)
+    assert report.strength == 1.0 and report.mean_change > 0
+    before, after = read_video(tmp_path / "short.mp4").frames.astype(int), read_video(out).frames.astype(int)
+    assert np.abs(after - before)[:, :, 300:].max() <= 20
+    assert np.abs(after - before)[:, 60:180, 90:170].mean() > 20

@@ -69,7 +69,7 @@ def write_expression(
             "min_face_ratio": params.min_face_ratio,
             "weights": str(weights),
             "inference": inference.model_dump(),
-            "stamp": {"inference": inference.model_dump(), "weights": used},
+            "stamp": {"weights": used},
         }
         for clip_id in usable.index
     ]

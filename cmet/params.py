@@ -147,7 +147,7 @@ class InferenceParams(Section):
     batch_size: PositiveInt | None
     """Pictures that go through a network at once; null leaves it to the backbone."""
     precision: Literal["float32", "bfloat16", "float16"]
-    """Of the heavy layers on a GPU. A CPU always computes in float32."""
+    """Of drawing, on a GPU. Codes are always read in float32, and a CPU computes in nothing else."""
     compile: bool
     """Whether torch.compile optimises the networks, which takes minutes at first and pays for long work."""
 

@@ -39,6 +39,9 @@ class BackboneClass(Protocol):
     weights: tuple[str, ...]
     """Registered checkpoints it cannot do without."""
 
+    speech_weights: tuple[str, ...]
+    """What it needs besides where lips follow speech."""
+
     def tracker(self, weights: Path, inference: InferenceParams) -> Tracker:
         """Its `track`, before anything is fitted.
 

@@ -16,12 +16,15 @@ def weights_digests(names: Sequence[str], weights: Path) -> dict[str, str]:
     """SHA-256 of registered checkpoints by file name.
 
     Raises:
-        UserError: One is missing.
+        UserError: One is missing or cannot be read.
     """
     digests = {}
     for path in (find_weight(name, weights) for name in names):
-        with path.open("rb") as stream:
-            digests[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            with path.open("rb") as stream:
+                digests[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     return digests
 
 

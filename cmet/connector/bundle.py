@@ -26,12 +26,13 @@ from cmet.speech.scaling import SpeechScaling
 WEIGHTS = "connector.safetensors"
 CONFIG = "config.json"
 SPEECH_LIMIT = "speech_limit.npy"
+FORMAT: Literal[2] = 2
 
 
 class BundleConfig(Section):
     """What a trained model was made for."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     backbone: str
     speech_encoder: str
     expression_width: PositiveInt
@@ -118,7 +119,10 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
     if missing:
         raise UserError(f"{folder}: no trained model, {', '.join(missing)} missing; run 'cmet train' first")
     try:
-        config = BundleConfig.model_validate(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if values.get("format") != FORMAT:
+            raise UserError(f"{folder}: a model of format {values.get('format')}, expected {FORMAT}; train it again")
+        config = BundleConfig.model_validate(values)
         connector = Connector(config.network, config.expression_width, config.speech_width)
         connector.load_state_dict(load_file(folder / WEIGHTS))
         limit_S = np.load(folder / SPEECH_LIMIT)

@@ -76,8 +76,8 @@ def write_edits(
         UserError: There are no test pairs, or a file of weights is missing.
     """
     kind = backbone_class(bundle.config.backbone)
-    used = weights_digests(kind.weights, weights)
     lips = "own" if not kind.hears else "speech" if not kind.keeps_lips else params.lips
+    used = weights_digests((*kind.weights, *(kind.speech_weights if lips == "speech" else ())), weights)
     test = with_level(pairs[pairs.split == "test"].sort_values("pair_id", ignore_index=True))
     if test.empty:
         raise UserError("edits: no test pairs; the corpus needs test speakers with neutral and emotional clips")

@@ -66,7 +66,7 @@ class Checkpoint:
     """Its published name; None where none is stated."""
     is_folder: bool = False
     home: str = ""
-    """Folder among the weights where it belongs: that of its backbone."""
+    """Folder among the weights where it belongs; a stage that reads the folder runs anew when a file in it changes."""
     enables: str | None = None
     """What can be done once it is there; None when nothing waits for it."""
     licence: str | None = None
@@ -126,7 +126,7 @@ CHECKPOINTS = {
             f"{_CMET_HUB}, folder checkpoints/; Google Drive, link in the readme of C-MET",
             "_epoch_2105_checkpoint_step000200000.pth",
             enables="editing with the authors' trained Connector",
-            home="edtalk",
+            home="connector",
             licence="Apache-2.0",
             network=_CONNECTOR,
         ),

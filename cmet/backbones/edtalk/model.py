@@ -42,6 +42,7 @@ class EDTalk:
     picture_px = PICTURE_PX
     view = (0.0, 0.0, 1.0, 1.0)
     weights = WEIGHTS
+    speech_weights: tuple[str, ...] = ("audio2lip",)
     keeps_lips = True
     hears = True
 

@@ -6,13 +6,13 @@ Legend: T frames, B frames of a batch, S latent width (512), K coefficients of a
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cmet.backbones.batching import batched, filled
 from cmet.backbones.edtalk.decoder import SourceMap
 from cmet.backbones.edtalk.generator import EXPRESSION, NUM_COEFFICIENTS, PICTURE_PX, Generator
 from cmet.backbones.edtalk.layers import scale_kernels
@@ -46,8 +46,8 @@ class Renderer:
             generator: Loaded and on its device; later changes of its weights are not seen.
             batch_size: Pictures that go through the encoder or the decoder at once, by default `GPU_BATCH_SIZE`, or one
                 on a CPU, where more are not faster.
-            autocast: Lower precision for encoding and decoding; flows, pictures, coefficients and the source stay in
-                float32.
+            autocast: Lower precision for decoding; flows and pictures stay in float32, and so does encoding, whose
+                noise would be as large as what differs between two frames.
             compiles: Whether torch.compile optimises both at their first use, which takes a minute or two. A last
                 batch that is shorter is filled up, so that they are compiled for one size only.
         """
@@ -103,8 +103,7 @@ class Renderer:
     @torch.inference_mode()
     def _encode(self, pictures: list[Tensor]) -> Tensor:
         pictures_B3HW = self._filled(self._checked(torch.stack(pictures)))
-        with self._precision():
-            latents_BS = self._encoder(pictures_B3HW)[: len(pictures)]
+        latents_BS = self._encoder(pictures_B3HW)[: len(pictures)]
         return torch.addmm(self.offset_K, latents_BS.to(self.offset_K.dtype), self.matrix_KS.T)
 
     @torch.inference_mode()
@@ -116,11 +115,7 @@ class Renderer:
         return pictures_B3HW[: len(coefficients_BK)].float()
 
     def _filled(self, rows_B: Tensor) -> Tensor:
-        """A whole batch, by repeating the last row, for compiled networks: another size would compile them again."""
-        num_missing = self.batch_size - len(rows_B)
-        if not self._compiles or not num_missing:
-            return rows_B
-        return torch.cat([rows_B, rows_B[-1:].expand(num_missing, *rows_B.shape[1:])])
+        return filled(rows_B, self.batch_size) if self._compiles else rows_B
 
     def _precision(self) -> AbstractContextManager[object]:
         return nullcontext() if self._autocast is None else torch.autocast(self.device.type, self._autocast)
@@ -129,10 +124,3 @@ class Renderer:
         if pictures_B3HW.shape[1:] != (3, PICTURE_PX, PICTURE_PX):
             raise ValueError(f"pictures: expected (3, {PICTURE_PX}, {PICTURE_PX}), got {(*pictures_B3HW.shape[1:],)}")
         return pictures_B3HW.to(self.basis_SK)
-
-
-def batched(pictures: Iterable[Tensor], batch_size: int) -> Iterator[list[Tensor]]:
-    """Lists of `batch_size` pictures; the last one may be shorter."""
-    rest = iter(pictures)
-    while batch := list(islice(rest, batch_size)):
-        yield batch

@@ -28,6 +28,7 @@ class FaceMesh:
     picture_px = None
     view = (0.0, 0.0, 1.0, 1.0)
     weights: tuple[str, ...] = ()
+    speech_weights: tuple[str, ...] = ()
     keeps_lips = True
     hears = False
 

@@ -51,6 +51,7 @@ class PDFGC:
         CROP_ROWS.stop / SIDE_PX,
     )
     weights = WEIGHTS
+    speech_weights: tuple[str, ...] = ()
     keeps_lips = False
     hears = True
 

@@ -7,12 +7,12 @@ C control values (542).
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cmet.backbones.batching import batched, filled
 from cmet.backbones.pdfgc.appearance import Appearance
 from cmet.backbones.pdfgc.loading import Networks
 from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH, Motion
@@ -39,7 +39,7 @@ class TalkingFace:
         Args:
             networks: Loaded.
             batch_size: Pictures that go through a network at once, by default `BATCH_SIZE`.
-            autocast: Lower precision inside the networks.
+            autocast: Lower precision for drawing; what is read off pictures and sound stays in float32.
             compiles: Let torch.compile optimise reading and drawing pictures.
         """
         # a fifth faster on a CPU; the generator orders its maps itself
@@ -47,16 +47,15 @@ class TalkingFace:
         self.networks = networks
         self.batch_size = batch_size or BATCH_SIZE
         self._autocast = autocast
-        self._motion = torch.compile(networks.motion) if compiles else networks.motion
-        self._generator = torch.compile(networks.generator) if compiles else networks.generator
+        self._compiles = compiles
+        self._motion = torch.compile(networks.motion, dynamic=False) if compiles else networks.motion
+        self._generator = torch.compile(networks.generator, dynamic=False) if compiles else networks.generator
         self.device = networks.generator.conv1.conv.weight.device
 
     @torch.inference_mode()
     def appearance(self, frame: np.ndarray) -> Appearance:
         """The person in a face crop (H, W, 3), RGB uint8; once per clip."""
-        with self._precision():
-            found = self.networks.appearance(to_pictures([frame], self.device))
-        return Appearance(*(part.float() for part in found))
+        return self.networks.appearance(to_pictures([frame], self.device))
 
     @torch.inference_mode()
     def motion(self, frames: Iterable[np.ndarray]) -> Motion:
@@ -71,10 +70,9 @@ class TalkingFace:
             ClipError: `too_short`, where there are no frames.
         """
         values = array("f")
-        for batch in batches(frames, self.batch_size):
-            with self._precision():
-                motion = self._motion(to_pictures(batch, self.device))
-            _keep(values, torch.cat(motion, 1))
+        for batch in batched(frames, self.batch_size):
+            motion = self._motion(self._filled(to_pictures(batch, self.device)))
+            _keep(values, torch.cat(motion, 1)[: len(batch)])
         if not values:
             raise ClipError("too_short", "a driving video without frames")
         return Motion(*_kept(values, sum(MOTION_WIDTHS)).split(MOTION_WIDTHS, 1))
@@ -107,9 +105,13 @@ class TalkingFace:
         for start in range(0, len(control_NC), self.batch_size):
             control_BC = control_NC[start : start + self.batch_size].to(self.device)
             vector_BV = appearance.vector_BV.expand(len(control_BC), -1)
+            style_BY = self._filled(torch.cat([vector_BV, control_BC], 1))
             with self._precision():
-                pictures = self._generator(appearance.map_BCPP, torch.cat([vector_BV, control_BC], 1))
-            yield pictures.float()
+                pictures = self._generator(appearance.map_BCPP, style_BY)
+            yield pictures[: len(control_BC)].float()
+
+    def _filled(self, rows_B: Tensor) -> Tensor:
+        return filled(rows_B, self.batch_size) if self._compiles else rows_B
 
     def _precision(self) -> AbstractContextManager[object]:
         return nullcontext() if self._autocast is None else torch.autocast(self.device.type, self._autocast)
@@ -122,10 +124,3 @@ def _keep(values: array, rows: Tensor) -> None:
 
 def _kept(values: array, width: int) -> Tensor:
     return torch.from_numpy(np.array(values, np.float32)).view(-1, width)
-
-
-def batches(items: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    """Consecutive items, `size` at a time; the last batch may be shorter."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

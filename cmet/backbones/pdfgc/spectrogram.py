@@ -52,8 +52,10 @@ def speech_windows(samples_S: np.ndarray, is_whole: bool = False) -> Tensor:
         num_before = ROWS_PER_VIDEO_FRAME * FIRST_VIDEO_FRAME
         rows_RM = np.pad(rows_RM, ((num_before, ROWS_PER_WINDOW), (0, 0)))
     if num_windows < 1:
+        needed_s = 0.04 if is_whole else 0.13
         raise ClipError(
-            "too_short", f"{len(samples_S) / SAMPLE_RATE_HZ:.2f} s of speech, at least 0.13 s are needed for one frame"
+            "too_short",
+            f"{len(samples_S) / SAMPLE_RATE_HZ:.2f} s of speech, at least {needed_s} s are needed for one frame",
         )
     rows = torch.from_numpy(rows_RM).unfold(0, ROWS_PER_WINDOW, ROWS_PER_VIDEO_FRAME)
     return rows[:num_windows].unsqueeze(1)

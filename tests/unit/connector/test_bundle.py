@@ -25,4 +25,5 @@ def test_likeness_is_the_cosine_with_each_trained_emotion() -> None:
 
 def test_nothing_is_like_what_is_not_known() -> None:
     assert CONFIG.likeness(np.ones((2, 3))) == {}
-    assert CONFIG.model_copy(update={"expression_deltas": {"sad": [1.0, 0, 0]}}).likeness(np.zeros((2, 3))) == {"sad": 0}
+    known = CONFIG.model_copy(update={"expression_deltas": {"sad": [1.0, 0, 0]}})
+    assert known.likeness(np.zeros((2, 3))) == {"sad": 0}

@@ -32,14 +32,24 @@ def usable_cores(groups: Sequence[Path]) -> float:
     return cores
 
 
-def probe_cores(cores: float) -> Findings:
-    """Cores that may be used."""
+def probe_cores(cores: float, which: Callable[[str], str | None] = shutil.which) -> Findings:
+    """Cores that may be used, and whether torch can compile networks for them."""
     if cores < 2:
         yield Finding(
             "cores", "note", f"{cores:.2g} usable", "clips are prepared one after the other; give it two or more"
         )
     else:
         yield Finding("cores", "ok", f"{cores:.3g} usable")
+    # the one program that torch calls
+    wanted = os.environ.get("CXX", "g++")
+    if which(wanted) is None:
+        other = next((name for name in ("g++", "clang++", "c++") if which(name)), None)
+        yield Finding(
+            "compiler",
+            "note",
+            f"no C++ compiler {wanted}; --compile and `inference.compile` need one on a CPU",
+            f"export CXX={other}" if other else "install g++ to use them; nothing else needs it",
+        )
 
 
 def memory(groups: Sequence[Path]) -> tuple[float, float, float | None]:

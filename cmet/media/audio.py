@@ -83,7 +83,7 @@ def _read_track(path: Path) -> tuple[np.ndarray, int]:
                 raise ClipError("no_sound", f"{path.name} has no sound track")
             stream = container.streams.audio[0]
             resampler = av.AudioResampler("fltp", rate=stream.codec_context.sample_rate)
-            zero_s = _picture_start_s(container)
+            zero_s = picture_start_s(container)
             start_s = None
             blocks = []
             for decoded in container.decode(stream):
@@ -101,7 +101,8 @@ def _read_track(path: Path) -> tuple[np.ndarray, int]:
     return samples[-offset:], rate
 
 
-def _picture_start_s(container: av.container.InputContainer) -> float:
+def picture_start_s(container: av.container.InputContainer) -> float:
+    """When the picture begins on the clock of its file; 0 where there is none or it is not said."""
     for stream in container.streams.video[:1]:
         if stream.start_time is not None and stream.time_base is not None:
             return float(stream.start_time * stream.time_base)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cmet.errors import ClipError
-from cmet.media.audio import AUDIO_SUFFIXES
+from cmet.media.audio import AUDIO_SUFFIXES, picture_start_s
 from cmet.media.container import Container
 from cmet.media.readers import Reader, open_reader
 
@@ -131,7 +131,7 @@ def write_video(
             4:2:0 video has even sizes.
         fps: Frame rate; kept as a fraction, so 30000/1001 stays what it is.
         audio: A sound file, encoded as AAC, or a video whose first sound track is copied as it is where mp4
-            can hold it.
+            can hold it, from the start of its picture.
         crf: x264 quality, 0 lossless to 51.
         preset: x264 speed; a faster one makes a larger file of the same quality.
     """
@@ -168,6 +168,7 @@ class _Sound:
         self.container = container
         self.source = av.open(str(path))
         self.input = self.source.streams.audio[0] if self.source.streams.audio else None
+        self.start_s = picture_start_s(self.source)
         self.output = None
         if self.input is None:
             return
@@ -187,7 +188,7 @@ class _Sound:
                 return
             if self.is_copied:
                 for packet in self.source.demux(self.input):
-                    if packet.dts is not None:
+                    if packet.dts is not None and self._moved_into_view(packet):
                         packet.stream = self.output
                         self.container.mux(packet)
                 return
@@ -196,8 +197,20 @@ class _Sound:
             )
             for decoded in self.source.decode(self.input):
                 assert isinstance(decoded, av.AudioFrame)
+                if not self._moved_into_view(decoded):
+                    continue
                 for frame in resampler.resample(decoded):
                     self.container.mux(self.output.encode(frame))
             for frame in resampler.resample(None):
                 self.container.mux(self.output.encode(frame))
             self.container.mux(self.output.encode(None))
+
+    def _moved_into_view(self, piece: av.Packet | av.AudioFrame) -> bool:
+        """Set the clock of a piece of sound to the start of the picture; False where it is over by then."""
+        if self.start_s == 0 or piece.pts is None or piece.dts is None or piece.time_base is None:
+            return True
+        start, length = round(self.start_s / piece.time_base), piece.duration or 0
+        piece.pts -= start
+        piece.dts -= start
+        # one piece more than is heard: a decoder needs the one before the first for the first to be whole
+        return piece.pts + 2 * length > 0

@@ -3,6 +3,7 @@
 import pickle
 import re
 import tarfile
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -135,13 +136,16 @@ def _load(path: Path, kind: Kind) -> Any:
                 f"is refused: it asks for {name[1]}, which is not weights, and loading it could run code; get the file "
                 "from its publisher, or have somebody who trusts it save the bare state dict again"
             ) from error
-        raise UnreadableWeights(f"is damaged: {_first_line(error)}") from error
+        raise UnreadableWeights(f"is damaged: {_first_sentence(error)}") from error
     except Exception as error:  # a damaged pickle or archive raises whatever its broken bytes lead to
-        raise UnreadableWeights(f"is damaged or cut short, download it again ({_first_line(error)})") from error
+        raise UnreadableWeights(f"is damaged or cut short, download it again ({_first_sentence(error)})") from error
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:160]}"
+def _first_sentence(error: Exception) -> str:
+    said = re.split(r"\.\s|\n", str(error))[0].removesuffix(".")
+    return (
+        f"{type(error).__name__}: {textwrap.shorten(said, 160, placeholder=' ...')}" if said else type(error).__name__
+    )
 
 
 def _places(value: Any, place: str = "", depth: int = 2) -> "list[tuple[str, dict[str, Tensor]]]":

@@ -132,8 +132,9 @@ class Identification:
         if not self.has_documented_size:
             assert self.expected is not None
             said += f"; {self.size_bytes:,} bytes, published are {self.expected.size_bytes:,}: damaged or another file"
-        if self.not_finite:
-            said += f"; but NaN or infinity in {len(self.not_finite)} of them{_first(self.not_finite)}"
+        if self.not_finite and self.best is not None:
+            share = f"{len(self.not_finite)} of its {self.best.num_matching} tensors{_first(self.not_finite)}"
+            said = f"NaN or infinity in {share}, though {said}"
         return said
 
     def _compared(self) -> str:
@@ -195,12 +196,13 @@ def load_file_as(path: Path, name: str) -> "dict[str, Tensor]":
         name: A checkpoint whose key set is registered.
 
     Raises:
-        UserError: It cannot be read, is another checkpoint or holds values that are not finite.
+        UserError: It cannot be read, is another checkpoint or holds values that are not finite; the message says where
+            to get the right one.
     """
     network = _network_of(name)
     found, places = _examine(path, name)
     if not found.loads or found.wanted is None:
-        raise UserError(f"{path}: {found.sentence}")
+        raise UserError(f"{path}: {found.sentence}; get it from {checkpoint_named(name).source}")
     return {key: tensor for key, tensor in places[found.wanted.place].items() if key in network.shapes}
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -136,14 +137,35 @@ def test_a_folder_that_refuses_files_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("findings", "status"),
     [
-        (machine.probe_cores(1), "note"),
-        (machine.probe_cores(2), "ok"),
+        (machine.probe_cores(1, which=lambda name: name), "note"),
+        (machine.probe_cores(2, which=lambda name: name), "ok"),
         (machine.probe_shared_memory(64 * 2**20), "note"),
         (machine.probe_shared_memory(GIB), "ok"),
     ],
 )
 def test_few_cores_and_little_shared_memory_are_noted(findings: Iterable[Finding], status: str) -> None:
     assert statuses(findings) == [status]
+
+
+@pytest.mark.parametrize(
+    ("present", "variable", "text"),
+    [
+        ("g++", None, None),
+        ("clang++", "clang++", None),
+        ("", None, r"no C\+\+ compiler g\+\+; --compile and `inference.compile` need one on a CPU -> install g"),
+        ("clang++", None, r"no C\+\+ compiler g\+\+; .* -> export CXX=clang"),
+        ("g++", "icpx", r"no C\+\+ compiler icpx; .* -> export CXX=g"),
+    ],
+)
+def test_a_missing_compiler_is_noted(
+    monkeypatch: pytest.MonkeyPatch, present: str, variable: str | None, text: str | None
+) -> None:
+    monkeypatch.delenv("CXX", raising=False)
+    if variable:
+        monkeypatch.setenv("CXX", variable)
+    findings = list(machine.probe_cores(2, which=lambda name: name if name == present else None))
+    assert statuses(findings) == (["ok", "note"] if text else ["ok"])
+    assert re.search(text or "", said(findings))
 
 
 # Packages

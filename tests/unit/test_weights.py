@@ -184,7 +184,8 @@ def damaged(change: Callable[[Tensors], object]) -> dict[str, Tensors]:
         ),
         (
             lambda tensors: tensors.update({"mapping.bias": torch.full((20,), torch.nan)}),
-            "all 93 keys match; but NaN or infinity in 1 of them (mapping.bias)",
+            "NaN or infinity in 1 of its 93 tensors (mapping.bias), though this is Audio2Lip, EDTalk's lip network "
+            "(Audio2Lip.pt), all 93 keys match",
         ),
     ],
 )
@@ -294,7 +295,7 @@ NO_WEIGHTS: list[tuple[str, Callable[[Path], object], str]] = [
     ("numpy array", lambda path: np.save(path.open("wb"), np.zeros(3)), "a numpy array"),
     ("pickle", lambda path: path.write_bytes(pickle.dumps(Malicious())), "a pickle that torch.save did not write"),
     ("unknown", lambda path: path.write_text("hello"), "of no kind cmet knows"),
-    ("torch zip", write_cut, "is damaged or cut short, download it again"),
+    ("torch zip", write_cut, "failed reading zip archive: failed finding central directory)"),
     ("safetensors", write_cut_safetensors, "is damaged or cut short, download it again"),
     ("legacy torch pickle", write_cut_legacy, "is damaged or cut short, download it again"),
     ("torch zip", lambda path: save(path, [1, 2]), "holds no tensors with names"),
@@ -328,6 +329,30 @@ def test_the_wrong_file_is_not_loaded(tmp_path: Path) -> None:
     save(tmp_path / "EDTalk.pt", {"audio2lip": filled("audio2lip")})
     with pytest.raises(UserError, match="this is Audio2Lip.* was expected: 298 of 298 keys missing"):
         load_weights("edtalk", tmp_path)
+
+
+def write_not_finite(path: Path) -> None:
+    save(path, damaged(lambda tensors: tensors.update({"mapping.bias": torch.full((20,), torch.nan)})))
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda path: path.touch(), "this file is empty"),
+        (write_cut, "this file is damaged or cut short"),
+        (write_not_finite, "NaN or infinity in 1 of its 93 tensors"),
+        (lambda path: save(path, {"gen": filled("edtalk")}), "this is EDTalk's renderer"),
+    ],
+)
+def test_a_file_that_does_not_load_is_refused_with_where_to_get_it(
+    tmp_path: Path, write: Callable[[Path], object], said: str
+) -> None:
+    path = tmp_path / "Audio2Lip.pt"
+    write(path)
+    with pytest.raises(UserError) as caught:
+        load_weights("audio2lip", tmp_path)
+    assert str(caught.value).startswith(f"{path}: {said}")
+    assert str(caught.value).endswith(f"; get it from {CHECKPOINTS['audio2lip'].source}")
 
 
 # Commands

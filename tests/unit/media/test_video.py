@@ -80,6 +80,54 @@ def test_a_video_without_sound_stays_without_sound(tmp_path: Path) -> None:
         read_audio(tmp_path / "copy.mp4", 16_000)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec", "is_copied"), [("mp4", "aac", True), ("mkv", "aac", True), ("mov", "pcm_s16le", False)]
+)
+@pytest.mark.parametrize(("picture_s", "sound_s"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.4), (0.4, 0.4), (0.4, 0.8)])
+def test_sound_keeps_its_place_in_the_picture(
+    tmp_path: Path, suffix: str, codec: str, is_copied: bool, picture_s: float, sound_s: float
+) -> None:
+    source, copy = tmp_path / f"source.{suffix}", tmp_path / "copy.mp4"
+    _write_click(source, codec, picture_s, sound_s, click_s=0.9)
+    write_video(copy, np.zeros((25, 64, 64, 3), np.uint8), 25, source)
+    assert _click_s(source) == pytest.approx(0.9 - picture_s, abs=0.003)
+    assert _click_s(copy) == pytest.approx(0.9 - picture_s, abs=0.003)
+    assert (_sound_packets(copy)[-1] == _sound_packets(source)[-1]) is is_copied
+
+
+def test_sound_that_is_over_when_the_picture_begins_leaves_a_silent_video(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source.mkv", tmp_path / "copy.mp4"
+    _write_click(source, "aac", picture_s=2.0, sound_s=0.0, click_s=0.5)
+    assert write_video(copy, np.zeros((25, 64, 64, 3), np.uint8), 25, source) == 25
+    assert len(read_video(copy).frames) == 25
+
+
+def _write_click(path: Path, codec: str, picture_s: float, sound_s: float, click_s: float) -> None:
+    """One second of picture and of sound, each from its own time; a click at a time of their common clock."""
+    rate = 48_000
+    sound = np.zeros((1, rate), np.int16)
+    start = round((click_s - sound_s) * rate)
+    sound[0, start : start + 960] = 16_000
+    with av.open(str(path), "w") as file:
+        picture = file.add_stream("libx264", rate=25, options={"bf": "0"})
+        picture.width = picture.height = 64
+        track = file.add_stream(codec, rate=rate, layout="mono")
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            frame.pts = round(picture_s * 25) + number
+            file.mux(picture.encode(frame))
+        file.mux(picture.encode(None))
+        for position in range(0, rate, 1024):
+            block = av.AudioFrame.from_ndarray(sound[:, position : position + 1024], format="s16", layout="mono")
+            block.sample_rate, block.pts = rate, round(sound_s * rate) + position
+            file.mux(track.encode(block))
+        file.mux(track.encode(None))
+
+
+def _click_s(path: Path) -> float:
+    return float(np.argmax(np.abs(read_audio(path, 16_000)) > 0.2)) / 16_000
+
+
 def _sound_packets(path: Path) -> list[bytes]:
     with av.open(str(path)) as container:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]

@@ -6,6 +6,7 @@ some commands (`corpus check`).
 
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -29,8 +30,8 @@ app.add_typer(weights.app, name="weights")
 app.command()(doctor)
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")]
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl-C and after SIGTERM, as shells have them."""
 
 
 @app.callback()
@@ -127,6 +128,7 @@ for _name, _stage in STAGES.items():
 def main() -> None:
     """Run the command line; a user error is one message and exit code 2."""
     silence_native_logs()
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except UserError as error:
@@ -135,8 +137,15 @@ def main() -> None:
     except SystemExit as end:
         # typer makes this of a KeyboardInterrupt and says nothing
         if end.code == INTERRUPTED:
-            print("cmet: interrupted; run the same command again to go on", file=sys.stderr)
+            is_edit = sys.argv[1:2] == ["edit"]
+            hint = "nothing was written" if is_edit else "run the same command again to go on"
+            print(f"cmet: interrupted; {hint}", file=sys.stderr)
         raise
     except Exception:
         traceback.print_exc()
         sys.exit(os.EX_SOFTWARE)
+
+
+def _end(*_: object) -> None:
+    """Leave by an exception, so that unfinished outputs and worker processes are cleared away."""
+    sys.exit(TERMINATED)

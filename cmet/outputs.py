@@ -8,9 +8,10 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,23 @@ def publish(folder: Path, out: Path) -> None:
 
 @contextmanager
 def fresh_file(out: Path) -> Iterator[Path]:
-    """A path beside `out`, with the same suffix, that takes its place when the block ends without an error."""
+    """A path beside `out`, with the same suffix, that takes its place when the block ends without an error.
+
+    After an error nothing is left, not even a folder that was made for it.
+    """
+    made = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{os.getpid()}.unfinished.{out.name}")
+    # short: the name of the file itself may be as long as names can be
+    unfinished = out.with_name(f".{secrets.token_hex(6)}{out.suffix}")
     try:
         yield unfinished
         unfinished.replace(out)
-    finally:
+    except BaseException:
         unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # others may have put something into it
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,6 +1,7 @@
 """`cmet edit`: for people who have a video and a voice."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +27,9 @@ FAINT_CHANGE = 0.6
 MIN_SECOND_COSINE = 0.5
 """Likeness from which the second most like emotion is told too."""
 
+COMPILER_ERRORS = frozenset({"BackendCompilerFailed", "InvalidCxxCompiler", "CppCompileError"})
+"""Of torch.compile, by name: its modules take seconds to import."""
+
 
 class ManyValues(TyperCommand):
     """A command whose list options take all values up to the next option: `--speech a.wav b.wav`."""
@@ -41,6 +45,11 @@ class ManyValues(TyperCommand):
         current: str | None = None
         num_values = 0
         for arg in args:
+            name, equals, value = arg.partition("=")
+            if equals and name in self.LISTS:
+                result += [name, value]
+                current, num_values = name, 1
+                continue
             if arg.startswith("--"):
                 current, num_values = (arg, 0) if arg in self.LISTS else (None, 0)
                 result.append(arg)
@@ -83,6 +92,16 @@ def edit(
         str | None,
         typer.Option(help="own: the video's; speech: they follow its sound; or a sound file or a video to follow."),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another person to draw: a picture of a face, or a video, of which the first frame with a face counts."
+        ),
+    ] = None,
+    sound: Annotated[
+        Path | None,
+        typer.Option(help="Sound of the result, from a sound file or a video; default that of the lips."),
+    ] = None,
     strength: Annotated[
         str,
         typer.Option(
@@ -90,7 +109,13 @@ def edit(
             "codes have such a unit, and else 1."
         ),
     ] = "auto",
-    parity: Annotated[bool, typer.Option("--parity", help="Follow the authors' procedure exactly (edtalk).")] = False,
+    parity: Annotated[
+        bool,
+        typer.Option(
+            "--parity",
+            help="Follow the authors' procedure exactly (edtalk); takes 0.79 MB of disk per frame meanwhile.",
+        ),
+    ] = False,
     precision: Annotated[
         Literal["float32", "bfloat16", "float16"] | None,
         typer.Option(help="Of networks on a GPU; default bfloat16, with --parity float32."),
@@ -100,12 +125,14 @@ def edit(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Give the face in a video another emotion, heard from speech."""
-    from cmet.editing import EditOptions, edit_video
+    from cmet.editing import EditOptions, check_files, edit_video
     from cmet.params import InferenceParams
 
     options = EditOptions(
         framing=framing,
         lips=parsed_lips(lips),
+        source=source,
+        sound=sound,
         strength=parsed_strength(strength),
         is_parity=parity,
         is_quiet=quiet,
@@ -113,12 +140,31 @@ def edit(
     inference = InferenceParams(
         batch_size=batch_size, precision=precision or ("float32" if parity else "bfloat16"), compile=compile_
     )
-    report = edit_video(
-        video, speech, neutral_speech, out, chosen_editor(model, connector, backbone, inference), options
-    )
+    check_files(video, speech, neutral_speech, out, options)
+    editor = chosen_editor(model, connector, backbone, inference)
+    given = {"--precision": precision, "--compile": compile_, "--batch-size": batch_size}
+    unused = [name for name, value in given.items() if value] if editor.kind.picture_px is None else []
+    with told_of_compiler():
+        report = edit_video(video, speech, neutral_speech, out, editor, options)
     print(f"{out}: {told(report)}")
+    if unused:
+        print(f"note: {', '.join(unused)} changed nothing: {editor.kind.name} draws without a network")
     for note in notes(report):
         print(f"note: {note}")
+
+
+@contextmanager
+def told_of_compiler() -> Iterator[None]:
+    """Say in a sentence that torch.compile does not work here."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(kind.__name__ in COMPILER_ERRORS for kind in type(error).__mro__):
+            raise
+        raise UserError(
+            f"--compile: torch.compile does not work here ({str(error).strip().splitlines()[0]}); "
+            "leave --compile out, or install a C++ compiler (g++)"
+        ) from error
 
 
 def parsed_lips(text: str | None) -> "LipsFrom | None":
@@ -178,10 +224,12 @@ def chosen_editor(
 
 def told(report: "EditReport") -> str:
     """One line of what was done."""
+    from cmet.editing.options import frames_said
+
     seen = "" if report.face_ratio is None else f"face in {report.face_ratio:.0%} of them, "
     unit = " (1 is a typical emotional one)" if report.has_typical_unit else ""
     return (
-        f"{report.num_frames} frames of {report.width_px}x{report.height_px} at {report.fps:.5g} frames/s, {seen}"
+        f"{frames_said(report.num_frames)} of {report.width_px}x{report.height_px} at {report.fps:.5g} frames/s, {seen}"
         f"change of expression {report.mean_change:.2f}{unit} at strength {report.strength:.3g}{_likeness(report)}"
     )
 

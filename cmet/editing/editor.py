@@ -1,12 +1,15 @@
 """A trained model with all it needs to edit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 
 from cmet.backbones.protocol import Backbone
-from cmet.backbones.registry import load_backbone
+from cmet.backbones.registry import BackboneClass, backbone_class, load_backbone
 from cmet.backbones.timing import resampled
 from cmet.connector.bundle import Bundle, load_bundle
 from cmet.connector.inference import predict_directions
@@ -14,7 +17,7 @@ from cmet.connector.official import load_official
 from cmet.errors import UserError
 from cmet.params import InferenceParams
 from cmet.speech import SpeechEncoder, load_encoder
-from cmet.weights import weights_folder
+from cmet.weights import find_weight, weights_folder
 
 CODE_FPS = 25.0
 """Rate of the expression codes C-MET was trained on."""
@@ -28,13 +31,21 @@ HAVE_TYPICAL_UNIT = frozenset({"facemesh"})
 MAX_AUTO_STRENGTH = 3.0
 
 
+class Kind(BackboneClass, Protocol):
+    """What is known of a backbone before it is loaded."""
+
+    name: str
+
+
 @dataclass(frozen=True)
 class Editor:
     """A trained model ready to edit."""
 
     bundle: Bundle
-    backbone: Backbone
+    kind: Kind
     encoder: SpeechEncoder
+    opens: Callable[[], Backbone]
+    """Loads the backbone."""
 
     @classmethod
     def load(cls, model: Path, backbone: str | None = None, inference: InferenceParams = INFERENCE) -> "Editor":
@@ -59,18 +70,31 @@ class Editor:
     def _of(cls, bundle: Bundle, backbone: str | None, folder: Path, inference: InferenceParams) -> "Editor":
         config = bundle.config
         bundle.expect(backbone=backbone or config.backbone, speech_encoder=config.speech_encoder)
-        loaded = load_backbone(config.backbone, folder, weights_folder(), inference)
+        kind = cast(Kind, backbone_class(config.backbone))
+        for name in kind.weights:
+            find_weight(name, weights_folder())
+        opens = partial(load_backbone, config.backbone, folder, weights_folder(), inference)
+        return cls(bundle, kind, load_encoder(config.speech_encoder), opens)
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """Loaded when it is first asked for, since that takes a while.
+
+        Raises:
+            UserError: A file is damaged, or the model is for codes of another width.
+        """
+        loaded, config = self.opens(), self.bundle.config
         if loaded.width != config.expression_width:
             raise UserError(
-                f"{bundle.folder}: trained on expression codes of {config.expression_width} values, "
+                f"{self.bundle.folder}: trained on expression codes of {config.expression_width} values, "
                 f"{config.backbone} gives {loaded.width}; train it again"
             )
-        return cls(bundle, loaded, load_encoder(config.speech_encoder))
+        return loaded
 
     @property
     def has_typical_unit(self) -> bool:
         """Whether a change of 1 is a typical emotional one."""
-        return self.backbone.name in HAVE_TYPICAL_UNIT
+        return self.kind.name in HAVE_TYPICAL_UNIT
 
     def change(self, codes: np.ndarray, fps: float, direction: np.ndarray) -> np.ndarray:
         """Predicted expression delta for every frame, shape (T, K).

@@ -1,26 +1,42 @@
 """The face square of a video: cut out for a network, and put back where it was."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
 import numpy as np
 
+from cmet.editing.options import frames_said
 from cmet.errors import ClipError
-from cmet.media.crop import CROP_RULES, MAX_SHARE_WITH_TWO, Cut, FaceTrack, choose_track, face_tracks, square_around
+from cmet.media.crop import (
+    CROP_RULES,
+    MAX_SHARE_WITH_TWO,
+    MIN_IOU,
+    Cut,
+    FaceTrack,
+    choose_track,
+    face_tracks,
+    iou,
+    square_around,
+)
 from cmet.media.landmarks import find_faces
 
 CROP_RULE = "fomm-reflect-1"
 MIN_FACE_RATIO = 0.5
 
 FADE_FRAMES = 5
-"""Frames over which an edit fades where the face is lost; a face is looked for as often, so that it fades between the
-last frame that shows it and the first that does not."""
+"""Frames over which an edit fades towards one that does not show the face."""
+
+LOOK_EVERY = 5
+"""Frames from one look for a face to the next."""
 
 FEATHER = 0.08
 """Width of the seam as a share of what is put back: the margin around the face."""
 
+
+FramesAt = Callable[[list[int]], Iterable[np.ndarray]]
+"""From ascending indices to frames."""
 
 View = tuple[float, float, float, float]
 """Left, top, right and bottom as shares of a square."""
@@ -34,14 +50,14 @@ class FaceSquare:
     top: int
     cut: Cut
     face_ratio: float
-    """Share of the frames looked at that show the face."""
-    presence_T: np.ndarray
-    """Weight of the edit per frame: 1 where the face is seen, 0 where it is not."""
+    """Share of the frames that show the face."""
+    is_seen_T: np.ndarray
+    """Whether a frame shows the face."""
 
     @classmethod
     def whole(cls, width: int, height: int, num_frames: int, face_ratio: float) -> "FaceSquare":
         """All of a video that is a face square already."""
-        return cls(0, 0, Cut(np.arange(height), np.arange(width)), face_ratio, np.ones(num_frames, np.float32))
+        return cls(0, 0, Cut(np.arange(height), np.arange(width)), face_ratio, np.ones(num_frames, bool))
 
     def picture(self, frame: np.ndarray, picture_px: int) -> np.ndarray:
         """The square of a frame, at this size."""
@@ -50,7 +66,12 @@ class FaceSquare:
     @property
     def first_seen(self) -> int:
         """First frame that shows the face."""
-        return int(self.presence_T.argmax())
+        return int(self.is_seen_T.argmax())
+
+    @cached_property
+    def presence_T(self) -> np.ndarray:
+        """Weight of the edit per frame; see `presence`."""
+        return presence(self.is_seen_T)
 
     def part(self, view: View) -> Cut:
         """What a part of the square shows of a frame."""
@@ -70,14 +91,17 @@ class FaceSquare:
 
 def looks(num_frames: int) -> list[int]:
     """Frames in which a face is looked for."""
-    return sorted({*range(0, num_frames, FADE_FRAMES), num_frames - 1})
+    return sorted({*range(0, num_frames, LOOK_EVERY), num_frames - 1})
 
 
-def find_square(frames: Iterable[np.ndarray], num_frames: int, width: int, height: int) -> FaceSquare:
+def find_square(frames_at: FramesAt, num_frames: int, width: int, height: int) -> FaceSquare:
     """The square around the one face of a video, as clips are cut.
 
+    Of the frames between two looks, all are looked at where one look shows the face and the other does not. A face that
+    is lost for less than `LOOK_EVERY` frames between two looks that show it is not missed.
+
     Args:
-        frames: Those at `looks(num_frames)`.
+        frames_at: Frames of the video.
         num_frames: Of the video.
         width: Of a frame.
         height: Of a frame.
@@ -85,19 +109,40 @@ def find_square(frames: Iterable[np.ndarray], num_frames: int, width: int, heigh
     Raises:
         ClipError: `no_face` or `two_faces`.
     """
-    faces = list(find_faces(frames))
+    looked_at = looks(num_frames)
+    faces = list(find_faces(frames_at(looked_at)))
     refuse_two_faces(faces)
     track = choose_track(face_tracks(faces), len(faces), MIN_FACE_RATIO)
     box = square_around(track.boxes)
     left, top = (round(float(value)) for value in box[:2])
-    presence_T = np.interp(np.arange(num_frames), looks(num_frames), _is_seen(track, faces)).astype(np.float32)
+    seen_T = np.interp(np.arange(num_frames), looked_at, _is_seen(track, faces))
+    is_seen_T, unsure = seen_T == 1, np.flatnonzero((seen_T > 0) & (seen_T < 1))
+    if len(unsure):
+        is_seen_T[unsure] = [_shows(track, found) for found in find_faces(frames_at(unsure.tolist()))]
     cut = CROP_RULES[CROP_RULE](box, width, height)
-    return FaceSquare(left, top, cut, len(track) / len(faces), presence_T)
+    return FaceSquare(left, top, cut, float(is_seen_T.mean()), is_seen_T)
 
 
 def _is_seen(track: FaceTrack, faces: Sequence[Sequence[np.ndarray]]) -> list[float]:
     own = {id(box) for box in track.boxes}
     return [float(any(id(box) in own for box in found)) for found in faces]
+
+
+def _shows(track: FaceTrack, found: Sequence[np.ndarray]) -> bool:
+    """Whether one of the boxes of a frame continues a track."""
+    return any(iou(track.boxes[0], box) > MIN_IOU for box in found)
+
+
+def presence(is_found: np.ndarray) -> np.ndarray:
+    """Weight of the edit per frame: 1 where the face is seen, falling to 0 towards frames where it is not."""
+    if is_found.all():
+        return np.ones(len(is_found), np.float32)
+    lost = np.flatnonzero(~is_found)
+    frames = np.arange(len(is_found))
+    after = np.clip(np.searchsorted(lost, frames), 0, len(lost) - 1)
+    before = np.clip(after - 1, 0, None)
+    distance = np.minimum(np.abs(frames - lost[before]), np.abs(frames - lost[after]))
+    return np.minimum(distance / FADE_FRAMES, 1).astype(np.float32)
 
 
 def refuse_two_faces(faces: Sequence[Sequence[np.ndarray]]) -> None:
@@ -110,7 +155,7 @@ def refuse_two_faces(faces: Sequence[Sequence[np.ndarray]]) -> None:
         ClipError: `no_face` or `two_faces`.
     """
     if not any(faces):
-        raise ClipError("no_face", f"no face found in {len(faces)} frames of the video")
+        raise ClipError("no_face", f"no face found in {frames_said(len(faces))}")
     if sum(len(found) > 1 for found in faces) > MAX_SHARE_WITH_TWO * len(faces):
         raise ClipError("two_faces", "the video shows two faces; cut it to the one that shall change")
 

@@ -24,6 +24,10 @@ class EditOptions:
     video is a face square already."""
     lips: LipsFrom | None = None
     """`own`: those of the video; `speech`: they follow its sound; a file: they follow that sound or that video."""
+    source: Path | None = None
+    """A picture, or a video, of the person who is drawn; None for the one of the video."""
+    sound: Path | None = None
+    """Sound of the result; None for that of the file the lips follow."""
     strength: float | None = None
     """Factor on the predicted change; None makes it a typical one, where codes have such a unit, and else is 1."""
     is_parity: bool = False
@@ -41,7 +45,7 @@ class EditReport:
     width_px: int
     height_px: int
     face_ratio: float | None
-    """Share of the frames looked at that show the face; None where no face was looked for."""
+    """Share of the frames, or of those looked at, that show the face; None where no face was looked for."""
     mean_change: float
     """Root mean square of the added expression delta, in code units."""
     clamped_share: float = 0.0
@@ -57,9 +61,26 @@ class EditReport:
 
 
 @contextmanager
-def told_of(name: object) -> Iterator[None]:
-    """Turn what is wrong with a clip into a message about the file or the option of this name."""
+def told_of(path: Path, option: str = "") -> Iterator[None]:
+    """Turn what is wrong with a clip into a message about a file and the option it came with."""
     try:
         yield
     except ClipError as error:
-        raise UserError(f"{name}: {error.message}") from error
+        raise UserError(named(path, error.message, option)) from error
+
+
+def named(path: Path, message: str, option: str = "") -> str:
+    """The message, after the option if there is one, with the whole path once: some messages name their file."""
+    who = f"{option} {path}".strip()
+    # a word may be the same as a name without a suffix
+    said = next((name for name in (str(path), path.name) if path.suffix and name in message), None)
+    if said is None:
+        return f"{who}: {message}"
+    if message.startswith(said):
+        return who + message.removeprefix(said)
+    return f"{option}: ".removeprefix(": ") + message.replace(said, str(path), 1)
+
+
+def frames_said(number: int) -> str:
+    """The number with its noun."""
+    return f"{number} frame{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,53 +23,41 @@ from cmet.backbones.edtalk.generator import EXPRESSION, LIP, PICTURE_PX, POSE
 from cmet.backbones.edtalk.mel import SAMPLES_PER_FRAME
 from cmet.connector.inference import predict_directions
 from cmet.deltas import speech_delta
-from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.lips import read_own_sound, shows_pictures
-from cmet.editing.options import CRF, EditOptions, EditReport, LipsFrom, told_of
-from cmet.editing.schedule import num_kept, published_schedule
+from cmet.editing.checks import result_file
+from cmet.editing.editor import root_mean_square
+from cmet.editing.options import CRF, EditReport, told_of
+from cmet.editing.schedule import published_schedule
 from cmet.editing.source import Source, counted, resize_remark
 from cmet.errors import UserError
-from cmet.media.audio import read_audio
 from cmet.media.video import write_video
-from cmet.outputs import fresh_file
 from cmet.speech.encoders import SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from cmet.editing.video import Job
 
 SIZE = (PICTURE_PX, PICTURE_PX)
 
 
-def edit_as_published(
-    video: Path,
-    neutral_NS: np.ndarray,
-    emotional_MS: np.ndarray,
-    out: Path,
-    editor: Editor,
-    lips_from: LipsFrom,
-    options: EditOptions,
-) -> EditReport:
-    """Write `video` with the emotion of speech as the authors' code does; no face is looked for.
+def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.ndarray, job: "Job") -> EditReport:
+    """Write a video with the emotion of speech as the authors' code does; no face is looked for.
+
+    Frames wait on the disk until the brightest is known, 0.79 MB each.
 
     Args:
-        video: A face square; its first frame is the person.
+        source: A face square; its first frame is the person unless the job names one.
         neutral_NS: Embeddings of calm speech.
         emotional_MS: Embeddings of speech with the wanted emotion.
-        out: Target mp4; appears whole or not at all.
-        editor: A model for edtalk.
-        lips_from: As `chosen_lips` gives it.
-        options: What else is wished for.
+        job: The rest; its direction is not used, since the authors clamp nothing.
 
     Raises:
         UserError: The video is too short, or a file cannot be used.
     """
+    editor, options = job.editor, job.options
     backbone = editor.backbone
     assert isinstance(backbone, EDTalk)
-    renderer, window, is_quiet = backbone.renderer, editor.bundle.connector.window, options.is_quiet
+    renderer, is_quiet = backbone.renderer, options.is_quiet
     direction_S = speech_delta(*map(editor.bundle.scaling.apply, (neutral_NS, emotional_MS)))
-    with told_of(video):
-        source = Source(video, is_every_frame=True)
-    num_edited = len(source) - len(source) % window
-    num_kept(num_edited)  # before anything slow
-    sound = lips_from if isinstance(lips_from, Path) else video
-    driving_LP = None if lips_from == "own" else _driving_lips(sound, lips_from, backbone, is_quiet)
+    driving_LP, remarks = _driving_lips(source, job, backbone)
     track_TK = _coefficients(source, backbone, "reading the face", is_quiet)
     lips_LP = track_TK[:, LIP] if driving_LP is None else driving_LP
 
@@ -78,30 +66,33 @@ def edit_as_published(
         editor.bundle.connector, direction_S, track_TK[:, EXPRESSION].numpy(), drop_tail=True
     )
     coefficients_LK = published_coefficients(track_TK, torch.from_numpy(change_NE), lips_LP)
-    person = renderer.source(source_picture(next(source.frames([0]))))
+    picture = next(source.frames([0])) if job.person is None else job.person
+    person = renderer.source(source_picture(picture))
     drawn = chain.from_iterable(renderer.render(person, coefficients_LK))
-    with fresh_file(out) as unfinished, TemporaryFile(dir=out.parent) as store:
+    with result_file(job.out) as unfinished, TemporaryFile(dir=job.out.parent) as store:
         frames = stretched(counted(drawn, "drawing the face", len(coefficients_LK), is_quiet), store)
-        num_frames = write_video(unfinished, frames, source.fps, sound, CRF)
+        num_frames = write_video(unfinished, frames, source.fps, job.sound, CRF)
     return EditReport(
         num_frames, source.fps, PICTURE_PX, PICTURE_PX, None, root_mean_square(change_NE), 0.0,
         strength=strength, has_typical_unit=False, likeness=editor.bundle.config.likeness(change_NE),
-        remarks=resize_remark(source, PICTURE_PX),
+        remarks=resize_remark(source.path, source.width, source.height, PICTURE_PX) + remarks,
     )  # fmt: skip
 
 
-def _driving_lips(path: Path, lips_from: LipsFrom, backbone: EDTalk, is_quiet: bool) -> Tensor:
-    """Lips (L, P) of a lip video, or as Audio2Lip hears them."""
-    if lips_from != "speech" and shows_pictures(path):
-        with told_of(path):
-            lip_video = Source(path, is_every_frame=True)
-        return _coefficients(lip_video, backbone, "reading the lips", is_quiet)[:, LIP]
-    with told_of(path):
-        samples_N = read_own_sound(path) if lips_from == "speech" else read_audio(path, SAMPLE_RATE_HZ)
-    if len(samples_N) < SAMPLES_PER_FRAME:
-        raise UserError(f"{path}: {len(samples_N) / SAMPLE_RATE_HZ:.3f} s of sound, a frame of lips needs 0.04 s")
-    network = load_audio2lip().to(backbone.renderer.device)
-    return lips_from_speech(network, samples_N, holds_ends=False)
+def _driving_lips(source: Source, job: "Job", backbone: EDTalk) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Lips (L, P) of a lip video, with remarks, or as Audio2Lip hears them; None where the video keeps its own."""
+    if job.samples is not None:
+        if len(job.samples) < SAMPLES_PER_FRAME:
+            seconds = len(job.samples) / SAMPLE_RATE_HZ
+            raise UserError(f"{job.heard_in(source)}: {seconds:.3f} s of sound, a frame of lips needs 0.04 s")
+        network = load_audio2lip(backbone.folder_of_weights).to(backbone.renderer.device)
+        return lips_from_speech(network, job.samples, holds_ends=False), ()
+    if not isinstance(job.lips, Path):
+        return None, ()
+    with told_of(job.lips, "--lips"):
+        other = Source(job.lips, is_every_frame=True)
+    lips_LP = _coefficients(other, backbone, "reading the lips", job.options.is_quiet)[:, LIP]
+    return lips_LP, resize_remark(other.path, other.width, other.height, PICTURE_PX)
 
 
 def _coefficients(source: Source, backbone: EDTalk, label: str, is_quiet: bool) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from cmet.editing.options import frames_said
 from cmet.errors import UserError
 from cmet.media.video import VideoFile
 
@@ -28,8 +29,8 @@ def num_kept(num_edited: int) -> int:
     """
     if num_edited <= NUM_CUT:
         raise UserError(
-            f"--parity: {num_edited} frames can be edited and the published procedure leaves out the last {NUM_CUT}; "
-            "take a longer video, or leave out --parity"
+            f"--parity: {frames_said(num_edited)} can be edited and the published procedure leaves out the last "
+            f"{NUM_CUT}; take a longer video, or leave out --parity"
         )
     return num_edited - NUM_CUT
 

@@ -7,11 +7,14 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from cmet.editing.schedule import frames_in_order
+from cmet.editing.schedule import BLOCK_BYTES, frames_in_order
 from cmet.media.prepare import frames_at_rate
 from cmet.media.video import VideoFile
 
 Item = TypeVar("Item")
+
+SLOW_BLOCK_BYTES = 256 << 20
+"""Frames held at once where a video is shown backwards that is decoded from its start for each block."""
 
 
 class Source:
@@ -44,7 +47,8 @@ class Source:
 
     def frames(self, order: np.ndarray | list[int] | None = None) -> Iterator[np.ndarray]:
         """Frames in this order, or all; see `frames_in_order`."""
-        return frames_in_order(self.file, self._shown if order is None else self._shown[order])
+        block_bytes = SLOW_BLOCK_BYTES if self.file.reader == "pyav" else BLOCK_BYTES
+        return frames_in_order(self.file, self._shown if order is None else self._shown[order], block_bytes)
 
 
 def counted(items: Iterable[Item], label: str, total: int, is_quiet: bool) -> Iterator[Item]:
@@ -52,9 +56,15 @@ def counted(items: Iterable[Item], label: str, total: int, is_quiet: bool) -> It
     return iter(tqdm(items, label, total, unit="frame", disable=is_quiet))
 
 
-def resize_remark(source: Source, picture_px: int) -> tuple[str, ...]:
-    """What is to be said of frames of another size than the network's."""
-    if (source.width, source.height) == (picture_px, picture_px):
+def num_editable(source: Source, window: int) -> int:
+    """Frames that the published code edits: whole windows."""
+    return len(source) - len(source) % window
+
+
+def resize_remark(
+    path: Path, width: int, height: int, picture_px: int, what: str = "its frames were"
+) -> tuple[str, ...]:
+    """What is to be said of pictures of another size than the network's."""
+    if (width, height) == (picture_px, picture_px):
         return ()
-    said = f"{source.path} is {source.width}x{source.height}; its frames were resized to {picture_px}x{picture_px}"
-    return (said,)
+    return (f"{path} is {width}x{height}; {what} resized to {picture_px}x{picture_px}",)

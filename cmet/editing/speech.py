@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmet.editing.options import named
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import AUDIO_SUFFIXES, read_audio
 from cmet.speech import SpeechEncoder
@@ -50,7 +51,7 @@ def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
                 raise UserError(f"this model hears with {encoder.name!r} features, which cannot be computed here")
         except ClipError as error:
             if error.code != NO_FEATURES or file.suffix == VECTOR_SUFFIX:
-                raise UserError(f"{option}: {error.message}") from error
+                raise UserError(f"{option}: {named(file, error.message)}") from error
             if not file.is_file():
                 raise UserError(f"{option}: {file} does not exist") from error
             raise absence or UserError(

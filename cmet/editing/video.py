@@ -1,6 +1,6 @@
 """One video edited: at its own frame rate, at its own size unless its face square is wished for, and with a sound."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,40 +8,57 @@ import numpy as np
 
 from cmet.backbones.protocol import Backbone
 from cmet.backbones.tracks import fill_gaps
+from cmet.editing.checks import check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.framing import (
-    FADE_FRAMES,
     MIN_FACE_RATIO,
     FaceSquare,
     faded,
     find_square,
-    looks,
     pasted,
+    presence,
     refuse_two_faces,
+    resized,
 )
-from cmet.editing.lips import chosen_lips, find_lips
+from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
 from cmet.editing.options import CRF, EditOptions, EditReport, Framing, LipsFrom, told_of
-from cmet.editing.schedule import there_and_back
-from cmet.editing.source import Source, counted, resize_remark
+from cmet.editing.person import face_of, first_picture
+from cmet.editing.schedule import num_kept, there_and_back
+from cmet.editing.source import Source, counted, num_editable, resize_remark
 from cmet.editing.speech import Heard, hear
-from cmet.errors import ClipError, UserError
+from cmet.errors import ClipError
+from cmet.media.audio import read_audio
 from cmet.media.landmarks import find_faces
 from cmet.media.video import write_video
-from cmet.outputs import fresh_file
+from cmet.speech.encoders import SAMPLE_RATE_HZ
+from cmet.weights import find_weight
 
 NUM_LOOKS = 12
 """Frames in which faces are counted where no square is looked for."""
 
+MAX_APART_S = 0.2
+"""Sound and picture of a result may differ by this before that is said."""
 
-@dataclass(frozen=True)
-class _Job:
+
+@dataclass(frozen=True, eq=False)
+class Job:
     """What both ways of editing need."""
 
     editor: Editor
     direction: np.ndarray
     options: EditOptions
     lips: LipsFrom
+    samples: np.ndarray | None
+    """Sound that the lips follow."""
+    person: np.ndarray | None
+    """Picture of the person who is drawn; None for the one of the video."""
+    sound: Path
+    """Whose sound the result has."""
     out: Path
+
+    def heard_in(self, source: Source) -> Path:
+        """The file whose sound or pictures the lips follow."""
+        return self.lips if isinstance(self.lips, Path) else source.path
 
 
 def edit_video(
@@ -67,35 +84,67 @@ def edit_video(
             wished for.
     """
     options = options or EditOptions()
-    _check_wishes(video, out, editor.backbone, options)
-    lips = chosen_lips(editor.backbone, options.lips, is_parity=options.is_parity)
+    kind, window = editor.kind, editor.bundle.connector.window
+    check_wishes(kind, options)
+    lips = chosen_lips(kind, options.lips, is_parity=options.is_parity)
+    check_files(video, speech, neutral_speech, out, options)
+    with told_of(video):
+        source = Source(video, is_every_frame=options.is_parity)
+    if options.is_parity:
+        num_kept(num_editable(source, window))
+    samples = driving_sound(lips, video)
+    for name in () if samples is None else kind.speech_weights:
+        find_weight(name)
+    sound = options.sound or (lips if isinstance(lips, Path) else video)
+    sound_s = _duration_s(options.sound)
+    person, remarks = _person(options, kind.picture_px)
     emotional = hear(editor.encoder, speech, "--speech")
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech")
-    remarks = _absence(editor, emotional, neutral)
+    direction = editor.bundle.speech_direction(neutral.vectors_NS, emotional.vectors_NS)
+    job = Job(editor, direction, options, lips, samples, person, sound, out)
     if options.is_parity:
         # facemesh must not wait for the networks of the others
         from cmet.editing.parity import edit_as_published
 
-        report = edit_as_published(video, neutral.vectors_NS, emotional.vectors_NS, out, editor, lips, options)
-        return replace(report, remarks=report.remarks + remarks)
-    direction = editor.bundle.speech_direction(neutral.vectors_NS, emotional.vectors_NS)
-    edit = _edit_in_place if editor.backbone.picture_px is None else _edit_by_drawing
-    with told_of(video):
-        report = edit(Source(video), _Job(editor, direction, options, lips, out))
-    is_clamped = np.abs(direction) >= editor.bundle.speech_limit_S
-    return replace(report, clamped_share=float(is_clamped.mean()), remarks=report.remarks + remarks)
+        report = edit_as_published(source, neutral.vectors_NS, emotional.vectors_NS, job)
+    else:
+        edit = _edit_in_place if kind.picture_px is None else _edit_by_drawing
+        with told_of(video):
+            report = edit(source, job)
+        is_clamped = np.abs(direction) >= editor.bundle.speech_limit_S
+        report = replace(report, clamped_share=float(is_clamped.mean()))
+    remarks += _of_sound(lips, options.sound, sound_s, report) + _absence(editor, emotional, neutral)
+    return replace(report, remarks=report.remarks + remarks)
 
 
-def _check_wishes(video: Path, out: Path, backbone: Backbone, options: EditOptions) -> None:
-    for name, path in (("the video itself", video), ("the file of --lips", options.lips)):
-        if isinstance(path, Path) and out.resolve() == path.resolve():
-            raise UserError(f"--out is {name} ({path}); name another file")
-    if options.is_parity and backbone.name != "edtalk":
-        raise UserError(f"--parity: the authors' procedure is one for edtalk, this model is for {backbone.name}")
-    if options.is_parity and options.framing not in (None, "as-is"):
-        raise UserError(f"--parity takes frames as they are; leave out --framing {options.framing}")
-    if backbone.picture_px is None and options.framing not in (None, "paste"):
-        raise UserError(f"--framing {options.framing}: {backbone.name} changes frames in place; leave --framing out")
+def _person(options: EditOptions, picture_px: int | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The person of `options.source` with remarks; whole where frames are taken as they are."""
+    if options.source is None:
+        return None, ()
+    assert picture_px is not None
+    if not options.is_parity and options.framing != "as-is":
+        return face_of(options.source, picture_px, options.is_quiet), ()
+    picture = first_picture(options.source)
+    height, width = picture.shape[:2]
+    return picture, resize_remark(options.source, width, height, picture_px, "it was")
+
+
+def _duration_s(sound: Path | None) -> float | None:
+    """Length of the sound that was named."""
+    if sound is None:
+        return None
+    with told_of(sound, "--sound"):
+        return len(read_audio(sound, SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+
+
+def _of_sound(lips: LipsFrom, sound: Path | None, sound_s: float | None, report: EditReport) -> tuple[str, ...]:
+    """What is to be said of the sound of the result."""
+    pictures_s = report.num_frames / report.fps
+    if sound_s is not None and abs(sound_s - pictures_s) > MAX_APART_S:
+        return (f"{sound} lasts {sound_s:.1f} s, the pictures last {pictures_s:.1f} s",)
+    if sound is None and isinstance(lips, Path) and shows_pictures(lips) and not has_sound(lips):
+        return (f"the result has no sound, since {lips} has none; name one with --sound",)
+    return ()
 
 
 def _absence(editor: Editor, *heard: Heard) -> tuple[str, ...]:
@@ -105,7 +154,7 @@ def _absence(editor: Editor, *heard: Heard) -> tuple[str, ...]:
     return (said,) if num_stored else ()
 
 
-def _edit_in_place(source: Source, job: _Job) -> EditReport:
+def _edit_in_place(source: Source, job: Job) -> EditReport:
     """For a backbone that changes the frames themselves."""
     editor, is_quiet = job.editor, job.options.is_quiet
     refuse_two_faces(_faces(source))
@@ -115,31 +164,36 @@ def _edit_in_place(source: Source, job: _Job) -> EditReport:
         raise ClipError("no_face", f"a face in {is_found.mean():.0%} of the frames of {source.path.name}")
     track = fill_gaps(track, is_found)
     codes = editor.backbone.encode(track)
-    predicted = editor.change(codes, source.fps, job.direction) * _presence(is_found)[:, None]
+    predicted = editor.change(codes, source.fps, job.direction) * presence(is_found)[:, None]
     strength = editor.strength_for(predicted, job.options.strength)
     change = strength * predicted
     frames = counted(source.frames(), "changing the face", len(source), is_quiet)
-    with fresh_file(job.out) as unfinished:
+    with result_file(job.out) as unfinished:
         rendered = editor.backbone.render(frames, track, codes + change)
-        num_frames = write_video(unfinished, rendered, source.fps, source.path, CRF)
+        num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF)
     return EditReport(
-        num_frames, source.fps, source.width, source.height, float(is_found.mean()), root_mean_square(change),
+        num_frames, source.fps, *_even(source), float(is_found.mean()), root_mean_square(change),
         strength=strength, has_typical_unit=editor.has_typical_unit, likeness=editor.bundle.config.likeness(change),
     )  # fmt: skip
 
 
-def _edit_by_drawing(source: Source, job: _Job) -> EditReport:
-    """For a backbone that draws a face square anew, from the first frame that shows the face."""
+def _edit_by_drawing(source: Source, job: Job) -> EditReport:
+    """For a backbone that draws a face square anew, from a picture or the first frame that shows the face."""
     editor, backbone, is_quiet = job.editor, job.editor.backbone, job.options.is_quiet
     framing = job.options.framing or "paste"
+    if job.samples is not None:
+        try_speech(backbone, job.samples, job.heard_in(source))
     square = _square(source, framing, is_quiet)
+    remarks = _resize_remark(source, framing, backbone)
 
     def track_lips(path: Path) -> tuple[np.ndarray, float]:
+        nonlocal remarks
         other = Source(path)
         found = _square(other, framing, is_quiet)
+        remarks += _resize_remark(other, framing, backbone)
         return _track(other, found, backbone, "reading the lips", is_quiet), other.fps
 
-    lips = find_lips(job.lips, source.path, len(source), source.fps, track_lips)
+    lips = find_lips(job.lips, job.samples, len(source), source.fps, track_lips)
     track = _track(source, square, backbone, "reading the face", is_quiet)
     codes = backbone.encode(track)
     predicted = editor.change(codes, source.fps, job.direction)
@@ -147,23 +201,35 @@ def _edit_by_drawing(source: Source, job: _Job) -> EditReport:
 
     order = there_and_back(len(source), lips.num_frames)
     person = square.picture(next(source.frames([square.first_seen])), _picture_px(backbone))
+    if job.person is not None:
+        person = resized(job.person, _picture_px(backbone), _picture_px(backbone))
     driven = lips.put_on(backbone, track[order], source.fps)
     drawn = backbone.render(iter([person]), driven, (codes + strength * predicted)[order])
     weights = square.presence_T[order]
     if framing == "paste":
         result = pasted(source.frames(order), drawn, weights, square.patch(backbone.view))
-        width, height = source.width, source.height
+        width, height = _even(source)
     else:
         result = faded(source.frames(order), drawn, weights, square.part(backbone.view))
         width = height = _picture_px(backbone)
-    with fresh_file(job.out) as unfinished:
+    with result_file(job.out) as unfinished:
         shown = counted(result, "drawing the face", len(order), is_quiet)
-        num_frames = write_video(unfinished, shown, source.fps, lips.sound, CRF)
+        num_frames = write_video(unfinished, shown, source.fps, job.sound, CRF)
     return EditReport(
         num_frames, source.fps, width, height, square.face_ratio, root_mean_square(strength * predicted[order]),
         strength=strength, has_typical_unit=editor.has_typical_unit, likeness=editor.bundle.config.likeness(predicted),
-        remarks=resize_remark(source, _picture_px(backbone)) if framing == "as-is" else (),
+        remarks=remarks,
     )  # fmt: skip
+
+
+def _even(source: Source) -> tuple[int, int]:
+    """Width and height that are written of whole frames; 4:2:0 video has even sizes."""
+    return source.width + source.width % 2, source.height + source.height % 2
+
+
+def _resize_remark(source: Source, framing: Framing, backbone: Backbone) -> tuple[str, ...]:
+    is_whole = framing == "as-is"
+    return resize_remark(source.path, source.width, source.height, _picture_px(backbone)) if is_whole else ()
 
 
 def _picture_px(backbone: Backbone) -> int:
@@ -178,9 +244,11 @@ def _square(source: Source, framing: Framing, is_quiet: bool) -> FaceSquare:
         refuse_two_faces(faces)
         face_ratio = sum(map(bool, faces)) / len(faces)
         return FaceSquare.whole(source.width, source.height, len(source), face_ratio)
-    looked_at = looks(len(source))
-    frames = counted(source.frames(looked_at), "finding the face", len(looked_at), is_quiet)
-    return find_square(frames, len(source), source.width, source.height)
+
+    def frames_at(indices: list[int]) -> Iterator[np.ndarray]:
+        return counted(source.frames(indices), "finding the face", len(indices), is_quiet)
+
+    return find_square(frames_at, len(source), source.width, source.height)
 
 
 def _faces(source: Source) -> list[list[np.ndarray]]:
@@ -192,16 +260,4 @@ def _track(source: Source, square: FaceSquare, backbone: Backbone, label: str, i
     """Track of the square; what is read where the face is not seen is replaced from its neighbours."""
     pictures = (square.picture(frame, _picture_px(backbone)) for frame in source.frames())
     track = backbone.track(counted(pictures, label, len(source), is_quiet))
-    return fill_gaps(track, square.presence_T > 0)
-
-
-def _presence(is_found: np.ndarray) -> np.ndarray:
-    """Weight of the edit per frame: 1 where the face is seen, falling to 0 towards frames where it is not."""
-    if is_found.all():
-        return np.ones(len(is_found), np.float32)
-    lost = np.flatnonzero(~is_found)
-    after = np.clip(np.searchsorted(lost, np.arange(len(is_found))), 0, len(lost) - 1)
-    before = np.clip(after - 1, 0, None)
-    frames = np.arange(len(is_found))
-    distance = np.minimum(np.abs(frames - lost[before]), np.abs(frames - lost[after]))
-    return np.minimum(distance / FADE_FRAMES, 1).astype(np.float32)
+    return fill_gaps(track, square.is_seen_T)

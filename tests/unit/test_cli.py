@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cmet import cli
-from cmet.commands.edit import ManyValues, chosen_editor, notes, parsed_strength, told
+from cmet.commands.edit import ManyValues, chosen_editor, edit, notes, parsed_strength, told, told_of_compiler
 from cmet.editing import EditReport
 from cmet.errors import UserError
 from cmet.media import write_audio
@@ -32,6 +32,7 @@ def cmet(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
             "--speech a --neutral-speech b --neutral-speech c --out o v.mp4",
         ),
         ("v.mp4 --out o --speech a --speech b", "v.mp4 --out o --speech a --speech b"),
+        ("v.mp4 --speech=a b --out=o", "v.mp4 --speech a --speech b --out=o"),
     ],
 )
 def test_a_list_option_takes_all_values_up_to_the_next_option(args: str, repeated: str) -> None:
@@ -94,6 +95,53 @@ def test_a_stage_that_is_running_is_not_run_twice(tmp_path: Path) -> None:
     assert not list((tmp_path / ".work").iterdir())
 
 
+ENDLESS = """
+import sys, time
+from pathlib import Path
+from cmet import cli
+from cmet.outputs import fresh_file
+
+def work(*_):
+    with fresh_file(Path("made/out.txt")) as unfinished:
+        unfinished.touch()
+        print("at work", flush=True)
+        time.sleep(600)
+
+cli.run_stage = work
+sys.argv = ["cmet", "manifest", "--params", "params.yaml"]
+cli.main()
+"""
+
+
+def test_a_run_that_is_told_to_end_leaves_nothing_unfinished(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    command = [sys.executable, "-c", ENDLESS]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        process.terminate()
+        assert process.wait(60) == 143
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("manifest", "run the same command again to go on"), ("edit", "nothing was written")],
+)
+def test_ctrl_c_tells_whether_work_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, said: str
+) -> None:
+    def interrupted() -> None:
+        sys.exit(130)
+
+    monkeypatch.setattr(cli, "silence_native_logs", lambda: None)
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr(sys, "argv", ["cmet", command])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == f"cmet: interrupted; {said}\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -134,8 +182,28 @@ def test_an_unknown_backbone_is_named_with_the_known(tmp_path: Path) -> None:
 
 def test_an_edit_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
     write_audio(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
+    (tmp_path / "v.mp4").touch()
     result = cmet("edit", "v.mp4", "--speech", "a.wav", "--neutral-speech", "a.wav", "--out", "o.mp4", cwd=tmp_path)
     assert_one_message(result, "no trained model", "connector.safetensors")
+
+
+def test_an_edit_that_cannot_be_written_is_told_before_a_model_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v.mp4").touch()
+    with pytest.raises(UserError, match="--out is the video itself"):
+        edit(Path("v.mp4"), [Path("a.wav")], [Path("b.wav")], Path("v.mp4"))
+
+
+def test_a_compiler_that_is_missing_is_one_sentence() -> None:
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    said = "^--compile: torch.compile does not work here .*; leave --compile out"
+    with pytest.raises(UserError, match=said), told_of_compiler():
+        raise InvalidCxxCompiler
+    with pytest.raises(RuntimeError, match="another"), told_of_compiler():
+        raise RuntimeError("another")
 
 
 def test_every_command_has_help() -> None:
@@ -171,6 +239,7 @@ def test_an_edit_tells_its_strength_and_claims_a_unit_only_where_there_is_one() 
         "one) at strength 1.88"
     )
     assert [note.split(" ")[0] for note in notes(report)] == ["a", "30%"]
+    assert told(replace(report, num_frames=1)).startswith("1 frame of 64x48")
     bare = replace(report, face_ratio=None, has_typical_unit=False, strength=1.0)
     assert told(bare) == "10 frames of 64x48 at 25 frames/s, change of expression 1.00 at strength 1"
 
@@ -195,7 +264,7 @@ def test_another_strength_is_refused(text: str) -> None:
             None,
             None,
             "edtalk",
-            r"data/train/edtalk: no trained model; .*_epoch_2105.* into none/edtalk/ .* --connector",
+            r"data/train/edtalk: no trained model; .*_epoch_2105.* into none/connector/ .* --connector",
         ),
         (None, None, "pdfgc", "data/train/pdfgc: no trained model"),
         (None, None, None, "data/train/facemesh: no trained model"),

@@ -35,6 +35,28 @@ def test_a_file_keeps_its_old_content_when_writing_fails(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_nothing_is_left_of_a_file_that_failed_in_a_new_folder(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), fresh_file(tmp_path / "new/folder/out.txt") as unfinished:
+        unfinished.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_others_have_used_meanwhile_stays(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), fresh_file(tmp_path / "new/folder/out.txt"):
+        (tmp_path / "new/other").touch()
+        raise RuntimeError
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "other"]
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
+    out = tmp_path / ("a" * 251 + ".txt")
+    with fresh_file(out) as unfinished:
+        assert unfinished.suffix == ".txt"
+        unfinished.touch()
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def test_work_is_continued_for_the_same_input_and_dropped_for_another(tmp_path: Path, params: Params) -> None:
     source = tmp_path / "input"
     source.write_text("a")

@@ -25,7 +25,7 @@ def test_a_faint_change_is_made_a_typical_one_unless_a_strength_is_given(
 ) -> None:
     change = size * np.random.default_rng(0).choice([-1, 1], (30, 6))
     assert editor.strength_for(change, wished) == pytest.approx(strength)
-    other = replace(editor, backbone=EDTalkLike())  # type: ignore[arg-type]
+    other = replace(editor, kind=EDTalkLike())  # type: ignore[arg-type]
     assert other.strength_for(change, wished) == (wished or 1.0)
 
 
@@ -38,7 +38,7 @@ def test_a_model_for_codes_of_another_width_is_refused(tmp_path: Path, editor: E
     write_model(tmp_path, "facemesh", 7, "opensmile", 88)
     editor.backbone.save(tmp_path / "backbone")
     with pytest.raises(UserError, match="trained on expression codes of 7 values, facemesh gives 6"):
-        Editor.load(tmp_path)
+        _ = Editor.load(tmp_path).backbone
 
 
 def test_weights_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

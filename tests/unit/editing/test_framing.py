@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmet.editing import framing
-from cmet.editing.framing import FaceSquare, Patch, faded, find_square, looks, pasted
+from cmet.editing.framing import FaceSquare, Patch, faded, find_square, looks, pasted, presence
 from cmet.errors import ClipError
 from cmet.media.crop import mirrored_cut
 
@@ -12,9 +12,9 @@ WHOLE = (0.0, 0.0, 1.0, 1.0)
 WHITE = np.full((64, 64, 3), 255, np.uint8)
 
 
-def square_at(left: int, top: int, side: int, width: int, height: int, presence: np.ndarray) -> FaceSquare:
+def square_at(left: int, top: int, side: int, width: int, height: int) -> FaceSquare:
     box = np.array([left, top, left + side, top + side], float)
-    return FaceSquare(left, top, mirrored_cut(box, width, height), 1.0, presence)
+    return FaceSquare(left, top, mirrored_cut(box, width, height), 1.0, np.ones(1, bool))
 
 
 @given(st.integers(-60, 150), st.integers(-60, 110), st.integers(2, 120))
@@ -43,7 +43,7 @@ def test_the_seam_rises_from_the_edge_and_the_middle_is_the_picture() -> None:
 def test_a_square_over_the_edge_of_the_frame_is_pasted_where_it_was_cut() -> None:
     random = np.random.default_rng(1)
     frame = np.repeat(np.repeat(random.integers(0, 255, (25, 35, 3), np.uint8), 4, 0), 4, 1)
-    square = square_at(-30, 40, 80, 140, 100, np.ones(1, np.float32))
+    square = square_at(-30, 40, 80, 140, 100)
     picture = square.picture(frame, 80)
     (after,) = pasted([frame], [picture], square.presence_T, square.patch(WHOLE))
     # what was cut out, unchanged, is the frame again
@@ -55,7 +55,7 @@ def test_a_picture_goes_to_the_part_that_the_backbone_shows() -> None:
     view = (0.25, 0.0, 0.75, 0.5)
     random = np.random.default_rng(2)
     frame = random.integers(0, 255, (100, 140, 3), np.uint8)
-    square = square_at(20, 10, 80, 140, 100, np.ones(1, np.float32))
+    square = square_at(20, 10, 80, 140, 100)
     assert square.patch(view) == Patch(40, 10, 80, 50)
     shown = square.picture(frame, 80)[0:40, 20:60]
     np.testing.assert_array_equal(square.patch(view).onto(frame, shown, 1.0), frame)
@@ -65,7 +65,7 @@ def test_a_picture_goes_to_the_part_that_the_backbone_shows() -> None:
 def test_where_the_face_is_lost_frames_keep_their_pixels_and_crops_show_the_original() -> None:
     frame = np.full((100, 140, 3), 100, np.uint8)
     weights = np.array([1.0, 0.5, 0.0], np.float32)
-    square = square_at(20, 10, 80, 140, 100, weights)
+    square = square_at(20, 10, 80, 140, 100)
     after = list(pasted([frame] * 3, [WHITE] * 3, weights, square.patch(WHOLE)))
     assert [int(one[50, 60, 0]) for one in after] == [255, 178, 100]
     crops = list(faded([frame] * 3, [WHITE] * 3, weights, square.part(WHOLE)))
@@ -77,16 +77,39 @@ def boxes(*lost: int, num: int = 13) -> list[list[np.ndarray]]:
     return [[] if look in lost else [np.array([40.0, 30, 80, 80])] for look in range(num)]
 
 
-def test_an_edit_fades_between_the_look_that_shows_the_face_and_the_one_that_does_not(
+def test_frames_between_looks_that_differ_are_looked_at_and_none_without_a_face_is_edited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(framing, "find_faces", lambda frames: boxes(4, 5))
-    square = find_square([], 61, 140, 100)
+    shown, asked = boxes(*range(18, 28), num=61), []
+    monkeypatch.setattr(framing, "find_faces", lambda indices: [shown[index] for index in indices])
+
+    def frames_at(indices: list[int]) -> list[int]:
+        asked.append(indices)
+        return indices
+
+    square = find_square(frames_at, 61, 140, 100)
     assert len(looks(61)) == 13 and looks(3) == [0, 2] and looks(1) == [0]
-    np.testing.assert_allclose(square.presence_T[14:21], [1, 1, 0.8, 0.6, 0.4, 0.2, 0], atol=1e-6)
-    assert not square.presence_T[20:26].any() and (square.presence_T[30:] == 1).all()
-    assert square.face_ratio == pytest.approx(11 / 13)
+    assert asked == [looks(61), [16, 17, 18, 19, 26, 27, 28, 29]]
+    assert np.flatnonzero(~square.is_seen_T).tolist() == list(range(18, 28))
+    np.testing.assert_allclose(square.presence_T[12:19], [1, 1, 0.8, 0.6, 0.4, 0.2, 0], atol=1e-6)
+    assert not square.presence_T[18:28].any() and (square.presence_T[32:] == 1).all()
+    assert square.face_ratio == pytest.approx(51 / 61)
     assert (square.left, square.top, len(square.cut.rows)) == (30, 25, 60)
+
+
+def test_another_face_in_a_frame_between_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = boxes(*range(31, 41), num=61)
+    shown[32] = [np.array([100.0, 30, 130, 80])]
+    monkeypatch.setattr(framing, "find_faces", lambda indices: [shown[index] for index in indices])
+    assert np.flatnonzero(~find_square(list, 61, 140, 100).is_seen_T).tolist() == list(range(31, 41))
+
+
+def test_a_change_fades_towards_frames_that_do_not_show_the_face() -> None:
+    is_found = np.ones(20, bool)
+    assert (presence(is_found) == 1).all()
+    is_found[[3, 12, 13]] = False
+    expected = [0.6, 0.4, 0.2, 0, 0.2, 0.4, 0.6, 0.8, 0.8, 0.6, 0.4, 0.2, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1]
+    np.testing.assert_allclose(presence(is_found), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -102,4 +125,4 @@ def test_no_face_and_two_faces_are_told_apart(
 ) -> None:
     monkeypatch.setattr(framing, "find_faces", lambda frames: faces)
     with pytest.raises(ClipError, match=code):
-        find_square([], 61, 140, 100)
+        find_square(list, 61, 140, 100)

@@ -103,6 +103,35 @@ def test_a_whole_edit_has_the_rate_of_the_video_and_the_length_of_the_sound(
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".mp4"] * 2 + [".wav"] * 3
 
 
+@pytest.mark.slow
+def test_person_lips_and_sound_may_come_from_three_other_files(
+    tmp_path: Path, model: Editor, sounds: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (26, 64, 64, 3), np.uint8)
+    write_video(tmp_path / "v.mp4", frames, 30)
+    write_video(tmp_path / "lips.mp4", frames[:2], 25)
+    person = frames[0].repeat(2, 0).repeat(2, 1)
+    Image.fromarray(person).save(tmp_path / "person.png")
+    drawn: list[torch.Tensor] = []
+    encode = Renderer.source
+    monkeypatch.setattr(Renderer, "source", lambda self, picture: drawn.append(picture) or encode(self, picture))
+    options = EditOptions(
+        is_parity=True,
+        is_quiet=True,
+        lips=tmp_path / "lips.mp4",
+        source=tmp_path / "person.png",
+        sound=sounds["speech"][0],
+    )
+    report = edit_video(tmp_path / "v.mp4", **sounds, out=tmp_path / "out.mp4", editor=model, options=options)
+    assert report.num_frames == len(VideoFile(tmp_path / "out.mp4")) == 2
+    assert len(read_audio(tmp_path / "out.mp4", 16_000)) == pytest.approx(16_000, abs=2048)
+    torch.testing.assert_close(drawn[0], source_picture(person))
+    said = ["person.png is 128x128; it was", "v.mp4 is 64x64; its frames were", "lips.mp4 is 64x64; its frames were"]
+    for remark in said:
+        assert any(remark in found for found in report.remarks)
+    assert f"{sounds['speech'][0]} lasts 1.0 s, the pictures last 0.1 s" in report.remarks
+
+
 def test_lips_are_smoothed_with_zeros_beyond_the_ends(filled: Path) -> None:
     network = load_audio2lip(filled)
     lips, held = (lips_from_speech(network, noise(0.4), holds_ends=holds) for holds in (False, True))

@@ -1,14 +1,18 @@
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from cmet.editing import EditOptions, Editor, edit_video
-from cmet.editing.video import _presence
-from cmet.errors import UserError
+from cmet.editing import video as video_module
+from cmet.errors import ClipError, UserError
 from cmet.media import VideoFile, read_audio, read_video, write_audio, write_video
 from cmet.media.landmarks import track_landmarks
 from tests.unit.editing.models import noise, write_model
@@ -55,8 +59,9 @@ def test_speech_that_cannot_be_heard_is_one_message(
     tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], samples: np.ndarray, rate_hz: int, said: str
 ) -> None:
     bad = tmp_path / "bad.wav"
+    no_face(tmp_path / "v.mp4")
     soundfile.write(bad, samples, rate_hz, subtype="FLOAT")
-    with pytest.raises(UserError, match=f"--speech: .*{said}"):
+    with pytest.raises(UserError, match=f"--speech: [^:]*bad.wav[: ].*{said}"):
         edit_video(tmp_path / "v.mp4", [bad], sounds["neutral_speech"], tmp_path / "out.mp4", editor)
 
 
@@ -93,6 +98,10 @@ def test_two_faces_are_refused(real: Path, tmp_path: Path, editor: Editor, sound
     ("options", "said"),
     [
         (EditOptions(framing="crop"), "--framing crop: facemesh changes frames in place"),
+        (
+            EditOptions(source=Path("p.png")),
+            "--source p.png: facemesh changes the video's own face; leave --source out",
+        ),
         (EditOptions(lips="speech"), "--lips speech: facemesh keeps the lips of the video"),
         (EditOptions(is_parity=True), "--parity: the authors' procedure is one for edtalk, this model is for facemesh"),
     ],
@@ -102,14 +111,6 @@ def test_what_facemesh_cannot_do_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=said):
         edit_video(tmp_path / "v.mp4", **sounds, out=tmp_path / "out.mp4", editor=editor, options=options)
-
-
-def test_a_change_in_place_fades_towards_frames_that_do_not_show_the_face() -> None:
-    is_found = np.ones(20, bool)
-    assert (_presence(is_found) == 1).all()
-    is_found[[3, 12, 13]] = False
-    expected = [0.6, 0.4, 0.2, 0, 0.2, 0.4, 0.6, 0.8, 0.8, 0.6, 0.4, 0.2, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1]
-    np.testing.assert_allclose(_presence(is_found), expected, atol=1e-6)
 
 
 def test_the_output_may_not_be_the_video(tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]]) -> None:
@@ -125,6 +126,8 @@ class Toy:
     picture_px: int | None = 64
     view = (0.25, 0.0, 0.75, 0.5)
     keeps_lips = True
+    hears = True
+    speech_weights = ()
 
     def track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         return np.array([[frame.mean(), 50] + [0] * 6 for frame in frames], np.float32)
@@ -149,7 +152,8 @@ class Toy:
 
 @pytest.fixture
 def toy(editor: Editor) -> Editor:
-    return replace(editor, backbone=Toy())  # type: ignore[arg-type]
+    made = Toy()
+    return replace(editor, kind=made, opens=lambda: made)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -243,11 +247,139 @@ def test_frames_before_the_face_comes_stay_and_the_person_is_the_first_frame_tha
     face = read_video(darkening, [0] * 16).frames
     write_video(tmp_path / "late.mp4", np.concatenate([np.full_like(face[:5], 90), face]), 25, crf=4)
     report = edit_video(tmp_path / "late.mp4", **sounds, out=tmp_path / "out.mp4", editor=toy, options=QUIET)
-    assert report.num_frames == 21 and report.face_ratio == pytest.approx(4 / 5)
+    assert report.num_frames == 21 and report.face_ratio == pytest.approx(16 / 21)
     before, after = read_video(tmp_path / "late.mp4").frames.astype(int), read_video(tmp_path / "out.mp4").frames
     change = np.abs(after - before)[:, 60:80, 120:130].mean(axis=(1, 2, 3))
-    assert change[0] < 3 and (np.diff(change[:6]) > 0).all() and change[6:].min() > 10
+    assert change[:5].max() < 3 and (np.diff(change[4:10]) > 0).all() and change[9:].min() > 10
     assert toy.backbone.person.std() > 20
+
+
+def picture(path: Path, frame: np.ndarray) -> Path:
+    Image.fromarray(frame).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["person.png", "person.mp4"])
+def test_another_person_is_cut_out_and_pasted_into_the_video(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path, name: str
+) -> None:
+    """The face stands at the right, in a video from its fourth frame on."""
+    frame = read_video(darkening, [0]).frames[0][:, ::-1].copy()
+    frame[60:80, -150:-140] = [0, 255, 0]  # told apart from the video's own
+    blank = np.full_like(frame, 90)
+    if name.endswith("png"):
+        picture(tmp_path / name, frame)
+    else:
+        write_video(tmp_path / name, [blank, blank, blank, frame, blank], 25, crf=4)
+    options = replace(QUIET, source=tmp_path / name)
+    report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
+    assert (report.num_frames, report.width_px, report.height_px, report.remarks) == (7, 456, 256, ())
+    red, green, _ = toy.backbone.person.reshape(-1, 3).astype(int).T
+    assert 1 <= (green > red + 100).sum() <= 64
+    np.testing.assert_allclose(shades(tmp_path / "out.mp4", 120, 1), 50, atol=6)
+
+
+def test_another_person_is_taken_whole_where_frames_are_taken_as_they_are(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    write_video(tmp_path / "square.mp4", read_video(darkening, [0]).frames[:, :, :256], 25)
+    person = picture(tmp_path / "drawing.png", np.full((80, 96, 3), [200, 10, 90], np.uint8))
+    options = replace(QUIET, source=person, framing="as-is")
+    report = edit_video(tmp_path / "square.mp4", **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
+    assert (toy.backbone.person == [200, 10, 90]).all()
+    assert report.remarks[1] == f"{person} is 96x80; it was resized to 64x64"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (np.full((64, 64, 3), 90, np.uint8), "no face found; name a picture"),
+        (b"hello", "holds no frames"),
+        (None, "no such file"),
+    ],
+)
+def test_a_person_who_cannot_be_drawn_is_one_message(
+    tmp_path: Path,
+    toy: Editor,
+    sounds: dict[str, list[Path]],
+    darkening: Path,
+    content: np.ndarray | bytes | None,
+    said: str,
+) -> None:
+    path = tmp_path / "person.png"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        picture(path, content)
+    with pytest.raises(UserError, match=f"^--source {path}:? {said}"):
+        options = replace(QUIET, source=path)
+        edit_video(darkening, **sounds, out=tmp_path / "o.mp4", editor=toy, options=options)
+
+
+@pytest.mark.parametrize("name", ["toy", "editor"])
+def test_the_sound_of_the_result_may_be_another(
+    request: pytest.FixtureRequest, tmp_path: Path, sounds: dict[str, list[Path]], darkening: Path, name: str
+) -> None:
+    write_audio(tmp_path / "other.wav", noise(1.0, 9), 16_000)
+    editor, options = request.getfixturevalue(name), replace(QUIET, sound=tmp_path / "other.wav")
+    report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=editor, options=options)
+    assert len(read_audio(tmp_path / "out.mp4", 16_000)) == pytest.approx(16_000, abs=2048)
+    assert report.remarks == (f"{tmp_path / 'other.wav'} lasts 1.0 s, the pictures last 0.2 s",)
+
+
+def test_a_lip_video_without_sound_is_remarked(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    mute = tmp_path / "mute.mp4"
+    write_video(mute, read_video(darkening, range(3)).frames, 30)
+    options = replace(QUIET, lips=mute)
+    report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
+    assert report.remarks == (f"the result has no sound, since {mute} has none; name one with --sound",)
+    options = replace(options, sound=tmp_path / "own.wav")
+    report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
+    assert report.num_frames == 3 and len(read_audio(tmp_path / "out.mp4", 16_000))
+
+
+def test_sound_that_lips_cannot_follow_is_told_before_the_face_is_looked_for(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_short(track: np.ndarray, samples: np.ndarray, fps: float) -> np.ndarray:
+        raise ClipError("too_short", f"{len(samples)} samples")
+
+    monkeypatch.setattr(toy.backbone, "with_speech", too_short, raising=False)
+    no_face(tmp_path / "v.mp4")
+    write_audio(tmp_path / "lips.wav", noise(0.01), 16_000)
+    with pytest.raises(UserError, match=r"lips.wav: 160 samples"):
+        options = replace(QUIET, lips=tmp_path / "lips.wav")
+        edit_video(tmp_path / "v.mp4", **sounds, out=tmp_path / "o.mp4", editor=toy, options=options)
+
+
+def test_a_full_disk_is_one_message_and_leaves_no_folder(
+    tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], darkening: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> int:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    monkeypatch.setattr(video_module, "write_video", write)
+    out = tmp_path / "made/for/out.mp4"
+    with pytest.raises(UserError, match=f"--out {out}: cannot be written .No space left on device.; make room"):
+        edit_video(darkening, **sounds, out=out, editor=editor, options=QUIET)
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_even_size_that_is_written_is_told(
+    tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    picture(tmp_path / "odd.png", read_video(darkening, [0]).frames[0, :253, :255])
+    with av.open(str(tmp_path / "odd.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 255, 253, "bgr0"
+        frame = av.VideoFrame.from_image(Image.open(tmp_path / "odd.png"))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    report = edit_video(tmp_path / "odd.mkv", **sounds, out=tmp_path / "out.mp4", editor=editor, options=QUIET)
+    written = VideoFile(tmp_path / "out.mp4")
+    assert (report.width_px, report.height_px) == (written.width, written.height) == (256, 254)
 
 
 @pytest.mark.parametrize("name", ["toy", "editor"])

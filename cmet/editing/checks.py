@@ -1,0 +1,115 @@
+"""What can be told of an edit before anything slow: files that are not there, and wishes that do not fit."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cmet.editing.editor import Kind
+from cmet.editing.options import EditOptions
+from cmet.editing.speech import SPEECH_SUFFIXES
+from cmet.errors import UserError
+from cmet.outputs import fresh_file
+
+SUFFIX = ".mp4"
+
+
+def check_files(
+    video: Path, speech: Sequence[Path], neutral_speech: Sequence[Path], out: Path, options: EditOptions
+) -> None:
+    """Make sure that the files are there and that the result can be.
+
+    Recordings are not looked for: a vector may stand in for one.
+
+    Raises:
+        UserError: One is missing or is a folder, or `out` cannot be written or is one of the files.
+    """
+    files = {"the video itself": video, **_named_files(options)}
+    _check_out(out)
+    recordings = {"--speech": _files(speech), "--neutral-speech": _files(neutral_speech)}
+    for name, paths in ({name: [path] for name, path in files.items()} | recordings).items():
+        for path in paths:
+            if _is_same(out, path):
+                raise UserError(f"--out is {_role(name)} ({path}); name another file")
+    for name, path in files.items():
+        option = f"{name} " if name.startswith("--") else ""
+        if path.is_dir():
+            raise UserError(f"{option}{path}: is a folder; name a file")
+        if not path.is_file():
+            words = "own, speech, a sound file or a video" if name == "--lips" else "the path of a file"
+            raise UserError(f"{option}{path}: no such file; give {words}")
+
+
+def check_wishes(kind: Kind, options: EditOptions) -> None:
+    """Make sure that the backbone can do what is wished for; lips are checked by `chosen_lips`.
+
+    Raises:
+        UserError: It cannot.
+    """
+    if options.is_parity and kind.name != "edtalk":
+        raise UserError(f"--parity: the authors' procedure is one for edtalk, this model is for {kind.name}")
+    if options.is_parity and options.framing not in (None, "as-is"):
+        raise UserError(f"--parity takes frames as they are; leave out --framing {options.framing}")
+    if kind.picture_px is None and options.framing not in (None, "paste"):
+        raise UserError(f"--framing {options.framing}: {kind.name} changes frames in place; leave --framing out")
+    if kind.picture_px is None and options.source is not None:
+        raise UserError(f"--source {options.source}: {kind.name} changes the video's own face; leave --source out")
+
+
+@contextmanager
+def result_file(out: Path) -> Iterator[Path]:
+    """A path to write to that becomes `out` when the block ends without an error.
+
+    Raises:
+        UserError: It cannot be written; the disk may be full.
+    """
+    try:
+        with fresh_file(out) as unfinished:
+            yield unfinished
+    except OSError as error:
+        raise UserError(
+            f"--out {out}: cannot be written ({error.strerror or error}); make room, or name another path"
+        ) from error
+
+
+def _named_files(options: EditOptions) -> dict[str, Path]:
+    found = {"--lips": options.lips, "--source": options.source, "--sound": options.sound}
+    return {name: path for name, path in found.items() if isinstance(path, Path)}
+
+
+def _role(name: str) -> str:
+    return f"the file of {name}" if name.startswith("--") else name
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Files as given, and what folders hold."""
+    for path in paths:
+        if path.is_dir():
+            yield from (file for file in path.iterdir() if file.suffix.lower() in SPEECH_SUFFIXES)
+        else:
+            yield path
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.resolve() == other.resolve()
+
+
+def _check_out(out: Path) -> None:
+    try:
+        if out.is_dir():
+            raise UserError(f"--out {out}: is a folder; name a file in it, such as {out / f'edited{SUFFIX}'}")
+        if out.suffix.lower() != SUFFIX:
+            raise UserError(f"--out {out}: expected a name that ends in {SUFFIX}")
+        folder = next(parent for parent in out.absolute().parents if parent.exists())
+        if not folder.is_dir():
+            raise UserError(f"--out {out}: {folder} is a file, no folder can be made there; name another path")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UserError(f"--out {out}: {folder} cannot be written to; name another path")
+        longest = max(len(os.fsencode(part)) for part in out.absolute().relative_to(folder).parts)
+        if longest > os.pathconf(folder, "PC_NAME_MAX"):
+            raise UserError(f"--out {out}: a name of {longest} bytes is too long; name a shorter one")
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror}); name another path") from error

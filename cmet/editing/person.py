@@ -1,0 +1,58 @@
+"""The person that is drawn, where that is not the one of the video: a picture, or a frame of another video."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmet.editing.framing import CROP_RULE
+from cmet.editing.options import named, told_of
+from cmet.editing.source import counted
+from cmet.errors import UserError
+from cmet.media.crop import CROP_RULES, square_around
+from cmet.media.landmarks import find_faces
+from cmet.media.video import VideoFile
+
+OPTION = "--source"
+
+
+def first_picture(path: Path) -> np.ndarray:
+    """A picture, or the first frame of a video, shape (H, W, 3), uint8 RGB, upright.
+
+    Raises:
+        UserError: It cannot be decoded.
+    """
+    with told_of(path, OPTION):
+        return next(_pictures(path))
+
+
+def face_of(path: Path, picture_px: int, is_quiet: bool = True) -> np.ndarray:
+    """The face square, cut as from a video and of this size: of a picture, or of the first frame that shows a face.
+
+    Raises:
+        UserError: It cannot be decoded, or does not show exactly one face.
+    """
+    with told_of(path, OPTION):
+        for picture in _pictures(path, is_quiet):
+            (boxes,) = find_faces([picture])
+            if len(boxes) > 1:
+                raise UserError(f"{OPTION} {path}: {len(boxes)} faces; cut it to the one that shall be drawn")
+            if boxes:
+                height, width = picture.shape[:2]
+                return CROP_RULES[CROP_RULE](square_around(boxes), width, height).apply(picture, picture_px)
+    raise UserError(
+        f"{OPTION} {path}: no face found; name a picture that shows one, or take it whole with `--framing as-is`"
+    )
+
+
+def _pictures(path: Path, is_quiet: bool = True) -> Iterator[np.ndarray]:
+    """The frames of a video, or the one picture."""
+    if not cv2.haveImageReader(str(path)):
+        file = VideoFile(path)
+        yield from counted(file.frames_at(range(len(file))), "looking for the person", len(file), is_quiet)
+        return
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise UserError(named(path, "the picture cannot be decoded", OPTION))
+    yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

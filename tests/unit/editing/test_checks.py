@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from cmet.editing import EditOptions, check_files
+from cmet.editing.options import named
+from cmet.errors import UserError
+
+NAMES = ("v.mp4", "happy.wav", "calm.wav", "lips.mp4", "person.png", "sound.mp4")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/one.mp4").touch()
+    return tmp_path
+
+
+def check(out: str, video: str = "v.mp4", **options: str) -> None:
+    named = EditOptions(**{name: Path(path) for name, path in options.items()})
+    check_files(Path(video), [Path("happy.wav"), Path("folder")], [Path("calm.wav")], Path(out), named)
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("folder", "--out folder: is a folder; name a file in it, such as folder/edited.mp4"),
+        ("out.avi", "--out out.avi: expected a name that ends in .mp4"),
+        ("happy.wav/new/out.mp4", "happy.wav is a file, no folder can be made there"),
+        (f"new/{'a' * 252}.mp4", "a name of 256 bytes is too long"),
+        (f"{'ä' * 200}.mp4", "File name too long"),
+        ("v.mp4", "--out is the video itself"),
+        ("folder/../v.mp4", "--out is the video itself"),
+        ("folder/one.mp4", "--out is the file of --speech"),
+    ],
+)
+def test_a_result_that_cannot_be_is_refused(folder: Path, out: str, said: str) -> None:
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(UserError, match=said):
+        check(out)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("out", ["out.mp4", "new/folder/out.MP4", f"{'a' * 251}.mp4"])
+def test_a_result_may_lie_anywhere_else(folder: Path, out: str) -> None:
+    check(out, lips="lips.mp4", source="person.png", sound="sound.mp4")
+
+
+@pytest.mark.parametrize("option", ["lips", "sound"])
+def test_a_result_that_is_a_hard_link_to_a_file_is_refused(folder: Path, option: str) -> None:
+    (folder / "link.mp4").hardlink_to(folder / f"{option}.mp4")
+    with pytest.raises(UserError, match=f"--out is the file of --{option}"):
+        check("link.mp4", **{option: f"{option}.mp4"})
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"video": "folder"}, "^folder: is a folder"),
+        ({"video": "none.mp4"}, "^none.mp4: no such file"),
+        ({"lips": "none.wav"}, "^--lips none.wav: no such file; give own, speech, a sound file or a video"),
+        ({"source": "folder"}, "^--source folder: is a folder"),
+        ({"sound": "none.wav"}, "^--sound none.wav: no such file"),
+    ],
+)
+def test_files_that_are_not_there_are_told(folder: Path, files: dict[str, str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check("out.mp4", **files)
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "option", "said"),
+    [
+        ("/a/v.mp4", "/a/v.mp4 does not exist", "", "/a/v.mp4 does not exist"),
+        ("/a/v.mp4", "v.mp4 holds NaN", "", "/a/v.mp4 holds NaN"),
+        ("/a/v.mp4", "the sound of v.mp4 is bad", "", "the sound of /a/v.mp4 is bad"),
+        ("/a/v.mp4", "the sound of v.mp4 is bad", "--lips", "--lips: the sound of /a/v.mp4 is bad"),
+        ("/a/v.mp4", "v.mp4 holds NaN", "--lips", "--lips /a/v.mp4 holds NaN"),
+        ("/a/v.mp4", "two faces", "--lips", "--lips /a/v.mp4: two faces"),
+        ("a", "a face in 30%", "", "a: a face in 30%"),
+    ],
+)
+def test_a_message_names_its_file_once(path: str, message: str, option: str, said: str) -> None:
+    assert named(Path(path), message, option) == said

@@ -1,7 +1,8 @@
 """EDTalk's published procedure, one frame at a time, on our modules: what the renderer is measured against.
 
 Per frame the source picture and the pose frame are encoded and the basis is decomposed twice; kernels are made per
-sample; both halves of the expression blocks are evaluated.
+sample; both halves of the expression blocks are evaluated; filters and activations are what the published code falls
+back to where its CUDA operators do not run.
 """
 
 import math
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmet.backbones.edtalk.decoder import AdaptiveNorm, Decoder, ExpressionBlock, ToColour, ToFlow, warp
+from cmet.backbones.edtalk.decoder import AdaptiveNorm, Decoder, ExpressionBlock, ToColour, ToFlow
 from cmet.backbones.edtalk.encoder import Encoder, ResidualBlock
 from cmet.backbones.edtalk.generator import EXPRESSION, Generator
-from cmet.backbones.edtalk.layers import Blur, ModulatedConv, ModulatedPointwise, StyleLayer
+from cmet.backbones.edtalk.layers import Blur, EqualConv, FusedActivation, ModulatedConv, ModulatedPointwise, StyleLayer
 
 
 @torch.inference_mode()
@@ -37,18 +38,32 @@ def published_frame(
 
 
 def published_encoding(encoder: Encoder, pictures_B3HW: Tensor) -> tuple[Tensor, list[Tensor]]:
-    maps = [encoder.net_app.convs[0](pictures_B3HW)]
-    for block in encoder.net_app.convs[1:-1]:
+    first, *blocks, last = encoder.net_app.convs
+    maps = [_equalised(first, pictures_B3HW)]
+    for block in blocks:
         assert isinstance(block, ResidualBlock)
-        maps.append((_walk(block.conv2, block.conv1(maps[-1])) + _walk(block.skip, maps[-1])) / math.sqrt(2))
-    return encoder.net_app.convs[-1](maps[-1]).flatten(1), maps[-2::-1]
+        inner = _equalised(block.conv1, maps[-1])
+        maps.append((_walk(block.conv2, inner) + _walk(block.skip, maps[-1])) / math.sqrt(2))
+    return _convolved(last, maps[-1]).flatten(1), maps[-2::-1]
+
+
+def _equalised(layers: torch.nn.Module, x: Tensor) -> Tensor:
+    assert isinstance(layers, torch.nn.Sequential)
+    conv, activation = layers
+    return _activated(activation, _convolved(conv, x))
+
+
+def _convolved(conv: EqualConv, x: Tensor) -> Tensor:
+    """Weights are scaled at every call."""
+    return functional.conv2d(x, conv.weight * _scale(conv.weight[0]), stride=conv.stride, padding=conv.padding)
 
 
 def _walk(layers: torch.nn.Sequential, x: Tensor) -> Tensor:
+    """The published 1x1 convolution has the stride, not the filter before it."""
     blur, conv, *rest = layers
     assert isinstance(blur, Blur)
     x = functional.conv2d(_blurred(x, blur.kernel, blur.padding), conv.weight * _scale(conv.weight[0]), stride=2)
-    return rest[0](x) if rest else x
+    return _activated(rest[0], x) if rest else x
 
 
 def published_decoding(decoder: Decoder, features: list[Tensor], latent_BS: Tensor, expression_BS: Tensor) -> Tensor:
@@ -58,16 +73,23 @@ def published_decoding(decoder: Decoder, features: list[Tensor], latent_BS: Tens
         for layer in decoder.convs[2 * level : 2 * level + 2]:
             x = _styled(layer, x, latent_BS)
         flow = _flow(decoder.to_flows[level], x, latent_BS, flow)
-        sampled, mask = warp(_expressed(decoder.fineadainresblock[level], feature, expression_BS), flow)
-        warped = sampled * mask
+        warped, mask = _warped(_expressed(decoder.fineadainresblock[level], feature, expression_BS), flow)
         x = warped + (1 - mask) * x
         picture = _coloured(decoder.to_rgbs[level], warped, picture)
     assert picture is not None
     return picture
 
 
+def _warped(feature: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    line = torch.linspace(-1, 1, flow.shape[-1])
+    identity = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
+    grid = flow[:, :2].tanh().permute(0, 2, 3, 1) + identity
+    mask = flow[:, 2:].sigmoid()
+    return functional.grid_sample(feature, grid, align_corners=False) * mask, mask
+
+
 def _styled(layer: StyleLayer, x: Tensor, style: Tensor) -> Tensor:
-    return layer.activate(_modulated(layer.conv, x, style))
+    return _activated(layer.activate, _modulated(layer.conv, x, style))
 
 
 def _modulated(conv: ModulatedConv | ModulatedPointwise, x: Tensor, style: Tensor) -> Tensor:
@@ -91,7 +113,7 @@ def _flow(layer: ToFlow, x: Tensor, style: Tensor, previous: Tensor | None) -> T
 
 
 def _coloured(layer: ToColour, warped: Tensor, previous: Tensor | None) -> Tensor:
-    picture = layer.conv(warped) + layer.bias
+    picture = _equalised(layer.conv, warped) + layer.bias
     assert layer.upsample is not None
     return picture if previous is None else picture + _doubled(previous, layer.upsample.kernel)
 
@@ -107,8 +129,15 @@ def _adapted(norm: AdaptiveNorm, x: Tensor, expression: Tensor) -> Tensor:
 
 
 def _blurred(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
-    # by channel as ours does, which is faster than plane by plane: the comparison is not about blurs
-    return functional.conv2d(x, kernel.expand(x.shape[1], 1, 4, 4), padding=padding, groups=x.shape[1])
+    """Plane by plane, as the published code filters where its CUDA operators do not run."""
+    num, channels, height, width = x.shape
+    planes = functional.pad(x, [padding] * 4).reshape(-1, 1, height + 2 * padding, width + 2 * padding)
+    filtered = functional.conv2d(planes, kernel[None, None])
+    return filtered.reshape(num, channels, *filtered.shape[2:])
+
+
+def _activated(layer: FusedActivation, x: Tensor) -> Tensor:
+    return functional.leaky_relu(x + layer.bias, 0.2) * 2**0.5
 
 
 def _doubled(x: Tensor, kernel: Tensor) -> Tensor:

@@ -107,9 +107,36 @@ def warp(feature_BCHW: Tensor, flow_B3HW: Tensor) -> tuple[Tensor, Tensor]:
     identity_HW2 = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
     grid_BHW2 = flow_B3HW[:, :2].tanh().permute(0, 2, 3, 1) + identity_HW2
     # the identity above has the corners at -1 and 1, the sampler does not; trained weights rely on the difference
-    sampled_BCHW = functional.grid_sample(feature_BCHW, grid_BHW2.to(feature_BCHW.dtype), align_corners=False)
-    # the sampler reads channels last several times faster, and writes them first: mixed orders slow down what follows
+    is_plain = feature_BCHW.device.type == "cpu" and feature_BCHW.dtype == torch.float32
+    if is_plain and not torch.compiler.is_compiling():
+        sampled_BCHW = sampled(feature_BCHW, grid_BHW2)
+    else:
+        sampled_BCHW = functional.grid_sample(feature_BCHW, grid_BHW2.to(feature_BCHW.dtype), align_corners=False)
     return channels_last(sampled_BCHW), flow_B3HW[:, 2:].sigmoid()
+
+
+def sampled(maps_BCHW: Tensor, grid_BHW2: Tensor) -> Tensor:
+    """What `grid_sample` gives (bilinear, zeros outside, corners not aligned), on a CPU in a fifth of the time.
+
+    The four neighbours of a sample are four rows of a table of pixels, added up by weight: channels stay together in
+    memory, as they are before and after.
+    """
+    num, channels, height, width = maps_BCHW.shape
+    x_BHW, y_BHW = (((grid_BHW2[..., axis] + 1) * size - 1) / 2 for axis, size in enumerate((width, height)))
+    left_BHW, top_BHW = x_BHW.floor(), y_BHW.floor()
+    first_B11 = torch.arange(num)[:, None, None] * (height * width)
+    rows, weights = [], []
+    for row_BHW, row_weight in ((top_BHW, top_BHW + 1 - y_BHW), (top_BHW + 1, y_BHW - top_BHW)):
+        for column_BHW, column_weight in ((left_BHW, left_BHW + 1 - x_BHW), (left_BHW + 1, x_BHW - left_BHW)):
+            inside = (row_BHW >= 0) & (row_BHW < height) & (column_BHW >= 0) & (column_BHW < width)
+            row, column = row_BHW.long().clamp(0, height - 1), column_BHW.long().clamp(0, width - 1)
+            rows.append(first_B11 + row * width + column)
+            weights.append(row_weight * column_weight * inside)
+    table = maps_BCHW.permute(0, 2, 3, 1).reshape(-1, channels)
+    mixed = functional.embedding_bag(
+        torch.stack(rows, -1).view(-1, 4), table, mode="sum", per_sample_weights=torch.stack(weights, -1).view(-1, 4)
+    )
+    return mixed.view(num, *grid_BHW2.shape[1:3], channels).permute(0, 3, 1, 2)
 
 
 class ToColour(nn.Module):

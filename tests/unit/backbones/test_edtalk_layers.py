@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cmet.backbones.edtalk.decoder import warp
+from cmet.backbones.edtalk.decoder import sampled, warp
 from cmet.backbones.edtalk.layers import Blur, ModulatedConv, ModulatedPointwise, Upsample
 from tests.edtalk_procedure import _doubled, _modulated
 
@@ -60,3 +60,10 @@ def test_warping_samples_to_the_right_and_gives_a_mask() -> None:
     assert (moved[0, 0, 3, 1:5] > still[0, 0, 3, 1:5]).all()
     flow[:, 2] = -100.0
     assert warp(feature, flow)[1].abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(("num", "channels", "side"), [(1, 64, 16), (3, 5, 8)])
+def test_sampling_by_rows_is_grid_sampling(num: int, channels: int, side: int) -> None:
+    maps, grid = torch.randn(num, channels, side, side), 3 * torch.rand(num, side, side, 2) - 1.5
+    expected = torch.nn.functional.grid_sample(maps, grid, align_corners=False)
+    torch.testing.assert_close(sampled(maps, grid), expected, atol=1e-6, rtol=0)

@@ -5,7 +5,10 @@ import pytest
 
 from cmet.backbones.facemesh import FaceMesh, fit_basis
 from cmet.errors import UserError
+from cmet.params import InferenceParams
 from tests.unit.backbones.faces import Faces, made_faces
+
+INFERENCE = InferenceParams(batch_size=None, precision="float32", compile=False)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ def test_a_basis_is_the_same_after_saving(tmp_path: Path, faces: Faces) -> None:
     model = FaceMesh(fit_basis(**faces, num_components=2, ridge=0.01))
     model.save(tmp_path)
     track = faces["neutral"]["M001"][0]
-    np.testing.assert_array_equal(FaceMesh.load(tmp_path).encode(track), model.encode(track))
+    np.testing.assert_array_equal(FaceMesh.load(tmp_path, tmp_path, INFERENCE).encode(track), model.encode(track))
 
 
 def test_too_few_clips_are_an_error_that_counts_them(faces: Faces) -> None:
@@ -61,4 +64,4 @@ def test_a_folder_without_a_basis_is_an_error_that_names_the_file(tmp_path: Path
     if content is not None:
         (tmp_path / "facemesh_basis.safetensors").write_bytes(content)
     with pytest.raises(UserError, match=r"facemesh_basis\.safetensors: no facemesh basis here"):
-        FaceMesh.load(tmp_path)
+        FaceMesh.load(tmp_path, tmp_path, INFERENCE)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,22 +15,17 @@ from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
 from cmet.backbones.edtalk.mel import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cmet.backbones.edtalk.rendering import Renderer
 from cmet.backbones.hardware import autocast_type, best_device
+from cmet.backbones.published import PublishedBackbone
 from cmet.backbones.timing import SPEECH_FPS, resampled
-from cmet.backbones.used_weights import check_used, save_used
+from cmet.backbones.used_weights import check_used
 from cmet.errors import ClipError
 from cmet.params import InferenceParams
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from cmet.backbones.registry import Tracker
-    from cmet.params import ExpressionParams
 
 WEIGHTS = ("edtalk",)
 """Registered checkpoints that the codes depend on."""
 
 
-class EDTalk:
+class EDTalk(PublishedBackbone):
     """Tracks 36 coefficients per frame (20 lip, 6 pose, 10 expression) and renders them on the first frame.
 
     Frames are face crops; another size than 256x256 is resized, and the rendered ones are 256x256.
@@ -49,7 +43,7 @@ class EDTalk:
     def __init__(self, renderer: Renderer, weights: Path) -> None:
         """Use loaded networks; the lip network is read from the folder of weights when speech comes in."""
         self.renderer = renderer
-        self.folder_of_weights = weights
+        super().__init__(weights)
 
     @classmethod
     def load(cls, folder: Path, weights: Path, inference: InferenceParams) -> "EDTalk":
@@ -68,29 +62,6 @@ class EDTalk:
             inference.compile,
         )
         return cls(renderer, weights)
-
-    @classmethod
-    def tracker(cls, weights: Path, inference: InferenceParams) -> "Tracker":
-        """Its `track`."""
-        return cls.load(weights, weights, inference).track
-
-    @classmethod
-    def fit(
-        cls,
-        clips: "pd.DataFrame",
-        videos: Path,
-        tracks: Path,
-        held_out_emotion: str | None,
-        params: "ExpressionParams",
-        weights: Path,
-        inference: InferenceParams,
-    ) -> "EDTalk":
-        """The published networks; nothing is learned from a corpus."""
-        return cls.load(weights, weights, inference)
-
-    def save(self, folder: Path) -> None:
-        """Write which weights were used; nothing is fitted."""
-        save_used(folder, WEIGHTS, self.folder_of_weights)
 
     def track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Coefficients, shape (T, 36), float32."""

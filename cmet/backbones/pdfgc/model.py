@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,15 +13,10 @@ from cmet.backbones.pdfgc.loading import load_networks
 from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH
 from cmet.backbones.pdfgc.pictures import CROP_COLUMNS, CROP_ROWS, SIDE_PX, to_frames
 from cmet.backbones.pdfgc.rendering import TalkingFace
+from cmet.backbones.published import PublishedBackbone
 from cmet.backbones.timing import SPEECH_FPS, resampled
-from cmet.backbones.used_weights import check_used, save_used
+from cmet.backbones.used_weights import check_used
 from cmet.params import InferenceParams
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from cmet.backbones.registry import Tracker
-    from cmet.params import ExpressionParams
 
 WEIGHTS = ("pdfgc-appearance", "pdfgc-motion", "pdfgc-audio", "pdfgc-generator")
 """Registered checkpoints that codes and pictures depend on."""
@@ -34,7 +28,7 @@ MOUTH = slice(POSE.stop, POSE.stop + MOUTH_WIDTH)
 """Columns of a track; the mouth is there once speech came in."""
 
 
-class PDFGC:
+class PDFGC(PublishedBackbone):
     """Tracks expression (30), eyes (6) and pose (6) per frame, and draws them with a mouth from speech.
 
     Frames are face crops; another size than 224x224 is resized, and the rendered ones are 224x224 and show `view` of a
@@ -58,7 +52,7 @@ class PDFGC:
     def __init__(self, face: TalkingFace, weights: Path) -> None:
         """Use loaded networks, which came from the folder of weights."""
         self.face = face
-        self.folder_of_weights = weights
+        super().__init__(weights)
 
     @classmethod
     def load(cls, folder: Path, weights: Path, inference: InferenceParams) -> "PDFGC":
@@ -75,29 +69,6 @@ class PDFGC:
             network.to(device)
         face = TalkingFace(networks, inference.batch_size, autocast_type(inference, device), inference.compile)
         return cls(face, weights)
-
-    @classmethod
-    def tracker(cls, weights: Path, inference: InferenceParams) -> "Tracker":
-        """Its `track`."""
-        return cls.load(weights, weights, inference).track
-
-    @classmethod
-    def fit(
-        cls,
-        clips: "pd.DataFrame",
-        videos: Path,
-        tracks: Path,
-        held_out_emotion: str | None,
-        params: "ExpressionParams",
-        weights: Path,
-        inference: InferenceParams,
-    ) -> "PDFGC":
-        """The published networks; nothing is learned from a corpus."""
-        return cls.load(weights, weights, inference)
-
-    def save(self, folder: Path) -> None:
-        """Write which weights were used; nothing is fitted."""
-        save_used(folder, WEIGHTS, self.folder_of_weights)
 
     def track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Expression, eyes and pose, shape (T, 42), float32.

@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .boot/bin/uv
+# a file of tests stays in one process, since its tests share what is costly to make; slow files come early
+PYTEST := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # the other extras are for some machines only and are installed by name
 LOCKED := pipeline dagster dev
 
@@ -39,10 +41,10 @@ demo: setup ## Sample corpus to accuracy table, through DVC
 	@cmet summary
 
 test: setup ## All tests
-	pytest
+	$(PYTEST)
 
 check: lint ## Format, lint, types and unit tests
-	pytest tests/unit
+	$(PYTEST) tests/unit
 
 lint: setup ## ruff and mypy
 	ruff format --check .

@@ -18,7 +18,9 @@ import typer
 from cmet.commands import benchmark, corpus, weights
 from cmet.commands.doctor import doctor
 from cmet.commands.edit import ManyValues, edit
+from cmet.commands.sweep import ManySeeds, sweep
 from cmet.errors import UserError
+from cmet.launching import is_first_process, is_under_torchrun, restart_under_torchrun
 from cmet.native_logs import silence_native_logs
 from cmet.stages import STAGES, Stage, run_stage
 
@@ -40,19 +42,25 @@ def about() -> None:
 
 
 app.command(cls=ManyValues)(edit)
+app.command(cls=ManySeeds)(sweep)
 
 
 @app.command()
 def use(
     experiment: Annotated[Path, typer.Argument(help="A file of experiments/.")],
+    layers: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files of changes to lay over it, in this order (experiments/ablations/)."),
+    ] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Folder of the raw corpus (manifest.root).")] = None,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
     """Make an experiment the current one: write it to params.yaml."""
     from cmet.experiments import use_experiment
 
-    changed = use_experiment(experiment, params, root)
-    print(f"{params}: now {experiment.stem}; {len(changed)} value(s) differ from before")
+    changed = use_experiment(experiment, params, root, layers or [])
+    names = " + ".join(path.stem for path in (experiment, *(layers or [])))
+    print(f"{params}: now {names}; {len(changed)} value(s) differ from before")
     for line in changed:
         print(f"  {line}")
 
@@ -77,8 +85,12 @@ def _add_stage(name: str, stage: Stage) -> None:
 
         project = Project.at(params)
         _check_variant(project.params, name, stage, variant)
+        num_processes = stage.num_processes(project.params)
+        if num_processes > 1 and not is_under_torchrun():
+            restart_under_torchrun(num_processes)
         report = run_stage(name, project, variant)
-        print(f"{name}{'@' + variant if variant else ''}: " + _one_line(report))
+        if is_first_process():
+            print(f"{name}{'@' + variant if variant else ''}: " + _one_line(report))
 
     app.command(name, help=stage.summary)(_with_options(run, stage))
 

@@ -31,6 +31,9 @@ PAIR_COLUMNS = [
     "is_held_out",
 ]
 UNPAIRED_COLUMNS = ["clip_id", "reason"]
+CLIP_COLUMNS = ["clip_id", "corpus", "speaker", "sentence", "emotion", "intensity", "split"]
+UNPAIRED_CLIPS = "unpaired_clips.parquet"
+"""The clips of unpaired.csv that have speech and codes: training draws from them, too."""
 
 NUM_COMMON_MEAD_SENTENCES = 3
 NUM_EXTRA_NEUTRAL_MEAD_SENTENCES = 10
@@ -63,7 +66,7 @@ def write_deltas(
 ) -> DeltasReport:
     """Pair the clips and write their difference vectors.
 
-    Writes `pairs.parquet` (one row per pair, the deltas raw and not normalised), `unpaired.csv` and
+    Writes `pairs.parquet` (one row per pair, the deltas raw and not normalised), `unpaired.csv`, `UNPAIRED_CLIPS` and
     the scaling of speech features, which the shards apply.
 
     Args:
@@ -94,6 +97,8 @@ def write_deltas(
         pairs.assign(**{name: list(rows) for name, rows in deltas.items()}).to_parquet(folder / "pairs.parquet")
         scaling.save(folder)
         unpaired.to_csv(folder / "unpaired.csv", index=False)
+        is_single = usable["clip_id"].isin(pairing.unpaired["clip_id"])
+        usable[is_single].sort_values("clip_id")[CLIP_COLUMNS].to_parquet(folder / UNPAIRED_CLIPS, index=False)
     return _report(pairs, unpaired, deltas["speech_delta"] / scaling.spread_S, deltas["expression_delta"])
 
 

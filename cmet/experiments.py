@@ -1,5 +1,9 @@
-"""Ready-made experiments: parameter files that say only in what they differ from another one."""
+"""Ready-made experiments: parameter files that say only in what they differ from another one.
 
+An experiment names the one it differs from; a layer (`experiments/ablations/`) names none and can be laid over any.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,88 @@ def read_experiment(path: Path) -> dict[str, Any]:
     Raises:
         ParamsError: A file is missing or no YAML mapping.
     """
+    values = _read_mapping(path)
+    base = values.pop(BASE, None)
+    return values if base is None else _merged(read_experiment(path.parent / base), values)
+
+
+def read_layer(path: Path) -> dict[str, Any]:
+    """The changes that a layer makes.
+
+    Raises:
+        ParamsError: The file is missing, no YAML mapping, or an experiment of its own.
+    """
+    changes = _read_mapping(path)
+    if BASE in changes:
+        raise ParamsError(f"{path}: names a {BASE}, so it is an experiment of its own; a layer has only its changes")
+    return changes
+
+
+def lay_over(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The values of an experiment with the changes of a layer.
+
+    Raises:
+        ParamsError: As `read_layer`, or the layer has a key that the experiment does not know.
+    """
+    changes = read_layer(path)
+    unknown = sorted(flat_values(changes).keys() - flat_values(values).keys())
+    if unknown:
+        raise ParamsError(f"{path}: unknown key(s): {', '.join(unknown)}")
+    return _merged(values, changes)
+
+
+def flat_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All values on one level, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flat_values(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def use_experiment(experiment: Path, params: Path, root: Path | None, layers: Sequence[Path] = ()) -> list[str]:
+    """Write an experiment to the project's parameter file, after checking it.
+
+    Args:
+        experiment: File of `experiments/`.
+        params: The project's params.yaml.
+        root: Folder of the raw corpus, or the table, from the current folder; as the experiment has it when None.
+        layers: Files of changes (`experiments/ablations/`) that are laid over the experiment, in this order.
+
+    Returns:
+        What changed, a line per value.
+
+    Raises:
+        ParamsError: The experiment or a layer is not valid.
+        UserError: `root` does not exist.
+    """
+    values = read_experiment(experiment)
+    for layer in layers:
+        values = lay_over(values, layer)
+    if root is not None:
+        if not root.exists():
+            raise UserError(f"--root {root}: no such folder or file")
+        values["manifest"]["root"] = _root_for(params, root)
+    files = [str(path) for path in (experiment, *layers)]
+    parse_params(values, " + ".join(files))
+    before = flat_values(yaml.safe_load(params.read_text(encoding="utf-8"))) if params.is_file() else {}
+    header = f"# Written by `cmet use {' '.join(files)}`; cmet/params.py says what each key means.\n"
+    is_same_text = experiment.is_file() and BASE not in yaml.safe_load(experiment.read_text(encoding="utf-8"))
+    text = (
+        experiment.read_text(encoding="utf-8")
+        if is_same_text and root is None and not layers
+        else header + yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
+    )
+    with fresh_file(params) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    after = flat_values(values)
+    return [
+        f"{key}: {before.get(key)} -> {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -27,47 +113,7 @@ def read_experiment(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected keys and values, found {type(values).__name__}")
-    base = values.pop(BASE, None)
-    return values if base is None else _merged(read_experiment(path.parent / base), values)
-
-
-def use_experiment(experiment: Path, params: Path, root: Path | None) -> list[str]:
-    """Write an experiment to the project's parameter file, after checking it.
-
-    Args:
-        experiment: File of `experiments/`.
-        params: The project's params.yaml.
-        root: Folder of the raw corpus, or the table, from the current folder; as the experiment has it when None.
-
-    Returns:
-        What changed, a line per value.
-
-    Raises:
-        ParamsError: The experiment is not valid.
-        UserError: `root` does not exist.
-    """
-    values = read_experiment(experiment)
-    if root is not None:
-        if not root.exists():
-            raise UserError(f"--root {root}: no such folder or file")
-        values["manifest"]["root"] = _root_for(params, root)
-    parse_params(values, str(experiment))
-    before = _flat(yaml.safe_load(params.read_text(encoding="utf-8"))) if params.is_file() else {}
-    header = f"# Written by `cmet use {experiment}`; cmet/params.py says what each key means.\n"
-    is_same_text = experiment.is_file() and BASE not in yaml.safe_load(experiment.read_text(encoding="utf-8"))
-    text = (
-        experiment.read_text(encoding="utf-8")
-        if is_same_text and root is None
-        else header + yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
-    )
-    with fresh_file(params) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-    after = _flat(values)
-    return [
-        f"{key}: {before.get(key)} -> {after.get(key)}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
+    return values
 
 
 def _root_for(params: Path, root: Path) -> str:
@@ -82,10 +128,3 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         is_section = isinstance(value, dict) and isinstance(base.get(key), dict)
         result[key] = _merged(base[key], value) if is_section else value
     return result
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

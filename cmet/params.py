@@ -196,6 +196,9 @@ class NetworkParams(Section):
         return self
 
 
+PUBLISHED_CONNECTOR = "cmet-connector"
+"""The authors' checkpoint, by its name in the registry of weights."""
+
 PAPER_NETWORK = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.1)
 
 
@@ -203,14 +206,25 @@ class TrainParams(Section):
     """C-MET's recipe."""
 
     network: NetworkParams
-    begin_from: Literal["cmet-connector"] | None
-    """Checkpoint in the folder of weights that training begins with instead of drawn weights; its network has the
-    paper's size."""
+    begin_from: str | None
+    """What training begins with instead of drawn weights, all of the paper's container or our own: `cmet-connector`
+    (the published checkpoint in the folder of weights), a file of that kind, the folder of a trained model, or the
+    `last.safetensors` in one. A file brings the state of the optimizer, too. Paths count from the project folder."""
     num_steps: NonNegativeInt
     """0 with `begin_from`: the checkpoint itself becomes the model."""
     batch_size: PositiveInt
+    """Samples of a step, of all processes together."""
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
+    patience: PositiveInt | None
+    """Validations without a better `val/delta_mse` after which training stops early; null trains all steps."""
+    sampler: Literal["official", "corrected"]
+    """`official` draws as the published data set does, quirks included; `corrected` draws the level after a neutral
+    first emotion and the speech by its own generator, and keeps excluded emotions out of every pair."""
+    speaker: Literal["same", "different"]
+    """Whose expression a sample shows: the drawn clip's speaker, or one drawn anew from the split."""
+    excluded_emotions: list[Emotion]
+    """`corrected` leaves out samples that touch one of them, `official` those that go from one of them to another."""
     num_clips_per_mean: PositiveInt
     """Clips averaged for a speech or expression mean; the paper takes 10."""
     first_window_share: Fraction
@@ -218,26 +232,46 @@ class TrainParams(Section):
     start."""
     speech_draw: SpeechDraw
     """How the clips of a speech mean are taken from the list of their emotion and level: in the paper's strides from
-    one drawn place, or each at random. A list of sixteen clips has only sixteen places."""
+    one place, or each at random. A list of sixteen clips has only sixteen places."""
     reconstruction: Literal["focal", "mse", "wmse", "bmse"]
     direction: Literal["bidir", "unidir"]
+    wmse_backward_label: Literal["second", "first"]
+    """Whose class weight the backward term of `wmse` has: the published code takes emotion 2, whose error it is not."""
+    contrastive_signs: Literal["crossed", "equal"]
+    """`crossed` pairs the negated visual move with the forward speech embedding, as published; `equal` the move."""
     contrastive_weight: NonNegativeFloat
     direction_weight: NonNegativeFloat
+    precision: Literal["float32", "bfloat16"]
+    """Of the network's passes on a GPU (autocast); losses and optimizer stay in float32, and a CPU computes in
+    nothing else."""
+    compile: bool
+    """Whether torch.compile optimises a step, with CUDA graphs on a GPU; takes minutes at first, pays for long runs."""
+    num_processes: PositiveInt
+    """Processes that share every step, one per GPU (or several on a CPU); `cmet train` starts them by torchrun."""
+    shards_in_memory: PositiveInt | None
+    """Shards held at once where features do not fit in memory, read anew all the time; null holds all of them."""
     log_every: PositiveInt
+    """Steps between two looks at the loss, which wait for the device."""
     validate_every: PositiveInt
     checkpoint_every: PositiveInt
 
     @model_validator(mode="after")
     def _beginning_fits(self) -> "TrainParams":
-        if self.begin_from:
+        if self.begin_from == PUBLISHED_CONNECTOR:
             found, expected = self.network.sizes, PAPER_NETWORK.sizes
             wrong = [
                 f"network.{key} is {found[key]}, not {size}" for key, size in expected.items() if found[key] != size
             ]
             if wrong:
                 raise ValueError(f"begin_from {self.begin_from} has the paper's network, but {', '.join(wrong)}")
-        elif not self.num_steps:
+        elif self.begin_from is None and not self.num_steps:
             raise ValueError("num_steps is 0, so begin_from must name the checkpoint that becomes the model")
+        return self
+
+    @model_validator(mode="after")
+    def _processes_share_a_batch(self) -> "TrainParams":
+        if self.batch_size % self.num_processes:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of num_processes {self.num_processes}")
         return self
 
 
@@ -322,7 +356,7 @@ class Params(Section):
                 f"deltas.speech_encoder is {self.deltas.speech_encoder!r}, not one of speech_encoders "
                 f"{self.speech_encoders}"
             )
-        if self.train.begin_from:
+        if self.train.begin_from == PUBLISHED_CONNECTOR:
             self._check_published_connector()
         return self
 

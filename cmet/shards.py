@@ -1,11 +1,13 @@
 """Pairs packed in WebDataset tars, and read back with every byte checked.
 
-Layout: `{train,val,test}/NNNNNN.tar`, `speech_scaling.safetensors`, `index.parquet`, and `shards.json`, written last.
+Layout: `{train,val,test}/NNNNNN.tar` with pairs, `unpaired/NNNNNN.tar` with the training clips that are in no pair,
+`speech_scaling.safetensors`, `index.parquet`, and `shards.json`, written last.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +18,7 @@ import pandas as pd
 import webdataset as wds
 from tqdm import tqdm
 
-from cmet.deltas import read_embeddings
+from cmet.deltas import UNPAIRED_CLIPS, neutral_sentence, read_embeddings
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import ShardsParams
@@ -25,16 +27,40 @@ from cmet.speech.scaling import SpeechScaling
 # S speech features, T frames, K expression components
 
 SPLITS = ("train", "val", "test")
-FORMAT = 1
-LABELS = ("speaker", "sentence", "emotion", "intensity", "neutral_clip", "emotional_clip")
-ARRAYS = (
-    "neutral_speech",
-    "emotional_speech",
-    "neutral_expression",
-    "emotional_expression",
-    "speech_delta",
-    "expression_delta",
-)
+FORMAT = 2
+UNPAIRED = "unpaired"
+
+Entry = dict[str, Any]
+"""A shard as shards.json lists it: name, n (samples), bytes, sha256."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSample:
+    """One clip as it lies in a shard; speech is scaled (`cmet.speech.scaling`)."""
+
+    clip_id: str
+    corpus: str
+    speaker: str
+    sentence: str
+    emotion: str
+    intensity: int | None
+    speech: np.ndarray
+    """Shape (S,), float32."""
+    expression: np.ndarray
+    """Shape (T, K), float32."""
+
+    @property
+    def key(self) -> str:
+        """Its name in a tar."""
+        return self.clip_id
+
+    def to_sample(self) -> dict[str, Any]:
+        """Fields by the suffix they have in a tar."""
+        return _fields(self, CLIP_LABELS, CLIP_ARRAYS)
+
+
+CLIP_LABELS = ("corpus", "speaker", "sentence", "emotion", "intensity")
+CLIP_ARRAYS = ("speech", "expression")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +68,7 @@ class PairSample:
     """One pair as it lies in a shard; speech is scaled (`cmet.speech.scaling`)."""
 
     key: str
+    corpus: str
     speaker: str
     sentence: str
     emotion: str
@@ -61,12 +88,43 @@ class PairSample:
 
     def to_sample(self) -> dict[str, Any]:
         """Fields by the suffix they have in a tar."""
-        labels = {name: getattr(self, name) for name in LABELS}
-        return {
-            "__key__": self.key,
-            "json": json.dumps(labels, sort_keys=True).encode(),
-            **{f"{name}.npy": getattr(self, name) for name in ARRAYS},
-        }
+        return _fields(self, LABELS, ARRAYS)
+
+    def clips(self) -> tuple[ClipSample, ClipSample]:
+        """The neutral and the emotional clip."""
+        return (
+            ClipSample(
+                self.neutral_clip,
+                self.corpus,
+                self.speaker,
+                neutral_sentence(self.corpus, self.sentence),
+                "neutral",
+                None,
+                self.neutral_speech,
+                self.neutral_expression,
+            ),
+            ClipSample(
+                self.emotional_clip,
+                self.corpus,
+                self.speaker,
+                self.sentence,
+                self.emotion,
+                self.intensity,
+                self.emotional_speech,
+                self.emotional_expression,
+            ),
+        )
+
+
+LABELS = (*CLIP_LABELS, "neutral_clip", "emotional_clip")
+ARRAYS = (
+    "neutral_speech",
+    "emotional_speech",
+    "neutral_expression",
+    "emotional_expression",
+    "speech_delta",
+    "expression_delta",
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +135,8 @@ class ShardsReport:
     num_pairs: int
     num_left_out: int
     """Pairs of the held-out emotion of training and validation speakers."""
+    num_unpaired: int
+    """Training clips that are in no pair, packed for themselves."""
     num_bytes: int
     pairs_per_split: dict[str, int]
 
@@ -87,9 +147,10 @@ def write_shards(
     """Pack pairs into WebDataset tars, the same bytes for the same pairs and seed.
 
     Pairs of the held-out emotion go to the test shards only; those of other speakers are left out and counted.
+    Training draws means over all clips of a speaker, so its clips without a partner are packed as well.
 
     Args:
-        deltas: Folder with pairs.parquet and the speech scaling.
+        deltas: Folder with pairs.parquet, the clips that are in none, and the speech scaling.
         embeddings: embeddings.parquet the deltas were made of.
         codes: Folder of `<clip_id>.npy`, expression codes (T, K).
         params: The `shards` section of params.yaml.
@@ -97,19 +158,24 @@ def write_shards(
         out: Folder that appears complete or not at all.
     """
     pairs = pd.read_parquet(deltas / "pairs.parquet").sort_values("pair_id", ignore_index=True)
+    unpaired = pd.read_parquet(deltas / UNPAIRED_CLIPS)
+    held_out = set(pairs.loc[pairs["is_held_out"], "emotion"])
+    unpaired = unpaired[(unpaired["split"] == "train") & ~unpaired["emotion"].isin(held_out)]
     scaling = SpeechScaling.load(deltas)
     speech = {clip: scaling.apply(row) for clip, row in read_embeddings(embeddings).items()}
     is_left_out = pairs["is_held_out"] & (pairs["split"] != "test")
     kept = pairs[~is_left_out]
-    _check_keys(kept["pair_id"])
+    _check_keys([*kept["pair_id"], *unpaired["clip_id"]])
     with fresh_folder(out) as folder:
         index: list[dict[str, Any]] = []
-        table: dict[str, list[dict[str, Any]]] = {}
-        with tqdm(total=len(kept), desc="shards", unit="pair", mininterval=1) as bar:
-            for number, split in enumerate(SPLITS):
-                rows = kept[kept["split"] == split]
+        table: dict[str, list[Entry]] = {}
+        with tqdm(total=len(kept) + len(unpaired), desc="shards", unit="sample", mininterval=1) as bar:
+            for number, (split, rows) in enumerate(
+                [*((split, kept[kept["split"] == split]) for split in SPLITS), (UNPAIRED, unpaired)]
+            ):
                 order = np.random.default_rng([seed, number]).permutation(len(rows))
-                samples = _samples(rows.iloc[order], speech, codes)
+                read = _clips if split == UNPAIRED else _pairs
+                samples: Iterator[PairSample | ClipSample] = read(rows.iloc[order], speech, codes)
                 table[split] = []
                 for batch in _batches(samples, params.pairs_per_shard):
                     shard = write_tar(folder, f"{split}/{len(table[split]):06d}.tar", batch)
@@ -119,11 +185,12 @@ def write_shards(
         scaling.save(folder)
         pd.DataFrame(index, columns=["key", "split", "shard", "sha256"]).to_parquet(folder / "index.parquet")
         write_json(folder / "shards.json", {"format": FORMAT, "splits": table})
-    shards = [shard for split in SPLITS for shard in table[split]]
+    shards = [shard for entries in table.values() for shard in entries]
     return ShardsReport(
         num_shards=len(shards),
         num_pairs=len(kept),
         num_left_out=int(is_left_out.sum()),
+        num_unpaired=len(unpaired),
         num_bytes=sum(shard["bytes"] for shard in shards),
         pairs_per_split={split: sum(shard["n"] for shard in table[split]) for split in SPLITS},
     )
@@ -135,16 +202,40 @@ def read_shards(folder: Path, split: str) -> Iterator[PairSample]:
     Raises:
         UserError: The folder holds no shards, or a shard is missing, changed or incomplete; the message names it.
     """
-    for shard in read_manifest(folder)["splits"][split]:
-        path = folder / shard["name"]
-        _check_bytes(path, shard)
-        num = 0
-        # a truncated tar may end without an error and lose fields: count both
-        for sample in wds.WebDataset(str(path), shardshuffle=False, empty_check=False).decode():
-            yield _from_sample(sample, path)
-            num += 1
-        if num != shard["n"]:
-            raise UserError(f"{path}: expected {shard['n']} pairs, read {num}; run 'cmet shards' again")
+    return read_pairs(folder, read_manifest(folder)["splits"][split])
+
+
+def read_pairs(folder: Path, shards: Iterable[Entry]) -> Iterator[PairSample]:
+    """The pairs of some shards.
+
+    Raises:
+        UserError: As `read_shards`.
+    """
+    for key, values in _read(folder, shards, LABELS, ARRAYS):
+        yield PairSample(key, **values)
+
+
+def read_unpaired(folder: Path, shards: Iterable[Entry]) -> Iterator[ClipSample]:
+    """The training clips that are in no pair, out of shards of the split `UNPAIRED`.
+
+    Raises:
+        UserError: As `read_shards`.
+    """
+    for key, values in _read(folder, shards, CLIP_LABELS, CLIP_ARRAYS):
+        yield ClipSample(key, **values)
+
+
+def check_shards(folder: Path, splits: Sequence[str]) -> dict[str, list[Entry]]:
+    """The shards of these splits, every byte of them compared with what was written.
+
+    Raises:
+        UserError: The folder holds no shards, or one is missing or changed; the message names it.
+    """
+    table: dict[str, list[Entry]] = read_manifest(folder)["splits"]
+    for split in splits:
+        for shard in table[split]:
+            _check_bytes(folder / shard["name"], shard)
+    return {split: table[split] for split in splits}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -162,21 +253,28 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_keys(keys: pd.Series) -> None:
+def _check_keys(keys: Sequence[str]) -> None:
     # WebDataset cuts a key at its first dot, silently
     bad = [key for key in keys if "." in key or "/" in key]
     if bad:
         raise UserError(f"shards: {len(bad)} clip id(s) hold a dot or a slash, first {bad[0]!r}")
 
 
-def _samples(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> Iterator[PairSample]:
+def _clips(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> Iterator[ClipSample]:
+    for row in rows.to_dict("records"):
+        yield ClipSample(
+            clip_id=row["clip_id"],
+            **_labels(row),
+            speech=speech[row["clip_id"]],
+            expression=np.load(codes / f"{row['clip_id']}.npy").astype(np.float32),
+        )
+
+
+def _pairs(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> Iterator[PairSample]:
     for row in rows.to_dict("records"):
         yield PairSample(
             key=row["pair_id"],
-            speaker=str(row["speaker"]),
-            sentence=str(row["sentence"]),
-            emotion=row["emotion"],
-            intensity=None if pd.isna(row["intensity"]) else int(row["intensity"]),
+            **_labels(row),
             neutral_clip=row["neutral_clip"],
             emotional_clip=row["emotional_clip"],
             neutral_speech=speech[row["neutral_clip"]],
@@ -188,12 +286,22 @@ def _samples(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> 
         )
 
 
-def _batches(samples: Iterator[PairSample], size: int) -> Iterator[list[PairSample]]:
+def _labels(row: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        "corpus": row["corpus"],
+        "speaker": str(row["speaker"]),
+        "sentence": str(row["sentence"]),
+        "emotion": row["emotion"],
+        "intensity": None if pd.isna(row["intensity"]) else int(row["intensity"]),
+    }
+
+
+def _batches(samples: Iterator[PairSample | ClipSample], size: int) -> Iterator[list[PairSample | ClipSample]]:
     while batch := list(islice(samples, size)):
         yield batch
 
 
-def write_tar(folder: Path, name: str, batch: list[PairSample]) -> dict[str, Any]:
+def write_tar(folder: Path, name: str, batch: Sequence[PairSample | ClipSample]) -> Entry:
     """Write one tar below a folder and return its entry of shards.json."""
     path = folder / name
     path.parent.mkdir(exist_ok=True)
@@ -204,11 +312,50 @@ def write_tar(folder: Path, name: str, batch: list[PairSample]) -> dict[str, Any
     return {"name": name, "n": len(batch), "bytes": path.stat().st_size, "sha256": _sha256(path)}
 
 
-def _index_row(key: str, split: str, shard: dict[str, Any]) -> dict[str, str]:
+def _index_row(key: str, split: str, shard: Entry) -> dict[str, str]:
     return {"key": key, "split": split, "shard": shard["name"], "sha256": shard["sha256"]}
 
 
-def _check_bytes(path: Path, shard: dict[str, Any]) -> None:
+def _read(
+    folder: Path, shards: Iterable[Entry], labels: Sequence[str], arrays: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key of every sample, and its labels and arrays by name."""
+    fields = {"json", *(f"{name}.npy" for name in arrays)}
+    for shard in shards:
+        path = folder / shard["name"]
+        _check_bytes(path, shard)
+        num = 0
+        # a truncated tar may end without an error and lose fields: count both
+        # what each process reads was decided before
+        dataset = wds.WebDataset(str(path), shardshuffle=False, empty_check=False, nodesplitter=_all_of_it).decode()
+        try:
+            for sample in dataset:
+                missing = sorted(fields - set(sample))
+                if missing:
+                    raise UserError(f"{path}: sample {sample['__key__']} lacks {missing}; run 'cmet shards' again")
+                values = {name: sample["json"][name] for name in labels}
+                yield sample["__key__"], values | {name: sample[f"{name}.npy"] for name in arrays}
+                num += 1
+        except tarfile.ReadError as error:
+            raise UserError(f"{path}: changed while it was read: {error.args[0]}; run 'cmet shards' again") from error
+        if num != shard["n"]:
+            raise UserError(f"{path}: expected {shard['n']} samples, read {num}; run 'cmet shards' again")
+
+
+def _all_of_it(shards: Iterable[Any]) -> Iterable[Any]:
+    return shards
+
+
+def _fields(sample: PairSample | ClipSample, labels: Sequence[str], arrays: Sequence[str]) -> dict[str, Any]:
+    values = {name: getattr(sample, name) for name in labels}
+    return {
+        "__key__": sample.key,
+        "json": json.dumps(values, sort_keys=True).encode(),
+        **{f"{name}.npy": getattr(sample, name) for name in arrays},
+    }
+
+
+def _check_bytes(path: Path, shard: Entry) -> None:
     if not path.is_file():
         raise UserError(f"{path}: the shard is missing; run 'cmet shards' again")
     if path.stat().st_size != shard["bytes"] or _sha256(path) != shard["sha256"]:
@@ -216,14 +363,6 @@ def _check_bytes(path: Path, shard: dict[str, Any]) -> None:
             f"{path}: not the bytes that were written (expected {shard['bytes']} bytes, "
             f"found {path.stat().st_size}); run 'cmet shards' again"
         )
-
-
-def _from_sample(sample: dict[str, Any], path: Path) -> PairSample:
-    expected = {"json", *(f"{name}.npy" for name in ARRAYS)}
-    missing = sorted(expected - set(sample))
-    if missing:
-        raise UserError(f"{path}: pair {sample['__key__']} lacks {missing}; run 'cmet shards' again")
-    return PairSample(key=sample["__key__"], **sample["json"], **{name: sample[f"{name}.npy"] for name in ARRAYS})
 
 
 def _sha256(path: Path) -> str:

@@ -5,17 +5,23 @@ can be killed and run again, and returns a report of counts and metrics.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from cmet.launching import is_first_process
 from cmet.outputs import write_json
+from cmet.params import Params
 from cmet.project import Project
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 # The work is imported inside the functions: `cmet manifest` must not wait for torch.
+
+KEPT_METRICS = ("delta_mse", "delta_cosine")
+"""Validation metrics of the kept weights that stand beside the curves, whose last step may be of others."""
 
 Report: TypeAlias = "DataclassInstance"
 """A frozen dataclass of counts and metrics."""
@@ -27,6 +33,8 @@ class Stage:
 
     function: Callable[..., Report]
     per: Literal["project", "encoder", "backbone"]
+    num_processes: Callable[[Params], int] = lambda params: 1
+    """How many processes torchrun starts for it; the first one writes, tracks and reports."""
 
     @property
     def summary(self) -> str:
@@ -35,7 +43,7 @@ class Stage:
 
 
 def run_stage(name: str, project: Project, variant: str | None = None) -> dict[str, Any]:
-    """Run one stage and keep its report as a metrics file.
+    """Run one stage and keep its report as a metrics file, which the first of several processes does for all.
 
     Returns:
         The report as plain values.
@@ -44,9 +52,11 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
         UserError: Another process is running the stage, or what the stage itself says.
     """
     stage = STAGES[name]
-    with project.only_run(name, variant):
+    is_first = is_first_process()
+    with project.only_run(name, variant) if is_first else nullcontext():
         report = asdict(stage.function(project, variant) if variant else stage.function(project))
-        write_json(project.metrics_file(name, variant), report)
+        if is_first:
+            write_json(project.metrics_file(name, variant), report)
     return report
 
 
@@ -144,32 +154,44 @@ def shards(project: Project, backbone: str) -> Report:
 
 def train(project: Project, backbone: str) -> Report:
     """Train C-MET on the shards."""
+    from cmet.connector.beginning import LAST, beginning_path
+    from cmet.connector.processes import training_processes
+    from cmet.connector.training import Untracked
     from cmet.connector.training import train as train_connector
     from cmet.tracking import tracked_run
-    from cmet.weights import find_weight
 
-    params, shards_folder = project.params, project.folder("shards", backbone)
+    params, shards_folder, out = project.params, project.folder("shards", backbone), project.folder("train", backbone)
     model = project.folder("expression", backbone) / "model"
-    weights, beginning = project.weights(), params.train.begin_from
-    checkpoint = [find_weight(beginning, weights)] if beginning else []
-    work = project.work("train", params.train, [shards_folder / "shards.json", model, *checkpoint], backbone)
-    inputs = project.digests(shards_folder, model)
-    with tracked_run(f"train {backbone}", "train", backbone, params, inputs, project.root) as run:
-        report = train_connector(
-            shards_folder,
-            project.folder("train", backbone),
-            params.train,
-            params.seed,
-            work,
-            run,
-            backbone=backbone,
-            speech_encoder=params.deltas.speech_encoder,
-            held_out_emotion=params.held_out_emotion,
-            backbone_model=model,
-            weights=weights,
-        )
-        for path in sorted(project.folder("train", backbone).iterdir()):
-            run.log_file(path, "model")
+    named = params.train.begin_from
+    beginning = beginning_path(named, project.root, project.weights()) if named else None
+    inputs = [shards_folder / "shards.json", model, *([beginning] if beginning else [])]
+    with training_processes() as processes:
+        work = processes.from_first(lambda: project.work("train", params.train, inputs, backbone))
+        digests = project.digests(shards_folder, model)
+        name = f"train {backbone}"
+        tracking = tracked_run(name, "train", backbone, params, digests, project.root, system_metrics=True)
+        with tracking if processes.is_first else nullcontext() as run:
+            report = train_connector(
+                shards_folder,
+                out,
+                params.train,
+                params.seed,
+                work,
+                run or Untracked(),
+                processes,
+                backbone=backbone,
+                speech_encoder=params.deltas.speech_encoder,
+                held_out_emotion=params.held_out_emotion,
+                backbone_model=model,
+                beginning=beginning,
+            )
+            if run is not None:
+                kept = {name: value for name, value in report.validation.items() if name in KEPT_METRICS}
+                values = {"step": float(report.kept_step)} | kept
+                run.log_metrics(report.num_steps, {f"kept/{name}": value for name, value in values.items()})
+                for path in sorted(out.iterdir()):
+                    if path.name != LAST:
+                        run.log_file(path, "model")
     return report
 
 
@@ -256,7 +278,7 @@ STAGES: dict[str, Stage] = {
     "expression": Stage(expression, "backbone"),
     "deltas": Stage(deltas, "backbone"),
     "shards": Stage(shards, "backbone"),
-    "train": Stage(train, "backbone"),
+    "train": Stage(train, "backbone", lambda params: params.train.num_processes),
     "judge": Stage(judge, "project"),
     "edits": Stage(edits, "backbone"),
     "evaluate": Stage(evaluate, "backbone"),

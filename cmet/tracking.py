@@ -6,17 +6,19 @@ import, so it is imported where it is used.
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
 
+from cmet.environment import describe_environment
 from cmet.evaluation.protocol import METRICS, PREDICTIONS, in_order
 from cmet.outputs import content_digest_of_source
 from cmet.params import Params, flatten
@@ -31,6 +33,11 @@ POINTS_PER_BATCH = 500
 MAX_WAIT_S = 10.0
 """Metric values are sent at least this often, so that a training can be watched."""
 MAX_PARAM_LENGTH = 6000
+ENVIRONMENT = "environment.json"
+SYSTEM_PREFIX = "system/"
+"""MLflow begins the names of system metrics so."""
+RECORDED = ("dvc.lock", "params.yaml")
+"""Tracked files that say nothing of the code: DVC rewrites the first in every run, the second is logged in full."""
 
 
 class Run:
@@ -45,6 +52,7 @@ class Run:
         self._last_step = {
             key: max(point.step for point in client.get_metric_history(run_id, key))
             for key in client.get_run(run_id).data.metrics
+            if not key.startswith(SYSTEM_PREFIX)
         }
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -89,11 +97,13 @@ def tracked_run(
     root: Path,
     parent: Run | None = None,
     tags: Mapping[str, str] | None = None,
+    system_metrics: bool = False,
 ) -> Iterator[Run]:
     """An MLflow run for the length of the block: finished at its end, failed when the block raises.
 
     A run of the same name, params, inputs and code that did not finish (a killed or failed training) is
-    continued.
+    continued. Every run says what it was computed on, in its tags and in environment.json; a continued one says it of
+    its last part.
 
     Args:
         name: Shown in the list of runs.
@@ -104,11 +114,15 @@ def tracked_run(
         root: The project folder; the store lies there unless `MLFLOW_TRACKING_URI` names another.
         parent: The run under which this one is shown.
         tags: More tags.
+        system_metrics: Sample the use of processor, memory, disk, network and GPUs (where `nvidia-ml-py` is installed)
+            every ten seconds, and at least once.
     """
     client, experiment = _open_store(root)
     key = _key(name, stage, backbone, params, inputs, parent)
+    environment = describe_environment()
     tags = {
         **_provenance(root, inputs),
+        **_environment_tags(environment),
         **(tags or {}),
         **({"mlflow.parentRunId": parent.run_id} if parent else {}),
         "cmet.key": key,
@@ -120,7 +134,9 @@ def tracked_run(
     client.update_run(run.run_id, status="RUNNING")
     status = "FAILED"
     try:
-        yield run
+        client.log_dict(run.run_id, environment, ENVIRONMENT)
+        with _sampled(run) if system_metrics else nullcontext():
+            yield run
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -234,9 +250,10 @@ def _provenance(root: Path, inputs: Mapping[str, str]) -> dict[str, str]:
     """Where a run comes from: inputs, what DVC calls them, git commit, the Dagster run that started it."""
     tags = {f"cmet.input.{path}": digest for path, digest in inputs.items()}
     tags |= {f"dvc.{path}": digest for path, digest in _dvc_hashes(root).items() if path in inputs}
-    commit = _git_commit(root)
+    commit = _git(root, "rev-parse", "HEAD")
     if commit:
         tags["mlflow.source.git.commit"] = commit
+        tags["cmet.git.dirty"] = "true" if _is_dirty(root) else "false"
     dagster_run = os.environ.get("DAGSTER_RUN_ID")
     if dagster_run:
         tags["dagster.run_id"] = dagster_run
@@ -252,13 +269,56 @@ def _dvc_hashes(root: Path) -> dict[str, str]:
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
 
 
-def _git_commit(root: Path) -> str | None:
+def _is_dirty(root: Path) -> bool:
+    """Whether tracked files differ from the commit, but for those that a run records itself."""
+    others = [f":(exclude){name}" for name in RECORDED]
+    # no lock: a commit made at this moment would fail
+    return bool(_git(root, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ":/", *others))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
     except (FileNotFoundError, subprocess.CalledProcessError):
         # an unpacked archive, or a machine without git, has no commit to name
         return None
     return done.stdout.strip()
+
+
+def _environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What runs are searched by; the rest is in environment.json."""
+    versions, torch = environment["versions"], environment["torch"] or {}
+    tags = {
+        "cmet.version": versions.get("cmet"),
+        "cmet.torch": versions.get("torch"),
+        "cmet.device": next((gpu["name"] for gpu in torch.get("gpus", [])), torch.get("device")),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+@contextmanager
+def _sampled(run: Run) -> Iterator[None]:
+    """Sample the use of the machine in a thread of MLflow during the block."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    # it tells of every start and end
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
+    monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=run.client.tracking_uri)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+        if monitor.mlflow_logger.previous_training_timestamp is None:
+            # the run was shorter than one interval; what the thread has seen is dropped: its first look at the
+            # processor is always 0
+            for part in monitor.monitors:
+                part.clear_metrics()
+            monitor.collect_metrics()
+            with suppress(MlflowException):  # no reason to fail a training
+                monitor.publish_metrics(monitor.aggregate_metrics())
+                monitor.mlflow_logger.flush()
 
 
 def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:

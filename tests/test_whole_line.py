@@ -14,10 +14,11 @@ from cmet.media import read_audio, read_video
 from cmet.outputs import content_digest
 from cmet.project import Project
 from cmet.stages import STAGES, run_stage
+from cmet.sweep import read_variants, run_sweep
 
 ROOT = Path(__file__).parents[1]
 SMALLER: dict[str, dict[str, Any]] = {
-    "sample": {"num_train_speakers": 2, "num_test_speakers": 1, "sentences_per_speaker": 1, "levels": [3]},
+    "sample": {"num_train_speakers": 1, "num_test_speakers": 1, "sentences_per_speaker": 1, "levels": [3]},
     "expression": {"num_components": 6, "num_calibration_clips": 2},
     "train": {"num_steps": 6, "batch_size": 8, "validate_every": 3, "checkpoint_every": 3, "log_every": 2},
     "judge": {"num_epochs": 1, "num_train_frames": 2, "num_frames": 2},
@@ -54,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_every_clip_arrives_prepared_with_sound_of_the_same_span(project: Project) -> None:
     clips = project.table("clips", "clips.parquet")
-    assert len(clips) == 4 * 8
+    assert len(clips) == 3 * 8
     assert (clips.status == "ok").all()
     folder = project.folder("clips")
     for row in clips.iloc[::9].itertuples():
@@ -130,3 +131,28 @@ def test_the_report_written_again_is_the_same_to_the_byte(project: Project) -> N
     before = content_digest(project.folder("report"))
     run_stage("report", project)
     assert content_digest(project.folder("report")) == before
+
+
+def test_a_sweep_scores_the_edits_of_every_variant_and_does_nothing_twice(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    layers = [ROOT / "experiments/ablations/full.yaml", ROOT / "experiments/ablations/mse.yaml"]
+    variants = read_variants(project.root / "params.yaml", layers)
+    before = content_digest(project.folder("edits", "facemesh"))
+    out = project.folder("sweep")
+    said = run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True)
+    assert "acc_emo: 6 test pairs without sad; held out: 1 test pairs of sad" in said
+    run = out / "facemesh/full" / f"seed-{project.params.seed}"
+    # the same experiment with the same seed is the project's own model
+    weights = "connector.safetensors"
+    assert (run / "model" / weights).read_bytes() == (project.folder("train", "facemesh") / weights).read_bytes()
+    own = json.loads((project.folder("evaluate", "facemesh") / "metrics.json").read_text())["methods"]["cmet"]
+    assert json.loads((run / "evaluate/metrics.json").read_text())["methods"]["cmet"] == own
+    assert json.loads((run / "metrics.json").read_text())["acc_emo"] == own["acc_emo"]
+    capfd.readouterr()
+    assert run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True) == said
+    assert capfd.readouterr().out.count("is there already") == 2
+    run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=False)
+    assert capfd.readouterr().out.count("is there already") == 2
+    assert content_digest(project.folder("edits", "facemesh")) == before
+    assert not list((project.root / ".work").rglob("*.mp4"))

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmet.corpora import mead
 from cmet.errors import UserError
 from cmet.params import EMOTIONS
-from cmet.shards import PairSample
+from cmet.shards import ClipSample
 
-# C clips, S speech features, L frames of the longest clip, K expression components
+# C clips, S speech features, F frames of all clips, K expression components
 
 NEUTRAL = EMOTIONS.index("neutral")
 NEUTRAL_LEVEL = 1
@@ -21,90 +22,92 @@ NO_LEVEL = 0
 
 @dataclass(frozen=True, eq=False)
 class FeatureBank:
-    """The clips behind the pairs of a split, each once, in the order speaker, sentence, clip id."""
+    """Clips of a split, each once, in the order speaker, sentence, clip id; frames lie one after the other."""
 
     clip_ids: list[str]
     speech_CS: Tensor
     """Scaled speech embeddings."""
-    expression_CLK: Tensor
-    """Expression codes, zero after the end of a clip."""
+    frames_FK: Tensor
+    """Expression codes of all clips."""
+    sums_RK: Tensor
+    """Running sums of every clip's codes, R = F + C rows: clip c has one more row than frames, a zero first."""
+    starts_C: Tensor
+    """First frame of each clip; its running sums begin at `starts_C + c`."""
     num_frames_C: Tensor
     speaker_C: Tensor
     emotion_C: Tensor
     """Index into EMOTIONS."""
     level_C: Tensor
     """1 for neutral clips, 0 where the corpus has no levels."""
-    sentence_C: Tensor
+    is_drawn_C: Tensor
+    """Whether a sample may begin with this clip; MEAD's published lists leave sentences out."""
+    is_averaged_C: Tensor
+    """Whether the clip takes part in means of expression codes; true wherever `is_drawn_C` is."""
 
     @classmethod
-    def from_pairs(cls, pairs: Iterable[PairSample], device: torch.device) -> "FeatureBank":
-        """Take the clips out of pairs.
+    def from_clips(cls, clips: Iterable[ClipSample], device: torch.device) -> "FeatureBank":
+        """Take in clips of any order; one that comes again counts once.
 
         Raises:
-            UserError: There are no pairs, or one has an emotion outside the vocabulary.
+            UserError: There are no clips, or one has an emotion outside the vocabulary.
         """
-        clips = sorted({clip.clip_id: clip for pair in pairs for clip in _clips_of(pair)}.values(), key=_order)
-        if not clips:
+        found = _by_id(clips)
+        if not found:
             raise UserError("train: the training split holds no pairs; see the counts that 'cmet shards' printed")
-        unknown = sorted({clip.emotion for clip in clips} - set(EMOTIONS))
+        unknown = sorted({clip.emotion for clip in found} - set(EMOTIONS))
         if unknown:
             raise UserError(f"train: expected emotions of {list(EMOTIONS)}, found {unknown}")
-
-        num_frames = [len(clip.expression_TK) for clip in clips]
-        expression_CLK = np.zeros((len(clips), max(num_frames), clips[0].expression_TK.shape[1]), np.float32)
-        for row, clip in zip(expression_CLK, clips, strict=True):
-            row[: len(clip.expression_TK)] = clip.expression_TK
+        num_frames_C = np.array([len(clip.expression) for clip in found])
+        starts_C = num_frames_C.cumsum() - num_frames_C
+        frames_FK = np.concatenate([clip.expression for clip in found])
+        speech_CS = np.stack([clip.speech for clip in found])
+        labels = [(clip.speaker, clip.emotion, _level(clip), *_in_lists(clip)) for clip in found]
+        clip_ids = [clip.clip_id for clip in found]
+        # the arrays of the clips are not needed any more, and the sums are as large
+        del found
+        speakers, emotions, levels, is_drawn, is_averaged = zip(*labels, strict=True)
+        numbers = {speaker: number for number, speaker in enumerate(sorted(set(speakers)))}
         return cls(
-            clip_ids=[clip.clip_id for clip in clips],
-            speech_CS=torch.from_numpy(np.stack([clip.speech_S for clip in clips])).to(device),
-            expression_CLK=torch.from_numpy(expression_CLK).to(device),
-            num_frames_C=torch.tensor(num_frames, device=device),
-            speaker_C=_numbered([clip.speaker for clip in clips], device),
-            emotion_C=torch.tensor([EMOTIONS.index(clip.emotion) for clip in clips], device=device),
-            level_C=torch.tensor([clip.level for clip in clips], device=device),
-            sentence_C=_numbered([clip.sentence for clip in clips], device),
+            clip_ids=clip_ids,
+            speech_CS=torch.from_numpy(speech_CS).to(device),
+            frames_FK=torch.from_numpy(frames_FK).to(device),
+            sums_RK=torch.from_numpy(_running_sums(frames_FK, starts_C, num_frames_C)).to(device),
+            starts_C=torch.from_numpy(starts_C).to(device),
+            num_frames_C=torch.from_numpy(num_frames_C).to(device),
+            speaker_C=torch.tensor([numbers[speaker] for speaker in speakers], device=device),
+            emotion_C=torch.tensor([EMOTIONS.index(emotion) for emotion in emotions], device=device),
+            level_C=torch.tensor(levels, device=device),
+            is_drawn_C=torch.tensor(is_drawn, device=device),
+            is_averaged_C=torch.tensor(is_averaged, device=device),
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Clip:
-    clip_id: str
-    speaker: str
-    sentence: str
-    emotion: str
-    level: int
-    speech_S: np.ndarray
-    expression_TK: np.ndarray
+def _by_id(clips: Iterable[ClipSample]) -> list[ClipSample]:
+    found: dict[str, ClipSample] = {}
+    for clip in clips:
+        # a neutral clip is part of many pairs; the first copy is kept and the others are freed at once
+        found.setdefault(clip.clip_id, clip)
+    return sorted(found.values(), key=lambda clip: (clip.speaker, clip.sentence, clip.clip_id))
 
 
-def _clips_of(pair: PairSample) -> tuple[_Clip, _Clip]:
-    level = NO_LEVEL if pair.intensity is None else pair.intensity
-    return (
-        _Clip(
-            pair.neutral_clip,
-            pair.speaker,
-            pair.sentence,
-            EMOTIONS[NEUTRAL],
-            NEUTRAL_LEVEL,
-            pair.neutral_speech,
-            pair.neutral_expression,
-        ),
-        _Clip(
-            pair.emotional_clip,
-            pair.speaker,
-            pair.sentence,
-            pair.emotion,
-            level,
-            pair.emotional_speech,
-            pair.emotional_expression,
-        ),
-    )
+def _level(clip: ClipSample) -> int:
+    if clip.emotion == EMOTIONS[NEUTRAL]:
+        return NEUTRAL_LEVEL
+    return NO_LEVEL if clip.intensity is None else clip.intensity
 
 
-def _order(clip: _Clip) -> tuple[str, str, str]:
-    return clip.speaker, clip.sentence, clip.clip_id
+def _in_lists(clip: ClipSample) -> tuple[bool, bool]:
+    """Whether the clip is drawn, and whether it is averaged."""
+    if clip.corpus != mead.NAME:
+        return True, True
+    sentence = int(clip.sentence)
+    return mead.is_drawn(clip.emotion, sentence), mead.is_averaged(clip.emotion, sentence)
 
 
-def _numbered(labels: list[str], device: torch.device) -> Tensor:
-    numbers = {label: number for number, label in enumerate(sorted(set(labels)))}
-    return torch.tensor([numbers[label] for label in labels], device=device)
+def _running_sums(frames_FK: np.ndarray, starts_C: np.ndarray, num_frames_C: np.ndarray) -> np.ndarray:
+    sums_RK = np.zeros((len(frames_FK) + len(starts_C), frames_FK.shape[1]), np.float32)
+    for clip, (start, num_frames) in enumerate(zip(starts_C, num_frames_C, strict=True)):
+        first = start + clip + 1
+        frames = frames_FK[start : start + num_frames]
+        sums_RK[first : first + num_frames] = frames.cumsum(0, dtype=np.float64)
+    return sums_RK

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cmet.connector.losses import FIRST_SPREAD
-from cmet.connector.network import Connector
-from cmet.connector.sampler import Sampler
+from cmet.connector.batches import Batches
+from cmet.connector.processes import Processes
+from cmet.connector.step import TrainingStep
+from cmet.errors import UserError
 from cmet.outputs import fresh_file
 from cmet.params import TrainParams
 
@@ -18,23 +19,27 @@ from cmet.params import TrainParams
 class TrainingState:
     """A run after `step` steps."""
 
-    connector: Connector
-    spread: nn.Parameter
-    """Sigma of `bmse`."""
+    module: TrainingStep
     optimizer: torch.optim.Optimizer
-    sampler: Sampler
+    batches: Batches
     step: int = 0
     history: list[tuple[int, str, float]] = field(default_factory=list)
     """Step, metric and value."""
     best_step: int = 0
     best_score: float = float("inf")
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    num_stale: int = 0
+    """Validations since the best one."""
 
     @classmethod
-    def begin(cls, connector: Connector, sampler: Sampler, params: TrainParams) -> "TrainingState":
+    def begin(cls, module: TrainingStep, batches: Batches, params: TrainParams) -> "TrainingState":
         """The state before the first step."""
-        spread = nn.Parameter(torch.tensor(FIRST_SPREAD, device=connector.Norm.weight.device))
-        return cls(connector, spread, make_optimizer(connector, spread, params), sampler)
+        return cls(module, make_optimizer(module.connector, module.spread, params), batches)
+
+    def is_over(self, params: TrainParams) -> bool:
+        """Whether there is no step left to do."""
+        is_stale = params.patience is not None and self.num_stale >= params.patience
+        return is_stale or self.step >= params.num_steps
 
     def record(self, metrics: dict[str, float]) -> None:
         """Keep metrics of the present step."""
@@ -42,42 +47,82 @@ class TrainingState:
 
     def keep_weights(self, score: float) -> None:
         """Keep a copy of the present weights if the score is the smallest so far."""
+        self.num_stale += 1
         if score < self.best_score:
+            self.num_stale = 0
             self.best_step, self.best_score = self.step, score
-            self.best_weights = {name: tensor.clone() for name, tensor in self.connector.state_dict().items()}
+            self.best_weights = {name: tensor.clone() for name, tensor in self.module.connector.state_dict().items()}
 
-    def save(self, path: Path) -> None:
-        """Write all of it, and the state of torch's global generators (dropout), atomically."""
+    def save(self, path: Path, processes: Processes) -> None:
+        """Write all of it, and the state of torch's generators (dropout), atomically; the first process does.
+
+        Args:
+            path: The file.
+            processes: Each has generators of its own; all must call this.
+
+        Raises:
+            UserError: The disk is full or cannot be written to; what was at the path before is still there.
+        """
+        generators = processes.of_all(torch.get_rng_state())
+        device_generators = processes.of_all(_device_generator(processes.device))
+        if not processes.is_first:
+            return
         values: dict[str, Any] = {
-            "connector": self.connector.state_dict(),
-            "spread": self.spread.detach(),
+            "connector": self.module.connector.state_dict(),
+            "spread": self.module.spread.detach(),
             "optimizer": self.optimizer.state_dict(),
-            "sampler": self.sampler.state(),
-            "generator": torch.get_rng_state(),
-            "device_generators": torch.cuda.get_rng_state_all(),
+            "batches": self.batches.state(),
+            "generators": generators,
+            "device_generators": device_generators,
             "step": self.step,
             "history": self.history,
             "best": (self.best_step, self.best_score, self.best_weights),
+            "num_stale": self.num_stale,
         }
-        with fresh_file(path) as unfinished:
-            torch.save(values, unfinished)
+        try:
+            # given a path, torch.save writes its name into the file
+            with fresh_file(path) as unfinished, unfinished.open("wb") as stream:
+                torch.save(values, stream)
+        except (OSError, RuntimeError) as error:
+            # torch.save covers what the disk said by an error of its own
+            said = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(said, OSError):
+                raise
+            kept = "the checkpoint before it is kept; " if path.is_file() else ""
+            raise UserError(
+                f"{path}: the checkpoint of step {self.step} could not be written ({said.strerror}); "
+                f"{kept}make room and run the same command again to go on"
+            ) from error
 
-    def load(self, path: Path) -> None:
-        """Go on exactly where `save` was called."""
+    def load(self, path: Path, processes: Processes) -> None:
+        """Go on exactly where `save` was called.
+
+        Where the number of processes is another one, dropout goes on with other draws.
+        """
         values = torch.load(path, weights_only=True, map_location="cpu")
-        self.connector.load_state_dict(values["connector"])
-        self.spread.data.copy_(values["spread"])
+        self.module.connector.load_state_dict(values["connector"])
+        self.module.spread.data.copy_(values["spread"])
         self.optimizer.load_state_dict(values["optimizer"])
-        self.sampler.set_state(values["sampler"])
-        torch.set_rng_state(values["generator"])
-        torch.cuda.set_rng_state_all(values["device_generators"])
-        self.step, self.history = values["step"], values["history"]
+        self.batches.set_state(values["batches"])
+        if len(values["generators"]) == processes.num:
+            torch.set_rng_state(values["generators"][processes.rank])
+            _set_device_generator(processes.device, values["device_generators"][processes.rank])
+        self.step, self.history, self.num_stale = values["step"], values["history"], values["num_stale"]
         self.best_step, self.best_score, self.best_weights = values["best"]
 
 
-def make_optimizer(connector: Connector, spread: nn.Parameter, params: TrainParams) -> torch.optim.Optimizer:
+def make_optimizer(connector: nn.Module, spread: nn.Parameter, params: TrainParams) -> torch.optim.Optimizer:
     """AdamW over all parameters; the sigma of `bmse` is a group of its own."""
     groups: list[dict[str, Any]] = [{"params": list(connector.parameters())}]
     if params.reconstruction == "bmse":
         groups.append({"params": [spread]})
     return torch.optim.AdamW(groups, lr=params.learning_rate, weight_decay=params.weight_decay, fused=True)
+
+
+def _device_generator(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.zeros(0, dtype=torch.uint8)
+
+
+def _set_device_generator(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda" and len(state):
+        torch.cuda.set_rng_state(state, device)

@@ -5,8 +5,8 @@ Legend: B batch, T frames of a window, M rows (B·T frames), D expression width,
 Source: networks.md's section 3, after ChanHyeok-Choi/C-MET at bd384ac.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,8 +36,7 @@ CLASS_WEIGHTS = {
 TINY = 1e-12
 
 
-@dataclass(frozen=True)
-class LossTerms:
+class LossTerms(NamedTuple):
     """The terms of one batch, unweighted, and their weighted sum."""
 
     regression: Tensor
@@ -46,8 +45,8 @@ class LossTerms:
     total: Tensor
 
     def values(self) -> dict[str, float]:
-        """Plain numbers by name."""
-        return {name: value.item() for name, value in vars(self).items()}
+        """Plain numbers by name; waits for the device once."""
+        return dict(zip(self._fields, torch.stack([*self]).tolist(), strict=True))
 
 
 def loss_terms(
@@ -55,6 +54,7 @@ def loss_terms(
     backward: Prediction,
     direction_BTD: Tensor,
     labels_B: Tensor,
+    first_labels_B: Tensor,
     params: TrainParams,
     spread: Tensor,
 ) -> LossTerms:
@@ -65,19 +65,24 @@ def loss_terms(
         backward: The pass from emotion 2 to emotion 1, with reference and speech direction negated.
         direction_BTD: True direction from emotion 1 to emotion 2.
         labels_B: Index of emotion 2.
-        params: Which regression, one or both passes in it, and the weights.
+        first_labels_B: Index of emotion 1.
+        params: Which regression, one or both passes in it, the weights, and which quirks are corrected.
         spread: Sigma of `bmse`, a scalar; unused by the other regressions.
     """
-    labels_M = labels_B.repeat_interleave(direction_BTD.shape[1])
+    num_frames = direction_BTD.shape[1]
     target_MD = direction_BTD.flatten(0, 1)
     ahead_MD, back_MD = forward.direction_BTD.flatten(0, 1), backward.direction_BTD.flatten(0, 1)
 
+    labels_M = labels_B.repeat_interleave(num_frames)
     regression = regression_loss(params.reconstruction, ahead_MD, target_MD, labels_M, spread)
     if params.direction == "bidir":
-        regression = regression + regression_loss(params.reconstruction, back_MD, -target_MD, labels_M, spread)
+        back_labels_B = labels_B if params.wmse_backward_label == "second" else first_labels_B
+        back_labels_M = back_labels_B.repeat_interleave(num_frames)
+        regression = regression + regression_loss(params.reconstruction, back_MD, -target_MD, back_labels_M, spread)
 
     move_BH = (backward.source_BTH - forward.source_BTH).mean(1)
-    # the signs are crossed in the published code, and so here
+    if params.contrastive_signs == "equal":
+        move_BH = -move_BH
     contrastive = 0.5 * (
         contrastive_loss(-move_BH, forward.speech_B1H.squeeze(1), labels_B)
         + contrastive_loss(move_BH, backward.speech_B1H.squeeze(1), labels_B)
@@ -120,9 +125,15 @@ def focal_loss(
 
 
 def weighted_loss(predicted_MD: Tensor, target_MD: Tensor, labels_M: Tensor) -> Tensor:
-    """Squared error with a weight per emotion; the backward pass, too, is weighted by emotion 2."""
-    weights = predicted_MD.new_tensor([CLASS_WEIGHTS[emotion] for emotion in EMOTIONS])
+    """Squared error with a weight per emotion."""
+    weights = _class_weights(predicted_MD.device, predicted_MD.dtype)
     return (weights[labels_M] * ((predicted_MD - target_MD) ** 2).mean(-1)).mean()
+
+
+@cache
+def _class_weights(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """By index of the emotion; kept, since a copy to the device waits for it."""
+    return torch.tensor([CLASS_WEIGHTS[emotion] for emotion in EMOTIONS], device=device, dtype=dtype)
 
 
 def balanced_loss(predicted_MD: Tensor, target_MD: Tensor, spread: Tensor) -> Tensor:

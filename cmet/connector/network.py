@@ -9,10 +9,12 @@ changes nothing at the published width of 10, where one is left.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cmet.params import NetworkParams
 
@@ -67,8 +69,8 @@ class Connector(nn.Module):
         self.speech_width = speech_width
         # names and their order are those of the published state dict
         self.fusion_transformer_encoder = Fusion(params)
-        self.exp_encoder = frame_encoder(params.hidden)
-        self.ref_encoder = frame_encoder(params.hidden)
+        self.exp_encoder = FrameEncoder(params.hidden)
+        self.ref_encoder = FrameEncoder(params.hidden)
         self.speaker_encoder = SpeechEncoder(speech_width, params.hidden)
         self.projector = Head(params.hidden, expression_width)
         self.Norm = nn.LayerNorm(params.hidden)
@@ -82,16 +84,24 @@ class Connector(nn.Module):
             speech_B1S: Speech direction.
             source_BTD: Expression codes of the window.
         """
-        reference_BTH = self._encode_frames(self.ref_encoder, reference_BTD)
-        source_BTH = self._encode_frames(self.exp_encoder, source_BTD)
-        speech_B1H = self.speaker_encoder(speech_B1S)
-        fused_BTH = self.fusion_transformer_encoder(reference_BTH, speech_B1H, source_BTH)
-        return Prediction(self.projector(fused_BTH), reference_BTH, speech_B1H, source_BTH)
+        (prediction,) = self.passes([(reference_BTD, speech_B1S, source_BTD)])
+        return prediction
 
-    def _encode_frames(self, encoder: nn.Sequential, frames_BTD: Tensor) -> Tensor:
+    def passes(self, inputs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> list[Prediction]:
+        """Predictions for several windows of one shape, as `forward` would give one after the other.
+
+        Only batch norm looks across samples, so it sees each pass on its own and all else runs once for all.
+        """
+        references, speech, sources = zip(*inputs, strict=True)
         # batch norm sees the B·T frames as its batch
-        channels_MHL = encoder(frames_BTD.flatten(0, 1).unsqueeze(1))
-        return self.Norm(channels_MHL.mean(-1)).unflatten(0, frames_BTD.shape[:2])
+        frames_MH = [self.ref_encoder(frames_BTD.flatten(0, 1)) for frames_BTD in references]
+        frames_MH += [self.exp_encoder(frames_BTD.flatten(0, 1)) for frames_BTD in sources]
+        both_MH = self.Norm(torch.cat(frames_MH))
+        reference_BTH, source_BTH = both_MH.unflatten(0, (2, -1, self.window)).unbind()
+        speech_B1H = self.speaker_encoder(torch.cat(speech))
+        fused_BTH = self.fusion_transformer_encoder(reference_BTH, speech_B1H, source_BTH)
+        streams = (self.projector(fused_BTH), reference_BTH, speech_B1H, source_BTH)
+        return [Prediction(*parts) for parts in zip(*(stream.chunk(len(inputs)) for stream in streams), strict=True)]
 
 
 class ConvUnit(nn.Module):
@@ -111,19 +121,40 @@ class ConvUnit(nn.Module):
         out = self.conv_block(signal)
         return self.activation(out + signal if self.is_residual else out)
 
+    def pointwise(self, rows: Tensor) -> Tensor:
+        """The same for a kernel of 1, from (M·L, num_in) to (M·L, num_out); a matrix product is much faster."""
+        conv, norm = self.conv_block
+        assert isinstance(conv, nn.Conv1d)
+        out: Tensor = self.activation(norm(functional.linear(rows, conv.weight[..., 0], conv.bias)))
+        return out
 
-def frame_encoder(hidden: int) -> nn.Sequential:
-    """Convolutions from one frame as a 1-channel signal, (M, 1, D), to (M, H, positions left)."""
-    units = [*FIRST_UNITS]
-    while units[-1][0] < hidden:
-        units.append((2 * units[-1][0], 1, 1, 0))
-    sizes = [1, *(num_out for num_out, *_ in units)]
-    return nn.Sequential(
-        *(
-            ConvUnit(num_in, *unit, nn.Tanh() if number == len(units) - 1 else nn.ReLU())
-            for number, (num_in, unit) in enumerate(zip(sizes, units, strict=False))
+
+class FrameEncoder(nn.Sequential):
+    """Convolutions over each frame as a 1-channel signal."""
+
+    def __init__(self, hidden: int) -> None:
+        """Shorten the signal, then double its channels until there are H."""
+        units = [*FIRST_UNITS]
+        while units[-1][0] < hidden:
+            units.append((2 * units[-1][0], 1, 1, 0))
+        sizes = [1, *(num_out for num_out, *_ in units)]
+        super().__init__(
+            *(
+                ConvUnit(num_in, *unit, nn.Tanh() if number == len(units) - 1 else nn.ReLU())
+                for number, (num_in, unit) in enumerate(zip(sizes, units, strict=False))
+            )
         )
-    )
+
+    def forward(self, frames_MD: Tensor) -> Tensor:
+        """Map (M, D) to (M, H), averaged over the positions that are left."""
+        signal_MCL = frames_MD[:, None]
+        units = [unit for unit in self if isinstance(unit, ConvUnit)]
+        for unit in units[: len(FIRST_UNITS)]:
+            signal_MCL = unit(signal_MCL)
+        rows = signal_MCL.transpose(1, 2).flatten(0, 1)
+        for unit in units[len(FIRST_UNITS) :]:
+            rows = unit.pointwise(rows)
+        return rows.unflatten(0, (len(frames_MD), -1)).mean(1)
 
 
 class SpeechEncoder(nn.Module):
@@ -175,6 +206,7 @@ class Fusion(nn.Module):
         layer = nn.TransformerEncoderLayer(
             params.hidden, params.num_heads, params.feedforward, params.dropout, batch_first=True
         )
+        # the container gives the parameters their published names
         self.transformer_encoder = nn.TransformerEncoder(layer, params.num_layers, enable_nested_tensor=False)
         types = [REFERENCE] * self.window + [SPEECH] + [SOURCE] * self.window
         self.register_buffer("types_N", torch.tensor(types), persistent=False)
@@ -183,7 +215,19 @@ class Fusion(nn.Module):
         """Mix the three streams; both frame streams count their positions from 0."""
         tokens = [self.position_r(reference_BTH), speech_B1H, self.position_e(source_BTH)]
         tokens_BNH = self.dropout(torch.cat(tokens, 1) + self.modality(self.types_N))
-        return self.transformer_encoder(tokens_BNH)[:, -self.window :]
+        *layers, last = self.transformer_encoder.layers
+        for layer in layers:
+            tokens_BNH = layer(tokens_BNH)
+        return _last_tokens(last, tokens_BNH, self.window)
+
+
+def _last_tokens(layer: nn.TransformerEncoderLayer, tokens_BNH: Tensor, num_tokens: int) -> Tensor:
+    """What the layer gives for the last tokens: the others are only looked at, so nothing else is computed of them."""
+    last_BTH = tokens_BNH[:, -num_tokens:]
+    seen_BTH, _ = layer.self_attn(last_BTH, tokens_BNH, tokens_BNH, need_weights=False)
+    last_BTH = layer.norm1(last_BTH + layer.dropout1(seen_BTH))
+    widened = layer.dropout(layer.activation(layer.linear1(last_BTH)))
+    return layer.norm2(last_BTH + layer.dropout2(layer.linear2(widened)))
 
 
 class Head(nn.Module):

@@ -1,4 +1,4 @@
-"""The authors' trained Connector in place of one trained here, and one trained here in the authors' container.
+"""The authors' trained Connector as a model, and one trained here in the authors' container.
 
 Source: ChanHyeok-Choi/C-MET at bd384ac; the published file is `_epoch_2105_checkpoint_step000200000.pth`, a dict of
 `state_dict`, `optimizer`, `global_step` and `global_epoch`.
@@ -13,14 +13,9 @@ from cmet.connector.bundle import Bundle, BundleConfig
 from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.outputs import fresh_file
-from cmet.params import PAPER_NETWORK
+from cmet.params import PAPER_NETWORK, PUBLISHED_CONNECTOR
 from cmet.speech.scaling import SpeechScaling
-from cmet.weights import load_file_as, load_weights, whole_numbers
-
-__all__ = ["EXPRESSION_WIDTH", "PAPER_NETWORK", "SPEECH_WIDTH", "begin_from", "export_official", "load_official"]
-
-NAME = "cmet-connector"
-"""In the registry of checkpoints."""
+from cmet.weights import load_file_as, whole_numbers
 
 EXPRESSION_WIDTH = 10
 """EDTalk's expression code."""
@@ -40,7 +35,7 @@ def load_official(path: Path) -> Bundle:
     Raises:
         UserError: The file cannot be read without running code, is damaged or is something else.
     """
-    tensors = load_file_as(path, NAME)
+    tensors = load_file_as(path, PUBLISHED_CONNECTOR)
     connector = Connector(PAPER_NETWORK, EXPRESSION_WIDTH, SPEECH_WIDTH)
     connector.load_state_dict(tensors)
     config = BundleConfig(
@@ -55,27 +50,6 @@ def load_official(path: Path) -> Bundle:
     )
     limit_S = np.full(SPEECH_WIDTH, np.inf, np.float32)
     return Bundle(connector.eval(), config, SpeechScaling.none(SPEECH_WIDTH), limit_S, path)
-
-
-def begin_from(name: str, connector: Connector, weights: Path | None) -> None:
-    """Fill a Connector of the paper's size with a published checkpoint.
-
-    Args:
-        name: The checkpoint in the registry.
-        connector: Filled in place.
-        weights: Folder of the checkpoint; `weights_folder()` when None.
-
-    Raises:
-        UserError: The connector is for expression codes or speech embeddings of another width, or the checkpoint is
-            missing, damaged or something else.
-    """
-    if (connector.expression_width, connector.speech_width) != (EXPRESSION_WIDTH, SPEECH_WIDTH):
-        raise UserError(
-            f"train.begin_from: {name} expects expression codes of {EXPRESSION_WIDTH} values and speech embeddings of "
-            f"{SPEECH_WIDTH}, found shards with {connector.expression_width} and {connector.speech_width}; "
-            "choose another backbone or speech encoder, or set train.begin_from to null"
-        )
-    connector.load_state_dict(load_weights(name, weights))
 
 
 def export_official(bundle: Bundle, path: Path) -> None:

@@ -3,16 +3,18 @@
 The semantics are those of the published data set (ChanHyeok-Choi/C-MET at bd384ac, `Dataset` in mode `mean`
 with direction `average`): a clip is drawn uniformly and gives speaker, emotion 1 and level; emotion 2 is drawn
 from the others; the speech direction is a difference of means over clips of all speakers, the expression
-direction one over clips of this speaker.
+direction one over clips of this speaker. On MEAD its sentence lists are kept (`cmet.corpora.mead`).
 
-Differs from the published sampler:
-    Level: a neutral first emotion is followed by a drawn level of emotion 2, where the published one takes
-        level 1 always (a corpus need not have it).
-    Speech: the place in the speech lists is drawn here; the published one uses the loader's running index.
-    Sentences: all sentences of the bank take part; MEAD's sentence filters are not applied.
-    Missing clips: draws are made from what exists, instead of again until a file is there.
+`corrected` departs from `official` in what networks.md lists as quirks:
+    Level: a neutral first emotion is followed by a drawn level of emotion 2, instead of level 1.
+    Speech: the place in the speech lists is drawn, instead of being the loader's running index.
+    Exclusion: a sample with an excluded emotion on either side is left out, instead of on both sides; the bank
+        then has no clips of it.
+
+Differs from the published sampler in both:
+    Missing clips: draws are made from what exists, with the chances that drawing again until a file is there would
+        give; a clip whose speaker has no other emotion at its level is not drawn.
     Length: clips shorter than a window are refused at the start, instead of drawing again.
-    Exclusion: a held-out emotion is not in the bank at all.
     Speech at random: with `speech_draw` "random" every clip of a speech mean is drawn for itself. A list has as many
         strided sets as entries: hundreds on MEAD, sixteen on the sample, which a network knows by heart before it has
         learnt what they have in common.
@@ -22,17 +24,19 @@ Differs from the published sampler:
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from cmet.connector.bank import NEUTRAL, FeatureBank
+from cmet.connector.bank import NEUTRAL, NO_LEVEL, FeatureBank
 from cmet.errors import UserError
-from cmet.params import SpeechDraw
+from cmet.params import EMOTIONS, TrainParams
 
 # B batch, T frames of a window, n clips per mean, K expression components, S speech features
 # C clips, G groups (clips of one speaker, emotion and level), Q pools (clips of one emotion and level)
+# E moves (pairs of a first and a second group)
 
 FIRST_STRIDE, SECOND_STRIDE = 1, 7
 """Steps through the speech lists of emotion 1 and emotion 2."""
@@ -52,6 +56,14 @@ class Batch(NamedTuple):
     direction_BTK: Tensor
     labels_B: Tensor
     """Index of emotion 2."""
+    first_labels_B: Tensor
+    """Index of emotion 1."""
+    clips_B4n: Tensor
+    """Clips of the bank behind each sample: speech 1, speech 2, expression 1, expression 2."""
+
+    def rows(self, start: int, stop: int) -> "Batch":
+        """Some of the samples."""
+        return Batch(*(tensor[start:stop] for tensor in self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,39 +74,41 @@ class ClipLists:
     lengths: Tensor
 
     @classmethod
-    def by_label(cls, labels_C: Tensor, num_lists: int) -> "ClipLists":
-        """One list per label, clips in the order of the bank."""
-        lengths = torch.bincount(labels_C, minlength=num_lists)
-        order = torch.argsort(labels_C, stable=True)
+    def by_label(cls, labels: Tensor, clips: Tensor, num_lists: int) -> "ClipLists":
+        """One list per label of these clips, in their order."""
+        lengths = torch.bincount(labels, minlength=num_lists)
+        order = torch.argsort(labels, stable=True)
         starts = lengths.cumsum(0) - lengths
-        sorted_labels = labels_C[order]
+        sorted_labels = labels[order]
         places = torch.arange(len(order), device=order.device) - starts[sorted_labels]
         table = torch.zeros(num_lists, int(lengths.max()), dtype=torch.long, device=order.device)
-        table[sorted_labels, places] = order
+        table[sorted_labels, places] = clips[order]
         return cls(table, lengths)
 
     def at(self, lists_B: Tensor, places_Bn: Tensor) -> Tensor:
         """Clips at these places of these lists, counted around; shape (B, n)."""
         return self.table[lists_B[:, None], places_Bn % self.lengths[lists_B][:, None]]
 
+    def drawn(self, lists_B: Tensor, shares_Bn: Tensor) -> Tensor:
+        """Clips of these lists by shares of their length from 0 to below 1; shape (B, n)."""
+        return self.table[lists_B[:, None], _scaled(shares_Bn, self.lengths[lists_B][:, None])]
+
 
 class Sampler:
     """Draws training batches from a feature bank, by its own random generator."""
 
-    def __init__(
-        self,
-        bank: FeatureBank,
-        window: int,
-        num_clips_per_mean: int,
-        seed: int,
-        first_window_share: float = 0.0,
-        speech_draw: SpeechDraw = "strided",
-    ) -> None:
+    def __init__(self, bank: FeatureBank, params: TrainParams, seed: int) -> None:
         """Group the clips of the bank.
 
+        Args:
+            bank: On the device that batches are wanted on.
+            params: The `train` section of params.yaml.
+            seed: Of the generator, which lives on the device of the bank.
+
         Raises:
-            UserError: A clip is shorter than a window, or an emotion stands alone at its speaker and level.
+            UserError: A clip is shorter than a window, or no clip can be turned into another emotion.
         """
+        window = params.network.window
         shortest = int(bank.num_frames_C.min())
         if shortest < window:
             clip = bank.clip_ids[int(bank.num_frames_C.argmin())]
@@ -104,126 +118,192 @@ class Sampler:
             )
         self.bank = bank
         self.window = window
-        self.num_clips_per_mean = num_clips_per_mean
-        self.first_window_share = first_window_share
-        self.speech_draw = speech_draw
-        self.generator = torch.Generator().manual_seed(seed)
-        # a clip's group is its speaker, emotion and level; its pool is its emotion and level, all speakers
+        self.num_clips_per_mean = params.num_clips_per_mean
+        self.first_window_share = params.first_window_share
+        self.speech_draw = params.speech_draw
+        self.is_official = params.sampler == "official"
+        device = bank.speech_CS.device
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+        averaged = bank.is_averaged_C.nonzero()[:, 0]
         labels_C3 = torch.stack([bank.speaker_C, bank.emotion_C, bank.level_C], 1)
-        labels_G3, self.group_C = torch.unique(labels_C3, dim=0, return_inverse=True)
-        pools, pool_C = torch.unique(labels_C3[:, 1:], dim=0, return_inverse=True)
-        self.groups = ClipLists.by_label(self.group_C, len(labels_G3))
-        self.pools = ClipLists.by_label(pool_C, len(pools))
+        labels_G3, group_A = torch.unique(labels_C3[averaged], dim=0, return_inverse=True)
+        pools_Q2, pool_C = torch.unique(labels_C3[:, 1:], dim=0, return_inverse=True)
+        self.groups = ClipLists.by_label(group_A, averaged, len(labels_G3))
+        self.pools = ClipLists.by_label(pool_C, torch.arange(len(pool_C), device=device), len(pools_Q2))
         self.pool_G = pool_C[self.groups.table[:, 0]]
         self.emotion_G = labels_G3[:, 1]
-        self.chances_GG = second_group_chances(labels_G3).cpu()
-        # sums over the first frames of each clip give any mean over time without visiting the frames
-        self.sums_CLK = torch.nn.functional.pad(bank.expression_CLK, (0, 0, 1, 0)).cumsum(1)
+        self.labels_G3 = labels_G3
+
+        is_drawn_A = bank.is_drawn_C[averaged]
+        self.num_drawn_G = torch.bincount(group_A[is_drawn_A], minlength=len(labels_G3))
+        excluded = [EMOTIONS.index(emotion) for emotion in params.excluded_emotions] if self.is_official else []
+        chances_GG = move_chances(labels_G3, self.is_official, excluded)
+        weights_GG = self._first_chances(params.speaker)[:, None] * chances_GG
+        self.moves_E2 = weights_GG.nonzero()
+        if not len(self.moves_E2):
+            raise UserError(
+                "train: no clip can be turned into another emotion of its speaker and level; "
+                "see the counts of the deltas stage, train.excluded_emotions and train.sampler"
+            )
+        self.shares_E = weights_GG[tuple(self.moves_E2.T)].cumsum(0)
+        self.shares_E /= self.shares_E[-1].clone()
+        self.num_listed = int(self.num_drawn_G.sum())
+        """Length of the published clip list, which the loader's index runs through."""
+        self.order = torch.zeros(0, dtype=torch.long, device=device)
+        """The loader's permutation of this epoch; `official` only."""
+        self.place = 0
+
+    @property
+    def num_unused(self) -> int:
+        """Clips of the list that no sample begins with, as there is nothing to turn them into."""
+        is_first_G = torch.zeros_like(self.num_drawn_G, dtype=torch.bool)
+        is_first_G[self.moves_E2[:, 0]] = True
+        return int(self.num_drawn_G[~is_first_G].sum())
+
+    def short_lists(self) -> list[tuple[str, str, int, int]]:
+        """Clip id, emotion, level and length of the groups that hold fewer clips than a mean asks for.
+
+        Their clips take part several times; the clip id is that of the group's first one.
+        """
+        short = (self.groups.lengths < self.num_clips_per_mean).nonzero()[:, 0].tolist()
+        return [
+            (
+                self.bank.clip_ids[int(self.groups.table[group, 0])],
+                EMOTIONS[int(self.labels_G3[group, 1])],
+                int(self.labels_G3[group, 2]),
+                int(self.groups.lengths[group]),
+            )
+            for group in short
+        ]
 
     def draw(self, batch_size: int) -> Batch:
         """The next batch."""
-        device = self.bank.speech_CS.device
-        first_B, second_B = self._draw_groups(batch_size)
-        speech_BS = self._draw_speech_direction(first_B, second_B)
-        clips1_Bn = self._draw_from(self.groups, first_B)
-        clips2_Bn = self._draw_from(self.groups, second_B)
-        longest_B = torch.minimum(self._longest(clips1_Bn), self._longest(clips2_Bn))
-        direction_BK = self._mean_over_time(clips2_Bn, longest_B) - self._mean_over_time(clips1_Bn, longest_B)
-        start_B = self._draw_starts(longest_B - self.window + 1)
+        n = self.num_clips_per_mean
+        num_shares = 4 + (4 if self.speech_draw == "random" else 2) * n
+        # float64: a product with a whole number never rounds up to it
+        shares = torch.rand(
+            batch_size, num_shares, generator=self.generator, dtype=torch.float64, device=self.generator.device
+        )
+        move_B, place_B, start_B, is_first_B = shares[:, :4].unbind(1)
+        first_B, second_B = self.moves_E2[torch.searchsorted(self.shares_E, move_B.contiguous(), right=True)].unbind(1)
+        clips1_Bn = self.groups.drawn(first_B, shares[:, 4 : 4 + n])
+        clips2_Bn = self.groups.drawn(second_B, shares[:, 4 + n : 4 + 2 * n])
+        pools1_B, pools2_B = self.pool_G[first_B], self.pool_G[second_B]
+        if self.speech_draw == "random":
+            heard1_Bn = self.pools.drawn(pools1_B, shares[:, 4 + 2 * n : 4 + 3 * n])
+            heard2_Bn = self.pools.drawn(pools2_B, shares[:, 4 + 3 * n :])
+        else:
+            places_B1 = self._speech_places(place_B)[:, None]
+            steps_n = torch.arange(n, device=places_B1.device)
+            heard1_Bn = self.pools.at(pools1_B, places_B1 + FIRST_STRIDE * steps_n)
+            heard2_Bn = self.pools.at(pools2_B, places_B1 + SECOND_STRIDE * steps_n)
 
-        steps_T = torch.arange(self.window, device=device)
-        frames_BT = start_B[:, None] + steps_T
+        num_frames_B = torch.minimum(self._longest(clips1_Bn), self._longest(clips2_Bn))
+        direction_BK = self._mean_over_time(clips2_Bn, num_frames_B) - self._mean_over_time(clips1_Bn, num_frames_B)
+        starts_B = _scaled(start_B, num_frames_B - self.window + 1)
+        starts_B = starts_B.masked_fill(is_first_B < self.first_window_share, 0)
+        frames_BT = starts_B[:, None] + torch.arange(self.window, device=starts_B.device)
         has_reference_BT = (frames_BT - self.window >= 0)[..., None]
         direction_BTK = direction_BK[:, None].expand(-1, self.window, -1)
         return Batch(
-            speech_B1S=speech_BS[:, None],
+            speech_B1S=(self._mean_speech(heard2_Bn) - self._mean_speech(heard1_Bn))[:, None],
             reference_BTK=direction_BTK * has_reference_BT,
             source_BTK=self._mean_frames(clips1_Bn, frames_BT),
             target_BTK=self._mean_frames(clips2_Bn, frames_BT),
             direction_BTK=direction_BTK,
             labels_B=self.emotion_G[second_B],
+            first_labels_B=self.emotion_G[first_B],
+            clips_B4n=torch.cat([heard1_Bn, heard2_Bn, clips1_Bn, clips2_Bn], 1),
         )
 
-    def state(self) -> Tensor:
-        """State of the random generator."""
-        return self.generator.get_state()
+    def state(self) -> dict[str, Any]:
+        """Where the sampler is, for a checkpoint."""
+        return {"generator": self.generator.get_state(), "order": self.order.cpu(), "place": self.place}
 
-    def set_state(self, state: Tensor) -> None:
+    def set_state(self, state: dict[str, Any]) -> None:
         """Go on where another sampler over the same bank was."""
-        self.generator.set_state(state)
+        self.generator.set_state(state["generator"])
+        self.order = state["order"].to(self.order.device)
+        self.place = state["place"]
 
-    def _draw_groups(self, batch_size: int) -> tuple[Tensor, Tensor]:
-        clips = torch.randint(len(self.group_C), (batch_size,), generator=self.generator)
-        first_B = self.group_C[clips.to(self.group_C.device)]
-        second_B = torch.multinomial(self.chances_GG[first_B.cpu()], 1, generator=self.generator)[:, 0]
-        return first_B, second_B.to(first_B.device)
+    def _first_chances(self, speaker: str) -> Tensor:
+        """How often each group comes first, shape (G,), float64, up to a factor."""
+        drawn_G = self.num_drawn_G.double()
+        if speaker == "same":
+            return drawn_G
+        # emotion and level are those of a drawn clip, and then any speaker who has them
+        drawn_Q = torch.zeros(len(self.pools.lengths), dtype=torch.float64, device=drawn_G.device)
+        return drawn_Q.index_add(0, self.pool_G, drawn_G)[self.pool_G]
 
-    def _draw_speech_direction(self, first_B: Tensor, second_B: Tensor) -> Tensor:
-        pools1_B, pools2_B = self.pool_G[first_B], self.pool_G[second_B]
-        if self.speech_draw == "random":
-            clips1_Bn, clips2_Bn = self._draw_from(self.pools, pools1_B), self._draw_from(self.pools, pools2_B)
-        else:
-            start = torch.randint(len(self.group_C), (len(first_B), 1), generator=self.generator)
-            start_B1 = start.to(first_B.device)
-            steps_n = torch.arange(self.num_clips_per_mean, device=first_B.device)
-            clips1_Bn = self.pools.at(pools1_B, start_B1 + FIRST_STRIDE * steps_n)
-            clips2_Bn = self.pools.at(pools2_B, start_B1 + SECOND_STRIDE * steps_n)
-        return self.bank.speech_CS[clips2_Bn].mean(1) - self.bank.speech_CS[clips1_Bn].mean(1)
-
-    def _draw_starts(self, limits_B: Tensor) -> Tensor:
-        start_B = self._draw_below(limits_B)
-        if not self.first_window_share:
-            return start_B
-        is_first_B = torch.rand(len(start_B), generator=self.generator) < self.first_window_share
-        return start_B.masked_fill(is_first_B.to(start_B.device), 0)
-
-    def _draw_from(self, lists: ClipLists, chosen_B: Tensor) -> Tensor:
-        """Clips for a mean out of each chosen list, with replacement; shape (B, n)."""
-        sizes_Bn = lists.lengths[chosen_B][:, None].expand(-1, self.num_clips_per_mean)
-        return lists.at(chosen_B, self._draw_below(sizes_Bn))
-
-    def _draw_below(self, limits: Tensor) -> Tensor:
-        """Uniform whole numbers from 0 to below each limit."""
-        # float64: the product never rounds up to the limit
-        share = torch.rand(limits.shape, generator=self.generator, dtype=torch.float64).to(limits.device)
-        return (share * limits).long()
+    def _speech_places(self, shares_B: Tensor) -> Tensor:
+        """Where in the speech lists to begin."""
+        if not self.is_official:
+            return _scaled(shares_B, self.num_listed)
+        batch_size = len(shares_B)
+        if self.place + batch_size > len(self.order):
+            # an epoch of the loader is a permutation, and its last short batch is dropped
+            num_permuted = -(-batch_size // self.num_listed)
+            self.order = torch.cat(
+                [
+                    torch.randperm(self.num_listed, generator=self.generator, device=self.generator.device)
+                    for _ in range(num_permuted)
+                ]
+            )
+            self.place = 0
+        self.place += batch_size
+        return self.order[self.place - batch_size : self.place]
 
     def _longest(self, clips_Bn: Tensor) -> Tensor:
-        return self.bank.num_frames_C[clips_Bn].max(1).values
+        return self.bank.num_frames_C[clips_Bn].amax(1)
+
+    def _mean_speech(self, clips_Bn: Tensor) -> Tensor:
+        return functional.embedding_bag(clips_Bn, self.bank.speech_CS, mode="mean")
 
     def _mean_frames(self, clips_Bn: Tensor, frames_BT: Tensor) -> Tensor:
         """Mean of the clips at these frames, each clip repeated cyclically; shape (B, T, K)."""
-        places_BnT = frames_BT[:, None] % self.bank.num_frames_C[clips_Bn][..., None]
-        return self.bank.expression_CLK[clips_Bn[..., None], places_BnT].mean(1)
+        bank = self.bank
+        rows_BTn = frames_BT[..., None] % bank.num_frames_C[clips_Bn][:, None] + bank.starts_C[clips_Bn][:, None]
+        means_MK = functional.embedding_bag(rows_BTn.flatten(0, 1), bank.frames_FK, mode="mean")
+        return means_MK.unflatten(0, frames_BT.shape)
 
     def _mean_over_time(self, clips_Bn: Tensor, num_frames_B: Tensor) -> Tensor:
         """Mean of the clips over their first frames, each clip repeated cyclically; shape (B, K)."""
-        lengths_Bn = self.bank.num_frames_C[clips_Bn]
+        bank = self.bank
+        lengths_Bn = bank.num_frames_C[clips_Bn]
+        first_rows_Bn = bank.starts_C[clips_Bn] + clips_Bn
         cycles_Bn = num_frames_B[:, None] // lengths_Bn
         rest_Bn = num_frames_B[:, None] % lengths_Bn
-        sums_BnK = cycles_Bn[..., None] * self.sums_CLK[clips_Bn, lengths_Bn] + self.sums_CLK[clips_Bn, rest_Bn]
-        return sums_BnK.mean(1) / num_frames_B[:, None]
+        whole_BnK, part_BnK = bank.sums_RK[first_rows_Bn + lengths_Bn], bank.sums_RK[first_rows_Bn + rest_Bn]
+        return (cycles_Bn[..., None] * whole_BnK + part_BnK).mean(1) / num_frames_B[:, None]
 
 
-def second_group_chances(labels_G3: Tensor) -> Tensor:
+def move_chances(labels_G3: Tensor, is_official: bool, excluded: list[int]) -> Tensor:
     """Chance of each second group after each first one, shape (G, G), float64.
 
-    The second has the speaker of the first, another emotion, and the same level unless one of the two is
-    neutral. Emotions have equal chances, then the levels of an emotion.
+    The second has the speaker of the first, another emotion, and the same level unless it is neutral; after a neutral
+    first one, which is of level 1, `corrected` takes any level. Emotions have equal chances, then the levels of an
+    emotion. Rows of groups that nothing fits to are zero.
 
     Args:
         labels_G3: Speaker, emotion and level of each group.
-
-    Raises:
-        UserError: A group has no second one.
+        is_official: Whether the published level rule holds.
+        excluded: Emotions; moves from one to another get no chance, without making others of the row likelier.
     """
     speaker_G, emotion_G, level_G = labels_G3.T
     is_neutral_G = emotion_G == NEUTRAL
-    fits_level_GG = (level_G[:, None] == level_G) | is_neutral_G[:, None] | is_neutral_G
+    # a corpus without levels has nothing but NO_LEVEL to follow a neutral first emotion
+    any_level_G = is_neutral_G[:, None] & ((level_G == NO_LEVEL) | (not is_official))
+    fits_level_GG = (level_G[:, None] == level_G) | is_neutral_G | any_level_G
     fits_GG = (speaker_G[:, None] == speaker_G) & (emotion_G[:, None] != emotion_G) & fits_level_GG
-    if not fits_GG.any(1).all():
-        raise UserError("train: a speaker has only one emotion at a level, so there is nothing to turn it into")
-    has_emotion_EG = (torch.arange(int(emotion_G.max()) + 1, device=emotion_G.device)[:, None] == emotion_G).double()
+    has_emotion_EG = (torch.arange(len(EMOTIONS), device=emotion_G.device)[:, None] == emotion_G).double()
     num_levels_GE = fits_GG.double() @ has_emotion_EG.T
     num_emotions_G = (num_levels_GE > 0).sum(1)
-    return fits_GG / (num_levels_GE[:, emotion_G].clamp(min=1) * num_emotions_G[:, None])
+    chances_GG = fits_GG / (num_levels_GE[:, emotion_G].clamp(min=1) * num_emotions_G.clamp(min=1)[:, None])
+    is_excluded_G = torch.isin(emotion_G, torch.tensor(excluded, dtype=torch.long, device=emotion_G.device))
+    return chances_GG.masked_fill(is_excluded_G[:, None] & is_excluded_G, 0)
+
+
+def _scaled(shares: Tensor, limits: Tensor | int) -> Tensor:
+    """Whole numbers from 0 to below each limit, from shares of 0 to below 1."""
+    return (shares * limits).long()

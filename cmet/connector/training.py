@@ -1,6 +1,7 @@
 """C-MET's training loop: shards in, a trained model folder out."""
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,27 +12,38 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from tqdm import tqdm
 
-from cmet.connector.bank import FeatureBank
+from cmet.connector.batches import make_batches
+from cmet.connector.beginning import LAST, begin_from, save_last
 from cmet.connector.bundle import BundleConfig, save_bundle
 from cmet.connector.checkpoint import TrainingState
-from cmet.connector.losses import LossTerms, loss_terms
-from cmet.connector.network import Connector, Prediction
-from cmet.connector.official import begin_from
-from cmet.connector.sampler import Batch, Sampler
+from cmet.connector.features import read_features
+from cmet.connector.loss_watch import LossWatch
+from cmet.connector.network import Connector
+from cmet.connector.processes import Processes
+from cmet.connector.step import TrainingStep
+from cmet.connector.threads import fitting_threads
 from cmet.connector.validation import SCORE, Validator
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
 from cmet.params import TrainParams
-from cmet.shards import PairSample, read_shards
 from cmet.speech.scaling import SpeechScaling
 
 CHECKPOINT = "checkpoint.pt"
+HISTORY = "history.parquet"
 
 
 class Tracker(Protocol):
     """Where metrics are shown while training runs."""
+
+    def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
+        """Take the metrics of one step."""
+
+
+class Untracked:
+    """A tracker that keeps nothing."""
 
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Take the metrics of one step."""
@@ -44,9 +56,14 @@ class TrainReport:
     num_steps: int
     kept_step: int
     """Step of the weights in the bundle."""
+    is_stopped_early: bool
     num_pairs: int
     num_clips: int
     num_validation_pairs: int
+    num_short_lists: int | None
+    """Groups of one speaker, emotion and level with fewer clips than a mean asks for; None where shards stream."""
+    num_unused_clips: int | None
+    """Clips that no sample begins with, as their speaker has no other emotion at their level; None likewise."""
     losses: dict[str, float]
     """Loss terms of the last step; empty where there was none."""
     validation: dict[str, float]
@@ -60,13 +77,13 @@ def train(
     seed: int,
     work: Path,
     tracker: Tracker,
+    processes: Processes,
     *,
     backbone: str,
     speech_encoder: str,
     held_out_emotion: str | None,
     backbone_model: Path | None = None,
-    weights: Path | None = None,
-    device: torch.device | None = None,
+    beginning: Path | None = None,
 ) -> TrainReport:
     """Train a Connector on the training shards and write it as a bundle.
 
@@ -76,165 +93,189 @@ def train(
 
     Args:
         shards: Folder of the shards.
-        out: Folder of the bundle, with history.parquet (step, metric, value) beside the model. It appears
-            complete or not at all.
+        out: Folder of the bundle, with history.parquet (step, metric, value) and the last state of training beside
+            the model. It appears complete or not at all.
         params: The `train` section of params.yaml.
         seed: Decides initial weights, dropout and samples.
         work: Folder for the checkpoint. Where it holds one, training goes on from there, with the same result
             as without the interruption (bit for bit on a CPU).
         tracker: Gets the metrics while training runs.
+        processes: Those that train together; all of them call this, the first one writes.
         backbone: Named in the bundle, as are speech_encoder and held_out_emotion.
         speech_encoder: See above.
         held_out_emotion: See above.
         backbone_model: What the backbone was fitted to; copied into the bundle as `backbone/`, so that an edit
             needs nothing else.
-        weights: Folder of the checkpoint `begin_from`; `weights_folder()` when None.
-        device: A GPU where there is one by default.
+        beginning: Weights to begin with (`cmet.connector.beginning`); drawn ones when None.
 
     Raises:
-        UserError: The shards are unusable, the loss is no longer a number, or the checkpoint to begin from is missing,
-            is something else or does not fit the shards.
+        UserError: The shards are unusable, the loss is no longer a number, the disk is full, or what training begins
+            with does not fit.
     """
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    pairs, validation_pairs = list(read_shards(shards, "train")), list(read_shards(shards, "val"))
-    bank = FeatureBank.from_pairs(pairs, device)
-    speech_limit_S = np.abs([pair.speech_delta for pair in pairs]).max(0)
+    if params.batch_size % processes.num:
+        raise UserError(f"train.batch_size: {params.batch_size} is not a multiple of {processes.num} processes")
+    features = read_features(shards, params, processes.device)
+    facts = features.facts
+    speech_limit_S = facts.speech_limit_S
     if not params.num_steps:
         # the range that the checkpoint was trained on is not known
         speech_limit_S = np.full_like(speech_limit_S, np.inf)
-    validator = Validator(validation_pairs, _mean_delta(pairs), speech_limit_S, params)
+    validator = Validator(features.validation_pairs, facts, speech_limit_S, params)
     checkpoint = work / CHECKPOINT
 
-    with torch.random.fork_rng(), _one_thread():
+    with torch.random.fork_rng(), fitting_threads(params.network.hidden):
         torch.manual_seed(seed)
-        connector = Connector(params.network, bank.expression_CLK.shape[-1], bank.speech_CS.shape[-1]).to(device)
-        if params.begin_from:
-            begin_from(params.begin_from, connector, weights)
-        sampler = Sampler(
-            bank,
-            params.network.window,
-            params.num_clips_per_mean,
-            seed,
-            first_window_share=params.first_window_share,
-            speech_draw=params.speech_draw,
-        )
-        state = TrainingState.begin(connector, sampler, params)
+        connector = Connector(params.network, features.expression_width, features.speech_width).to(processes.device)
+        if processes.rank:
+            # dropout is drawn by each process for itself
+            torch.manual_seed(seed + processes.rank)
+        processes.synced(connector)
+        module = TrainingStep(connector.train(), params, processes)
+        state = TrainingState.begin(module, make_batches(features, params, seed, processes), params)
+        if beginning is not None:
+            begin_from(beginning, state, backbone, speech_encoder)
         if checkpoint.is_file():
-            state.load(checkpoint)
-        _run_steps(state, validator, params, checkpoint, tracker)
+            state.load(checkpoint, processes)
+        sampler = state.batches.sampler
+        short_lists = sampler.short_lists() if features.bank else None
+        if short_lists and processes.is_first:
+            clip_id, emotion, level, num = short_lists[0]
+            tqdm.write(
+                f"train: {len(short_lists)} of {len(sampler.groups.lengths)} groups of one speaker, emotion and level "
+                f"hold fewer clips than train.num_clips_per_mean ({params.num_clips_per_mean}), so that some come "
+                f"twice in a mean; first {clip_id}: {num} clip(s) of {emotion}, level {level}"
+            )
+        if beginning is not None and not state.step and validator.pairs:
+            _note(state, _validate(state, validator, processes), tracker, {})
+            if not math.isfinite(state.best_score):
+                raise UserError(f"train.begin_from: {params.begin_from} predicts values that are no numbers")
+        _run_steps(state, processes.sharing(module), validator, params, checkpoint, tracker, processes)
 
-    has_validation = bool(validation_pairs)
-    config = BundleConfig(
-        backbone=backbone,
-        speech_encoder=speech_encoder,
-        expression_width=connector.expression_width,
-        speech_width=connector.speech_width,
-        network=params.network,
-        step=state.best_step if has_validation else state.step,
-        seed=seed,
-        held_out_emotion=held_out_emotion,
-        expression_deltas={
-            emotion: _mean_delta([pair for pair in pairs if pair.emotion == emotion]).tolist()
-            for emotion in sorted({pair.emotion for pair in pairs})
-        },
-    )
-    kept = state.best_weights if has_validation else connector.state_dict()
-    history = pd.DataFrame(state.history, columns=["step", "metric", "value"])
-    with fresh_folder(out) as folder:
-        save_bundle(folder, kept, config, SpeechScaling.load(shards), speech_limit_S)
-        history.to_parquet(folder / "history.parquet")
-        if backbone_model is not None:
-            copytree(backbone_model, folder / "backbone")
+        has_validation = bool(validator.pairs)
+        config = BundleConfig(
+            backbone=backbone,
+            speech_encoder=speech_encoder,
+            expression_width=connector.expression_width,
+            speech_width=connector.speech_width,
+            network=params.network,
+            step=state.best_step if has_validation else state.step,
+            seed=seed,
+            held_out_emotion=held_out_emotion,
+            expression_deltas={emotion: delta_K.tolist() for emotion, delta_K in facts.emotion_deltas.items()},
+        )
+        history = pd.DataFrame(state.history, columns=["step", "metric", "value"])
+        report = TrainReport(
+            num_steps=state.step,
+            kept_step=config.step,
+            is_stopped_early=state.step < params.num_steps,
+            num_pairs=facts.num_pairs,
+            num_clips=features.num_clips,
+            num_validation_pairs=len(validator.pairs),
+            num_short_lists=None if short_lists is None else len(short_lists),
+            num_unused_clips=sampler.num_unused if features.bank else None,
+            losses=_metrics_at(history, state.step, "train/"),
+            validation=_metrics_at(history, config.step, "val/"),
+        )
+        if not processes.is_first:
+            return report
+        with fresh_folder(out) as folder:
+            kept = state.best_weights if has_validation else connector.state_dict()
+            save_bundle(folder, kept, config, SpeechScaling.load(shards), speech_limit_S)
+            history.to_parquet(folder / HISTORY)
+            save_last(state, folder / LAST)
+            if backbone_model is not None:
+                copytree(backbone_model, folder / "backbone")
     checkpoint.unlink(missing_ok=True)
-    return TrainReport(
-        num_steps=state.step,
-        kept_step=config.step,
-        num_pairs=len(pairs),
-        num_clips=len(bank.clip_ids),
-        num_validation_pairs=len(validation_pairs),
-        losses=_metrics_at(history, state.step, "train/"),
-        validation=_metrics_at(history, config.step, "val/"),
-    )
+    return report
 
 
 def _run_steps(
-    state: TrainingState, validator: Validator, params: TrainParams, checkpoint: Path, tracker: Tracker
+    state: TrainingState,
+    trained: nn.Module,
+    validator: Validator,
+    params: TrainParams,
+    checkpoint: Path,
+    tracker: Tracker,
+    processes: Processes,
 ) -> None:
-    connector = state.connector.train()
-    if params.begin_from and not state.step and validator.pairs:
-        _note(state, _validate(state, validator), tracker)
-        if not math.isfinite(state.best_score):
-            raise UserError(f"train.begin_from: {params.begin_from} predicts values that are no numbers")
-    with tqdm(total=params.num_steps, initial=state.step, desc="train", unit="step", mininterval=1) as bar:
-        while state.step < params.num_steps:
-            terms = batch_terms(connector, state.sampler.draw(params.batch_size), params, state.spread)
-            if not math.isfinite(terms.total.item()):
-                raise UserError(
-                    f"train: the loss is {terms.total.item()} at step {state.step + 1}; "
-                    "lower train.learning_rate, or look for extreme values in the speech embeddings"
-                )
+    watch = LossWatch(checkpoint.parent)
+    clock = _Clock()
+    bar = tqdm(
+        total=params.num_steps,
+        initial=state.step,
+        desc="train",
+        unit="step",
+        mininterval=1,
+        disable=not processes.is_first,
+    )
+    with bar:
+        while not state.is_over(params):
+            with clock.waiting():
+                batch = state.batches.draw()
+            terms = trained(batch)
             state.optimizer.zero_grad()
             terms.total.backward()
             state.optimizer.step()
             state.step += 1
             bar.update()
+            watch.see(state.step, terms.total, batch.clips_B4n, state.batches.sampler.bank.clip_ids)
 
             is_last = state.step == params.num_steps
-            metrics: dict[str, float] = {}
-            if is_last or state.step % params.log_every == 0:
-                metrics |= {f"train/{name}": value for name, value in terms.values().items()}
-                bar.set_postfix({name: f"{value:.3g}" for name, value in terms.values().items()}, refresh=False)
-            if validator.pairs and (is_last or state.step % params.validate_every == 0):
-                metrics |= _validate(state, validator)
+            is_validated = bool(validator.pairs) and (is_last or state.step % params.validate_every == 0)
+            is_saved = is_last or state.step % params.checkpoint_every == 0
+            is_logged = is_last or state.step % params.log_every == 0
+            if not (is_validated or is_saved or is_logged):
+                continue
+            watch.check()
+            metrics = _validate(state, validator, processes) if is_validated else {}
+            is_over = state.is_over(params)
+            if is_logged or is_over:
+                values = terms.values()
+                metrics = {f"train/{name}": value for name, value in values.items()} | metrics
+                bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
+            speed = clock.read(state.step) if is_logged or is_over else {}
             if metrics:
-                _note(state, metrics, tracker)
-            if is_last or state.step % params.checkpoint_every == 0:
-                state.save(checkpoint)
+                _note(state, metrics, tracker, speed)
+            if is_saved or is_over:
+                state.save(checkpoint, processes)
 
 
-def _validate(state: TrainingState, validator: Validator) -> dict[str, float]:
+def _validate(state: TrainingState, validator: Validator, processes: Processes) -> dict[str, float]:
     """Validation metrics of the present weights, which are kept if they are the best so far."""
-    metrics = validator.measure(state.connector, state.spread)
+    module = state.module
+    metrics = processes.from_first(lambda: validator.measure(module.connector, module.spread))
     state.keep_weights(metrics[SCORE])
     return metrics
 
 
-def _note(state: TrainingState, metrics: dict[str, float], tracker: Tracker) -> None:
+def _note(state: TrainingState, metrics: dict[str, float], tracker: Tracker, speed: dict[str, float]) -> None:
+    """Record metrics and show them; speed is shown only, since it is not the same in every run."""
     state.record(metrics)
-    tracker.log_metrics(state.step, metrics)
+    tracker.log_metrics(state.step, metrics | speed)
 
 
-def batch_terms(connector: Connector, batch: Batch, params: TrainParams, spread: torch.Tensor) -> LossTerms:
-    """Both passes over a batch, and their losses."""
-    forward, backward = both_passes(connector, batch)
-    return loss_terms(forward, backward, batch.direction_BTK, batch.labels_B, params, spread)
+class _Clock:
+    """How fast training is."""
 
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.waited_s = 0.0
+        self.num_steps: int | None = None
 
-def both_passes(connector: Connector, batch: Batch) -> tuple[Prediction, Prediction]:
-    """From emotion 1 to emotion 2, and back."""
-    # two calls, not one of twice the size: batch norm sees each pass on its own
-    forward = connector(batch.reference_BTK, batch.speech_B1S, batch.source_BTK)
-    backward = connector(-batch.reference_BTK, -batch.speech_B1S, batch.target_BTK)
-    return forward, backward
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch use one core.
-
-    The matrices of a network that is trained on a CPU are so small that a second core gains little, and costs
-    several times the run where it is shared; the result does not depend on the number of cores either.
-    """
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time in the block is spent waiting for data."""
+        started = time.perf_counter()
         yield
-    finally:
-        torch.set_num_threads(num_threads)
+        self.waited_s += time.perf_counter() - started
 
-
-def _mean_delta(pairs: list[PairSample]) -> np.ndarray:
-    return np.mean([pair.expression_delta for pair in pairs], axis=0, dtype=np.float64).astype(np.float32)
+    def read(self, step: int) -> dict[str, float]:
+        """Speed since the last reading; none at the first, when it is not known how many steps there were."""
+        now = time.perf_counter()
+        elapsed_s, num = now - self.started, 0 if self.num_steps is None else step - self.num_steps
+        waited_s = self.waited_s
+        self.started, self.waited_s, self.num_steps = now, 0.0, step
+        return {"time/steps_per_s": num / elapsed_s, "time/data_share": waited_s / elapsed_s} if num else {}
 
 
 def _metrics_at(history: pd.DataFrame, step: int, prefix: str) -> dict[str, float]:

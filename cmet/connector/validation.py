@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cmet.connector.bank import NEUTRAL
 from cmet.connector.bundle import clamp_direction
+from cmet.connector.features import PairFacts, pooled_speech
 from cmet.connector.inference import roll_out
 from cmet.connector.losses import loss_terms
 from cmet.connector.network import Connector
@@ -26,20 +28,28 @@ class Validator:
 
     `val/regression` and the other loss terms look at the middle window of each pair and hand it the true
     direction as reference, as training does. `val/delta_*` predict the whole neutral clip from speech alone, as
-    editing does, and compare the mean over time with the true expression delta; `_zero` and `_mean` are what
-    no edit and the mean delta of the training pairs would reach. The speech of an emotion and level is pooled over
-    the split, as the evaluation pools it: the delta of a single clip is mostly noise.
+    editing does, and compare the mean over time with the true expression delta. The speech of an emotion and level is
+    pooled over the split, as the evaluation pools it: the delta of a single clip is mostly noise.
+
+    Beside them stand what simpler predictions reach, from the training pairs: `_zero` no edit, `_mean` the mean delta
+    of all, `_emotion_mean` the mean delta of the emotion (which is told the label that C-MET has to hear), `_nearest`
+    the delta of the pair with the nearest speech delta. Emotions that are excluded from training are measured
+    but have no part in `SCORE`.
     """
 
     def __init__(
-        self, pairs: list[PairSample], mean_delta_K: np.ndarray, speech_limit_S: np.ndarray, params: TrainParams
+        self, pairs: list[PairSample], facts: PairFacts, speech_limit_S: np.ndarray, params: TrainParams
     ) -> None:
-        """Put the pairs in order of their keys."""
+        """Put the pairs in order of their keys, and measure the simpler predictions."""
         self.pairs = sorted(pairs, key=lambda pair: pair.key)
-        self.mean_delta_K = torch.from_numpy(mean_delta_K)
-        self.speech_deltas = _pooled_speech(self.pairs)
+        self.speech_deltas = pooled_speech(self.pairs)
         self.speech_limit_S = speech_limit_S
         self.params = params
+        self.is_scored_B = torch.tensor([pair.emotion not in params.excluded_emotions for pair in self.pairs])
+        if self.pairs and not self.is_scored_B.any():
+            # there is nothing better to choose weights by
+            self.is_scored_B = torch.ones_like(self.is_scored_B)
+        self.baselines = self._baselines(facts) if self.pairs else {}
 
     @torch.no_grad()
     def measure(self, connector: Connector, spread: Tensor) -> dict[str, float]:
@@ -52,7 +62,7 @@ class Validator:
                 sums[f"val/{name}"] += value * len(pairs) / len(self.pairs)
             predicted.append(self._predict(connector, pairs))
         connector.train()
-        return dict(sums) | self._compare(torch.cat(predicted))
+        return dict(sums) | self._compare(torch.cat(predicted)) | self.baselines
 
     def _batches(self) -> Iterator[list[PairSample]]:
         size = self.params.batch_size
@@ -65,9 +75,11 @@ class Validator:
         direction_BTK = _true_deltas(pairs).to(device)[:, None].expand(-1, window, -1)
         speech_B1S = self._speech(pairs).to(device)[:, None]
         labels_B = torch.tensor([EMOTIONS.index(pair.emotion) for pair in pairs], device=device)
-        forward = connector(direction_BTK, speech_B1S, source_BTK)
-        backward = connector(-direction_BTK, -speech_B1S, target_BTK)
-        return loss_terms(forward, backward, direction_BTK, labels_B, self.params, spread).values()
+        neutral_B = torch.full_like(labels_B, NEUTRAL)
+        forward, backward = connector.passes(
+            [(direction_BTK, speech_B1S, source_BTK), (-direction_BTK, -speech_B1S, target_BTK)]
+        )
+        return loss_terms(forward, backward, direction_BTK, labels_B, neutral_B, self.params, spread).values()
 
     def _predict(self, connector: Connector, pairs: list[PairSample]) -> Tensor:
         """Mean over time of the predicted directions, shape (B, K)."""
@@ -87,28 +99,34 @@ class Validator:
         return torch.from_numpy(clamp_direction(directions_BS, self.speech_limit_S))
 
     def _compare(self, predicted_BK: Tensor) -> dict[str, float]:
-        true_BK = _true_deltas(self.pairs)
-        mean_BK = self.mean_delta_K.expand_as(true_BK)
-        cosines_B = functional.cosine_similarity(predicted_BK, true_BK, dim=-1)
+        cosines_B = functional.cosine_similarity(predicted_BK, _true_deltas(self.pairs), dim=-1)
         emotions = np.array([pair.emotion for pair in self.pairs])
-        return {
-            SCORE: float(functional.mse_loss(predicted_BK, true_BK)),
-            "val/delta_mse_zero": float((true_BK**2).mean()),
-            "val/delta_mse_mean": float(functional.mse_loss(mean_BK, true_BK)),
-            "val/delta_cosine": float(cosines_B.mean()),
-            "val/delta_cosine_mean": float(functional.cosine_similarity(mean_BK, true_BK, dim=-1).mean()),
-        } | {
+        return self._accuracy("", predicted_BK) | {
             f"val/delta_cosine_{emotion}": float(cosines_B[torch.from_numpy(emotions == emotion)].mean())
             for emotion in sorted(set(emotions.tolist()))
         }
 
+    def _baselines(self, facts: PairFacts) -> dict[str, float]:
+        true_BK = _true_deltas(self.pairs)
+        mean_K, emotion_means = facts.mean_delta_K, facts.emotion_deltas
+        # an emotion that was not trained on has no mean of its own
+        own_means = [emotion_means.get(pair.emotion, mean_K) for pair in self.pairs]
+        nearest = [facts.nearest[pair.emotion, pair.intensity] for pair in self.pairs]
+        metrics = self._accuracy("_zero", torch.zeros_like(true_BK))
+        del metrics["val/delta_cosine_zero"]
+        return (
+            metrics
+            | self._accuracy("_mean", torch.from_numpy(mean_K).expand_as(true_BK))
+            | self._accuracy("_emotion_mean", torch.from_numpy(np.stack(own_means)))
+            | self._accuracy("_nearest", torch.from_numpy(np.stack(nearest)))
+        )
 
-def _pooled_speech(pairs: list[PairSample]) -> dict[tuple[str, int | None], np.ndarray]:
-    """Mean speech delta (S,) of the pairs of each emotion and level."""
-    pools = defaultdict(list)
-    for pair in pairs:
-        pools[pair.emotion, pair.intensity].append(pair.speech_delta)
-    return {group: np.mean(deltas, axis=0) for group, deltas in pools.items()}
+    def _accuracy(self, suffix: str, predicted_BK: Tensor) -> dict[str, float]:
+        true_BK, predicted_BK = _true_deltas(self.pairs)[self.is_scored_B], predicted_BK[self.is_scored_B]
+        return {
+            SCORE + suffix: float(functional.mse_loss(predicted_BK, true_BK)),
+            f"val/delta_cosine{suffix}": float(functional.cosine_similarity(predicted_BK, true_BK, dim=-1).mean()),
+        }
 
 
 def _true_deltas(pairs: list[PairSample]) -> Tensor:

@@ -86,3 +86,14 @@ def expected(root: Path) -> list[Clip]:
 
 def _clip(corpus: str, speaker: str, emotion: str, level: int, sentence: str, split: str) -> Clip:
     return Clip(f"{corpus}-{speaker}-{emotion}-{level}-{sentence}", speaker, emotion, level, sentence, split)
+
+
+def is_drawn(emotion: str, sentence: int) -> bool:
+    """Whether the published data set draws training samples from clips of this sentence (networks.md, section 4)."""
+    generic = range(31, 41) if emotion == "neutral" else range(21, 31)
+    return sentence in range(1, 4) or sentence in generic
+
+
+def is_averaged(emotion: str, sentence: int) -> bool:
+    """Whether clips of this sentence take part in the published data set's means of expression codes."""
+    return sentence in range(4, 11) or is_drawn(emotion, sentence)

@@ -7,7 +7,7 @@ cmet        the expression delta that the trained connector predicts from speech
 oracle      the true expression delta between the clip and the same speaker's emotional clip, the ceiling
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from cmet.backbones.registry import backbone_class
 from cmet.backbones.used_weights import weights_digests
 from cmet.connector.bundle import Bundle
 from cmet.connector.inference import predict_directions
+from cmet.connector.threads import fitting_threads
 from cmet.engine import ClipMap, Job
 from cmet.errors import UserError
 from cmet.evaluation.protocol import EDITS, METHODS
@@ -54,6 +55,7 @@ def write_edits(
     crf: int,
     weights: Path,
     inference: InferenceParams,
+    methods: Sequence[str] = METHODS,
 ) -> EditsReport:
     """Edit the neutral clip of every test pair by every method.
 
@@ -71,13 +73,12 @@ def write_edits(
         crf: Quality of the written video.
         weights: Folder of published checkpoints.
         inference: The `inference` section.
+        methods: Those of `METHODS` that are wanted; the work folder is for the same ones always.
 
     Raises:
         UserError: There are no test pairs, or a file of weights is missing.
     """
-    kind = backbone_class(bundle.config.backbone)
-    lips = "own" if not kind.hears else "speech" if not kind.keeps_lips else params.lips
-    used = weights_digests((*kind.weights, *(kind.speech_weights if lips == "speech" else ())), weights)
+    lips, used = lips_and_weights(bundle.config.backbone, params, weights)
     test = with_level(pairs[pairs.split == "test"].sort_values("pair_id", ignore_index=True))
     if test.empty:
         raise UserError("edits: no test pairs; the corpus needs test speakers with neutral and emotional clips")
@@ -88,9 +89,16 @@ def write_edits(
     for row in test.to_dict("records"):
         own = codes[row["neutral_clip"]]
         direction = directions[row["emotion"], row["level"]]
-        delta = params.strength * predict_directions(bundle.connector, direction, own)
+        with fitting_threads(bundle.config.network.hidden):
+            delta = params.strength * predict_directions(bundle.connector, direction, own)
         true_delta = codes[row["emotional_clip"]].mean(axis=0) - own.mean(axis=0)
         reference = references[row["pair_id"]]
+        edited = {
+            "neutral": own,
+            "reference": None if reference is None else fit_length(codes[reference], len(own)),
+            "cmet": own + delta,
+            "oracle": own + true_delta.astype(np.float32),
+        }
         jobs.append(
             {
                 "clip_id": row["pair_id"],
@@ -103,19 +111,14 @@ def write_edits(
                 "weights": str(weights),
                 "inference": inference.model_dump(),
                 "stamp": {"inference": inference.model_dump(), "weights": used},
-                "codes": {
-                    "neutral": own,
-                    "reference": None if reference is None else fit_length(codes[reference], len(own)),
-                    "cmet": own + delta,
-                    "oracle": own + true_delta.astype(np.float32),
-                },
+                "codes": {method: made for method, made in edited.items() if method in methods},
             }
         )
     clip_map = ClipMap(render_row, work, f"edits {bundle.config.backbone}")
-    num_workers = count_network_workers() if kind.weights else None
+    num_workers = count_network_workers() if backbone_class(bundle.config.backbone).weights else None
     records = pd.DataFrame(clip_map.run(jobs, num_workers)).set_index("clip_id")
     files = work / "files"
-    edits = pd.concat([_method_rows(test, records, references, method, bundle) for method in METHODS])
+    edits = pd.concat([_method_rows(test, records, references, method, bundle) for method in methods])
     edits = edits.assign(lips=lips)
     edits.to_parquet(files / EDITS, index=False)
     clip_map.publish(out)
@@ -123,6 +126,17 @@ def write_edits(
     return EditsReport(
         len(test), int(is_ok.sum()), int((~is_ok).sum()), int(records.get("num_frames", pd.Series()).sum())
     )
+
+
+def lips_and_weights(backbone: str, params: EditsParams, weights: Path) -> tuple[str, dict[str, str]]:
+    """What the lips of a backbone's edits follow, and SHA-256 of the published files that they are made with.
+
+    Raises:
+        UserError: A file is missing.
+    """
+    kind = backbone_class(backbone)
+    lips = "own" if not kind.hears else "speech" if not kind.keeps_lips else params.lips
+    return lips, weights_digests((*kind.weights, *(kind.speech_weights if lips == "speech" else ())), weights)
 
 
 class CodeShelf(Mapping[str, np.ndarray]):

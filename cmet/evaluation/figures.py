@@ -124,8 +124,8 @@ def curves_figure(history: pd.DataFrame) -> Figure:
     losses = parts[parts["split"] == "train"]
     val = parts[parts["split"] == "val"]
     # one line per emotion would hide the summary
-    cosines = val[val["name"].isin(["delta_cosine", "delta_cosine_mean"])]
-    errors = val[val["name"].str.fullmatch("delta_mse(_zero|_mean)?")]
+    cosines = val[val["name"].str.fullmatch(f"delta_cosine({_BASELINES})?")]
+    errors = val[val["name"].str.fullmatch(f"delta_mse({_BASELINES})?")]
     panels = [("training loss", losses), ("validation: error of the delta", errors), ("validation: cosine", cosines)]
     panels = [(title, rows) for title, rows in panels if not rows.empty]
     with rc_context(STYLE):
@@ -145,12 +145,15 @@ def curves_figure(history: pd.DataFrame) -> Figure:
         return figure
 
 
+_BASELINES = "_zero|_emotion_mean|_nearest"
 _LINES = {
     "delta_mse": "C-MET",
     "delta_mse_zero": "no change",
-    "delta_mse_mean": "mean change of training",
+    "delta_mse_emotion_mean": "mean change of the emotion",
+    "delta_mse_nearest": "nearest training speech",
     "delta_cosine": "C-MET",
-    "delta_cosine_mean": "mean change of training",
+    "delta_cosine_emotion_mean": "mean change of the emotion",
+    "delta_cosine_nearest": "nearest training speech",
 }
 
 

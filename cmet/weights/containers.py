@@ -116,6 +116,17 @@ def whole_numbers(path: Path) -> dict[str, int]:
     return {name: value for name, value in entries if isinstance(name, str) and type(value) is int}
 
 
+def optimizer_state(path: Path) -> dict[str, Any] | None:
+    """What a training checkpoint holds under `optimizer` beside the tensors; None where it is empty.
+
+    Raises:
+        UnreadableWeights: The file is damaged or can only be read by running code.
+    """
+    content = _load(path, kind_of(path))
+    found = content.get("optimizer") if isinstance(content, Mapping) else None
+    return dict(found) if isinstance(found, Mapping) and "state" in found else None
+
+
 def _load(path: Path, kind: Kind) -> Any:
     import torch
     from safetensors import SafetensorError

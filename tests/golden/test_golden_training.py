@@ -13,14 +13,25 @@ from torch import Tensor, nn
 from cmet.connector.checkpoint import make_optimizer
 from cmet.connector.losses import FIRST_SPREAD, LossTerms, loss_terms
 from cmet.connector.network import Connector, Prediction
+from cmet.connector.processes import Processes
 from cmet.connector.sampler import Batch
-from cmet.connector.training import batch_terms, both_passes
+from cmet.connector.step import TrainingStep, both_passes
 from cmet.params import NetworkParams, TrainParams
 
 GOLDEN = np.load(Path(__file__).parent / "train_step.npz")
 PAPER: dict[str, Any] = {
     "network": NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.0),
     "begin_from": None,
+    "patience": None,
+    "sampler": "corrected",
+    "speaker": "same",
+    "excluded_emotions": [],
+    "wmse_backward_label": "second",
+    "contrastive_signs": "crossed",
+    "precision": "float32",
+    "compile": False,
+    "num_processes": 1,
+    "shards_in_memory": None,
     "num_steps": 1,
     "batch_size": 8,
     "learning_rate": 1e-4,
@@ -34,6 +45,7 @@ PAPER: dict[str, Any] = {
     "validate_every": 1,
     "checkpoint_every": 1,
 }
+ALONE = Processes(0, 1, torch.device("cpu"))
 RECIPES = {"focal": "focal_mse", "mse": "mse", "wmse": "wmse", "bmse": "bmse"}
 
 
@@ -46,7 +58,7 @@ def make_batch(dtype: torch.dtype) -> Batch:
     source, target = normal("step/source", (8, 5, 10), 0.6), normal("step/target", (8, 5, 10), 0.6)
     labels = integers("step/labels", (8, 1, 1), 0, 8).flatten()
     tensors = (tensor.to(dtype) for tensor in (speech, reference, source, target, direction))
-    return Batch(*tensors, labels)
+    return Batch(*tensors, labels, labels, torch.zeros(8, 0, dtype=torch.long))
 
 
 def make_connector(dtype: torch.dtype) -> Connector:
@@ -65,7 +77,8 @@ class Passes:
     backward: Prediction
 
     def terms(self, params: TrainParams, spread: Tensor) -> LossTerms:
-        return loss_terms(self.forward, self.backward, self.batch.direction_BTK, self.batch.labels_B, params, spread)
+        labels_B = self.batch.labels_B
+        return loss_terms(self.forward, self.backward, self.batch.direction_BTK, labels_B, labels_B, params, spread)
 
 
 @pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=["float32", "float64"])
@@ -106,8 +119,8 @@ def test_gradients_and_the_adamw_step_are_the_published_ones(direction: str) -> 
     params = TrainParams(**PAPER, reconstruction="focal", direction=direction)
     name = f"{direction}/focal_mse"
     connector = make_connector(torch.float64)
-    spread = nn.Parameter(torch.tensor(FIRST_SPREAD))
-    batch_terms(connector, make_batch(torch.float64), params, spread).total.backward()
+    step = TrainingStep(connector, params, ALONE)
+    step(make_batch(torch.float64)).total.backward()
     parameters = dict(connector.named_parameters())
     names = [str(parameter) for parameter in GOLDEN[f"{name}/grad_names"]]
     assert sorted(names) == sorted(parameters)
@@ -119,7 +132,7 @@ def test_gradients_and_the_adamw_step_are_the_published_ones(direction: str) -> 
     np.testing.assert_allclose(norms, GOLDEN[f"{name}/grad_norms"], rtol=1e-8, atol=1e-12 * scale)
     np.testing.assert_allclose(sums, GOLDEN[f"{name}/grad_sums"], rtol=1e-8, atol=1e-9 * scale)
 
-    make_optimizer(connector, spread, params).step()
+    make_optimizer(connector, step.spread, params).step()
     moved = [float((parameters[key].detach() - before[key]).norm()) for key in names]
     np.testing.assert_allclose(moved, GOLDEN[f"{name}/step_norms"], rtol=1e-5, atol=1e-8)
     state = connector.state_dict()
@@ -130,12 +143,12 @@ def test_gradients_and_the_adamw_step_are_the_published_ones(direction: str) -> 
 def test_three_steps_follow_the_published_loop() -> None:
     params = TrainParams(**PAPER, reconstruction="focal", direction="bidir")
     connector, batch = make_connector(torch.float64), make_batch(torch.float64)
-    spread = nn.Parameter(torch.tensor(FIRST_SPREAD))
-    optimizer = make_optimizer(connector, spread, params)
+    step = TrainingStep(connector, params, ALONE)
+    optimizer = make_optimizer(connector, step.spread, params)
     found = []
     for _ in range(3):
         optimizer.zero_grad()
-        terms = batch_terms(connector, batch, params, spread)
+        terms = step(batch)
         terms.total.backward()
         optimizer.step()
         found.append(list(terms.values().values())[:3])

@@ -1,5 +1,9 @@
 """Runs in MLflow, against a SQLite store in a temporary folder."""
 
+import json
+import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +13,16 @@ import pytest
 from cmet.evaluation.scores import measure
 from cmet.outputs import write_json
 from cmet.params import EvaluateParams, Params, load_params
-from cmet.tracking import Run, default_store, evaluation_metrics, find_run, log_evaluation, tracked_run
+from cmet.tracking import (
+    Run,
+    _environment_tags,
+    _provenance,
+    default_store,
+    evaluation_metrics,
+    find_run,
+    log_evaluation,
+    tracked_run,
+)
 
 INPUTS = {"data/shards/facemesh": "abc"}
 LOCK = "stages:\n  shards@facemesh:\n    outs:\n    - {path: data/shards/facemesh, md5: 0123.dir}\n"
@@ -37,6 +50,18 @@ def steps(run: Run, key: str) -> list[int]:
     return [point.step for point in run.client.get_metric_history(run.run_id, key)]
 
 
+def git(folder: Path, *arguments: str) -> None:
+    """Run git as somebody."""
+    name = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *name, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """System metrics are sampled all the time."""
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.01")
+
+
 def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, params: Params, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("<p>report</p>", encoding="utf-8")
     with tracked_run("train a", "train", "facemesh", params, INPUTS, root) as run:
@@ -51,7 +76,7 @@ def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, params: 
     assert logged.data.tags["cmet.input.data/shards/facemesh"] == "abc"
     assert logged.data.tags["dvc.data/shards/facemesh"] == "0123.dir"
     assert logged.data.tags["dagster.run_id"] == "dagster-1"
-    assert [file.path for file in run.client.list_artifacts(run.run_id)] == ["page.html"]
+    assert [file.path for file in run.client.list_artifacts(run.run_id)] == ["environment.json", "page.html"]
     assert find_run("train", "facemesh", root) == run.run_id
     assert find_run("train", "another", root) is None
 
@@ -79,6 +104,96 @@ def test_other_inputs_or_a_finished_run_begin_a_new_one(root: Path, params: Para
         with tracked_run("train c", "train", "facemesh", params, inputs, root) as run:
             runs.append(run.run_id)
     assert len(set(runs)) == 3
+
+
+def test_a_run_says_what_it_was_computed_on(root: Path, params: Params, tmp_path: Path) -> None:
+    with tracked_run("train d", "train", "facemesh", params, INPUTS, root) as run:
+        pass
+    file = Path(run.client.download_artifacts(run.run_id, "environment.json", str(tmp_path)))
+    environment = json.loads(file.read_text(encoding="utf-8"))
+    tags = run.client.get_run(run.run_id).data.tags
+    assert tags["cmet.version"] == environment["versions"]["cmet"]
+    assert tags["cmet.torch"] == environment["versions"]["torch"]
+    assert "mlflow.source.git.commit" not in tags
+    assert "cmet.git.dirty" not in tags
+
+
+@pytest.mark.parametrize(
+    ("torch", "device"),
+    [
+        (None, None),
+        ({"device": "cpu", "gpus": []}, "cpu"),
+        ({"device": "cuda", "gpus": [{"name": "NVIDIA X"}, {"name": "NVIDIA Y"}]}, "NVIDIA X"),
+    ],
+)
+def test_the_device_is_the_first_gpu_where_torch_sees_one(torch: dict | None, device: str | None) -> None:
+    assert _environment_tags({"versions": {}, "torch": torch}).get("cmet.device") == device
+
+
+@pytest.mark.parametrize(
+    ("changed", "dirty"),
+    [(None, "false"), ("new.py", "false"), ("dvc.lock", "false"), ("params.yaml", "false"), ("code.py", "true")],
+)
+def test_a_commit_is_dirty_when_tracked_files_that_the_run_does_not_record_have_changed(
+    changed: str | None, dirty: str, tmp_path: Path
+) -> None:
+    git(tmp_path, "init")
+    for name in ("code.py", "dvc.lock", "params.yaml"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "one")
+    if changed:
+        (tmp_path / changed).write_text("{a: b}", encoding="utf-8")
+    tags = _provenance(tmp_path, {})
+    assert len(tags["mlflow.source.git.commit"]) == 40
+    assert tags["cmet.git.dirty"] == dirty
+
+
+def test_system_metrics_are_sampled_beside_the_metrics_of_a_run(
+    root: Path, params: Params, often: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with tracked_run("train e", "train", "facemesh", params, INPUTS, root, system_metrics=True) as run:
+        for step in range(100):
+            run.log_metrics(step, {"loss": 1.0})
+            # a transaction for every step, while the sampler has its own
+            run.flush()
+    assert steps(run, "loss") == list(range(100))
+    sampled = steps(run, "system/cpu_utilization_percentage")
+    assert len(sampled) > 1
+    assert sampled == list(range(len(sampled)))
+    logged = run.client.get_run(run.run_id)
+    assert logged.info.status == "FINISHED"
+    for name in ("system_memory_usage_percentage", "disk_usage_percentage", "network_receive_megabytes"):
+        assert f"system/{name}" in logged.data.metrics
+    output = capfd.readouterr()
+    assert "system" not in (output.out + output.err).lower()
+    assert "locked" not in output.err
+
+
+def test_a_run_shorter_than_the_interval_has_one_sample_and_ends_at_once(root: Path, params: Params) -> None:
+    with tracked_run("train f", "train", "facemesh", params, INPUTS, root, system_metrics=True) as run:
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    assert steps(run, "system/cpu_utilization_percentage") == [0]
+
+
+def test_system_metrics_end_with_a_run_that_raises_and_go_on_with_its_repetition(
+    root: Path, params: Params, often: None
+) -> None:
+    counts = [0]
+    for _ in range(2):
+        with (
+            pytest.raises(RuntimeError),
+            tracked_run("train g", "train", "facemesh", params, INPUTS, root, system_metrics=True) as run,
+        ):
+            time.sleep(0.3)
+            raise RuntimeError("out of memory")
+        assert "SystemMetricsMonitor" not in {thread.name for thread in threading.enumerate()}
+        assert run.client.get_run(run.run_id).info.status == "FAILED"
+        sampled = steps(run, "system/cpu_utilization_percentage")
+        assert sampled == list(range(len(sampled)))
+        counts.append(len(sampled))
+    assert counts[0] < counts[1] < counts[2]
 
 
 def test_methods_are_runs_of_one_parent_with_the_same_metrics(root: Path, params: Params, tmp_path: Path) -> None:

@@ -15,6 +15,16 @@ from cmet.speech.scaling import SpeechScaling
 TINY: dict[str, Any] = {
     "network": NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.1),
     "begin_from": None,
+    "patience": None,
+    "sampler": "corrected",
+    "speaker": "same",
+    "excluded_emotions": [],
+    "wmse_backward_label": "second",
+    "contrastive_signs": "crossed",
+    "precision": "float32",
+    "compile": False,
+    "num_processes": 1,
+    "shards_in_memory": None,
     "num_steps": 6,
     "batch_size": 16,
     "learning_rate": 1e-3,
@@ -59,7 +69,7 @@ def shards(tmp_path: Path) -> Path:
             if speakers[split]
         }
         SpeechScaling.none(SPEECH_WIDTH).save(unfinished)
-        write_json(unfinished / "shards.json", {"format": FORMAT, "splits": {"test": []} | splits})
+        write_json(unfinished / "shards.json", {"format": FORMAT, "splits": {"test": [], "unpaired": []} | splits})
     return folder
 
 
@@ -85,6 +95,7 @@ def _pairs_of(speaker: str) -> list[PairSample]:
                 pairs.append(
                     PairSample(
                         key=name,
+                        corpus="sample",
                         speaker=speaker,
                         sentence=f"{sentence:03d}",
                         emotion=emotion,

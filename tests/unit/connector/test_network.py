@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cmet.connector.network import Connector, frame_encoder
+from cmet.connector.network import Connector, FrameEncoder
 from cmet.params import NetworkParams
 
 SMALL = {"hidden": 64, "num_layers": 3, "num_heads": 4, "feedforward": 48, "window": 5, "dropout": 0.1}
@@ -18,7 +18,7 @@ SMALL = {"hidden": 64, "num_layers": 3, "num_heads": 4, "feedforward": 48, "wind
     ],
 )
 def test_channels_double_until_the_hidden_width(hidden: int, ladder: list[int]) -> None:
-    assert [unit.conv_block[0].out_channels for unit in frame_encoder(hidden)] == ladder  # type: ignore[union-attr, index]
+    assert [unit.conv_block[0].out_channels for unit in FrameEncoder(hidden)] == ladder  # type: ignore[union-attr, index]
 
 
 @pytest.mark.parametrize(("expression_width", "speech_width", "window"), [(10, 88, 5), (30, 1024, 3), (6, 12, 8)])

@@ -12,13 +12,16 @@ import pandas as pd
 import pytest
 import torch
 from fill import fill
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from cmet.commands.weights import app
+from cmet.connector.beginning import LAST, beginning_path
 from cmet.connector.bundle import Bundle, load_bundle, save_bundle
 from cmet.connector.inference import predict_directions
 from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH, export_official, load_official
+from cmet.connector.processes import Processes
 from cmet.connector.training import TrainReport, train
 from cmet.deltas import speech_delta
 from cmet.errors import UserError
@@ -229,7 +232,7 @@ def write_shards(folder: Path, make_pairs: MakePairs, speakers: dict[str, str]) 
         return replace(pair, **wide)
 
     with fresh_folder(folder / "shards") as unfinished:
-        splits: dict[str, Any] = {"train": [], "val": [], "test": []}
+        splits: dict[str, Any] = {"train": [], "val": [], "test": [], "unpaired": []}
         for split, names in speakers.items():
             pairs = [widened(pair) for name in names for pair in make_pairs(name) if pair.emotion in ("happy", "sad")]
             splits[split] = [write_tar(unfinished, f"{split}/000000.tar", pairs)]
@@ -246,11 +249,11 @@ def run(shards: Path, out: Path, params: TrainParams, weights: Path) -> TrainRep
         7,
         out.with_name("work"),
         Silent(),
+        Processes(0, 1, torch.device("cpu")),
         backbone="edtalk",
         speech_encoder="emotion2vec",
         held_out_emotion=None,
-        weights=weights,
-        device=torch.device("cpu"),
+        beginning=beginning_path(params.begin_from or "", out, weights),
     )
 
 
@@ -295,6 +298,11 @@ def test_going_on_from_the_checkpoint_changes_it(
     assert not torch.equal(found, expected)
     # drawn weights would be nowhere near
     assert torch.allclose(found, expected, atol=1e-5)
+    # the file's optimizer has made one step of the head, and of nothing else
+    last = load_file(folder / "model" / LAST)
+    steps = {name: float(last[name]) for name in last if name.startswith("step/")}
+    assert {name for name in steps if steps[name] == 3} == {name for name in steps if "projector" in name}
+    assert {steps[name] for name in steps if "projector" not in name} == {2}
 
 
 def test_a_checkpoint_that_going_on_does_not_better_is_kept(

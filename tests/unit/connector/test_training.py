@@ -1,5 +1,7 @@
 """Training learns, resumes exactly, and says what is wrong."""
 
+import itertools
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,14 +10,20 @@ import pandas as pd
 import pytest
 import torch
 
+from cmet.connector.beginning import LAST
 from cmet.connector.bundle import load_bundle
+from cmet.connector.loss_watch import LossWatch
+from cmet.connector.processes import Processes
+from cmet.connector.sampler import Batch, Sampler
 from cmet.connector.training import CHECKPOINT, TrainReport, train
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import TrainParams
+from cmet.shards import read_shards
 from cmet.speech.scaling import SpeechScaling
 
 MakeParams = Callable[..., TrainParams]
+ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 class Silent:
@@ -39,10 +47,10 @@ def run(shards: Path, out: Path, params: TrainParams, tracker: Silent | None = N
         7,
         out.with_name(f"{out.name}.work"),
         tracker or Silent(),
+        ALONE,
         backbone="facemesh",
         speech_encoder="opensmile",
         held_out_emotion="disgusted",
-        device=torch.device("cpu"),
     )
 
 
@@ -72,10 +80,124 @@ def test_training_learns_the_direction_from_speech(shards: Path, tmp_path: Path,
     assert report.kept_step in (50, 100, 150)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
-    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d"):
-        run(shards, tmp_path / "model", make_params(learning_rate=1e30))
+@pytest.mark.parametrize("sampler", ["official", "corrected"])
+def test_ten_interruptions_at_random_steps_change_no_byte(
+    shards: Path, tmp_path: Path, make_params: MakeParams, sampler: str
+) -> None:
+    params = make_params(num_steps=40, log_every=1, validate_every=7, checkpoint_every=3, sampler=sampler)
+    expected = run(shards, tmp_path / "whole", params)
+    draw = np.random.default_rng(5)
+    for _ in range(10):
+        reached = saved_step(tmp_path / "broken.work" / CHECKPOINT)
+        stop_at = int(draw.integers(reached + 1, 41))
+        with pytest.raises(KeyboardInterrupt):
+            run(shards, tmp_path / "broken", params, Silent(stop_at))
+        assert not (tmp_path / "broken").exists()
+        if stop_at >= 38:
+            break
+    assert run(shards, tmp_path / "broken", params) == expected
+    assert content_digest(tmp_path / "broken") == content_digest(tmp_path / "whole")
+
+
+def saved_step(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, weights_only=True)["step"]) if checkpoint.is_file() else 0
+
+
+def test_a_loss_that_is_no_number_names_step_and_clips_and_keeps_the_last_good_checkpoint(
+    shards: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw, numbers = Sampler.draw, itertools.count(1)
+
+    def spoiled(sampler: Sampler, batch_size: int) -> Batch:
+        batch = draw(sampler, batch_size)
+        return batch._replace(speech_B1S=batch.speech_B1S / 0) if next(numbers) == 5 else batch
+
+    monkeypatch.setattr(Sampler, "draw", spoiled)
+    params = make_params(num_steps=9, log_every=4, checkpoint_every=4, validate_every=9)
+    expected = r"the loss is nan at step 5, whose batch is of \d+ clips: a-angry-2-000, .*bad_batch.txt"
+    with pytest.raises(UserError, match=expected):
+        run(shards, tmp_path / "model", params)
     assert not (tmp_path / "model").exists()
+    assert saved_step(tmp_path / "model.work" / CHECKPOINT) == 4
+    clips = (tmp_path / "model.work" / "bad_batch.txt").read_text().split()
+    assert set(clips) <= {clip.clip_id for pair in read_shards(shards, "train") for clip in pair.clips()}
+    monkeypatch.undo()
+    assert run(shards, tmp_path / "model", params).num_steps == 9
+
+
+def test_training_stops_when_validation_gets_no_better(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    params = make_params(num_steps=200, learning_rate=1e-9, validate_every=2, patience=3, log_every=50)
+    tracker = Silent()
+    report = run(shards, tmp_path / "model", params, tracker)
+    assert report.is_stopped_early
+    assert report.num_steps - report.kept_step == 3 * 2
+    assert report.num_steps < 200
+    # the last step is logged and kept like that of a whole run
+    assert tracker.seen[-1][0] == report.num_steps
+    assert "train/total" in tracker.seen[-1][1]
+    assert (tmp_path / "model" / LAST).is_file()
+
+
+def test_speed_is_tracked_and_no_part_of_the_history(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    tracker = Silent()
+    run(shards, tmp_path / "model", make_params(), tracker)
+    speeds = [metrics for _, metrics in tracker.seen if "time/steps_per_s" in metrics]
+    assert len(speeds) == 5
+    assert all(0 <= metrics["time/data_share"] < 1 for metrics in speeds)
+    history = pd.read_parquet(tmp_path / "model" / "history.parquet")
+    assert not history["metric"].str.startswith("time/").any()
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(
+    shards: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = make_params(num_steps=6, checkpoint_every=2)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    see = LossWatch.check
+
+    def fill_disk(watch: LossWatch) -> None:
+        see(watch)
+        if (watch.work / CHECKPOINT).is_file():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+
+    monkeypatch.setattr(LossWatch, "check", fill_disk)
+    try:
+        with pytest.raises(UserError, match=r"checkpoint of step 4 could not be written .*the checkpoint before"):
+            run(shards, tmp_path / "model", params)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    monkeypatch.undo()
+    assert saved_step(tmp_path / "model.work" / CHECKPOINT) == 2
+    assert [path.name for path in (tmp_path / "model.work").iterdir()] == [CHECKPOINT]
+    assert run(shards, tmp_path / "model", params) == run(shards, tmp_path / "whole", params)
+    assert content_digest(tmp_path / "model") == content_digest(tmp_path / "whole")
+
+
+def test_an_excluded_emotion_is_not_trained_on_and_has_no_part_in_the_choice_of_weights(
+    shards: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    report = run(shards, tmp_path / "some", make_params(excluded_emotions=["happy"]))
+    assert (report.num_pairs, report.num_clips) == (3 * 6 * 2 * 3, 3 * (6 * 2 * 3 + 3))
+    assert "happy" not in load_bundle(tmp_path / "some").config.expression_deltas
+    assert "delta_cosine_happy" in report.validation
+    whole = run(shards, tmp_path / "all", make_params())
+    assert report.validation["delta_mse_zero"] != whole.validation["delta_mse_zero"]
+
+
+def test_training_beside_the_honest_baselines(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    validation = run(shards, tmp_path / "model", make_params()).validation
+    pairs, training = list(read_shards(shards, "val")), list(read_shards(shards, "train"))
+    true = np.stack([pair.expression_delta for pair in pairs])
+    of_emotion = [np.mean([p.expression_delta for p in training if p.emotion == pair.emotion], 0) for pair in pairs]
+    nearest = []
+    for pair in pairs:
+        heard = np.mean(
+            [p.speech_delta for p in pairs if (p.emotion, p.intensity) == (pair.emotion, pair.intensity)], 0
+        )
+        distances = [np.linalg.norm(heard - p.speech_delta) for p in training]
+        nearest.append(training[int(np.argmin(distances))].expression_delta)
+    for name, guess in (("zero", np.zeros_like(true)), ("emotion_mean", of_emotion), ("nearest", nearest)):
+        assert validation[f"delta_mse_{name}"] == pytest.approx(float(np.mean((np.stack(guess) - true) ** 2)), rel=1e-4)
 
 
 def test_bundle_predicts_from_raw_embeddings_inside_the_training_range(

@@ -29,9 +29,8 @@ def sounds(tmp_path: Path) -> dict[str, list[Path]]:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Folder of filled weights; deleted afterwards, since it takes a gigabyte."""
+    """Folder of EDTalk's filled weights; who needs others adds them. Deleted afterwards: it may take a gigabyte."""
     folder = tmp_path_factory.mktemp("weights")
-    for name in ("edtalk", "pdfgc"):
-        write_filled_weights(folder, name)
+    write_filled_weights(folder, "edtalk")
     yield folder
     shutil.rmtree(folder)

@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ from cmet.editing import video as video_module
 from cmet.errors import ClipError, UserError
 from cmet.media import VideoFile, read_audio, read_video, write_audio, write_video
 from cmet.media.landmarks import track_landmarks
+from tests.filled_weights import write_filled_weights
 from tests.unit.editing.models import noise, write_model
 
 QUIET = EditOptions(is_quiet=True)
@@ -400,9 +402,10 @@ def test_a_published_backbone_edits_a_real_face(
     filled: Path,
     sounds: dict[str, list[Path]],
     darkening: Path,
-    name: str,
+    name: Literal["edtalk", "pdfgc"],
     lips: str | None,
 ) -> None:
+    write_filled_weights(filled, name)
     monkeypatch.setenv("CMET_WEIGHTS", str(filled))
     write_model(tmp_path / "model", name, {"edtalk": 10, "pdfgc": 30}[name], "opensmile", 88)
     write_video(tmp_path / "short.mp4", read_video(darkening, range(5)).frames, 30, tmp_path / "own.wav")

@@ -1,0 +1,41 @@
+"""`cmet sweep`: ablations of the current experiment."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cmet.commands.edit import ManyValues
+from cmet.errors import UserError
+
+
+class ManySeeds(ManyValues):
+    """A command whose `--seeds` takes several numbers."""
+
+    LISTS = frozenset({"--seeds"})
+
+
+def sweep(
+    layers: Annotated[list[Path], typer.Argument(help="Files of changes to the experiment (experiments/ablations/).")],
+    seeds: Annotated[list[int], typer.Option("--seeds", min=0, help="Seeds of training, several numbers.")],
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="Talking-face model; the experiment's where it has one only.")
+    ] = None,
+    params: Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")] = Path(
+        "params.yaml"
+    ),
+    out: Annotated[Path | None, typer.Option("--out", help="Default data/sweep in the project.")] = None,
+    no_edits: Annotated[bool, typer.Option("--no-edits", help="Train and validate only.")] = False,
+) -> None:
+    """Train variants of the experiment with several seeds and compare them."""
+    from cmet.project import Project
+    from cmet.sweep import read_variants, run_sweep
+
+    project = Project.at(params)
+    known = project.params.backbones
+    if backbone not in (known if len(known) > 1 else [None, *known]):
+        raise UserError(f"sweep: --backbone {backbone} is not one of backbones in {params} ({', '.join(known)})")
+    variants = read_variants(params, layers)
+    out = project.folder("sweep") if out is None else out
+    print(run_sweep(project, backbone or known[0], variants, seeds, out, not no_edits))
+    print(f"\nMore in {out / (backbone or known[0])}; all runs in MLflow (tag cmet.ablation).")

@@ -1,0 +1,149 @@
+"""Weights that training begins with, instead of drawn ones."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cmet.connector.bundle import CONFIG, load_bundle
+from cmet.connector.checkpoint import TrainingState
+from cmet.connector.network import Connector
+from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH
+from cmet.errors import UserError
+from cmet.params import PUBLISHED_CONNECTOR
+from cmet.weights import find_weight, load_file_as
+from cmet.weights.containers import optimizer_state
+
+LAST = "last.safetensors"
+"""Weights after the last step and the optimizer's moments, in the folder of a model, whose own weights are the best."""
+
+SPREAD = "spread"
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+"""What AdamW knows of each parameter."""
+
+
+def save_last(state: TrainingState, path: Path) -> None:
+    """Write what another training can begin from; the same bytes for the same state."""
+    tensors = {f"weights/{name}": tensor for name, tensor in state.module.connector.state_dict().items()}
+    for name, parameter in _trained(state).items():
+        # there are none before the first step
+        known = state.optimizer.state.get(parameter, {})
+        tensors |= {f"{moment}/{name}": known[moment] for moment in MOMENTS if moment in known}
+    tensors[f"weights/{SPREAD}"] = state.module.spread.detach()
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def beginning_path(name: str, root: Path, weights: Path | None) -> Path:
+    """Where `train.begin_from` lies.
+
+    Raises:
+        UserError: There is nothing.
+    """
+    if name == PUBLISHED_CONNECTOR:
+        return find_weight(name, weights)
+    path = root / name
+    if not path.exists():
+        raise UserError(
+            f"train.begin_from: {name}: no such file or folder; expected {PUBLISHED_CONNECTOR}, the folder of a "
+            f"trained model, a {LAST} in one, or a checkpoint in the authors' container"
+        )
+    return path
+
+
+def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: str) -> None:
+    """Take over the weights of a model, and the state of its optimizer where the file has it.
+
+    Args:
+        path: Folder of a trained model, a `last.safetensors`, or a checkpoint in the authors' container.
+        state: Filled in place; its step stays 0.
+        backbone: What the new model is for; a folder must be for the same.
+        speech_encoder: Likewise.
+
+    Raises:
+        UserError: The weights are missing, damaged, of another size or made for another backbone or speech encoder.
+    """
+    connector = state.module.connector
+    if (path / CONFIG).is_file():
+        bundle = load_bundle(path)
+        bundle.expect(backbone=backbone, speech_encoder=speech_encoder)
+        _fill(connector, bundle.connector.state_dict(), path)
+    elif path.name == LAST:
+        tensors = _read_last(path)
+        weights = _part(tensors, "weights")
+        state.module.spread.data.copy_(weights.pop(SPREAD))
+        _fill(connector, weights, path)
+        _fill_moments(state, {moment: _part(tensors, moment) for moment in MOMENTS}, path)
+    else:
+        if (connector.expression_width, connector.speech_width) != (EXPRESSION_WIDTH, SPEECH_WIDTH):
+            raise UserError(
+                f"train.begin_from: {path.name} expects expression codes of {EXPRESSION_WIDTH} values and speech "
+                f"embeddings of {SPEECH_WIDTH}, found shards with {connector.expression_width} and "
+                f"{connector.speech_width}; choose another backbone or speech encoder, or set train.begin_from to null"
+            )
+        _fill(connector, load_file_as(path, PUBLISHED_CONNECTOR), path)
+        published = optimizer_state(path)
+        if published is not None:
+            _fill_moments(state, _by_name(state, published["state"]), path)
+
+
+def _fill(connector: Connector, weights: dict[str, Any], path: Path) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in connector.state_dict().items()}
+    wrong = [name for name, shape in shapes.items() if name not in weights or tuple(weights[name].shape) != shape]
+    if wrong:
+        found = tuple(weights[wrong[0]].shape) if wrong[0] in weights else "nothing"
+        raise UserError(
+            f"train.begin_from: {path}: {len(wrong)} of {len(shapes)} tensors have another size than train.network and "
+            f"the shards ask for, first {wrong[0]}: expected {shapes[wrong[0]]}, found {found}"
+        )
+    connector.load_state_dict(weights)
+
+
+def _trained(state: TrainingState) -> dict[str, nn.Parameter]:
+    """What the optimizer moves, by name, in its order."""
+    names = [name for name, _ in state.module.connector.named_parameters()] + [SPREAD]
+    parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
+    return dict(zip(names, parameters, strict=False))
+
+
+def _by_name(state: TrainingState, moments: Mapping[int, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """Moments by name out of an optimizer's own state, whose numbers are the order of the parameters."""
+    names = list(_trained(state))
+    return {
+        moment: {names[number]: values[moment] for number, values in moments.items() if number < len(names)}
+        for moment in MOMENTS
+    }
+
+
+def _fill_moments(state: TrainingState, moments: dict[str, dict[str, Tensor]], path: Path) -> None:
+    """Put in the moments that there are."""
+    for name, parameter in _trained(state).items():
+        found = {moment: moments[moment].get(name) for moment in MOMENTS}
+        if found["exp_avg"] is None or found["exp_avg_sq"] is None or found["step"] is None:
+            continue
+        if found["exp_avg"].shape != parameter.shape or found["exp_avg_sq"].shape != parameter.shape:
+            raise UserError(f"train.begin_from: {path}: the optimizer state of {name} has another shape")
+        state.optimizer.state[parameter] = {
+            moment: torch.as_tensor(value, dtype=torch.float32, device=parameter.device).clone()
+            for moment, value in found.items()
+        }
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(f"{prefix}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}/")
+    }
+
+
+def _read_last(path: Path) -> dict[str, Tensor]:
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"train.begin_from: {path}: not readable as weights: {error}") from error
+    if f"weights/{SPREAD}" not in tensors:
+        raise UserError(f"train.begin_from: {path}: not the {LAST} of a trained model")
+    return tensors

@@ -1,0 +1,93 @@
+"""Training that begins with the weights of another one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from cmet.connector.beginning import LAST, beginning_path
+from cmet.connector.bundle import WEIGHTS
+from cmet.connector.processes import Processes
+from cmet.connector.training import TrainReport, Untracked, train
+from cmet.errors import UserError
+from cmet.params import NetworkParams, TrainParams
+
+MakeParams = Callable[..., TrainParams]
+
+
+def run(
+    shards: Path, out: Path, params: TrainParams, beginning: Path | None = None, backbone: str = "facemesh"
+) -> TrainReport:
+    return train(
+        shards,
+        out,
+        params,
+        7,
+        out.with_name(f"{out.name}.work"),
+        Untracked(),
+        Processes(0, 1, torch.device("cpu")),
+        backbone=backbone,
+        speech_encoder="opensmile",
+        held_out_emotion=None,
+        beginning=beginning,
+    )
+
+
+def test_a_model_s_folder_gives_its_best_weights(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    run(shards, tmp_path / "first", make_params(num_steps=9))
+    report = run(shards, tmp_path / "second", make_params(num_steps=0, begin_from="first"), tmp_path / "first")
+    assert (report.num_steps, report.kept_step) == (0, 0)
+    first, second = (load_file(tmp_path / name / WEIGHTS) for name in ("first", "second"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_last_state_gives_weights_and_moments(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    run(shards, tmp_path / "first", make_params(num_steps=9))
+    last = load_file(tmp_path / "first" / LAST)
+    params = make_params(num_steps=1, begin_from=LAST, learning_rate=1e-12)
+    run(shards, tmp_path / "second", params, tmp_path / "first" / LAST)
+    next_ = load_file(tmp_path / "second" / LAST)
+    assert set(next_) == set(last)
+    assert {float(next_[name]) for name in next_ if name.startswith("step/")} == {10.0}
+    name = "fusion_transformer_encoder.transformer_encoder.layers.0.linear1.weight"
+    torch.testing.assert_close(next_[f"weights/{name}"], last[f"weights/{name}"], rtol=0, atol=1e-9)
+    # the moments before the step have the weight that AdamW gives them
+    bound = 0.1 * next_[f"exp_avg/{name}"].abs().max() + last[f"exp_avg/{name}"].abs().max()
+    assert (next_[f"exp_avg/{name}"] - 0.9 * last[f"exp_avg/{name}"]).abs().max() < bound
+    assert not torch.equal(next_[f"exp_avg/{name}"], last[f"exp_avg/{name}"])
+
+
+def test_a_model_of_another_backbone_is_refused(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    run(shards, tmp_path / "first", make_params(num_steps=1))
+    with pytest.raises(UserError, match="trained for backbone 'facemesh', not 'edtalk'"):
+        run(shards, tmp_path / "second", make_params(begin_from="first"), tmp_path / "first", backbone="edtalk")
+    assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.parametrize("name", ["", LAST])
+def test_a_network_of_another_width_is_refused(
+    shards: Path, tmp_path: Path, make_params: MakeParams, name: str
+) -> None:
+    run(shards, tmp_path / "first", make_params(num_steps=1))
+    wide = NetworkParams(hidden=64, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.1)
+    with pytest.raises(UserError, match=r"tensors have another size than train.network and the shards ask for, first"):
+        run(shards, tmp_path / "second", make_params(begin_from="x", network=wide), tmp_path / "first" / name)
+
+
+def test_a_damaged_or_foreign_last_state_is_one_message(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    path = tmp_path / LAST
+    path.write_bytes(b"no weights")
+    with pytest.raises(UserError, match="not readable as weights"):
+        run(shards, tmp_path / "out", make_params(begin_from="x"), path)
+    save_file({"other": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match=f"not the {LAST} of a trained model"):
+        run(shards, tmp_path / "out", make_params(begin_from="x"), path)
+
+
+def test_a_missing_beginning_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="train.begin_from: models/none: no such file or folder; expected cmet-conn"):
+        beginning_path("models/none", tmp_path, None)
+    (tmp_path / "models").mkdir()
+    assert beginning_path("models", tmp_path, None) == tmp_path / "models"

@@ -1,0 +1,90 @@
+"""What training reads is checked before the first step."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cmet.connector.features import read_features
+from cmet.errors import UserError
+from cmet.outputs import fresh_folder, write_json
+from cmet.params import TrainParams
+from cmet.shards import FORMAT, UNPAIRED, PairSample, write_tar
+from cmet.speech.scaling import SpeechScaling
+
+MakeParams = Callable[..., TrainParams]
+MakePairs = Callable[[str], list[PairSample]]
+CPU = torch.device("cpu")
+
+
+def write(folder: Path, pairs: dict[str, list[PairSample]], unpaired: list[PairSample] = []) -> Path:  # noqa: B006
+    with fresh_folder(folder / "shards") as unfinished:
+        splits = {split: [write_tar(unfinished, f"{split}/000000.tar", rows)] for split, rows in pairs.items()}
+        clips = [pair.clips()[0] for pair in unpaired]
+        splits[UNPAIRED] = [write_tar(unfinished, f"{UNPAIRED}/000000.tar", clips)] if clips else []
+        SpeechScaling.none(12).save(unfinished)
+        write_json(unfinished / "shards.json", {"format": FORMAT, "splits": {"val": [], "test": []} | splits})
+    return folder / "shards"
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "altered"])
+def test_a_damaged_shard_is_named_before_training(
+    shards: Path, make_params: MakeParams, split: str, damage: str
+) -> None:
+    tar = shards / split / "000000.tar"
+    content = tar.read_bytes()
+    if damage == "missing":
+        tar.unlink()
+    else:
+        middle = len(content) // 2
+        tar.write_bytes(content[:middle] if damage == "cut" else content[:middle] + b"x" + content[middle + 1 :])
+    said = "the shard is missing" if damage == "missing" else "not the bytes that were written"
+    with pytest.raises(UserError, match=f"{split}/000000.tar: {said}"):
+        read_features(shards, make_params(), CPU)
+
+
+def test_features_that_are_no_numbers_are_named_by_clip(
+    tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams
+) -> None:
+    pairs = make_pairs("a")
+    speech, codes = pairs[4].emotional_speech.copy(), pairs[9].neutral_expression.copy()
+    speech[3], codes[2, 1] = np.nan, np.inf
+    pairs[4] = replace(pairs[4], emotional_speech=speech)
+    pairs[9] = replace(pairs[9], neutral_expression=codes)
+    expected = rf"2 feature\(s\).*: {pairs[4].emotional_clip} \(speech\), {pairs[9].neutral_clip} \(expression\);"
+    with pytest.raises(UserError, match=expected):
+        read_features(write(tmp_path, {"train": pairs}), make_params(), CPU)
+
+
+def test_no_training_pairs_are_an_error(tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams) -> None:
+    shards = write(tmp_path, {"train": make_pairs("a"), "val": make_pairs("b")})
+    listing = json.loads((shards / "shards.json").read_text())
+    listing["splits"]["train"] = []
+    write_json(shards / "shards.json", listing)
+    for shards_in_memory in (None, 1):
+        with pytest.raises(UserError, match="the training split holds no pairs"):
+            read_features(shards, make_params(shards_in_memory=shards_in_memory), CPU)
+
+
+def test_clips_without_a_partner_are_in_the_bank(
+    tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams
+) -> None:
+    shards = write(tmp_path, {"train": make_pairs("a")}, unpaired=make_pairs("b")[:1])
+    features = read_features(shards, make_params(), CPU)
+    assert features.bank is not None
+    assert make_pairs("b")[0].neutral_clip in features.bank.clip_ids
+    assert features.num_clips == len(features.bank.clip_ids) == 7 * 2 * 3 + 3 + 1
+    assert features.facts.num_pairs == 7 * 2 * 3
+
+
+def test_facts_are_the_same_whether_features_are_kept_or_stream(shards: Path, make_params: MakeParams) -> None:
+    kept, streamed = (read_features(shards, make_params(shards_in_memory=number), CPU) for number in (None, 1))
+    assert streamed.bank is None
+    assert (kept.num_clips, kept.facts.num_pairs) == (streamed.num_clips, streamed.facts.num_pairs)
+    assert np.array_equal(kept.facts.mean_delta_K, streamed.facts.mean_delta_K)
+    assert np.array_equal(kept.facts.speech_limit_S, streamed.facts.speech_limit_S)

@@ -1,0 +1,83 @@
+"""Several processes train as one would."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cmet.connector.bundle import WEIGHTS
+from cmet.connector.losses import LossTerms
+from cmet.connector.processes import Processes
+from cmet.connector.training import CHECKPOINT, Untracked, train
+from cmet.errors import UserError
+from cmet.outputs import content_digest
+from cmet.params import NetworkParams, TrainParams
+
+ROOT = Path(__file__).parents[3]
+MakeParams = Callable[..., TrainParams]
+# dropout is drawn by each process for itself
+NETWORK = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
+
+
+def torchrun(
+    shards: Path, out: Path, params: TrainParams, end_at: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = [str(shards), str(out), params.model_dump_json(), str(end_at)]
+    command = [*launcher, "-m", "tests.distributed_training", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
+    )
+
+
+def alone(shards: Path, out: Path, params: TrainParams) -> None:
+    names = {"backbone": "facemesh", "speech_encoder": "opensmile", "held_out_emotion": None}
+    train(shards, out, params, 7, out.with_name("work"), Untracked(), Processes(0, 1, torch.device("cpu")), **names)  # type: ignore[arg-type]
+
+
+def test_two_processes_have_the_loss_curve_of_one(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    """With the loss that compares every row with all targets of the batch."""
+    params = make_params(
+        network=NETWORK, num_steps=20, validate_every=10, reconstruction="bmse", learning_rate=1e-4, batch_size=32
+    )
+    done = torchrun(shards, tmp_path / "two", params)
+    assert not done.returncode, done.stderr
+    alone(shards, tmp_path / "one", params)
+    one, two = (pd.read_parquet(tmp_path / name / "history.parquet") for name in ("one", "two"))
+    assert one[["step", "metric"]].equals(two[["step", "metric"]])
+    is_train = one["metric"].str.startswith("train/")
+    assert is_train.sum() == 4 * 20
+    np.testing.assert_allclose(two["value"][is_train], one["value"][is_train], rtol=1e-5)
+    # the optimizer moves biases before a batch norm by rounding noise alone, which validation sees
+    is_loss = one["metric"].isin([f"val/{name}" for name in LossTerms._fields])
+    np.testing.assert_allclose(two["value"][is_loss], one["value"][is_loss], rtol=1e-2)
+    weights, others = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
+    for name in (name for name in weights if "running_var" in name):
+        torch.testing.assert_close(others[name], weights[name], rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_go_on_to_the_same_bytes(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    """With dropout: each process goes on with its own generator."""
+    params = make_params(num_steps=8, checkpoint_every=4)
+    assert not torchrun(shards, tmp_path / "whole", params).returncode
+    ended = torchrun(shards, tmp_path / "broken", params, end_at=6)
+    assert ended.returncode
+    state = torch.load(tmp_path / "broken.work" / CHECKPOINT, weights_only=True)
+    assert state["step"] == 4
+    assert not torch.equal(*state["generators"])
+    assert not torchrun(shards, tmp_path / "broken", params).returncode
+    assert content_digest(tmp_path / "broken") == content_digest(tmp_path / "whole")
+
+
+def test_a_batch_that_cannot_be_shared_is_an_error(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    names = {"backbone": "facemesh", "speech_encoder": "opensmile", "held_out_emotion": None}
+    three = Processes(0, 3, torch.device("cpu"))
+    with pytest.raises(UserError, match="train.batch_size: 16 is not a multiple of 3 processes"):
+        train(shards, tmp_path / "out", make_params(), 7, tmp_path / "work", Untracked(), three, **names)  # type: ignore[arg-type]

@@ -188,7 +188,7 @@ def train(project: Project, backbone: str) -> Report:
             if run is not None:
                 kept = {name: value for name, value in report.validation.items() if name in KEPT_METRICS}
                 values = {"step": float(report.kept_step)} | kept
-                run.log_metrics(report.num_steps, {f"kept/{name}": value for name, value in values.items()})
+                run.log_metrics(report.kept_step, {f"kept/{name}": value for name, value in values.items()})
                 for path in sorted(out.iterdir()):
                     if path.name != LAST:
                         run.log_file(path, "model")

@@ -23,6 +23,7 @@ from tests.bench_backbones import SHORT_S, backbone_speeds, memory_while_streami
 from tests.bench_corpora import killed_while_preparing, memory_while_preparing, scan_all_of_mead
 from tests.bench_media import prepare_256, prepare_1080p
 from tests.bench_speech import opensmile_speedup
+from tests.bench_training import killed_while_training, memory_while_reading, sampling_speeds, step_times
 from tests.processes import tree_bytes
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +81,7 @@ def measure(scratch: Path) -> Iterator[Row]:
     yield from accuracy_rows(first)
     yield from facemesh_rows(first)
     yield from backbone_rows(scratch)
+    yield from training_rows(scratch)
     yield from corpora_rows(first, scratch)
     yield from media_rows(scratch)
     clone(second)
@@ -153,6 +155,19 @@ def backbone_rows(scratch: Path) -> Iterator[Row]:
     yield at_most("EDTalk editing 60 s, networks' passes shortened, peak memory", minute, "MiB", 3000)
     name = "memory of EDTalk editing 600 s relative to 60 s, networks' passes shortened"
     yield at_most(name, ten / minute, "", 1.1)
+
+
+def training_rows(scratch: Path) -> Iterator[Row]:
+    drawing = sampling_speeds(scratch)["speedup"]
+    yield at_least("drawing training samples against the published procedure", drawing, "times", 100)
+    step = step_times()
+    yield at_most("training step relative to a plain loop", step["relative"], "", 1)
+    yield at_most("data waiting, share of the step", step["data_share"], "", 0.01)
+    peak_mib = memory_while_reading(scratch, 30)["peak_mib"]
+    yield at_most("reading MEAD's front views for training, peak memory", peak_mib, "MiB", 2048)
+    killed = killed_while_training(scratch)
+    name = "SIGKILLs while training, the weights the same"
+    yield at_least(name, killed.num_kills * killed.is_identical, "kills", 10)
 
 
 def corpora_rows(project: Path, scratch: Path) -> Iterator[Row]:

@@ -12,8 +12,9 @@ direction one over clips of this speaker. On MEAD its sentence lists are kept (`
         then has no clips of it.
 
 Differs from the published sampler in both:
-    Missing clips: draws are made from what exists, with the chances that drawing again until a file is there would
-        give; a clip whose speaker has no other emotion at its level is not drawn.
+    Missing clips: draws are made from what exists, with the chances that drawing the sentences again until a file is
+        there would give; emotion 2 is one that the speaker has, and a clip whose speaker has no other emotion at its
+        level is not drawn.
     Length: clips shorter than a window are refused at the start, instead of drawing again.
     Speech at random: with `speech_draw` "random" every clip of a speech mean is drawn for itself. A list has as many
         strided sets as entries: hundreds on MEAD, sixteen on the sample, which a network knows by heart before it has
@@ -232,7 +233,7 @@ class Sampler:
         drawn_G = self.num_drawn_G.double()
         if speaker == "same":
             return drawn_G
-        # emotion and level are those of a drawn clip, and then any speaker who has them
+        # emotion and level are those of a drawn clip, then any speaker; all starts over if that one has not got them
         drawn_Q = torch.zeros(len(self.pools.lengths), dtype=torch.float64, device=drawn_G.device)
         return drawn_Q.index_add(0, self.pool_G, drawn_G)[self.pool_G]
 

@@ -135,10 +135,9 @@ def curves_figure(history: pd.DataFrame) -> Figure:
             return figure
         for axes, (title, rows) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for number, (name, line) in enumerate(rows.groupby("name", sort=False)):
-                colour = [COLOURS["cmet"], COLOURS["reference"], COLOURS["oracle"], COLOURS[GROUND_TRUTH]][number % 4]
-                axes.plot(
-                    line["step"], line["value"], color=colour, label=_LINES.get(str(name), str(name)), linewidth=1.5
-                )
+                label, place = _LINES.get(str(name), (str(name), number))
+                colour = [COLOURS["cmet"], COLOURS["reference"], COLOURS["oracle"], COLOURS[GROUND_TRUTH]][place % 4]
+                axes.plot(line["step"], line["value"], color=colour, label=label, linewidth=1.5)
             axes.set(title=title, xlabel="step")
             axes.grid(axis="y")
             axes.legend(fontsize=8)
@@ -147,14 +146,15 @@ def curves_figure(history: pd.DataFrame) -> Figure:
 
 _BASELINES = "_zero|_emotion_mean|_nearest"
 _LINES = {
-    "delta_mse": "C-MET",
-    "delta_mse_zero": "no change",
-    "delta_mse_emotion_mean": "mean change of the emotion",
-    "delta_mse_nearest": "nearest training speech",
-    "delta_cosine": "C-MET",
-    "delta_cosine_emotion_mean": "mean change of the emotion",
-    "delta_cosine_nearest": "nearest training speech",
+    "delta_mse": ("C-MET", 0),
+    "delta_mse_zero": ("no change", 1),
+    "delta_mse_emotion_mean": ("mean change of the emotion", 2),
+    "delta_mse_nearest": ("nearest training speech", 3),
+    "delta_cosine": ("C-MET", 0),
+    "delta_cosine_emotion_mean": ("mean change of the emotion", 2),
+    "delta_cosine_nearest": ("nearest training speech", 3),
 }
+"""Label and colour."""
 
 
 def judge_figure(history: pd.DataFrame) -> Figure:

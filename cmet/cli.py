@@ -20,7 +20,7 @@ from cmet.commands.doctor import doctor
 from cmet.commands.edit import ManyValues, edit
 from cmet.commands.sweep import ManySeeds, sweep
 from cmet.errors import UserError
-from cmet.launching import is_first_process, is_under_torchrun, restart_under_torchrun
+from cmet.launching import is_first_process, is_under_torchrun, run_under_torchrun
 from cmet.native_logs import silence_native_logs
 from cmet.stages import STAGES, Stage, run_stage
 
@@ -87,7 +87,7 @@ def _add_stage(name: str, stage: Stage) -> None:
         _check_variant(project.params, name, stage, variant)
         num_processes = stage.num_processes(project.params)
         if num_processes > 1 and not is_under_torchrun():
-            restart_under_torchrun(num_processes)
+            raise typer.Exit(run_under_torchrun(num_processes))
         report = run_stage(name, project, variant)
         if is_first_process():
             print(f"{name}{'@' + variant if variant else ''}: " + _one_line(report))

@@ -3,13 +3,11 @@
 Nothing else in the code knows how many processes there are.
 """
 
-import ctypes
 import json
 import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -22,6 +20,7 @@ from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
 from cmet.errors import ClipError, UserError
+from cmet.launching import die_with
 from cmet.native_logs import silence_native_logs
 from cmet.outputs import publish, write_json
 
@@ -40,7 +39,6 @@ CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGIL
 
 QUEUED_PER_WORKER = 4
 RECORD = "record.json"
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -189,7 +187,7 @@ def count_workers() -> int:
 
 
 def _start_worker(parent: int, temporary: Path) -> None:
-    _die_with(parent)
+    die_with(parent)
     # a killed worker cannot clean up, but the folder of unfinished work is emptied by whoever comes next
     tempfile.tempdir = str(temporary)
     # one thread per worker: the pool already fills the cores
@@ -198,14 +196,6 @@ def _start_worker(parent: int, temporary: Path) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-
-
-def _die_with(parent: int) -> None:
-    """An orphan would go on writing into the folder of the run that follows."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _process(function: Callable[[Job, Path], Record], job: Job, work: Path) -> None:

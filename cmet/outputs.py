@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from cmet.errors import UserError
 
-LIMITS = frozenset({"max_rejected", "time_limit_s"})
-"""Parameters that decide which work is accepted and change nothing of it."""
+LIMITS = frozenset({"max_rejected", "time_limit_s", "checkpoint_every", "num_processes"})
+"""Parameters that decide which work is accepted, or how it is gone about, and change nothing of it."""
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def write_json(path: Path, value: Any) -> None:
         unfinished.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def work_folder(root: Path, stage: str, params: BaseModel, inputs: list[Path]) -> Path:
+def work_folder(root: Path, stage: str, params: BaseModel, inputs: list[Path], *facts: object) -> Path:
     """Folder for the unfinished work of one stage, the same one as long as inputs, params and code stay the same.
 
     Folders of the stage that belong to other inputs or params are deleted: their work can never be finished.
@@ -82,8 +82,10 @@ def work_folder(root: Path, stage: str, params: BaseModel, inputs: list[Path]) -
         stage: Name of the stage, with backbone or encoder.
         params: Every parameter the result depends on; `LIMITS` among them do not count.
         inputs: Files whose content decides the result. A folder counts with all its files.
+        facts: Values besides, on which the result depends.
     """
     digest = hashlib.sha256(params.model_dump_json(exclude=set(LIMITS)).encode())
+    digest.update(repr(facts).encode())
     digest.update(_source_digest().encode())
     for path in inputs:
         digest.update(content_digest(path).encode())

@@ -48,9 +48,11 @@ class Project:
         """Folder of published checkpoints."""
         return weights_folder(self.root)
 
-    def work(self, stage: str, params: BaseModel, inputs: list[Path], variant: str | None = None) -> Path:
+    def work(
+        self, stage: str, params: BaseModel, inputs: list[Path], variant: str | None = None, *facts: object
+    ) -> Path:
         """Where the unfinished work of a stage waits."""
-        return work_folder(self.root / ".work", _step(stage, variant), params, inputs)
+        return work_folder(self.root / ".work", _step(stage, variant), params, inputs, *facts)
 
     def only_run(self, stage: str, variant: str | None = None) -> AbstractContextManager[None]:
         """A block in which no other process runs the stage."""

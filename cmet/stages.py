@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cmet.launching import is_first_process
@@ -166,7 +167,8 @@ def train(project: Project, backbone: str) -> Report:
     beginning = beginning_path(named, project.root, project.weights()) if named else None
     inputs = [shards_folder / "shards.json", model, *([beginning] if beginning else [])]
     with training_processes() as processes:
-        work = processes.from_first(lambda: project.work("train", params.train, inputs, backbone))
+        facts = (params.seed, params.held_out_emotion, params.deltas.speech_encoder)
+        work = processes.from_first(lambda: project.work("train", params.train, inputs, backbone, *facts))
         digests = project.digests(shards_folder, model)
         name = f"train {backbone}"
         tracking = tracked_run(name, "train", backbone, params, digests, project.root, system_metrics=True)
@@ -192,6 +194,9 @@ def train(project: Project, backbone: str) -> Report:
                 for path in sorted(out.iterdir()):
                     if path.name != LAST:
                         run.log_file(path, "model")
+        if processes.is_first:
+            # only now: until all is tracked, a failure may ask for the checkpoint
+            rmtree(work)
     return report
 
 

@@ -138,7 +138,8 @@ def tracked_run(
         with _sampled(run) if system_metrics else nullcontext():
             yield run
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
+        # SIGTERM comes as the second
         status = "KILLED"
         raise
     finally:

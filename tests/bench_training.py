@@ -481,6 +481,9 @@ def train_in_child(shards: Path, out: Path) -> None:
             with (out / "steps").open("ab") as stream:
                 stream.truncate(step)
 
+        def flush(self) -> None:
+            pass
+
     network = NetworkParams(hidden=64, num_layers=1, num_heads=4, feedforward=64, window=5, dropout=0.1)
     params = paper_params(
         network=network,

@@ -63,7 +63,7 @@ class BankBatches:
 
 
 class ShardBatches:
-    """Batches from banks of a few shards, each used for as many samples as it has pairs.
+    """Batches from banks of a few shards, each used for as many samples as banks have pairs on average.
 
     In every epoch the shards are put in another order and dealt out to the processes and to banks; pairs lie in
     shards in random order, so a bank is a random part of the corpus, and means are taken over the clips in it. The
@@ -83,13 +83,16 @@ class ShardBatches:
             )
         self.shards, self.params, self.seed, self.processes = shards, params, seed, processes
         self.reader = ThreadPoolExecutor(1, thread_name_prefix="shards")
-        self.following: Future[tuple[FeatureBank, int]] | None = None
-        self.number, self.num_pairs, self.num_drawn = -1, 0, 0
+        self.following: Future[FeatureBank] | None = None
+        self.num_banks = -(-(len(shards.pairs) // processes.num) // (params.shards_in_memory or len(shards.pairs)))
+        # the same for all processes, so that they are in the same epoch
+        self.num_samples = -(-sum(shard["n"] for shard in shards.pairs) // (processes.num * self.num_banks))
+        self.number, self.num_drawn = -1, 0
         self.sampler = self._open(0)
 
     def draw(self) -> Batch:
         """This process's rows of the next batch."""
-        if self.num_drawn >= self.num_pairs:
+        if self.num_drawn >= self.num_samples:
             self.sampler = self._open(self.number + 1)
         size = self.params.batch_size // self.processes.num
         self.num_drawn += size
@@ -108,23 +111,20 @@ class ShardBatches:
 
     def _open(self, number: int) -> Sampler:
         is_next = self.following is not None and number == self.number + 1
-        bank, self.num_pairs = self.following.result() if self.following and is_next else self._read(number)
+        bank = self.following.result() if self.following and is_next else self._read(number)
         self.following = self.reader.submit(self._read, number + 1)
         self.number, self.num_drawn = number, 0
         seed = np.random.default_rng([self.seed, self.processes.rank, number]).integers(2**63)
         return Sampler(bank, self.params, int(seed))
 
-    def _read(self, number: int) -> tuple[FeatureBank, int]:
-        """A bank and its number of pairs."""
+    def _read(self, number: int) -> FeatureBank:
         own_pairs, own_unpaired = (self._own(entries, number) for entries in (self.shards.pairs, self.shards.unpaired))
         clips = self.shards.clips_of(self.shards.read(own_pairs, own_unpaired))
-        return FeatureBank.from_clips(clips, self.processes.device), sum(shard["n"] for shard in own_pairs)
+        return FeatureBank.from_clips(clips, self.processes.device)
 
     def _own(self, entries: list[Any], number: int) -> list[Any]:
         """The shards of a bank, out of those with pairs or those of unpaired clips."""
-        num_own = len(self.shards.pairs) // self.processes.num
-        num_banks = -(-num_own // (self.params.shards_in_memory or num_own))
-        epoch, place = divmod(number, num_banks)
+        epoch, place = divmod(number, self.num_banks)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(entries))
         own = list(wds.split_by_node([entries[place] for place in order]))
-        return own[place::num_banks]
+        return own[place :: self.num_banks]

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cmet.connector.bundle import CONFIG, load_bundle
+from cmet.connector.bundle import CONFIG, load_bundle, write_tensors
 from cmet.connector.checkpoint import TrainingState
 from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH
@@ -35,7 +35,7 @@ def save_last(state: TrainingState, path: Path) -> None:
         known = state.optimizer.state.get(parameter, {})
         tensors |= {f"{moment}/{name}": known[moment] for moment in MOMENTS if moment in known}
     tensors[f"weights/{SPREAD}"] = state.module.spread.detach()
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    write_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
 
 
 def beginning_path(name: str, root: Path, weights: Path | None) -> Path:
@@ -51,6 +51,11 @@ def beginning_path(name: str, root: Path, weights: Path | None) -> Path:
         raise UserError(
             f"train.begin_from: {name}: no such file or folder; expected {PUBLISHED_CONNECTOR}, the folder of a "
             f"trained model, a {LAST} in one, or a checkpoint in the authors' container"
+        )
+    if root / "data" in path.resolve().parents:
+        raise UserError(
+            f"train.begin_from: {name}: an output of this project, which is deleted when it is made anew; "
+            "copy it to weights/connector/ and name it there"
         )
     return path
 
@@ -72,6 +77,8 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         bundle = load_bundle(path)
         bundle.expect(backbone=backbone, speech_encoder=speech_encoder)
         _fill(connector, bundle.connector.state_dict(), path)
+    elif path.is_dir():
+        raise UserError(f"train.begin_from: {path}: a folder without {CONFIG}, so no trained model")
     elif path.name == LAST:
         tensors = _read_last(path)
         weights = _part(tensors, "weights")
@@ -79,13 +86,14 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         _fill(connector, weights, path)
         _fill_moments(state, {moment: _part(tensors, moment) for moment in MOMENTS}, path)
     else:
+        tensors = load_file_as(path, PUBLISHED_CONNECTOR)
         if (connector.expression_width, connector.speech_width) != (EXPRESSION_WIDTH, SPEECH_WIDTH):
             raise UserError(
                 f"train.begin_from: {path.name} expects expression codes of {EXPRESSION_WIDTH} values and speech "
                 f"embeddings of {SPEECH_WIDTH}, found shards with {connector.expression_width} and "
                 f"{connector.speech_width}; choose another backbone or speech encoder, or set train.begin_from to null"
             )
-        _fill(connector, load_file_as(path, PUBLISHED_CONNECTOR), path)
+        _fill(connector, tensors, path)
         published = optimizer_state(path)
         if published is not None:
             _fill_moments(state, _by_name(state, published["state"]), path)

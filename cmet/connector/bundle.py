@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from pydantic import PositiveInt, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from cmet.connector.inference import predict_directions
@@ -103,10 +103,15 @@ def save_bundle(
     speech_limit_S: np.ndarray,
 ) -> None:
     """Write the files of a bundle into an existing folder."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
+    write_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
     scaling.save(folder)
     np.save(folder / SPEECH_LIMIT, speech_limit_S.astype(np.float32))
     write_json(folder / CONFIG, config.model_dump())
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write safetensors that others may read, as they may other files; save_file makes them the owner's alone."""
+    path.write_bytes(save(tensors))
 
 
 def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:

@@ -65,13 +65,14 @@ class TrainingState:
         """
         generators = processes.of_all(torch.get_rng_state())
         device_generators = processes.of_all(_device_generator(processes.device))
+        batches = processes.of_all(self.batches.state())
         if not processes.is_first:
             return
         values: dict[str, Any] = {
             "connector": self.module.connector.state_dict(),
             "spread": self.module.spread.detach(),
             "optimizer": self.optimizer.state_dict(),
-            "batches": self.batches.state(),
+            "batches": batches,
             "generators": generators,
             "device_generators": device_generators,
             "step": self.step,
@@ -97,14 +98,15 @@ class TrainingState:
     def load(self, path: Path, processes: Processes) -> None:
         """Go on exactly where `save` was called.
 
-        Where the number of processes is another one, dropout goes on with other draws.
+        Where the number of processes is another one, dropout and streaming shards go on with other draws.
         """
         values = torch.load(path, weights_only=True, map_location="cpu")
         self.module.connector.load_state_dict(values["connector"])
         self.module.spread.data.copy_(values["spread"])
         self.optimizer.load_state_dict(values["optimizer"])
-        self.batches.set_state(values["batches"])
-        if len(values["generators"]) == processes.num:
+        is_same_num = len(values["generators"]) == processes.num
+        self.batches.set_state(values["batches"][processes.rank if is_same_num else 0])
+        if is_same_num:
             torch.set_rng_state(values["generators"][processes.rank])
             _set_device_generator(processes.device, values["device_generators"][processes.rank])
         self.step, self.history, self.num_stale = values["step"], values["history"], values["num_stale"]

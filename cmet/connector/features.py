@@ -100,7 +100,7 @@ class TrainingFeatures:
     speech_width: int
 
 
-def read_features(folder: Path, params: TrainParams, device: torch.device) -> TrainingFeatures:
+def read_features(folder: Path, params: TrainParams, device: torch.device, is_shown: bool = True) -> TrainingFeatures:
     """Read and check all shards of the training and validation splits.
 
     Raises:
@@ -120,7 +120,7 @@ def read_features(folder: Path, params: TrainParams, device: torch.device) -> Tr
         nonlocal widths
         num = sum(shard["n"] for shard in [*shards.pairs, *shards.unpaired])
         samples = check.checked(shards.read(shards.pairs, shards.unpaired))
-        for sample in tqdm(samples, desc="train: read", total=num, unit="sample", mininterval=1):
+        for sample in tqdm(samples, desc="train: read", total=num, unit="sample", mininterval=1, disable=not is_shown):
             if isinstance(sample, PairSample) and sample.emotion not in excluded:
                 facts.add(sample, asked)
             for clip in shards.clips_of([sample]):

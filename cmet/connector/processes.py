@@ -18,7 +18,7 @@ from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
 from cmet.connector.synced_norm import synced
-from cmet.launching import FIRST, is_under_torchrun
+from cmet.launching import FIRST, die_with, is_under_torchrun
 
 Value = TypeVar("Value")
 
@@ -44,7 +44,7 @@ class Processes:
         made: Value = values[0]
         return made
 
-    def of_all(self, value: Tensor) -> list[Tensor]:
+    def of_all(self, value: Value) -> list[Value]:
         """The values of all processes, in the order of their ranks."""
         values: list[Any] = [value] * self.num
         if self.num > 1:
@@ -85,6 +85,7 @@ def training_processes(device: torch.device | None = None) -> Iterator[Processes
     if not is_under_torchrun():
         yield Processes(FIRST, 1, device or torch.device("cuda" if has_gpu else "cpu"))
         return
+    die_with(os.getppid())
     if has_gpu:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)

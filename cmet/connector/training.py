@@ -1,6 +1,7 @@
 """C-MET's training loop: shards in, a trained model folder out."""
 
 import math
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,12 +42,18 @@ class Tracker(Protocol):
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Take the metrics of one step."""
 
+    def flush(self) -> None:
+        """Let nothing that was taken wait: what a checkpoint has behind it is not logged again."""
+
 
 class Untracked:
     """A tracker that keeps nothing."""
 
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Take the metrics of one step."""
+
+    def flush(self) -> None:
+        """There is nothing that waits."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,8 @@ def train(
         params: The `train` section of params.yaml.
         seed: Decides initial weights, dropout and samples.
         work: Folder for the checkpoint. Where it holds one, training goes on from there, with the same result
-            as without the interruption (bit for bit on a CPU).
+            as without the interruption (bit for bit on a CPU). It stays for the caller to delete: what is still to be
+            done with the result may fail.
         tracker: Gets the metrics while training runs.
         processes: Those that train together; all of them call this, the first one writes.
         backbone: Named in the bundle, as are speech_encoder and held_out_emotion.
@@ -114,7 +122,7 @@ def train(
     """
     if params.batch_size % processes.num:
         raise UserError(f"train.batch_size: {params.batch_size} is not a multiple of {processes.num} processes")
-    features = read_features(shards, params, processes.device)
+    features = read_features(shards, params, processes.device, processes.is_first)
     facts = features.facts
     speech_limit_S = facts.speech_limit_S
     if not params.num_steps:
@@ -143,7 +151,8 @@ def train(
             tqdm.write(
                 f"train: {len(short_lists)} of {len(sampler.groups.lengths)} groups of one speaker, emotion and level "
                 f"hold fewer clips than train.num_clips_per_mean ({params.num_clips_per_mean}), so that some come "
-                f"twice in a mean; first {clip_id}: {num} clip(s) of {emotion}, level {level}"
+                f"twice in a mean; first {clip_id}: {num} clip(s) of {emotion}, level {level}",
+                file=sys.stderr,
             )
         if beginning is not None and not state.step and validator.pairs:
             _note(state, _validate(state, validator, processes), tracker, {})
@@ -152,6 +161,11 @@ def train(
         _run_steps(state, processes.sharing(module), validator, params, checkpoint, tracker, processes)
 
         has_validation = bool(validator.pairs)
+        if has_validation and not state.best_weights:
+            raise UserError(
+                f"train: {SCORE} was a number at no validation, so there are no weights to keep; "
+                "lower train.learning_rate, or look for extreme values in the features"
+            )
         config = BundleConfig(
             backbone=backbone,
             speech_encoder=speech_encoder,
@@ -185,7 +199,6 @@ def train(
             save_last(state, folder / LAST)
             if backbone_model is not None:
                 copytree(backbone_model, folder / "backbone")
-    checkpoint.unlink(missing_ok=True)
     return report
 
 
@@ -237,6 +250,7 @@ def _run_steps(
             if metrics:
                 _note(state, metrics, tracker, speed)
             if is_saved or is_over:
+                tracker.flush()
                 state.save(checkpoint, processes)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from cmet.errors import UserError
 
@@ -53,7 +53,8 @@ class SpeechScaling:
     def save(self, folder: Path) -> None:
         """Write into an existing folder."""
         limit = np.array([self.limit], np.float32)
-        save_file({"centre": self.centre_S, "spread": self.spread_S, "limit": limit}, folder / FILE)
+        # save_file would make it readable for its owner alone
+        (folder / FILE).write_bytes(save({"centre": self.centre_S, "spread": self.spread_S, "limit": limit}))
 
     @classmethod
     def load(cls, folder: Path) -> "SpeechScaling":

@@ -68,6 +68,15 @@ def test_work_is_continued_for_the_same_input_and_dropped_for_another(tmp_path: 
     assert not first.exists()
 
 
+def test_unfinished_work_of_another_seed_is_not_continued_and_that_of_other_checkpoints_is(
+    tmp_path: Path, params: Params
+) -> None:
+    begun = work_folder(tmp_path, "train", params.train, [], 7)
+    assert work_folder(tmp_path, "train", params.train, [], 8) != begun
+    often = params.train.model_copy(update={"checkpoint_every": 1})
+    assert work_folder(tmp_path, "train", often, [], 7) == begun
+
+
 @pytest.mark.parametrize(
     ("change", "is_kept"),
     [({"max_rejected": 0.5}, True), ({"time_limit_s": 7.0}, True), ({"crf": 30}, False)],

@@ -1,14 +1,19 @@
 """Batches from shards that do not fit in memory."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from cmet.connector.batches import ShardBatches
+from cmet.connector.checkpoint import TrainingState
 from cmet.connector.features import TrainingShards
+from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
+from cmet.connector.step import TrainingStep
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TrainParams
@@ -94,6 +99,39 @@ def test_processes_share_the_shards_and_the_batch(
         batches.following.result() if batches.following else None
     assert not seen[0] & seen[1]
     assert seen[0] | seen[1] == set("abcde")
+
+
+@dataclass(frozen=True)
+class Second(Processes):
+    """The second of two processes, whose first is at another place."""
+
+    first: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_first(self) -> bool:
+        return True
+
+    def of_all(self, value: Any) -> list[Any]:
+        return [self.first if isinstance(value, dict) else value, value]
+
+
+def test_every_process_goes_on_where_itself_was(
+    many: TrainingShards, make_params: MakeParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    params, cpu = make_params(shards_in_memory=1), torch.device("cpu")
+    batches = ShardBatches(many, params, 7, Processes(1, 2, cpu))
+    first = batches.state()
+    for _ in range(5):
+        batches.draw()
+    second = Second(1, 2, cpu, first)
+    module = TrainingStep(Connector(params.network, 10, 12), params, Processes(0, 1, cpu))
+    TrainingState.begin(module, batches, params).save(tmp_path / "checkpoint.pt", second)
+    again = TrainingState.begin(module, ShardBatches(many, params, 7, Processes(1, 2, cpu)), params)
+    again.load(tmp_path / "checkpoint.pt", second)
+    for _ in range(4):
+        assert all(torch.equal(a, b) for a, b in zip(batches.draw(), again.batches.draw(), strict=True))
 
 
 def test_fewer_shards_than_processes_are_an_error(many: TrainingShards, make_params: MakeParams) -> None:

@@ -86,6 +86,19 @@ def test_a_damaged_or_foreign_last_state_is_one_message(shards: Path, tmp_path: 
         run(shards, tmp_path / "out", make_params(begin_from="x"), path)
 
 
+def test_a_folder_without_a_model_is_told_from_a_checkpoint(
+    shards: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    with pytest.raises(UserError, match=r"shards: a folder without config.json, so no trained model"):
+        run(shards, tmp_path / "out", make_params(begin_from="shards"), shards)
+
+
+def test_what_the_project_makes_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data" / "train" / "facemesh").mkdir(parents=True)
+    with pytest.raises(UserError, match="an output of this project, which is deleted when it is made anew; copy it to"):
+        beginning_path("data/train/facemesh", tmp_path, None)
+
+
 def test_a_missing_beginning_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="train.begin_from: models/none: no such file or folder; expected cmet-conn"):
         beginning_path("models/none", tmp_path, None)

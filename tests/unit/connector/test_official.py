@@ -47,6 +47,9 @@ class Silent:
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
         pass
 
+    def flush(self) -> None:
+        pass
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:

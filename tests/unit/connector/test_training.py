@@ -38,6 +38,9 @@ class Silent:
             raise KeyboardInterrupt
         self.seen.append((step, metrics))
 
+    def flush(self) -> None:
+        pass
+
 
 def run(shards: Path, out: Path, params: TrainParams, tracker: Silent | None = None) -> TrainReport:
     return train(
@@ -65,7 +68,6 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(shards: Path, tmp_path: Pa
     assert run(shards, tmp_path / "broken", params, tracker) == expected
     assert [step for step, _ in tracker.seen] == [5, 6]
     assert content_digest(tmp_path / "broken") == content_digest(tmp_path / "whole")
-    assert not (tmp_path / "broken.work" / CHECKPOINT).exists()
 
 
 def test_training_learns_the_direction_from_speech(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
@@ -123,6 +125,14 @@ def test_a_loss_that_is_no_number_names_step_and_clips_and_keeps_the_last_good_c
     assert set(clips) <= {clip.clip_id for pair in read_shards(shards, "train") for clip in pair.clips()}
     monkeypatch.undo()
     assert run(shards, tmp_path / "model", params).num_steps == 9
+
+
+def test_weights_that_no_validation_could_measure_are_not_kept(
+    shards: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    with pytest.raises(UserError, match="val/delta_mse was a number at no validation, so there are no weights to keep"):
+        run(shards, tmp_path / "model", make_params(num_steps=1, learning_rate=1e30))
+    assert not (tmp_path / "model").exists()
 
 
 def test_training_stops_when_validation_gets_no_better(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:

@@ -25,7 +25,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cmet.params import PAPER_NETWORK, TrainParams, load_params
+from cmet.experiments import read_experiment
+from cmet.params import TrainParams
 
 # heavy imports are inside the functions: processes that measure something else import this module too
 if TYPE_CHECKING:
@@ -38,29 +39,6 @@ if TYPE_CHECKING:
     from cmet.shards import PairSample
 
 ROOT = Path(__file__).parents[1]
-PAPER: dict[str, Any] = {
-    "network": PAPER_NETWORK,
-    "begin_from": None,
-    "patience": None,
-    "sampler": "official",
-    "speaker": "same",
-    "excluded_emotions": [],
-    "batch_size": 128,
-    "learning_rate": 1e-4,
-    "weight_decay": 1e-5,
-    "num_clips_per_mean": 10,
-    "first_window_share": 0.0,
-    "speech_draw": "strided",
-    "reconstruction": "focal",
-    "contrastive_weight": 0.1,
-    "direction_weight": 0.05,
-    "precision": "float32",
-    "compile": False,
-    "num_processes": 1,
-    "shards_in_memory": None,
-}
-"""The published recipe, on a CPU."""
-
 NUM_DRAWN_SPEAKERS = 6
 TIMED_S = 5.0
 NUM_SPEED_ROUNDS = 3
@@ -81,8 +59,8 @@ POLL_S = 0.001
 
 
 def paper_params(**changes: Any) -> TrainParams:
-    """The published recipe with some of it changed; what does not matter here is as in params.yaml."""
-    return TrainParams(**load_params(ROOT / "params.yaml").train.model_dump() | PAPER | changes)
+    """The recipe of the experiment that reproduces the paper, with some of it changed."""
+    return TrainParams(**read_experiment(ROOT / "experiments/mead-edtalk.yaml")["train"] | changes)
 
 
 def sampling_speeds(scratch: Path) -> dict[str, float]:

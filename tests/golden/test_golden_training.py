@@ -16,35 +16,20 @@ from cmet.connector.network import Connector, Prediction
 from cmet.connector.processes import Processes
 from cmet.connector.sampler import Batch
 from cmet.connector.step import TrainingStep, both_passes
-from cmet.params import NetworkParams, TrainParams
+from cmet.experiments import read_experiment
+from cmet.params import PAPER_NETWORK, TrainParams
 
 GOLDEN = np.load(Path(__file__).parent / "train_step.npz")
-PAPER: dict[str, Any] = {
-    "network": NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.0),
-    "begin_from": None,
-    "patience": None,
-    "sampler": "corrected",
-    "speaker": "same",
-    "excluded_emotions": [],
-    "wmse_backward_label": "second",
-    "contrastive_signs": "crossed",
-    "precision": "float32",
-    "compile": False,
-    "num_processes": 1,
-    "shards_in_memory": None,
-    "num_steps": 1,
-    "batch_size": 8,
-    "learning_rate": 1e-4,
-    "weight_decay": 1e-5,
-    "first_window_share": 0.0,
-    "speech_draw": "strided",
-    "num_clips_per_mean": 10,
-    "contrastive_weight": 0.1,
-    "direction_weight": 0.05,
-    "log_every": 1,
-    "validate_every": 1,
-    "checkpoint_every": 1,
-}
+EXPERIMENT = Path(__file__).parents[2] / "experiments/mead-edtalk.yaml"
+NETWORK = PAPER_NETWORK.model_copy(update={"dropout": 0.0})
+
+
+def paper_params(**changes: Any) -> TrainParams:
+    """The recipe of the experiment that reproduces the paper, on the fixed batch."""
+    fixed = {"network": NETWORK, "batch_size": 8, "num_steps": 1}
+    return TrainParams(**read_experiment(EXPERIMENT)["train"] | fixed | changes)
+
+
 ALONE = Processes(0, 1, torch.device("cpu"))
 RECIPES = {"focal": "focal_mse", "mse": "mse", "wmse": "wmse", "bmse": "bmse"}
 
@@ -62,7 +47,7 @@ def make_batch(dtype: torch.dtype) -> Batch:
 
 
 def make_connector(dtype: torch.dtype) -> Connector:
-    connector = Connector(PAPER["network"], 10, 1024)
+    connector = Connector(NETWORK, 10, 1024)
     fill(connector)
     return connector.to(dtype).train()
 
@@ -90,7 +75,7 @@ def passes(request: pytest.FixtureRequest) -> Passes:
 @pytest.mark.parametrize("direction", ["bidir", "unidir"])
 @pytest.mark.parametrize("reconstruction", RECIPES)
 def test_terms_and_total_gradient_are_the_published_ones(passes: Passes, direction: str, reconstruction: str) -> None:
-    params = TrainParams(**PAPER, reconstruction=reconstruction, direction=direction)
+    params = paper_params(reconstruction=reconstruction, direction=direction)
     name = f"{direction}/{RECIPES[reconstruction]}"
     dtype = passes.batch.direction_BTK.dtype
     spread = nn.Parameter(torch.tensor(FIRST_SPREAD, dtype=dtype))
@@ -107,7 +92,7 @@ def test_terms_and_total_gradient_are_the_published_ones(passes: Passes, directi
 
 @pytest.mark.parametrize("direction", ["bidir", "unidir"])
 def test_the_spread_of_bmse_is_trained_as_published(passes: Passes, direction: str) -> None:
-    params = TrainParams(**PAPER, reconstruction="bmse", direction=direction)
+    params = paper_params(reconstruction="bmse", direction=direction)
     spread = nn.Parameter(torch.tensor(FIRST_SPREAD, dtype=passes.batch.direction_BTK.dtype))
     (spread.grad,) = torch.autograd.grad(passes.terms(params, spread).total, [spread], retain_graph=True)
     make_optimizer(nn.Module(), spread, params).step()
@@ -116,7 +101,7 @@ def test_the_spread_of_bmse_is_trained_as_published(passes: Passes, direction: s
 
 @pytest.mark.parametrize("direction", ["bidir", "unidir"])
 def test_gradients_and_the_adamw_step_are_the_published_ones(direction: str) -> None:
-    params = TrainParams(**PAPER, reconstruction="focal", direction=direction)
+    params = paper_params(reconstruction="focal", direction=direction)
     name = f"{direction}/focal_mse"
     connector = make_connector(torch.float64)
     step = TrainingStep(connector, params, ALONE)
@@ -141,7 +126,7 @@ def test_gradients_and_the_adamw_step_are_the_published_ones(direction: str) -> 
 
 
 def test_three_steps_follow_the_published_loop() -> None:
-    params = TrainParams(**PAPER, reconstruction="focal", direction="bidir")
+    params = paper_params(reconstruction="focal", direction="bidir")
     connector, batch = make_connector(torch.float64), make_batch(torch.float64)
     step = TrainingStep(connector, params, ALONE)
     optimizer = make_optimizer(connector, step.spread, params)

@@ -1,0 +1,35 @@
+"""Metrics by name."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from cmet.errors import UserError
+from cmet.evaluation.metrics.protocol import Metric
+
+METRICS = {
+    "landmarks": "cmet.evaluation.metrics.landmarks:LandmarkDistances",
+    "fid": "cmet.evaluation.metrics.fid:FrechetInceptionDistance",
+    "fvd": "cmet.evaluation.metrics.fvd:FrechetVideoDistance",
+    "sync": "cmet.evaluation.metrics.sync:SyncConfidence",
+    "identity": "cmet.evaluation.metrics.identity:IdentitySimilarity",
+}
+"""Module and class, imported when asked for: reading results must not wait for networks."""
+
+
+def metric_class(name: str) -> type[Metric]:
+    """The class of a metric."""
+    module, attribute = METRICS[name].split(":")
+    return cast(type[Metric], getattr(import_module(module), attribute))
+
+
+def load_metrics(names: Iterable[str], weights: Path) -> tuple[dict[str, Metric], dict[str, str]]:
+    """The metrics that can be measured here, and for each of the others the reason why not."""
+    ready, absent = {}, {}
+    for name in names:
+        try:
+            ready[name] = metric_class(name).load(weights)
+        except UserError as error:
+            absent[name] = str(error)
+    return ready, absent

@@ -57,10 +57,11 @@ class Container:
                 first = first or next(iter(track.decode(None)), None)
                 if first is None:
                     raise ClipError("unreadable_video", f"{path.name} holds no frames")
-                height, width = upright(first).shape[:2]
+                # on its side, by the turn that its file asks for
+                is_sideways = round(first.rotation / 90) % 2 == 1
                 return cls(
-                    width=width,
-                    height=height,
+                    width=first.height if is_sideways else first.width,
+                    height=first.width if is_sideways else first.height,
                     is_turned=first.rotation != 0,
                     fps=float(track.average_rate or track.guessed_rate or 0),
                     declared_frames=track.frames or None,

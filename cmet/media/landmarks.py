@@ -46,6 +46,14 @@ def track_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
     return np.stack(track) if track else np.zeros((0, NUM_LANDMARKS, 3), np.float32)
 
 
+def still_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
+    """Landmarks of the face in single frames, each found anew, shape (T, 478, 3) as `track_landmarks` has them."""
+    mesh = _face_mesh(static_image_mode=True, max_num_faces=1, refine_landmarks=True)
+    found = [(frame, mesh.process(frame).multi_face_landmarks) for frame in frames]
+    none = np.full((NUM_LANDMARKS, 3), np.nan, np.float32)
+    return np.stack([_pixels(faces[0], frame) if faces else none for frame, faces in found])
+
+
 _BLANK = np.zeros((256, 256, 3), np.uint8)
 
 

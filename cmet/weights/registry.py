@@ -104,9 +104,26 @@ _RESNET = Network(
     skip=r"^fc\.(weight|bias)$",
     optional=r"\.num_batches_tracked$",
 )
+_SYNCNET = Network("syncnet", "SyncNet", optional=r"\.num_batches_tracked$")
+_ARCFACE = Network("arcface", "ArcFace, an iresnet50", optional=r"\.num_batches_tracked$")
+_INCEPTION = Network("inception", "FID's Inception v3", optional=r"\.num_batches_tracked$")
+_I3D = Network("i3d", "I3D of Kinetics-400", optional=r"\.num_batches_tracked$")
 NETWORKS = {
     network.name: network
-    for network in (_CONNECTOR, _EDTALK, _AUDIO2LIP, _APPEARANCE, _MOTION, _AUDIO, _GENERATOR, _RESNET)
+    for network in (
+        _CONNECTOR,
+        _EDTALK,
+        _AUDIO2LIP,
+        _APPEARANCE,
+        _MOTION,
+        _AUDIO,
+        _GENERATOR,
+        _RESNET,
+        _SYNCNET,
+        _ARCFACE,
+        _INCEPTION,
+        _I3D,
+    )
 }
 
 _CMET_HUB = "Hugging Face coldhyuk/C-MET"
@@ -115,7 +132,7 @@ _EDTALK_HUBS = (
 )
 _PDFGC_DRIVE = "checkpoints.tar on Google Drive, link in the readme of PD-FGC"
 _FAN_DRIVES = "OneDrive or Baidu, links in the readme of Emotion-FAN"
-_JUDGE = "the evaluation scripts of the C-MET repository; a separate download"
+_JUDGE = "Google Drive, links in the readme of C-MET's evaluation scripts"
 
 CHECKPOINTS = {
     checkpoint.name: checkpoint
@@ -183,6 +200,7 @@ CHECKPOINTS = {
             _FAN_DRIVES,
             "Resnet18_FER+_pytorch.pth.tar",
             enables="fine-tuning a judge as the paper does",
+            home="judge",
             licence="MIT",
             network=_RESNET,
         ),
@@ -191,26 +209,65 @@ CHECKPOINTS = {
             "Emotion-FAN's other start (MS1M)",
             _FAN_DRIVES,
             "Resnet18_MS1M_pytorch.pth.tar",
+            home="judge",
             licence="MIT",
             network=_RESNET,
         ),
-        Checkpoint("judge-mead", "the paper's judge of emotion on MEAD: ResNet-18, 7 classes", _JUDGE),
-        Checkpoint("judge-crema-d", "the paper's judge of emotion on CREMA-D: ResNet-18, 7 classes", _JUDGE),
+        *(
+            Checkpoint(
+                name,
+                f"the paper's judge of emotion on {corpus}: a ResNet-18",
+                _JUDGE,
+                file,
+                home="judge",
+                enables=f"accuracy of emotion on {corpus} as in the paper",
+            )
+            for name, corpus, file in (
+                ("judge-mead", "MEAD", "Emotion-FAN_MEAD.pth"),
+                ("judge-crema-d", "CREMA-D", "Emotion-FAN_CREMA_D.pth"),
+            )
+        ),
         Checkpoint(
             "fid-inception",
             "FID as in the paper: Inception v3, 2048 features",
-            "the weights of pytorch-fid",
+            "the weights of pytorch-fid, release fid_weights of mseitzer/pytorch-fid",
             "pt_inception-2015-12-05-6726825d.pth",
             enables="FID as in the paper",
+            home="metrics",
+            licence="Apache-2.0",
+            network=_INCEPTION,
             size_bytes=95_628_359,
         ),
         Checkpoint(
             "fvd-i3d",
-            "FVD as in the paper: I3D of Kinetics-400, 400 logits, a TensorFlow module",
-            "TF-Hub deepmind/i3d-kinetics-400/1; that address is retired, a copy of the module is needed",
-            is_folder=True,
+            "FVD: I3D of Kinetics-400, 400 logits; TF-Hub's deepmind/i3d-kinetics-400/1 converted to torch",
+            "links in public FVD code, such as VideoGPT's",
+            "i3d_pretrained_400.pt",
+            enables="FVD",
+            home="metrics",
+            network=_I3D,
         ),
-        Checkpoint("syncnet", "sync confidence as in the paper: SyncNet with S3FD face tracks", "the SyncNet pipeline"),
+        Checkpoint(
+            "syncnet",
+            "sync confidence: SyncNet, features of lips and voice",
+            "www.robots.ox.ac.uk/~vgg/software/lipsync/data/, as download_model.sh of joonson/syncnet_python has it",
+            "syncnet_v2.model",
+            home="metrics",
+            enables="sync confidence",
+            licence="MIT",
+            network=_SYNCNET,
+        ),
+        Checkpoint(
+            "arcface",
+            "identity similarity: ArcFace, iresnet50 trained on MS1MV3",
+            "insightface's model zoo, folder ms1mv3_arcface_r50_fp16; OneDrive or Baidu, links in the readme of "
+            "recognition/arcface_torch",
+            "backbone.pth",
+            home="metrics",
+            enables="identity similarity",
+            licence="non-commercial research only",
+            network=_ARCFACE,
+        ),
         Checkpoint(
             "emotion2vec",
             "speech encoder emotion2vec (emotion2vec+ large, 1024 features), through FunASR",

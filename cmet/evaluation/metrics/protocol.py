@@ -42,6 +42,8 @@ class Metric(Protocol):
     """As they stand in tables and in MLflow."""
     WEIGHTS: tuple[str, ...]
     """Registered checkpoints (cmet.weights) it cannot do without."""
+    IS_OF_SETS: bool
+    """Whether there are values of a whole list, so that every method and the held-out emotion are measured apart."""
 
     @classmethod
     def load(cls, weights: Path) -> "Metric":

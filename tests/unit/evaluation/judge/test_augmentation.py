@@ -2,7 +2,7 @@
 
 import torch
 
-from cmet.evaluation.augmentation import augment
+from cmet.evaluation.judge.augmentation import augment
 
 
 def test_same_generator_state_gives_the_same_pictures() -> None:

@@ -7,14 +7,11 @@ Source: Open-Debin/Emotion-FAN at 874e871. The paper judges with a plain ResNet-
 `Resnet18_FER+_pytorch.pth.tar`. No trained attention network is published.
 """
 
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from cmet.weights import load_weights
 
 Form = Literal["self", "relation"]
 
@@ -22,6 +19,9 @@ NUM_FEATURES = 512
 NUM_LABELS = 7
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 """Channels and stride of the first block; every stage has two blocks."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class ResNet18(nn.Module):
@@ -72,17 +72,22 @@ class BasicBlock(nn.Module):
 class PlainJudge(ResNet18):
     """The paper's judge: every frame is classified, a video by the mean of its logits.
 
-    Frames are RGB in [0, 1], less the mean and over the deviation of ImageNet.
+    Source: emotion-fan.py and emotion_finetune.py among the evaluation scripts of C-MET.
     """
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, num_labels: int = NUM_LABELS) -> None:
         """Draw initial weights."""
         super().__init__()
         self.fc = nn.Linear(NUM_FEATURES, num_labels)
+        for name, colours in (("mean", IMAGENET_MEAN), ("deviation", IMAGENET_DEVIATION)):
+            self.register_buffer(name, torch.tensor(colours).reshape(3, 1, 1), persistent=False)
 
     def forward(self, frames_B3PP: Tensor) -> Tensor:
-        """Logits of each frame, shape (B, L)."""
-        return self.fc(self.features(frames_B3PP))
+        """Logits of each frame, shape (B, L); frames are RGB in [0, 1] and brought to ImageNet's colours here."""
+        return self.fc(self.features((frames_B3PP - self.mean) / self.deviation))
 
     def videos(self, frames_VT3PP: Tensor) -> Tensor:
         """Logits of each video, shape (V, L)."""
@@ -144,18 +149,3 @@ class EmotionFan(ResNet18):
         numerator_VT1 = weight_VT1 if as_published else related_VT1
         video_VG = (numerator_VT1 * both_VTG).sum(1) / related_VT1.sum(1)
         return self.pred_fc2(self.last_dropout(video_VG))
-
-
-def start_from(network: ResNet18, name: str, folder: Path | None = None) -> None:
-    """Give a network the published trunk that judges are fine-tuned from; its heads keep their values.
-
-    Args:
-        network: Any network with this trunk.
-        name: `emotion-fan-ferplus` or `emotion-fan-ms1m`.
-        folder: Where the file lies; the folder of all weights when None.
-
-    Raises:
-        UserError: The file is missing, cannot be read or is another checkpoint.
-    """
-    # not strict, for the heads; that the trunk is whole has been checked
-    network.load_state_dict(load_weights(name, folder), strict=False)

@@ -37,6 +37,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 CorpusName = Literal["sample", "mead", "cremad", "ravdess", "meld", "table"]
 Emotion = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
 SpeechDraw = Literal["strided", "random"]
+Metric = Literal["landmarks", "fid", "fvd", "sync", "identity"]
 Encoder = Literal[
     "opensmile",
     "emotion2vec",
@@ -278,6 +279,15 @@ class TrainParams(Section):
 class EditsParams(Section):
     """Edited test clips, made by every method from the same neutral clips."""
 
+    rows: Literal["test-pairs", "official"]
+    """`test-pairs`: every pair of a test speaker; `official`: the rows of C-MET's manifest (mead, cremad), also those
+    that the corpus lacks: they stay planned, and without them there is no headline."""
+    pools: Literal["pool-by-intensity", "static-folder"]
+    """Which speech drives a row; cmet.evaluation.pools has both."""
+    pool_seed: NonNegativeInt
+    """Of the draws of `static-folder`; the published command takes 42."""
+    identity_frame: NonNegativeInt
+    """Which frame of the source shows the person to a backbone that draws faces anew; the paper does not say."""
     strength: PositiveFloat
     """Factor on the predicted expression delta; 1 is the paper's."""
     num_speech_clips: PositiveInt
@@ -288,24 +298,91 @@ class EditsParams(Section):
 
 
 class JudgeParams(Section):
-    """The frame classifier that measures emotion, trained on unedited clips of the training speakers."""
+    """The frame classifier that measures emotion: trained on unedited clips of the training speakers, or released."""
 
+    network: Literal["small", "resnet18"]
+    """`small` learns within a minute on a CPU; `resnet18` is the paper's and learns as it did: whole clips, by SGD."""
+    begin_from: str | None
+    """What a resnet18 is fine-tuned from, its classifier left out: `emotion-fan-ferplus` as in the paper,
+    `emotion-fan-ms1m`, a path, or a file name in weights/judge. null draws all weights."""
+    checkpoint: str | None
+    """A released judge that is used as it is: a path, a file name in weights/judge, `judge-mead` or `judge-crema-d`.
+    null trains one."""
+    label_order: list[str] | None
+    """The emotions of the checkpoint's logits in their order, which no file says; null only where nothing is loaded.
+    The paper's judge of MEAD has happy, angry, disgusted, fear, sad, contempt, surprised; its fine-tuning script for
+    CREMA-D has the first five."""
+    trained_on: str | None
+    """What the checkpoint was trained on, in words, as every score will say; null only where nothing is loaded."""
+    has_neutral: bool
+    """Whether there is an eighth class `neutral`, learnt from neutral clips; the paper's judge has none."""
     image_px: Annotated[int, Field(ge=32)]
+    """Side of a frame; the paper takes 224."""
     num_frames: PositiveInt
     """Frames of a clip, evenly spaced, whose logits are averaged; the paper takes 16."""
     num_train_frames: PositiveInt
-    """Frames of each training clip."""
+    """Frames of each training clip; the paper takes 16."""
     num_epochs: PositiveInt
     batch_size: PositiveInt
+    """Frames of a step for small, clips for resnet18, where one of 16 frames at 224 px takes about 0.6 GiB while it
+    learns; the paper takes 32 clips."""
     learning_rate: PositiveFloat
+    """The paper takes 0.01 for its resnet18."""
+
+    @field_validator("label_order")
+    @classmethod
+    def _label_order_is_of_emotions(cls, order: list[str] | None) -> list[str] | None:
+        # labels takes the emotions from here
+        from cmet.evaluation.judge.labels import problem_of
+
+        problem = problem_of(order) if order is not None else None
+        if problem:
+            raise ValueError(f"judge.label_order {problem}")
+        return order
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "JudgeParams":
+        if self.network == "small" and (self.begin_from or self.checkpoint):
+            raise ValueError(
+                "judge.begin_from and judge.checkpoint are files of a ResNet-18: set judge.network: resnet18"
+            )
+        if self.checkpoint is None:
+            idle = [key for key in ("label_order", "trained_on") if getattr(self, key) is not None]
+            if idle:
+                raise ValueError(
+                    f"judge.{' and judge.'.join(idle)} describe a checkpoint, but judge.checkpoint is null"
+                )
+            return self
+        if self.begin_from is not None:
+            raise ValueError("judge.checkpoint is used as it is: set judge.begin_from to null")
+        if self.label_order is None:
+            raise ValueError(
+                "judge.checkpoint does not say which emotion each of its outputs stands for: set judge.label_order"
+            )
+        if not self.trained_on:
+            raise ValueError("judge.checkpoint does not say what it was trained on: set judge.trained_on")
+        if self.has_neutral != ("neutral" in self.label_order):
+            raise ValueError(f"judge.has_neutral is {self.has_neutral}, but judge.label_order is {self.label_order}")
+        return self
 
 
 class EvaluateParams(Section):
     """Scores and their uncertainty."""
 
+    metrics: list[Metric]
+    """What is measured besides the emotion; one whose weights are not there is absent, with the reason."""
     num_bootstrap: PositiveInt
     """Resamples of the (speaker, sentence) clusters for an interval."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+class TimingParams(Section):
+    """How long an edit takes, measured clip by clip in one process."""
+
+    num_clips: PositiveInt
+    """Test rows that are timed."""
+    num_warm_up: NonNegativeInt
+    """Rows before them that are not counted."""
 
 
 class ReportParams(Section):
@@ -335,6 +412,7 @@ class Params(Section):
     train: TrainParams
     edits: EditsParams
     judge: JudgeParams
+    timing: TimingParams
     evaluate: EvaluateParams
     report: ReportParams
 

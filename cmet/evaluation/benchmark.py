@@ -43,6 +43,13 @@ def write_benchmark(name: str, out: Path) -> int:
     return len(table)
 
 
+def benchmark_paths(name: str) -> list[tuple[Path, Path]]:
+    """Source and target of every row of an official manifest, relative to the root of its corpus."""
+    rows = BENCHMARKS[name][1](_rule(name))
+    root = ROOTS[name]
+    return [(Path(source).relative_to(root), Path(target).relative_to(root)) for source, target, *_ in rows]
+
+
 def mead_rows(rule: dict[str, Any]) -> Iterator[Row]:
     """Rows by speaker, sentence, emotion and level; sentence n goes with neutral n, from 4 on with n + 10."""
     excluded = set(rule["excluded"])
@@ -81,5 +88,6 @@ def _rule(name: str) -> dict[str, Any]:
     return json.loads((files("cmet.evaluation") / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+ROOTS = {"mead": MEAD_ROOT, "cremad": CREMAD_ROOT}
 BENCHMARKS = {"mead": (MEAD_COLUMNS, mead_rows), "cremad": (CREMAD_COLUMNS, cremad_rows)}
 """Columns and rows by name."""

@@ -21,14 +21,13 @@ from cmet.connector.bundle import Bundle
 from cmet.connector.inference import predict_directions
 from cmet.connector.threads import fitting_threads
 from cmet.engine import ClipMap, Job
-from cmet.errors import UserError
-from cmet.evaluation.protocol import EDITS, METHODS
+from cmet.evaluation.pools import choose_speech, speech_directions, with_level
+from cmet.evaluation.protocol import EDITS, METHODS, PROTOCOL
 from cmet.evaluation.rendering import render_row
+from cmet.evaluation.results import sample_ids
+from cmet.evaluation.rows import planned_rows, protocol_facts
+from cmet.outputs import write_json
 from cmet.params import EditsParams, InferenceParams
-
-EMOTIONAL_STRIDE = 7
-NO_LEVEL = 0
-"""Stands for the intensity of a clip whose corpus does not say; such clips are a pool of their own."""
 
 
 @dataclass(frozen=True)
@@ -55,44 +54,47 @@ def write_edits(
     crf: int,
     weights: Path,
     inference: InferenceParams,
+    held_out_emotion: str | None = None,
     methods: Sequence[str] = METHODS,
 ) -> EditsReport:
-    """Edit the neutral clip of every test pair by every method.
+    """Edit the neutral clip of every planned row by every method.
 
     Args:
-        pairs: Rows of `pairs.parquet`; the ones of the test split are edited.
+        pairs: Rows of `pairs.parquet`; those of the test split, or of the official manifest, are edited.
         clips: Rows of `clips.parquet`, for the clips that reference and speech are taken from.
         clips_folder: Folder that holds `video/<clip_id>.mp4` and `audio/<clip_id>.wav`.
         expression_folder: Tracks, codes and the fitted backbone.
         embeddings: Raw speech embeddings by clip id.
         bundle: The trained model.
-        out: Gets `<method>/<row_id>.mp4` and `edits.parquet`.
+        out: Gets `<method>/<row_id>.mp4`, `edits.parquet` and `protocol.json`.
         work: Keeps finished clips over an interruption.
         params: The `edits` section.
         seed: Draws the training speaker of each reference.
         crf: Quality of the written video.
         weights: Folder of published checkpoints.
         inference: The `inference` section.
+        held_out_emotion: Rows of it are marked.
         methods: Those of `METHODS` that are wanted; the work folder is for the same ones always.
 
     Raises:
-        UserError: There are no test pairs, or a file of weights is missing.
+        UserError: There are no rows, or a file of weights is missing.
     """
     lips, used = lips_and_weights(bundle.config.backbone, params, weights)
-    test = with_level(pairs[pairs.split == "test"].sort_values("pair_id", ignore_index=True))
-    if test.empty:
-        raise UserError("edits: no test pairs; the corpus needs test speakers with neutral and emotional clips")
+    rows = with_level(planned_rows(pairs, clips, params, held_out_emotion))
+    whole = rows[rows.reason.isna()]
     codes = CodeShelf(expression_folder / "codes")
-    directions = pooled_directions(test, clips, embeddings, bundle, params.num_speech_clips)
-    references = draw_references(test, clips, codes, seed)
+    speech = choose_speech(whole, clips, embeddings.index, params)
+    protocol = protocol_facts(rows, speech, params)
+    directions = speech_directions(speech, embeddings, bundle)
+    references = draw_references(whole, clips, codes, seed)
     jobs: list[Job] = []
-    for row in test.to_dict("records"):
-        own = codes[row["neutral_clip"]]
+    for row in whole.to_dict("records"):
+        own = codes[row["source_clip"]]
         direction = directions[row["emotion"], row["level"]]
         with fitting_threads(bundle.config.network.hidden):
             delta = params.strength * predict_directions(bundle.connector, direction, own)
-        true_delta = codes[row["emotional_clip"]].mean(axis=0) - own.mean(axis=0)
-        reference = references[row["pair_id"]]
+        true_delta = codes[row["target_clip"]].mean(axis=0) - own.mean(axis=0)
+        reference = references[row["row_id"]]
         edited = {
             "neutral": own,
             "reference": None if reference is None else fit_length(codes[reference], len(own)),
@@ -101,8 +103,9 @@ def write_edits(
         }
         jobs.append(
             {
-                "clip_id": row["pair_id"],
-                "source_clip": row["neutral_clip"],
+                "clip_id": row["row_id"],
+                "source_clip": row["source_clip"],
+                "identity_frame": params.identity_frame,
                 "clips": str(clips_folder),
                 "expression": str(expression_folder),
                 "backbone": bundle.config.backbone,
@@ -118,13 +121,15 @@ def write_edits(
     num_workers = count_network_workers() if backbone_class(bundle.config.backbone).weights else None
     records = pd.DataFrame(clip_map.run(jobs, num_workers)).set_index("clip_id")
     files = work / "files"
-    edits = pd.concat([_method_rows(test, records, references, method, bundle) for method in methods])
-    edits = edits.assign(lips=lips)
+    edits = pd.concat([_method_rows(rows, records, references, method) for method in methods])
+    edits = edits.assign(backbone=bundle.config.backbone, protocol=protocol["name"], lips=lips)
+    edits = edits.assign(sample_id=sample_ids(edits))
     edits.to_parquet(files / EDITS, index=False)
+    write_json(files / PROTOCOL, protocol)
     clip_map.publish(out)
     is_ok = edits.status == "ok"
     return EditsReport(
-        len(test), int(is_ok.sum()), int((~is_ok).sum()), int(records.get("num_frames", pd.Series()).sum())
+        len(rows), int(is_ok.sum()), int((~is_ok).sum()), int(records.get("num_frames", pd.Series()).sum())
     )
 
 
@@ -163,40 +168,19 @@ class CodeShelf(Mapping[str, np.ndarray]):
         return sum(1 for _ in self)
 
 
-def with_level(clips: pd.DataFrame) -> pd.DataFrame:
-    """A column `level` that can be compared: the intensity, or `NO_LEVEL`."""
-    return clips.assign(level=clips.intensity.astype("Int64").fillna(NO_LEVEL).astype(int))
-
-
-def pooled_directions(
-    test: pd.DataFrame, clips: pd.DataFrame, embeddings: pd.Series, bundle: Bundle, num_clips: int
-) -> dict[tuple[str, int], np.ndarray]:
-    """Speech direction of every emotion and level of the test pairs, by the protocol `pool-by-intensity`."""
-    heard = with_level(clips[(clips.split == "test") & clips.clip_id.isin(embeddings.index)])
-    heard = heard.sort_values(["speaker", "sentence"])
-    neutral_pool = heard.clip_id[heard.emotion == "neutral"].to_list()
-    directions = {}
-    for emotion, level in with_level(test)[["emotion", "level"]].drop_duplicates().itertuples(index=False):
-        pool = heard.clip_id[(heard.emotion == emotion) & (heard.level == level)].to_list()
-        emotional = [pool[EMOTIONAL_STRIDE * i % len(pool)] for i in range(num_clips)]
-        neutral = [neutral_pool[i % len(neutral_pool)] for i in range(num_clips)]
-        directions[emotion, level] = bundle.speech_direction(
-            np.stack(embeddings.loc[neutral].to_list()), np.stack(embeddings.loc[emotional].to_list())
-        )
-    return directions
-
-
-def draw_references(test: pd.DataFrame, clips: pd.DataFrame, codes: CodeShelf, seed: int) -> dict[str, str | None]:
-    """For every test pair a training speaker's clip of the same emotion and level, and sentence if there is one."""
+def draw_references(rows: pd.DataFrame, clips: pd.DataFrame, codes: CodeShelf, seed: int) -> dict[str, str | None]:
+    """For every row a training speaker's clip of the same emotion and level, and sentence if there is one."""
     training = with_level(clips[(clips.split == "train") & (clips.status == "ok")]).sort_values("clip_id")
-    training = training[training.clip_id.map(codes.__contains__)]
+    training = training[training.clip_id.map(codes.__contains__).astype(bool)]
     random = np.random.default_rng([seed, 0])
     references: dict[str, str | None] = {}
-    for row in with_level(test).to_dict("records"):
+    for row in with_level(rows).to_dict("records"):
         same = training[(training.emotion == row["emotion"]) & (training.level == row["level"])]
+        # an official row may be spoken by somebody who was trained on
+        same = same[same.speaker != row["speaker"]]
         candidates = same[same.sentence == row["sentence"]]
         candidates = candidates if len(candidates) else same
-        references[row["pair_id"]] = random.choice(candidates.clip_id.to_numpy()) if len(candidates) else None
+        references[row["row_id"]] = random.choice(candidates.clip_id.to_numpy()) if len(candidates) else None
     return references
 
 
@@ -207,21 +191,15 @@ def fit_length(codes: np.ndarray, num_frames: int) -> np.ndarray:
 
 
 def _method_rows(
-    test: pd.DataFrame, records: pd.DataFrame, references: dict[str, str | None], method: str, bundle: Bundle
+    rows: pd.DataFrame, records: pd.DataFrame, references: dict[str, str | None], method: str
 ) -> pd.DataFrame:
-    rows = test[["pair_id", "speaker", "sentence", "emotion", "intensity", "is_held_out"]].rename(
-        columns={"pair_id": "row_id"}
-    )
-    rows = rows.assign(
-        method=method,
-        backbone=bundle.config.backbone,
-        source_clip=test.neutral_clip,
-        target_clip=test.emotional_clip,
-        status=records.status.loc[rows.row_id].to_numpy(),
-        reason=records.reason.loc[rows.row_id].to_numpy(),
-    )
+    columns = ["row_id", "speaker", "sentence", "emotion", "intensity", "source_clip", "target_clip", "is_held_out"]
+    made = records.reindex(rows.row_id)
+    reasons = rows.reason.where(rows.reason.notna(), made.reason.to_numpy())
+    status = pd.Series(np.where(rows.reason.notna(), "failed", made.status.to_numpy()), index=rows.index)
     if method == "reference":
-        absent = rows.row_id.map(references).isna()
-        rows.loc[absent, ["status", "reason"]] = ["failed", "no_reference: no training clip of this emotion and level"]
+        absent = (status == "ok") & rows.row_id.map(references).isna()
+        status = status.mask(absent, "failed")
+        reasons = reasons.mask(absent, "no_reference: no training clip of this emotion and level")
     video = method + "/" + rows.row_id + ".mp4"
-    return rows.assign(video=video.where(rows.status == "ok"))
+    return rows[columns].assign(method=method, status=status, reason=reasons, video=video.where(status == "ok"))

@@ -16,18 +16,15 @@ GROUND_TRUTH = "ground_truth"
 
 CHANCE = 1 / len(TARGET_EMOTIONS)
 EDITS = "edits.parquet"
-PREDICTIONS = "predictions.parquet"
+PROTOCOL = "protocol.json"
+"""Beside the edits: rows, speech and settings that all methods share."""
 METRICS = "metrics.json"
+TIMING = "timing.json"
 
 
 def in_order(methods: Mapping[str, T]) -> dict[str, T]:
     """Methods in the order of every table, the true clips last; JSON files have them by the alphabet."""
     return {name: methods[name] for name in (*METHODS, GROUND_TRUTH) if name in methods}
-
-
-SPEECH_PROTOCOL = "pool-by-intensity"
-"""Speech of all test speakers is pooled by emotion and level; item i is neutral clip i and emotional clip 7 i,
-modulo the sizes of the pools (C-MET's benchmark data set class, start index 0)."""
 
 
 def video_path(clips_folder: Path, clip_id: str) -> Path:

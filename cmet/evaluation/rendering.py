@@ -8,6 +8,7 @@ import numpy as np
 from cmet.backbones.protocol import Backbone, SpeechDriven
 from cmet.backbones.registry import load_backbone
 from cmet.engine import Job, Record
+from cmet.errors import ClipError
 from cmet.media.audio import read_audio
 from cmet.media.video import FASTEST, VideoFile, write_video
 from cmet.params import InferenceParams
@@ -26,6 +27,8 @@ def render_row(job: Job, files: Path) -> Record:
         assert isinstance(backbone, SpeechDriven)
         samples = read_audio(clips / "audio" / f"{job['source_clip']}.wav", SAMPLE_RATE_HZ)
         track = backbone.with_speech(track, samples, file.fps)
+    if backbone.picture_px is not None:
+        frames = [_identity_frame(frames, job["identity_frame"], job["source_clip"])]
     num_frames = 0
     for method, codes in job["codes"].items():
         if codes is None:
@@ -38,6 +41,12 @@ def render_row(job: Job, files: Path) -> Record:
             files / method / f"{job['clip_id']}.mp4", shown, file.fps, source, job["crf"], FASTEST
         )
     return {"num_frames": num_frames}
+
+
+def _identity_frame(frames: list[np.ndarray], number: int, clip_id: str) -> np.ndarray:
+    if number >= len(frames):
+        raise ClipError("too_short", f"{clip_id} has {len(frames)} frames, the identity frame is number {number}")
+    return frames[number]
 
 
 @cache

@@ -1,0 +1,83 @@
+"""Which speech drives a row: the two protocols of the published code.
+
+pool-by-intensity   its benchmark data set: speech of all speakers of the rows is pooled by emotion and level; item i is
+                    neutral clip i and emotional clip 7 i, modulo the sizes of the pools, start index 0
+static-folder       its command line: as many clips drawn once from two folders, seed 42. Differs from the published
+                    code: a folder is such a pool, and sorted (published, the seed does not fix the choice); one that
+                    holds fewer clips is taken whole (published, an error)
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cmet.connector.bundle import Bundle
+from cmet.params import EditsParams
+
+EMOTIONAL_STRIDE = 7
+NO_LEVEL = 0
+"""Stands for the intensity of a clip whose corpus does not say; such clips are a pool of their own."""
+
+Key = tuple[str, int]
+"""Emotion and level."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Clip ids whose mean embeddings make a speech direction."""
+
+    emotional: tuple[str, ...]
+    neutral: tuple[str, ...]
+
+
+def choose_speech(rows: pd.DataFrame, clips: pd.DataFrame, heard: pd.Index, params: EditsParams) -> dict[Key, Speech]:
+    """The speech of every emotion and level of the rows, from their own speakers.
+
+    Args:
+        rows: Planned rows, with speaker, emotion and intensity.
+        clips: Rows of `clips.parquet`.
+        heard: Ids of the clips that have a speech embedding.
+        params: The `edits` section.
+    """
+    pool = with_level(clips[clips.speaker.isin(rows.speaker) & clips.clip_id.isin(heard)])
+    pool = pool.sort_values(["speaker", "sentence"])
+    neutral = pool.clip_id[pool.emotion == "neutral"].to_list()
+    choose = {"pool-by-intensity": _strided, "static-folder": _drawn}[params.pools]
+    chosen = {}
+    for emotion, level in with_level(rows)[["emotion", "level"]].drop_duplicates().itertuples(index=False):
+        emotional = pool.clip_id[(pool.emotion == emotion) & (pool.level == level)].to_list()
+        chosen[emotion, level] = choose(emotional, neutral, params)
+    return chosen
+
+
+def speech_directions(speech: dict[Key, Speech], embeddings: pd.Series, bundle: Bundle) -> dict[Key, np.ndarray]:
+    """Scaled speech direction of every emotion and level, shape (S,)."""
+    return {
+        key: bundle.speech_direction(_stacked(embeddings, chosen.neutral), _stacked(embeddings, chosen.emotional))
+        for key, chosen in speech.items()
+    }
+
+
+def with_level(clips: pd.DataFrame) -> pd.DataFrame:
+    """A column `level` that can be compared: the intensity, or `NO_LEVEL`."""
+    return clips.assign(level=clips.intensity.astype("Int64").fillna(NO_LEVEL).astype(int))
+
+
+def _strided(emotional: Sequence[str], neutral: Sequence[str], params: EditsParams) -> Speech:
+    items = range(params.num_speech_clips)
+    return Speech(
+        tuple(emotional[EMOTIONAL_STRIDE * i % len(emotional)] for i in items),
+        tuple(neutral[i % len(neutral)] for i in items),
+    )
+
+
+def _drawn(emotional: Sequence[str], neutral: Sequence[str], params: EditsParams) -> Speech:
+    draw = random.Random(params.pool_seed)
+    return Speech(*(tuple(draw.sample(ids, min(params.num_speech_clips, len(ids)))) for ids in (emotional, neutral)))
+
+
+def _stacked(embeddings: pd.Series, clip_ids: Sequence[str]) -> np.ndarray:
+    return np.stack(embeddings.loc[list(clip_ids)].to_list())

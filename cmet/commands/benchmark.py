@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cmet.errors import UserError
+
 app = typer.Typer(no_args_is_help=True, help="The official benchmarks.")
 
 
@@ -22,3 +24,19 @@ def manifest(
     from cmet.evaluation.benchmark import write_benchmark
 
     print(f"{out}: {write_benchmark(name, out)} rows")
+
+
+@app.command()
+def paper(
+    corpus: Annotated[str | None, typer.Argument(help="mead or cremad; both when left out.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also a file: .csv with every label, or .md.")] = None,
+) -> None:
+    """Print the results of the paper with what can be computed of them: right rows, floors, contradictions."""
+    from cmet.evaluation.paper import CORPORA, of_corpus, paper_tables, printed_tables, write_tables
+
+    if corpus not in (None, *CORPORA):
+        raise UserError(f"unknown benchmark {corpus!r}; known are {', '.join(CORPORA)}")
+    tables = of_corpus(paper_tables(), corpus)
+    if out is not None:
+        write_tables(tables, out)
+    print(printed_tables(tables))

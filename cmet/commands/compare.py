@@ -1,0 +1,73 @@
+"""`cmet compare`: two sets of results on the same rows."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+"""As MLflow names its runs."""
+
+
+def compare(
+    run_a: Annotated[str, typer.Argument(help="Results: a folder or file, or an MLflow run id; :METHOD may follow.")],
+    run_b: Annotated[str, typer.Argument(help="The same; numbers are this one less the first.")],
+    metric: Annotated[str, typer.Option("--metric", help="Any metric that clips have.")] = "acc_emo",
+    any_judge: Annotated[bool, typer.Option("--any-judge", help="Also of two judges.")] = False,
+    any_protocol: Annotated[bool, typer.Option("--any-protocol", help="Also of two protocols.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Every clip, as .csv or .parquet.")] = None,
+    params: Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")] = Path(
+        "params.yaml"
+    ),
+) -> None:
+    """Say how far two sets of results differ, how sure that is, and which clips changed."""
+    from cmet.evaluation.compare import (
+        check_out,
+        chosen_method,
+        compare_results,
+        printed_comparison,
+        refuse_unlike,
+        write_clips,
+    )
+    from cmet.params import load_params
+
+    if out is not None:
+        check_out(out)
+    experiment = load_params(params)
+    (name_a, wanted_a), (name_b, wanted_b) = parsed_run(run_a), parsed_run(run_b)
+    a, b = (read_run(name, params.resolve().parent) for name in (name_a, name_b))
+    method_a, method_b = chosen_method(a, wanted_a, name_a), chosen_method(b, wanted_b, name_b)
+    comparison = compare_results(
+        a, b, method_a, method_b, metric, experiment.evaluate, experiment.seed, names=(name_a, name_b)
+    )
+    refuse_unlike(comparison, any_judge, any_protocol)
+    if out is not None:
+        write_clips(comparison, out)
+    print(printed_comparison(comparison))
+
+
+def parsed_run(text: str) -> tuple[str, str | None]:
+    """Place and method of `PLACE` or `PLACE:METHOD`; a path that is there is taken as it is."""
+    place, colon, method = text.rpartition(":")
+    if not colon or not place or not method or "/" in method or Path(text).exists():
+        return text, None
+    return place, method
+
+
+def read_run(place: str, root: Path) -> "pd.DataFrame":
+    """Results of a folder, a file, or a run in the MLflow store of the project `root`.
+
+    Raises:
+        UserError: There are none.
+    """
+    from cmet.evaluation.results import read_results
+
+    if RUN_ID.fullmatch(place) and not Path(place).exists():
+        from cmet.tracking import download_results
+
+        return read_results(download_results(place, root))
+    return read_results(Path(place))

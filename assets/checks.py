@@ -139,6 +139,8 @@ def judge_never_saw_test_speakers(project: Project, variant: str | None) -> Fact
     """The judge was trained on training speakers only."""
     clips = project.table("clips", "clips.parquet")
     card = json.loads((project.folder("judge") / "judge.json").read_text(encoding="utf-8"))
+    if not card["train_speakers"]:
+        return Fact(True, f"not known: a released judge, trained on: {card['trained_on']}", {})
     seen = sorted(set(card["train_speakers"]) & set(clips.speaker[clips.split != "train"]))
     shown = f"saw {', '.join(seen)}" if seen else f"saw {len(card['train_speakers'])} training speakers"
     return Fact(not seen, shown, {"num_seen": len(seen)})

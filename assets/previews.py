@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.corpora.scan import count_reasons
-from cmet.evaluation.protocol import GROUND_TRUTH, METHODS, METRICS
+from cmet.evaluation.protocol import GROUND_TRUTH, METHODS, METRICS, TIMING, in_order
 from cmet.project import Project
 from pipelines.resources import Stage
 
@@ -151,13 +151,19 @@ def preview_train(project: Project, variant: str | None) -> Metadata:
 def preview_judge(project: Project, variant: str | None) -> Metadata:
     """Accuracy on training and validation speakers, and the curve of its training."""
     from cmet.evaluation.figures import judge_figure
+    from cmet.evaluation.judge import CARD, HISTORY
+    from cmet.evaluation.labels import training_set
 
     folder = project.folder("judge")
-    card = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    history = folder / HISTORY
     return {
-        "curve": _figure(judge_figure(pd.read_parquet(folder / "history.parquet"))),
+        # a released judge has no curve
+        **({"curve": _figure(judge_figure(pd.read_parquet(history)))} if history.is_file() else {}),
         **_numbers(_report(project, "judge")),
-        "train_speakers": ", ".join(card["train_speakers"]),
+        "judge": f"{card['network']}, {card['source']}",
+        "trained_on": training_set(card),
+        "classes": ", ".join(card["classes"]),
     }
 
 
@@ -183,6 +189,7 @@ def preview_evaluate(project: Project, variant: str | None) -> Metadata:
     methods, held_out = metrics["methods"], metrics["held_out"]
     return {
         **_accuracy_tables(methods, held_out, "accuracy"),
+        **_other_metrics(methods, metrics["absent"]),
         "methods": _figure(method_figure(methods)),
         "emotions": _figure(emotion_figure(methods)),
         **({"confusion": _figure(confusion_figure(methods["cmet"]["confusion"], "cmet"))} if "cmet" in methods else {}),
@@ -190,6 +197,18 @@ def preview_evaluate(project: Project, variant: str | None) -> Metadata:
         **{f"acc_emo/{method}": float(scores["acc_emo"]) for method, scores in methods.items()},
         **_numbers({"acc_emo_held_out": held_out["acc_emo"]} if held_out else {}),
     }
+
+
+def preview_timing(project: Project, variant: str | None) -> Metadata:
+    """Seconds of every method by part, and what they were measured on."""
+    timing = json.loads((project.folder("timing", variant) / TIMING).read_text(encoding="utf-8"))
+    rows = [
+        {"method": method, "seconds per video": timed["seconds_per_video"], "sd": timed["sd"], **timed["parts"]}
+        for method, timed in in_order(timing["methods"]).items()
+    ]
+    seconds = {f"seconds_per_video/{row['method']}": float(row["seconds per video"]) for row in rows}
+    measured = f"{timing['device']}, {timing['threads']} threads, after {timing['warm_up']} clip(s) of warm-up"
+    return {"table": _markdown(pd.DataFrame(rows)), "measured_on": measured, **seconds}
 
 
 def preview_report(project: Project, variant: str | None) -> Metadata:
@@ -219,6 +238,7 @@ PREVIEWS: dict[str, Callable[[Project, str | None], Metadata]] = {
     "train": preview_train,
     "judge": preview_judge,
     "edits": preview_edits,
+    "timing": preview_timing,
     "evaluate": preview_evaluate,
     "report": preview_report,
 }
@@ -303,6 +323,20 @@ def _accuracy_tables(methods: Mapping[str, Any], held_out: Mapping[str, Any] | N
         tables | {f"{name}, held out: {held_out['emotion']}": _accuracy_table(held_out["methods"])}
         if held_out
         else tables
+    )
+
+
+def _other_metrics(methods: Mapping[str, Any], absent: Mapping[str, str]) -> Metadata:
+    """What was measured besides the emotion, a column per method, and why the rest was not."""
+    edited = {method: scores["metrics"] for method, scores in methods.items() if method != GROUND_TRUTH}
+    names = dict.fromkeys(name for found in edited.values() for name in found)
+    rows = [
+        {"metric": name} | {method: edited[method].get(name, {}).get("value") for method in METHODS if method in edited}
+        for name in names
+    ]
+    reasons = pd.DataFrame(list(absent.items()), columns=["metric", "reason"])
+    return ({"metrics": _markdown(pd.DataFrame(rows))} if rows else {}) | (
+        {"absent": _markdown(reasons)} if absent else {}
     )
 
 

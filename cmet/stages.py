@@ -201,13 +201,19 @@ def train(project: Project, backbone: str) -> Report:
 
 
 def judge(project: Project) -> Report:
-    """Train the frame classifier that measures emotion, on unedited clips of the training speakers."""
-    from cmet.evaluation.judge import train_judge
+    """Train the frame classifier that measures emotion, or take over a released one."""
+    from cmet.evaluation.judge import adopt_judge, train_judge
+    from cmet.evaluation.judge.checkpoints import find_checkpoint
 
+    params, clips_folder, out = project.params.judge, project.folder("clips"), project.folder("judge")
     rows = project.table("clips", "clips.parquet")
-    return train_judge(
-        rows, project.folder("clips"), project.folder("judge"), project.params.judge, project.params.seed
-    )
+    if params.checkpoint is not None:
+        checkpoint = find_checkpoint(params.checkpoint, "judge.checkpoint", project.root, project.weights())
+        return adopt_judge(rows, clips_folder, out, params, checkpoint)
+    beginning = None
+    if params.begin_from is not None:
+        beginning = find_checkpoint(params.begin_from, "judge.begin_from", project.root, project.weights())
+    return train_judge(rows, clips_folder, out, params, project.params.seed, beginning)
 
 
 def edits(project: Project, backbone: str) -> Report:
@@ -235,32 +241,69 @@ def edits(project: Project, backbone: str) -> Report:
         params.clips.crf,
         project.weights(),
         params.inference,
+        params.held_out_emotion,
+    )
+
+
+def timing(project: Project, backbone: str) -> Report:
+    """Time the edits of a few test rows, clip by clip."""
+    from cmet.connector.bundle import load_bundle
+    from cmet.evaluation.rows import planned_rows
+    from cmet.evaluation.timing import time_edits
+    from cmet.speech.embeddings import read_embeddings
+
+    params = project.params
+    bundle = load_bundle(project.folder("train", backbone))
+    bundle.expect(backbone=backbone, speech_encoder=params.deltas.speech_encoder)
+    clips_folder, expression_folder = project.folder("clips"), project.folder("expression", backbone)
+    rows = project.table("clips", "clips.parquet")
+    pairs = project.table("deltas", "pairs.parquet", backbone)
+    return time_edits(
+        planned_rows(pairs, rows, params.edits, params.held_out_emotion),
+        rows,
+        clips_folder,
+        project.corpus_folder(),
+        expression_folder,
+        read_embeddings(project.folder("speech", params.deltas.speech_encoder)).index,
+        bundle,
+        project.folder("timing", backbone),
+        params.timing,
+        params.edits,
+        params.inference,
+        project.weights(),
+        params.seed,
     )
 
 
 def evaluate(project: Project, backbone: str) -> Report:
-    """Score the edited clips with the judge."""
-    from cmet.evaluation.scores import score_edits
-    from cmet.tracking import log_evaluation
+    """Judge the edited clips and measure them by every metric whose weights are here."""
+    from cmet.evaluation.evaluate import score_edits
+    from cmet.tracking import Evaluated, log_evaluation
 
     params, out = project.params, project.folder("evaluate", backbone)
-    edits_folder, model = project.folder("edits", backbone), project.folder("train", backbone)
-    report = score_edits(
-        edits_folder, project.folder("clips"), project.folder("judge"), out, params.evaluate, params.seed
+    folders = Evaluated(
+        results=out,
+        edits=project.folder("edits", backbone),
+        clips=project.folder("clips"),
+        model=project.folder("train", backbone),
+        timing=project.folder("timing", backbone),
     )
-    inputs = project.digests(edits_folder, project.folder("judge"), model)
-    log_evaluation(backbone, params, inputs, out, model, project.root)
+    weights = project.weights()
+    report = score_edits(
+        folders.edits, folders.clips, project.folder("judge"), out, params.evaluate, params.seed, weights
+    )
+    inputs = project.digests(folders.edits, project.folder("judge"), folders.model)
+    log_evaluation(backbone, params, inputs, folders, project.root)
     return report
 
 
 def report(project: Project) -> Report:
     """Write the HTML page and the machine-readable summary."""
-    from cmet.evaluation.protocol import SPEECH_PROTOCOL
-    from cmet.evaluation.report import Protocol, Scored, write_report
+    from cmet.evaluation.report import Scored, write_report
 
     params = project.params
     scored: dict[str, Scored] = {
-        backbone: Scored(*(project.folder(stage, backbone) for stage in ("evaluate", "edits", "train")))
+        backbone: Scored(*(project.folder(stage, backbone) for stage in ("evaluate", "edits", "train", "timing")))
         for backbone in params.backbones
     }
     return write_report(
@@ -268,8 +311,8 @@ def report(project: Project) -> Report:
         project.folder("clips"),
         project.folder("judge"),
         project.folder("directions") / "directions.json",
+        project.root / "scores",
         params,
-        Protocol(SPEECH_PROTOCOL, params.edits.num_speech_clips),
         project.folder("report"),
     )
 
@@ -286,6 +329,7 @@ STAGES: dict[str, Stage] = {
     "train": Stage(train, "backbone", lambda params: params.train.num_processes),
     "judge": Stage(judge, "project"),
     "edits": Stage(edits, "backbone"),
+    "timing": Stage(timing, "backbone"),
     "evaluate": Stage(evaluate, "backbone"),
     "report": Stage(report, "project"),
 }

@@ -9,9 +9,12 @@ import json
 import logging
 import os
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +22,17 @@ import pandas as pd
 import yaml
 
 from cmet.environment import describe_environment
-from cmet.evaluation.protocol import METRICS, PREDICTIONS, in_order
+from cmet.errors import UserError
+from cmet.evaluation.protocol import EDITS, METRICS, TIMING, in_order
+from cmet.evaluation.results import RESULTS, answers, read_results, write_results
 from cmet.outputs import content_digest_of_source
 from cmet.params import Params, flatten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
+
+    from cmet.evaluation.examples import Example
 
 EXPERIMENT = "cmet"
 POINTS_PER_BATCH = 500
@@ -112,11 +119,14 @@ def tracked_run(
         params: Logged flat, with dots.
         inputs: Hash of each input, by its path in the project, for example `data/shards/facemesh`.
         root: The project folder; the store lies there unless `MLFLOW_TRACKING_URI` names another.
-        parent: The run under which this one is shown.
+        parent: The run under which this one is shown; that of `runs_below` by default.
         tags: More tags.
         system_metrics: Sample the use of processor, memory, disk, network and GPUs (where `nvidia-ml-py` is installed)
             every ten seconds, and at least once.
     """
+    outer = _OUTER.get()
+    if outer is not None:
+        parent, tags = parent or outer[0], {**outer[1], **(tags or {})}
     client, experiment = _open_store(root)
     key = _key(name, stage, backbone, params, inputs, parent)
     environment = describe_environment()
@@ -147,35 +157,79 @@ def tracked_run(
         client.set_terminated(run.run_id, status)
 
 
-def log_evaluation(
-    backbone: str, params: Params, inputs: Mapping[str, str], evaluation: Path, model: Path, root: Path
-) -> None:
+@contextmanager
+def runs_below(parent: Run, tags: Mapping[str, str]) -> Iterator[None]:
+    """Show the runs that stages open in the block under another run, with its tags.
+
+    A stage that works for a fold is then not taken for the same stage of the project (`find_run`).
+    """
+    token = _OUTER.set((parent, tags))
+    try:
+        yield
+    finally:
+        _OUTER.reset(token)
+
+
+_OUTER: ContextVar[tuple[Run, Mapping[str, str]] | None] = ContextVar("outer run", default=None)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The folders of a scored backbone."""
+
+    results: Path
+    """What `score_edits` wrote."""
+    edits: Path
+    clips: Path
+    model: Path
+    """The trained bundle, to which the scores of `cmet` are attached."""
+    timing: Path
+    """What `time_edits` wrote."""
+
+
+def log_evaluation(backbone: str, params: Params, inputs: Mapping[str, str], folders: Evaluated, root: Path) -> None:
     """Log a scored backbone: a parent run, and below it one run per method with the same metric names.
+
+    The parent has the figures, side-by-side strips and all results, each method its own results, its confusion matrix
+    and the clips of the strips.
 
     Args:
         backbone: Name of the backbone.
         params: The whole experiment.
         inputs: Hash of each input by its path in the project.
-        evaluation: What `score_edits` wrote.
-        model: The trained bundle, to which the accuracy of `cmet` is attached.
+        folders: What is logged.
         root: The project folder.
     """
-    metrics = json.loads((evaluation / METRICS).read_text(encoding="utf-8"))
-    predictions = pd.read_parquet(evaluation / PREDICTIONS)
+    from cmet.evaluation.examples import choose_examples
+    from cmet.evaluation.figures import confusion_figure
+
+    metrics = json.loads((folders.results / METRICS).read_text(encoding="utf-8"))
+    timing = json.loads((folders.timing / TIMING).read_text(encoding="utf-8"))["methods"]
+    results = read_results(folders.results)
+    said, edits = answers(results), pd.read_parquet(folders.edits / EDITS)
+    examples = choose_examples(said, edits, folders.edits, folders.clips, params.report.num_examples, params.seed)
     with tracked_run(f"evaluate {backbone}", "evaluate", backbone, params, inputs, root) as parent:
-        parent.log_file(evaluation / METRICS)
+        parent.log_file(folders.results / METRICS)
+        parent.log_file(folders.results / RESULTS)
         _log_figures(parent, metrics)
+        _log_strips(parent, examples)
         parent.log_metrics(0, _comparison_metrics(metrics))
         for method, scores in in_order(metrics["methods"]).items():
             held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(method)
-            values = evaluation_metrics(scores, held_out)
+            values = evaluation_metrics(scores, held_out) | _seconds(timing.get(method))
             name = f"{backbone} {method}"
-            with tracked_run(name, "evaluate", backbone, params, inputs, root, parent, {"cmet.method": method}) as run:
+            tags = {"cmet.method": method, "cmet.protocol": metrics["protocol"]}
+            with tracked_run(name, "evaluate", backbone, params, inputs, root, parent, tags) as run:
                 run.log_metrics(0, values)
-                rows = predictions[predictions["method"] == method]
+                rows = said[said["method"] == method]
                 run.log_table(rows[["row_id", "emotion", "intensity", "predicted", "correct"]], "predictions.json")
+                run.log_figure(confusion_figure(scores["confusion"], method), "figures/confusion.png")
+                _log_results(run, results[results["method"] == method])
+                for example in examples:
+                    if method in example.panels:
+                        run.log_file(example.panels[method], "clips")
                 if method == "cmet":
-                    _log_model(run, f"cmet-{backbone}", model, values)
+                    _log_model(run, f"cmet-{backbone}", folders.model, values, metrics["protocol"])
 
 
 def evaluation_metrics(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, float]:
@@ -190,9 +244,20 @@ def evaluation_metrics(scores: Mapping[str, Any], held_out: Mapping[str, Any] | 
     }
     values |= {f"acc_emo/{emotion}": value for emotion, value in scores["per_emotion"].items()}
     values |= {f"acc_emo/{level}": value for level, value in scores["per_level"].items()}
+    values |= _measured_values(scores["metrics"], "")
     if held_out:
         values["acc_emo_held_out"] = held_out["acc_emo"]
+        values |= _measured_values(held_out["metrics"], "_held_out")
     return values
+
+
+def _measured_values(metrics: Mapping[str, Any], suffix: str) -> dict[str, float]:
+    """What was measured; a metric that is absent has no value rather than a zero."""
+    return {f"{name}{suffix}": found["value"] for name, found in metrics.items() if found["value"] is not None}
+
+
+def _seconds(timed: Mapping[str, Any] | None) -> dict[str, float]:
+    return {} if timed is None else {"seconds_per_video": timed["seconds_per_video"]}
 
 
 def find_run(stage: str, backbone: str, root: Path) -> str | None:
@@ -201,6 +266,32 @@ def find_run(stage: str, backbone: str, root: Path) -> str | None:
     query = f"tags.`cmet.stage` = '{stage}' AND tags.`cmet.backbone` = '{backbone}' AND attributes.status = 'FINISHED'"
     runs = client.search_runs([experiment], query, order_by=["attributes.start_time DESC"])
     return next((run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
+
+
+def download_results(run_id: str, root: Path) -> Path:
+    """The results that a run has logged, as a file in the work folder of the project.
+
+    Raises:
+        UserError: There is no store, no such run, or the run has logged none.
+    """
+    store = default_store(root)
+    # opening would make an empty one
+    if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).is_file():
+        raise UserError(f"{run_id}: no runs were logged in {root}; name the folder of the results instead")
+    from mlflow.exceptions import MlflowException
+
+    client, _ = _open_store(root)
+    try:
+        logged = {file.path for file in client.list_artifacts(run_id)}
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise UserError(f"{run_id}: no such run in {store}") from error
+    if RESULTS not in logged:
+        raise UserError(f"{run_id}: this run has logged no {RESULTS}; runs of `cmet evaluate` have one")
+    folder = root / ".work" / "runs" / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(client.download_artifacts(run_id, RESULTS, str(folder)))
 
 
 def default_store(root: Path) -> str:
@@ -342,13 +433,32 @@ def _comparison_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     return floor | {name: gain["difference"] for name, gain in metrics["comparisons"].items()}
 
 
-def _log_model(run: Run, name: str, model: Path, values: Mapping[str, float]) -> None:
-    """An entry under Models, so that trained connectors can be compared by their accuracy."""
+def _log_strips(run: Run, examples: Sequence["Example"]) -> None:
+    """Side-by-side clips, as they stand in the report."""
+    from cmet.evaluation.examples import write_strip
+
+    with tempfile.TemporaryDirectory() as folder:
+        for example in examples:
+            path = Path(folder) / f"{example.row_id}.mp4"
+            write_strip(example, path)
+            run.log_file(path, "strips")
+
+
+def _log_results(run: Run, results: pd.DataFrame) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_results(results, Path(folder) / RESULTS)
+        run.log_file(Path(folder) / RESULTS)
+
+
+def _log_model(run: Run, name: str, model: Path, values: Mapping[str, float], protocol: str) -> None:
+    """An entry under Models, so that trained connectors are ranked by what was measured on the same rows."""
     run.log_file(model / "connector.safetensors", "model")
     run.log_file(model / "config.json", "model")
     experiment = run.client.get_run(run.run_id).info.experiment_id
     entry = run.client.create_logged_model(experiment, name=name, source_run_id=run.run_id, model_type="cmet")
-    for key in ("acc_emo", "acc_emo_macro", "acc_emo_held_out"):
-        if key in values:
-            run.client.log_metric(run.run_id, key, values[key], step=1, model_id=entry.model_id)
+    for key in sorted(values):
+        run.client.log_metric(
+            run.run_id, key, values[key], step=1, model_id=entry.model_id,
+            dataset_name="test rows", dataset_digest=protocol,
+        )  # fmt: skip
     run.client.finalize_logged_model(entry.model_id, "READY")

@@ -15,6 +15,7 @@ from cmet.outputs import content_digest
 from cmet.project import Project
 from cmet.stages import STAGES, run_stage
 from cmet.sweep import read_variants, run_sweep
+from cmet.unseen import run_unseen
 
 ROOT = Path(__file__).parents[1]
 SMALLER: dict[str, dict[str, Any]] = {
@@ -22,6 +23,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "expression": {"num_components": 6, "num_calibration_clips": 2},
     "train": {"num_steps": 6, "batch_size": 8, "validate_every": 3, "checkpoint_every": 3, "log_every": 2},
     "judge": {"num_epochs": 1, "num_train_frames": 2, "num_frames": 2},
+    "timing": {"num_clips": 1, "num_warm_up": 0},
     "evaluate": {"num_bootstrap": 50},
     "report": {"num_examples": 1},
 }
@@ -155,4 +157,36 @@ def test_a_sweep_scores_the_edits_of_every_variant_and_does_nothing_twice(
     run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=False)
     assert capfd.readouterr().out.count("is there already") == 2
     assert content_digest(project.folder("edits", "facemesh")) == before
+    assert not list((project.root / ".work").rglob("*.mp4"))
+
+
+def test_an_emotion_is_left_out_in_a_fold_and_compared_with_the_fold_that_has_seen_it(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = [content_digest(project.folder(name, "facemesh")) for name in ("expression", "train", "edits")]
+    out, seed = project.folder("unseen"), project.params.seed
+    said = run_unseen(project, "facemesh", ["sad"], [seed], out)
+    assert "| sad " in said
+    fold = out / "facemesh/sad"
+    # the project holds out the same emotion
+    for name in ("codes", "model"):
+        assert content_digest(fold / "expression" / name) == content_digest(
+            project.folder("expression", "facemesh") / name
+        )
+    weights = "connector.safetensors"
+    own = (project.folder("train", "facemesh") / weights).read_bytes()
+    assert (fold / f"seed-{seed}/train" / weights).read_bytes() == own
+    assert (out / f"facemesh/seen/seed-{seed}/train" / weights).read_bytes() != own
+    table = pd.read_parquet(out / "facemesh/unseen.parquet")
+    assert table.groupby(["fold", "method"]).size().to_dict() == {
+        (name, method): num for name, num in (("sad", 1), ("seen", 7)) for method in ("cmet", "oracle", "reference")
+    }
+    assert table.loc[table["fold"] == "sad", "target"].eq("sad").all()
+    summary = pd.read_csv(out / "facemesh/unseen.csv").set_index(["method", "emotion"])
+    assert summary.loc[("cmet", "sad"), "n"] == 1
+    assert (out / "facemesh/unseen.png").stat().st_size > 1000
+    capfd.readouterr()
+    assert run_unseen(project, "facemesh", ["sad"], [seed], out) == said
+    assert capfd.readouterr().out.count("is there already") == 2
+    assert [content_digest(project.folder(name, "facemesh")) for name in ("expression", "train", "edits")] == before
     assert not list((project.root / ".work").rglob("*.mp4"))

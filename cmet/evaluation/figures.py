@@ -60,7 +60,7 @@ def display_name(method: str) -> str:
     return NAMES.get(method, method)
 
 
-def method_figure(methods: Mapping[str, Any]) -> Figure:
+def method_figure(methods: Mapping[str, Any], chance: float = CHANCE) -> Figure:
     """Accuracy per method with its interval, the judge on true clips as a line, chance as another."""
     with rc_context(STYLE):
         figure, axes = _axes(5.6, 3.0)
@@ -73,7 +73,7 @@ def method_figure(methods: Mapping[str, Any]) -> Figure:
         if GROUND_TRUTH in methods:
             ceiling = 100 * methods[GROUND_TRUTH]["acc_emo"]
             _level(axes, ceiling, f"judge on\ntrue clips\n{ceiling:.1f}", COLOURS[GROUND_TRUTH])
-        _level(axes, 100 * CHANCE, "chance", INK)
+        _level(axes, 100 * chance, "chance", INK)
         axes.set_xticks(range(len(shown)), shown)
         axes.set_xlim(-0.6, len(shown) - 0.4)
         _percent(axes)

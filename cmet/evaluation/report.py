@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,17 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from cmet.backbones.used_weights import FILE as USED_WEIGHTS
-from cmet.evaluation import figures
-from cmet.evaluation.card import HISTORY, JudgeCard, read_card
+from cmet.evaluation import figures, paper
+from cmet.evaluation.evaluate import read_edits
 from cmet.evaluation.examples import LABELS, Example, choose_examples, write_strip
-from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METRICS, PREDICTIONS, in_order
-from cmet.evaluation.scores import not_whole, read_edits
+from cmet.evaluation.judge import HISTORY, JudgeCard, read_card
+from cmet.evaluation.labels import describe, paper_rows, training_set
+from cmet.evaluation.metrics.registry import TITLES
+from cmet.evaluation.other_methods import Scored as OtherScored
+from cmet.evaluation.other_methods import read_scored
+from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METRICS, TIMING, in_order
+from cmet.evaluation.results import answers, read_results
+from cmet.evaluation.tables import is_one_class
 from cmet.outputs import fresh_file, write_json
 from cmet.params import Params, flatten
 
@@ -50,6 +55,7 @@ class Scored:
     evaluation: Path
     edits: Path
     model: Path
+    timing: Path
 
 
 @dataclass(frozen=True)
@@ -61,22 +67,13 @@ class ReportResult:
     """Of the page."""
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How the edits were made, as the labels of a score must say it."""
-
-    name: str
-    """Which speech drives a row, for example `pool-by-intensity`."""
-    num_speech_clips: int
-
-
 def write_report(
     backbones: Mapping[str, Scored],
     clips_folder: Path,
     judge_folder: Path,
     directions: Path | None,
+    others: Path,
     params: Params,
-    protocol: Protocol,
     out: Path,
 ) -> ReportResult:
     """Write `index.html` and `summary.json` into the folder `out`; the same bytes for the same inputs.
@@ -86,19 +83,27 @@ def write_report(
         clips_folder: The prepared clips with `clips.parquet`.
         judge_folder: What `train_judge` wrote.
         directions: `directions.json`; left out of the page when None or not there.
+        others: Folder of results of other methods (`cmet score`), of which those of this corpus are shown.
         params: The whole experiment.
-        protocol: How speech was chosen for the edits.
         out: The folder `reports`; other files in it are left alone.
     """
     card = read_card(judge_folder)
     clips = pd.read_parquet(clips_folder / "clips.parquet")
     metrics = {name: read_metrics(folders.evaluation) for name, folders in backbones.items()}
+    results = {name: read_results(folders.evaluation) for name, folders in backbones.items()}
+    edits = {name: read_edits(folders.edits) for name, folders in backbones.items()}
+    timing = {name: read_timing(folders.timing) for name, folders in backbones.items()}
     labels = {
-        name: _labels(metrics[name], folders, clips, card, params, protocol) for name, folders in backbones.items()
+        name: describe(results[name], metrics[name], edits[name], folders.edits, folders.model, clips, params)
+        for name, folders in backbones.items()
     }
     summary = summarise(metrics, labels, card, params)
+    scored = [part for part in read_scored(others) if part.results["corpus"].iloc[0] == params.manifest.corpus]
     sections = [
-        _backbone_section(name, folders, metrics[name], labels[name], clips_folder, params)
+        _backbone_section(
+            name, folders, metrics[name], labels[name], answers(results[name]), edits[name], clips_folder, params
+        )
+        | {"timing": timing[name]}
         for name, folders in backbones.items()
     ]
     page = (
@@ -108,7 +113,8 @@ def write_report(
             sections=sections,
             summary=summary,
             card=card,
-            judge_figure=figures.to_svg(figures.judge_figure(pd.read_parquet(judge_folder / HISTORY)), "judge"),
+            judge_figure=_judge_figure(judge_folder),
+            judge_training_set=training_set(card.model_dump()),
             is_synthetic=params.manifest.corpus == "sample",
             held_out_emotion=params.held_out_emotion,
             quarantine=_quarantine(clips),
@@ -117,7 +123,9 @@ def write_report(
             params=flatten(params),
             params_sha256=hashlib.sha256(params.model_dump_json().encode()).hexdigest(),
             notes=METHOD_NOTES,
-            chance=CHANCE,
+            paper=_paper_tables(params.manifest.corpus, metrics, labels, timing, scored),
+            paper_source=paper.source(),
+            others=[_other_method(part, results) for part in scored],
         )
     )
     with fresh_file(out / PAGE) as unfinished:
@@ -125,6 +133,61 @@ def write_report(
     write_json(out / SUMMARY, summary)
     num_examples = sum(len(section["examples"]) for section in sections)
     return ReportResult(num_examples, round((out / PAGE).stat().st_size / 2**20, 2))
+
+
+def _paper_tables(
+    corpus: str,
+    metrics: Mapping[str, dict[str, Any]],
+    labels: Mapping[str, dict[str, Any]],
+    timing: Mapping[str, dict[str, Any]],
+    scored: Sequence[OtherScored],
+) -> list[dict[str, Any]]:
+    """The paper's tables of this corpus with our rows below those of methods; all tables where it has none of it."""
+    known = corpus if corpus in paper.CORPORA else None
+    tables = paper.of_corpus(paper.paper_tables(), known)
+    ours = [
+        row
+        for name in metrics
+        for row in paper_rows(metrics[name], labels[name], _seconds(timing[name]), name)
+        if not row["method"].endswith(GROUND_TRUTH)
+    ]
+    # what another method was made with is not known, so its rows are uncomparable, and the table says so
+    ours += [
+        row | {"corpus": corpus}
+        for part in scored
+        for row in paper_rows(part.metrics, {"judge_sha256": part.metrics["judge"]["sha256"]}, {}, "")
+    ]
+    below = {"table1-mead", "table1-cremad", "plug-in"} if known else set()
+    joined = {name: paper.beside(table, ours) if name in below else table for name, table in tables.items()}
+    return [
+        {"title": paper.TITLES[name], "table": paper.shown_table(table), "notes": paper.notes(table)}
+        for name, table in joined.items()
+    ]
+
+
+def _seconds(timing: Mapping[str, Any]) -> dict[str, float]:
+    return {method: timed["seconds_per_video"] for method, timed in timing["methods"].items()}
+
+
+def _other_method(part: OtherScored, results: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """A set of clips made elsewhere, with how many of its rows are ours too."""
+    ours = set().union(*(set(table["row_id"].dropna()) for table in results.values()))
+    theirs = set(part.results["row_id"].dropna())
+    judges = {table["judge"].iloc[0] for table in results.values()}
+    return {
+        "methods": {name: scores for name, scores in part.metrics["methods"].items() if name != GROUND_TRUTH},
+        "protocol": part.metrics["protocol"],
+        "num_rows": len(theirs),
+        "num_common": len(theirs & ours),
+        "is_same_judge": judges == {part.results["judge"].iloc[0]},
+        "remarks": part.metrics["remarks"],
+    }
+
+
+def _judge_figure(folder: Path) -> str | None:
+    """The curve of its training; a released judge has none."""
+    path = folder / HISTORY
+    return figures.to_svg(figures.judge_figure(pd.read_parquet(path)), "judge") if path.is_file() else None
 
 
 def read_metrics(evaluation: Path) -> dict[str, Any]:
@@ -136,9 +199,15 @@ def read_metrics(evaluation: Path) -> dict[str, Any]:
 
 
 def summarise(
-    metrics: Mapping[str, dict[str, Any]], labels: Mapping[str, dict[str, Any]], card: JudgeCard, params: Params
+    metrics: Mapping[str, dict[str, Any]],
+    labels: Mapping[str, dict[str, Any]],
+    card: JudgeCard,
+    params: Params,
 ) -> dict[str, Any]:
-    """The machine-readable result; its form is a contract with readers of `summary.json`."""
+    """The machine-readable result; its form is a contract with readers of `summary.json`.
+
+    Seconds are no part of it: all in it is the same in every run of a seed. `timing.json` has them.
+    """
     ceilings = [parts["methods"][GROUND_TRUTH]["acc_emo"] for parts in metrics.values()]
     return {
         "backbones": {
@@ -161,7 +230,7 @@ def summarise(
             "sha256": card.sha256,
             "corpus": card.corpus,
         },
-        "chance": CHANCE,
+        "chance": 1 / len(card.classes),
         "confidence": params.evaluate.confidence,
         "seed": params.seed,
         "synthetic": params.manifest.corpus == "sample",
@@ -197,69 +266,21 @@ def _table_line(name: str, scores: Mapping[str, Any]) -> str:
     return f"  {name:<22}{100 * scores['acc_emo']:>7.1f}%   {interval:<16}{scores['n']:>5}{failed}"
 
 
-def _weights(folder: Path) -> list[str]:
-    """The published files that a backbone was run with, and their SHA-256."""
-    path = folder / USED_WEIGHTS
-    if not path.is_file():
-        return ["none, it was fitted on this corpus"]
-    return [f"{file} {sha256}" for file, sha256 in json.loads(path.read_text(encoding="utf-8")).items()]
-
-
-def _labels(
-    metrics: Mapping[str, Any],
-    folders: Scored,
-    clips: pd.DataFrame,
-    card: JudgeCard,
-    params: Params,
-    protocol: Protocol,
-) -> dict[str, Any]:
-    """What a metric row must say of itself to be comparable at all."""
-    predictions = pd.read_parquet(folders.evaluation / PREDICTIONS)
-    edited = predictions[predictions["method"] != GROUND_TRUTH]
-    failed = edited[edited["predicted"].isna()]
-    speakers = sorted(predictions["speaker"].unique())
-    model = json.loads((folders.model / "config.json").read_text(encoding="utf-8"))
-    percentages = [round(100 * scores["acc_emo"], 2) for scores in metrics["methods"].values()]
-    num_rows = metrics["methods"][GROUND_TRUTH]["n"]
-    return {
-        "numbering": "the corpus's own file names",
-        "rows_planned": len(edited),
-        "rows_scored": len(edited) - len(failed),
-        "coverage": 1 - len(failed) / len(edited),
-        "dropped": [f"{row.row_id} ({row.method}): {row.reason}" for row in failed.itertuples()],
-        "protocol": f"{protocol.name}, n = {protocol.num_speech_clips}",
-        "judge_sha256": card.sha256,
-        "judge_corpus": f"{card.corpus}, unedited clips of {', '.join(card.train_speakers)}",
-        "judge_saw_test_speakers": bool(set(speakers) & set(card.train_speakers)),
-        "fid_kind": None,
-        "fvd_kind": None,
-        "media": f"{params.clips.fps} fps, crop {params.clips.crop_rule}, wav cropped-clip, all source frames edited",
-        "checkpoint_sha256": hashlib.sha256((folders.model / "connector.safetensors").read_bytes()).hexdigest(),
-        "backbone_weights": _weights(folders.model / "backbone"),
-        "lips": ", ".join(sorted(read_edits(folders.edits)["lips"].unique())),
-        "training_steps": model["step"],
-        "seed": params.seed,
-        "comparability": "own-protocol",
-        "test_speakers": speakers,
-        "uncertainty": (
-            f"{100 * metrics['confidence']:.0f} % percentile bootstrap, {metrics['num_bootstrap']} resamples of "
-            f"{metrics['num_clusters']} (speaker, sentence) clusters"
-        ),
-        "whole_number_check": "passed" if not not_whole(percentages, num_rows) else "FAILED",
-        "synthetic": params.manifest.corpus == "sample",
-    }
-
-
 def _backbone_section(
-    name: str, folders: Scored, metrics: dict[str, Any], labels: dict[str, Any], clips_folder: Path, params: Params
+    name: str,
+    folders: Scored,
+    metrics: dict[str, Any],
+    labels: dict[str, Any],
+    predictions: pd.DataFrame,
+    edits: pd.DataFrame,
+    clips_folder: Path,
+    params: Params,
 ) -> dict[str, Any]:
-    predictions = pd.read_parquet(folders.evaluation / PREDICTIONS)
-    edits = read_edits(folders.edits)
     methods = metrics["methods"]
     held_out_methods = metrics["held_out"]["methods"] if metrics["held_out"] else {}
     chosen = choose_examples(predictions, edits, folders.edits, clips_folder, params.report.num_examples, params.seed)
     drawn = {
-        "methods": figures.method_figure(methods),
+        "methods": figures.method_figure(methods, metrics["chance"] or CHANCE),
         "emotions": figures.emotion_figure(_joined_emotions(methods, held_out_methods)),
         "levels": figures.level_figure(methods),
         "curves": figures.curves_figure(pd.read_parquet(folders.model / "history.parquet")),
@@ -269,6 +290,8 @@ def _backbone_section(
         "metrics": metrics,
         "labels": labels,
         "headline": _headline(metrics),
+        "is_one_class": is_one_class(metrics),
+        "values": _value_rows(methods),
         "emotions": sorted(set(methods[GROUND_TRUTH]["per_emotion"])),
         "figures": {part: figures.to_svg(figure, f"{name}-{part}") for part, figure in drawn.items()},
         "confusions": {
@@ -283,9 +306,27 @@ def _backbone_section(
     }
 
 
+def read_timing(folder: Path) -> dict[str, Any]:
+    """What `time_edits` wrote."""
+    return json.loads((folder / TIMING).read_text(encoding="utf-8"))
+
+
+def _value_rows(methods: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every metric besides accuracy that was measured: its title and, for each method, value, interval and counts."""
+    edited = {name: scores["metrics"] for name, scores in methods.items() if name != GROUND_TRUTH}
+    return [
+        {"title": title, "better": better, "methods": {method: found.get(name) for method, found in edited.items()}}
+        for name, (title, better) in TITLES.items()
+        if any(name in found for found in edited.values())
+    ]
+
+
 def _headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The figures in large print; none where a planned row has no score."""
     methods = metrics["methods"]
     if not {"cmet", "neutral", "oracle"} <= methods.keys():
+        return None
+    if any(scores["coverage"] < 1 for scores in methods.values()):
         return None
     driven = methods["cmet"]["acc_emo"]
     return {
@@ -349,5 +390,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
+    environment.filters["significant"] = lambda value: f"{value:#.3g}".rstrip(".")
     environment.filters["shown"] = figures.display_name
     return environment

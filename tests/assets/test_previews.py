@@ -40,6 +40,7 @@ def scores(accuracy: float) -> dict:
         "num_failed": 0,
         "per_emotion": {"angry": accuracy},
         "confusion": {"angry": {"angry": 7, "fear": 3}},
+        "metrics": {},
     }
 
 
@@ -144,14 +145,28 @@ def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:80/")
     methods = {name: scores(0.5) | {"per_level": {}} for name in (*METHODS, GROUND_TRUTH)}
     held_out = {"emotion": "disgusted", "acc_emo": 0.4, "methods": {"cmet": scores(0.4)}}
-    write_json(project.folder("evaluate", "facemesh") / "metrics.json", {"methods": methods, "held_out": held_out})
+    methods["cmet"]["metrics"] = {"lmd/face": {"value": 0.0123}}
+    metrics = {"methods": methods, "held_out": held_out, "absent": {"fid": "no weights"}}
+    write_json(project.folder("evaluate", "facemesh") / "metrics.json", metrics)
     metadata = shown(project, "evaluate@facemesh")
     assert (metadata["acc_emo/cmet"], metadata["acc_emo_held_out"]) == (0.5, 0.4)
     assert "| cmet | 0.400 | 0.300 | 0.500 | 10 | 0 |" in metadata["accuracy, held out: disgusted"]
     methods_shown = [line.split()[1] for line in metadata["accuracy"].splitlines()[2:]]
     assert methods_shown == [*METHODS, GROUND_TRUTH]
+    assert "| lmd/face |  |  | 0.012 |  |" in metadata["metrics"]
+    assert "| fid | no weights |" in metadata["absent"]
     assert metadata["mlflow"] == "http://tracking:80/#/runs/abc"
     assert all(len(metadata[name]) < MAX_BYTES for name in ("methods", "emotions", "confusion"))
+
+
+def test_timing_shows_seconds_by_method_and_part(project: Project) -> None:
+    timed = {"seconds_per_video": 1.5, "sd": 0.5, "parts": {"read": 0.5, "render": 1.0}}
+    timing = {"methods": {"cmet": timed}, "device": "cpu", "threads": 2, "warm_up": 1}
+    write_json(project.folder("timing", "facemesh") / "timing.json", timing)
+    metadata = shown(project, "timing@facemesh")
+    assert metadata["seconds_per_video/cmet"] == 1.5
+    assert "| cmet | 1.500 | 0.500 | 0.500 | 1.000 |" in metadata["table"]
+    assert metadata["measured_on"] == "cpu, 2 threads, after 1 clip(s) of warm-up"
 
 
 def test_report_shows_where_the_page_is(project: Project) -> None:

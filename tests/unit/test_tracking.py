@@ -7,22 +7,29 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.evaluation.scores import measure
+from cmet.evaluation.results import read_results, sample_ids, write_results
+from cmet.evaluation.tables import measure
+from cmet.media import write_audio, write_video
 from cmet.outputs import write_json
 from cmet.params import EvaluateParams, Params, load_params
 from cmet.tracking import (
+    Evaluated,
     Run,
     _environment_tags,
     _provenance,
     default_store,
+    download_results,
     evaluation_metrics,
     find_run,
     log_evaluation,
+    runs_below,
     tracked_run,
 )
+from tests.unit.evaluation.making import Said, results_of
 
 INPUTS = {"data/shards/facemesh": "abc"}
 LOCK = "stages:\n  shards@facemesh:\n    outs:\n    - {path: data/shards/facemesh, md5: 0123.dir}\n"
@@ -79,6 +86,23 @@ def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, params: 
     assert [file.path for file in run.client.list_artifacts(run.run_id)] == ["environment.json", "page.html"]
     assert find_run("train", "facemesh", root) == run.run_id
     assert find_run("train", "another", root) is None
+
+
+def test_runs_below_another_have_its_tags_and_are_not_those_of_the_project(root: Path, params: Params) -> None:
+    tags = {"cmet.fold": "sad"}
+    with tracked_run("without sad", "unseen", "pdfgc", params, INPUTS, root, tags=tags) as fold:
+        with (
+            runs_below(fold, tags),
+            tracked_run("train", "train", "pdfgc", params, INPUTS, root, tags={"cmet.seed": "1"}) as below,
+        ):
+            below.log_metrics(1, {"loss": 1.0})
+        with tracked_run("train", "train", "another", params, INPUTS, root) as beside:
+            beside.log_metrics(1, {"loss": 1.0})
+    found = below.client.get_run(below.run_id).data.tags
+    assert found["mlflow.parentRunId"] == fold.run_id
+    assert (found["cmet.fold"], found["cmet.seed"]) == ("sad", "1")
+    assert "mlflow.parentRunId" not in beside.client.get_run(beside.run_id).data.tags
+    assert find_run("train", "pdfgc", root) is None
 
 
 def test_a_run_that_raises_is_failed_and_its_repetition_goes_on_without_logging_twice(
@@ -197,20 +221,25 @@ def test_system_metrics_end_with_a_run_that_raises_and_go_on_with_its_repetition
 
 
 def test_methods_are_runs_of_one_parent_with_the_same_metrics(root: Path, params: Params, tmp_path: Path) -> None:
-    columns = ["row_id", "sentence", "emotion", "predicted", "is_held_out"]
-    rows = pd.DataFrame(
-        [("r1", "1", "happy", "happy", False), ("r2", "2", "sad", "angry", False), ("r3", "1", "fear", "fear", True)],
-        columns=columns,
-    ).assign(speaker="S", intensity=2)
-    rows["correct"] = rows["emotion"] == rows["predicted"]
-    predictions = pd.concat([rows.assign(method=method) for method in ("neutral", "cmet", "ground_truth")])
-    evaluation, model = tmp_path / "evaluation", tmp_path / "model"
-    write_json(evaluation / "metrics.json", measure(predictions, EvaluateParams(num_bootstrap=50, confidence=0.9), 0))
-    predictions.to_parquet(evaluation / "predictions.parquet")
-    write_json(model / "config.json", {"step": 1})
-    (model / "connector.safetensors").write_bytes(b"weights")
+    said: Said = [("1", "happy", "happy"), ("2", "sad", "angry")]
+    parts = [
+        results_of(rows, method, is_held_out)
+        for method in ("neutral", "cmet", "ground_truth")
+        for rows, is_held_out in ((said, False), ([("1", "fear", "fear")], True))
+    ]
+    results = pd.concat(parts, ignore_index=True)
+    results["row_id"] = results.row_id + results.emotion
+    results["sample_id"] = sample_ids(results)
+    folders = Evaluated(*(tmp_path / name for name in ("results", "edits", "clips", "model", "timing")))
+    write_results(results, folders.results / "results.parquet")
+    evaluate = EvaluateParams(metrics=[], num_bootstrap=50, confidence=0.9)
+    write_json(folders.results / "metrics.json", measure(results, evaluate, 0))
+    write_json(folders.timing / "timing.json", {"methods": {"cmet": {"seconds_per_video": 1.5}}})
+    write_example(folders, results)
+    write_json(folders.model / "config.json", {"step": 1})
+    (folders.model / "connector.safetensors").write_bytes(b"weights")
 
-    log_evaluation("facemesh", params, INPUTS, evaluation, model, root)
+    log_evaluation("facemesh", params, INPUTS, folders, root)
 
     parent = find_run("evaluate", "facemesh", root)
     from mlflow import MlflowClient
@@ -221,23 +250,49 @@ def test_methods_are_runs_of_one_parent_with_the_same_metrics(root: Path, params
         [experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["metrics.acc_emo DESC"]
     )
     assert {run.data.tags["cmet.method"] for run in children} == {"neutral", "cmet", "ground_truth"}
+    seconds = {run.data.tags["cmet.method"]: run.data.metrics.pop("seconds_per_video", None) for run in children}
+    assert seconds == {"neutral": None, "cmet": 1.5, "ground_truth": None}
     assert len({frozenset(run.data.metrics) for run in children}) == 1
     assert children[0].data.metrics["acc_emo"] == 0.5
     assert children[0].data.metrics["acc_emo_held_out"] == 1.0
     figures = {file.path for file in client.list_artifacts(parent, "figures")}
     assert "figures/confusion-cmet.png" in figures
+    strips = {file.path for file in client.list_artifacts(parent, "strips")}
+    assert strips == {f"strips/{row}.mp4" for row in ("row0fear", "row0happy", "row1sad")}
+    driven = next(run.info.run_id for run in children if run.data.tags["cmet.method"] == "cmet")
+    assert {file.path for file in client.list_artifacts(driven, "clips")} == {"clips/cmet.mp4"}
+    assert len(read_results(download_results(driven, root))) == 3 * 8
     (entry,) = client.search_logged_models([experiment], "name = 'cmet-facemesh'")
     assert {metric.key: metric.value for metric in entry.metrics}["acc_emo"] == 0.5
+
+
+def write_example(folders: Evaluated, results: pd.DataFrame) -> None:
+    """The files of the one row that is drawn as an example."""
+    rows = results[(results.metric == "acc_emo") & (results.method != "ground_truth")]
+    edits = rows[["row_id", "method", "speaker", "sentence", "emotion", "intensity", "is_held_out"]]
+    edits = edits.assign(source_clip="source", target_clip="target", video=edits.method + ".mp4")
+    folders.edits.mkdir()
+    edits.to_parquet(folders.edits / "edits.parquet")
+    for path in (
+        folders.edits / "cmet.mp4", folders.edits / "neutral.mp4",
+        folders.clips / "video/source.mp4", folders.clips / "video/target.mp4",
+    ):  # fmt: skip
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, np.zeros((3, 64, 64, 3), np.uint8), 25)
+    (folders.clips / "audio").mkdir()
+    write_audio(folders.clips / "audio/source.wav", np.zeros(2000, np.float32), 16000)
 
 
 def test_metrics_have_names_that_do_not_depend_on_the_backbone() -> None:
     scores = {
         "acc_emo": 0.5, "acc_emo_macro": 0.4, "interval": [0.3, 0.7], "coverage": 1.0, "n": 8,
         "per_emotion": {"happy": 0.5}, "per_level": {"level_2": 0.5},
+        "metrics": {"fid/distribution": {"value": 9.0}, "sync_conf": {"value": None}},
     }  # fmt: skip
-    assert evaluation_metrics(scores, {"acc_emo": 0.2}) == {
+    assert evaluation_metrics(scores, {"acc_emo": 0.2, "metrics": {"lmd/face": {"value": 0.1}}}) == {
         "acc_emo": 0.5, "acc_emo_macro": 0.4, "acc_emo_low": 0.3, "acc_emo_high": 0.7, "coverage": 1.0, "n": 8,
-        "acc_emo/happy": 0.5, "acc_emo/level_2": 0.5, "acc_emo_held_out": 0.2,
+        "acc_emo/happy": 0.5, "acc_emo/level_2": 0.5, "fid/distribution": 9.0,
+        "acc_emo_held_out": 0.2, "lmd/face_held_out": 0.1,
     }  # fmt: skip
 
 

@@ -10,11 +10,32 @@ import pytest
 
 from cmet.evaluation.judge import train_judge
 from cmet.media import write_audio, write_video
+from cmet.outputs import write_json
 from cmet.params import EMOTIONS, JudgeParams
 
+ROOT = Path(__file__).parents[3]
 SPEAKERS = {"A": "train", "B": "train", "C": "val", "D": "test"}
 SENTENCES = ("001", "002")
-JUDGE = JudgeParams(image_px=32, num_frames=4, num_train_frames=2, num_epochs=6, batch_size=16, learning_rate=0.003)
+JUDGE = JudgeParams(
+    network="small",
+    begin_from=None,
+    checkpoint=None,
+    label_order=None,
+    trained_on=None,
+    has_neutral=False,
+    image_px=32,
+    num_frames=4,
+    num_train_frames=2,
+    num_epochs=6,
+    batch_size=16,
+    learning_rate=0.003,
+)
+
+TIMED = {"seconds_per_video": 0.5, "sd": 0.1, "parts": {}, "num_videos": 2, "seconds_of_video": 2.0}
+TIMING = {
+    "methods": {"cmet": TIMED, "neutral": TIMED}, "device": "cpu", "threads": 2, "warm_up": 1,
+    "speech": "embedded from sound", "includes": ["reading"], "excludes": ["writing"],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,6 +46,7 @@ class Tiny:
     edits: Path
     judge: Path
     model: Path
+    timing: Path
 
     def clip_table(self) -> pd.DataFrame:
         """Rows of clips.parquet."""
@@ -84,6 +106,7 @@ def write_edits(clips: pd.DataFrame, clips_folder: Path, folder: Path) -> None:
                     "reason": "no_face: lost" if is_failed else None,
                     "is_held_out": target.emotion == "disgusted",
                     "lips": "own",
+                    "protocol": "pool-by-intensity-00000000",
                 }
             )
     pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(folder / "edits.parquet", index=False)
@@ -93,13 +116,19 @@ def write_edits(clips: pd.DataFrame, clips_folder: Path, folder: Path) -> None:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The tiny project, made once."""
     root = tmp_path_factory.mktemp("tiny")
-    tiny = Tiny(root / "clips", root / "edits", root / "judge", root / "model")
+    tiny = Tiny(root / "clips", root / "edits", root / "judge", root / "model", root / "timing")
     write_clips(tiny.clips)
     write_edits(tiny.clip_table(), tiny.clips, tiny.edits)
     train_judge(tiny.clip_table(), tiny.clips, tiny.judge, JUDGE, seed=1)
+    facts = {
+        "name": "pool-by-intensity-00000000", "pools_sha256": "1" * 64, "num_speech_clips": 10, "rows": "test-pairs",
+        "pools": "pool-by-intensity", "identity_frame": 0,
+    }  # fmt: skip
+    write_json(tiny.edits / "protocol.json", facts)
+    write_json(tiny.timing / "timing.json", TIMING)
     tiny.model.mkdir()
     (tiny.model / "connector.safetensors").write_bytes(b"weights")
-    (tiny.model / "config.json").write_text('{"step": 20}', encoding="utf-8")
+    write_json(tiny.model / "config.json", {"step": 20, "backbone": "facemesh"})
     history = [(step, f"train/{name}", 1 / step) for step in (10, 20) for name in ("total", "regression")]
     history += [(20, "val/delta_mse", 0.5), (20, "val/delta_mse_zero", 1.0), (20, "val/delta_cosine", 0.4)]
     pd.DataFrame(history, columns=["step", "metric", "value"]).to_parquet(tiny.model / "history.parquet")

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import pytest
 
-from cmet.evaluation.report import PAGE, SUMMARY, Protocol, Scored, print_table, write_report
-from cmet.evaluation.scores import score_edits
+from cmet.evaluation.evaluate import score_edits
+from cmet.evaluation.report import PAGE, SUMMARY, Scored, print_table, write_report
 from cmet.params import Params, load_params
 from tests.unit.evaluation.conftest import Tiny
 
@@ -25,10 +25,11 @@ def params() -> Params:
 def reports(tiny: Tiny, params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The report of the tiny project, written twice."""
     root = tmp_path_factory.mktemp("reports")
-    score_edits(tiny.edits, tiny.clips, tiny.judge, root / "scores", params.evaluate, 0)
-    scored = {"facemesh": Scored(root / "scores", tiny.edits, tiny.model)}
+    asked = params.evaluate.model_copy(update={"metrics": ["fid"]})
+    score_edits(tiny.edits, tiny.clips, tiny.judge, root / "scores", asked, 0, root)
+    scored = {"facemesh": Scored(root / "scores", tiny.edits, tiny.model, tiny.timing)}
     for name in ("first", "second"):
-        write_report(scored, tiny.clips, tiny.judge, None, params, Protocol("pool-by-intensity", 10), root / name)
+        write_report(scored, tiny.clips, tiny.judge, None, root / "others", params, root / name)
     return root / "first", root / "second"
 
 
@@ -80,7 +81,28 @@ def test_labels_say_what_the_figures_are(reports: tuple[Path, Path]) -> None:
     assert (labels["lips"], labels["backbone_weights"]) == ("own", ["none, it was fitted on this corpus"])
     assert labels["judge_saw_test_speakers"] is False
     assert labels["whole_number_check"] == "passed"
-    assert labels["rows_planned"] - labels["rows_scored"] == len(labels["dropped"]) == 1
+    assert labels["protocol"] == "pool-by-intensity-00000000"
+    assert "unedited clips of 2 training speakers (A, B)" in labels["judge_corpus"]
+    assert "pt_inception" in labels["absent"]["fid"]
+    assert labels["fid_kind"] is None
+    assert labels["rows_planned"] - labels["rows_scored"] == len(labels["dropped"]) == labels["num_dropped"] == 1
+
+
+def test_a_lost_clip_takes_the_headline_away(reports: tuple[Path, Path]) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    assert "No headline: 27 of 28 planned clips have a" in page
+    assert 'class="tiles"' not in page
+
+
+def test_the_papers_numbers_are_in_the_page_with_what_is_wrong_with_them(reports: tuple[Path, Path]) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    for part in (
+        "Table 1, MEAD",
+        "Table 8, C-MET per emotion, CREMA-D",
+        "55.91",
+        "1070, 1100, 1127, 1157 rows would fit",
+    ):
+        assert part in page
 
 
 def test_the_table_names_methods_failures_and_the_held_out_emotion(reports: tuple[Path, Path]) -> None:

@@ -1,39 +1,17 @@
-"""Scores and their uncertainty."""
-
-import json
-from pathlib import Path
+"""Numbers and their uncertainty."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.errors import UserError
-from cmet.evaluation.scores import (
-    ClusterBootstrap,
-    confusion,
-    constant_floor,
-    measure,
-    not_whole,
-    read_edits,
-    score_edits,
-)
+from cmet.evaluation.intervals import ClusterBootstrap
+from cmet.evaluation.results import answers
+from cmet.evaluation.tables import confusion, constant_floor, is_one_class, measure
 from cmet.params import EvaluateParams
-from tests.unit.evaluation.conftest import Tiny
+from tests.unit.evaluation.making import SET_FACTS, results_of, value_rows
 
-PARAMS = EvaluateParams(num_bootstrap=500, confidence=0.95)
-
-
-def rows(said: list[tuple[str, str, str | None]], method: str = "cmet", is_held_out: bool = False) -> pd.DataFrame:
-    """Predictions from (sentence, emotion, what the judge said)."""
-    table = pd.DataFrame(said, columns=["sentence", "emotion", "predicted"])
-    return table.assign(
-        row_id=[f"row{number}" for number in range(len(table))],
-        method=method,
-        speaker="S",
-        intensity=pd.array([2] * len(table), dtype="Int64"),
-        is_held_out=is_held_out,
-        correct=table["emotion"] == table["predicted"],
-    )
+PARAMS = EvaluateParams(metrics=[], num_bootstrap=500, confidence=0.95)
+rows = results_of
 
 
 SAID: list[tuple[str, str, str | None]] = [
@@ -50,7 +28,9 @@ def test_micro_and_macro_accuracy_differ_with_the_sizes_of_the_classes() -> None
 
 
 def test_clips_of_no_stated_level_are_a_group_of_their_own() -> None:
-    said = rows(SAID).assign(intensity=pd.array([2, None, None, None, 2], dtype="Int64"))
+    said = rows(SAID)
+    levels = {"row1": None, "row2": None, "row3": None}
+    said["intensity"] = pd.array([levels.get(row_id, 2) for row_id in said.row_id], dtype="Int64")
     metrics = measure(pd.concat([said, rows(SAID, "ground_truth")]), PARAMS, 0)["methods"]["cmet"]
     assert metrics["per_level"] == {"level_2": 0.5, "unspecified": pytest.approx(2 / 3)}
 
@@ -64,7 +44,7 @@ def test_a_failed_clip_stays_in_the_denominator_as_wrong() -> None:
 
 def test_the_held_out_emotion_is_counted_apart() -> None:
     held_out = rows([("1", "fear", "fear"), ("2", "fear", "sad")], is_held_out=True)
-    held_out["row_id"] = ["held0", "held1"]
+    held_out["row_id"] = "held" + held_out.row_id
     metrics = measure(pd.concat([rows(SAID), rows(SAID, "ground_truth"), held_out]), PARAMS, 0)
     assert metrics["methods"]["cmet"]["n"] == 5
     assert metrics["held_out"]["emotion"] == "fear"
@@ -84,7 +64,7 @@ def test_methods_are_compared_on_the_same_rows() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_the_interval_of_a_constant_is_that_constant(value: float) -> None:
-    assert ClusterBootstrap(PARAMS, 0).interval(rows(SAID), np.full(5, value)) == (value, value)
+    assert ClusterBootstrap(PARAMS, 0).interval(answers(rows(SAID)), np.full(5, value)) == (value, value)
 
 
 def test_clusters_make_an_interval_wider_than_independent_rows() -> None:
@@ -97,61 +77,49 @@ def test_clusters_make_an_interval_wider_than_independent_rows() -> None:
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
-    values = rows(SAID)["correct"].to_numpy(float)
-    first, second, other = (ClusterBootstrap(PARAMS, seed).interval(rows(SAID), values) for seed in (1, 1, 2))
+    said = answers(rows(SAID))
+    values = said["correct"].to_numpy(float)
+    first, second, other = (ClusterBootstrap(PARAMS, seed).interval(said, values) for seed in (1, 1, 2))
     assert first == second
     assert 0 <= other[0] <= other[1] <= 1
 
 
 def test_the_floor_is_the_most_frequent_emotion() -> None:
-    assert constant_floor(rows(SAID)) == {"acc_emo": 0.6, "answer": "happy"}
+    assert constant_floor(answers(rows(SAID))) == {"acc_emo": 0.6, "answer": "happy"}
 
 
 def test_confusion_counts_every_row() -> None:
-    table = confusion(rows(SAID))
+    table = confusion(answers(rows(SAID)))
     assert sum(sum(counts.values()) for counts in table.values()) == len(SAID)
     assert table["happy"]["sad"] == 1
 
 
-@pytest.mark.parametrize(
-    ("percentages", "num_rows", "suspect"),
-    [([55.91, 41.99], 1143, []), ([36.82], 1143, [36.82]), ([50.0], 3, [50.0]), ([33.33], 3, [])],
-)
-def test_a_percentage_must_be_a_whole_number_of_rows(
-    percentages: list[float], num_rows: int, suspect: list[float]
-) -> None:
-    assert not_whole(percentages, num_rows) == suspect
+def test_a_neutral_aware_judge_has_a_column_more_and_another_chance() -> None:
+    results = rows([("1", "happy", "neutral"), ("2", "happy", "happy")], classes=("happy", "sad", "neutral"))
+    metrics = measure(results, PARAMS, 0)
+    assert metrics["methods"]["cmet"]["confusion"]["happy"]["neutral"] == 1
+    assert metrics["chance"] == pytest.approx(1 / 3)
 
 
-def test_edits_are_scored_against_their_targets(tiny: Tiny, tmp_path: Path) -> None:
-    report = score_edits(tiny.edits, tiny.clips, tiny.judge, tmp_path / "scores", PARAMS, 0)
-    metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text(encoding="utf-8"))
-    predictions = pd.read_parquet(tmp_path / "scores" / "predictions.parquet")
-
-    assert (report.num_rows, report.num_failed) == (14, 1)
-    assert list(metrics["methods"]) == ["cmet", "ground_truth", "neutral"]  # JSON keys are sorted
-    assert set(predictions.groupby("method").size()) == {14}
-    # the edits are copies of the true clips, but for the failed one
-    right = metrics["methods"]["ground_truth"]["num_correct"] - metrics["methods"]["cmet"]["num_correct"]
-    assert right in (0, 1)
-    failed = predictions[predictions["reason"].notna()]
-    assert failed["reason"].tolist() == ["no_face: lost"]
-    assert failed["predicted"].isna().all()
+def test_other_metrics_have_the_mean_of_the_clips_that_have_a_value() -> None:
+    results = pd.concat([rows(SAID), value_rows(SAID, "sync_conf", [4.0, 6.0, 5.0, np.nan, 9.0])])
+    found = measure(results, PARAMS, 0)["methods"]["cmet"]["metrics"]["sync_conf"]
+    assert (found["value"], found["n"], found["num_failed"]) == (6.0, 4, 1)
+    assert found["interval"][0] <= 6.0 <= found["interval"][1]
 
 
-def test_scoring_twice_gives_the_same_bytes(tiny: Tiny, tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        score_edits(tiny.edits, tiny.clips, tiny.judge, tmp_path / name, PARAMS, 0)
-    for name in ("metrics.json", "predictions.parquet"):
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+def test_a_value_of_the_whole_set_has_no_interval() -> None:
+    of_set = pd.DataFrame([SET_FACTS | {"metric": "fid/distribution", "value": 12.5}])
+    found = measure(pd.concat([rows(SAID), of_set]), PARAMS, 0)["methods"]["cmet"]["metrics"]["fid/distribution"]
+    assert found == {"value": 12.5, "interval": None, "n": None, "num_failed": 0}
 
 
-def test_methods_that_edited_different_rows_are_refused(tiny: Tiny, tmp_path: Path) -> None:
-    pd.read_parquet(tiny.edits / "edits.parquet").iloc[1:].to_parquet(tmp_path / "edits.parquet")
-    with pytest.raises(UserError, match="every method must edit the same rows once, found cmet 13, neutral 14"):
-        read_edits(tmp_path)
+def test_a_metric_that_no_clip_has_is_none_and_no_zero() -> None:
+    results = pd.concat([rows(SAID), value_rows(SAID, "sync_conf", [np.nan] * 5)])
+    found = measure(results, PARAMS, 0)["methods"]["cmet"]["metrics"]["sync_conf"]
+    assert (found["value"], found["n"], found["num_failed"]) == (None, 0, 5)
 
 
-def test_missing_edits_name_the_next_step(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="run 'cmet edits'"):
-        read_edits(tmp_path)
+def test_one_class_is_noticed() -> None:
+    assert is_one_class(measure(rows([("1", "happy", "sad"), ("2", "happy", "happy")]), PARAMS, 0))
+    assert not is_one_class(measure(rows(SAID), PARAMS, 0))

@@ -16,9 +16,13 @@ from typing import Annotated, Any
 import typer
 
 from cmet.commands import benchmark, corpus, weights
+from cmet.commands.compare import compare
 from cmet.commands.doctor import doctor
 from cmet.commands.edit import ManyValues, edit
+from cmet.commands.extended import ManyExtended, extended
+from cmet.commands.score import ManyLabels, score
 from cmet.commands.sweep import ManySeeds, sweep
+from cmet.commands.unseen import unseen
 from cmet.errors import UserError
 from cmet.launching import is_first_process, is_under_torchrun, run_under_torchrun
 from cmet.native_logs import silence_native_logs
@@ -42,7 +46,11 @@ def about() -> None:
 
 
 app.command(cls=ManyValues)(edit)
+app.command(cls=ManyExtended)(extended)
+app.command(cls=ManyLabels)(score)
+app.command()(compare)
 app.command(cls=ManySeeds)(sweep)
+app.command(cls=ManySeeds)(unseen)
 
 
 @app.command()
@@ -149,8 +157,8 @@ def main() -> None:
     except SystemExit as end:
         # typer makes this of a KeyboardInterrupt and says nothing
         if end.code == INTERRUPTED:
-            is_edit = sys.argv[1:2] == ["edit"]
-            hint = "nothing was written" if is_edit else "run the same command again to go on"
+            is_whole = sys.argv[1:2] in (["edit"], ["extended"], ["score"])
+            hint = "nothing was written" if is_whole else "run the same command again to go on"
             print(f"cmet: interrupted; {hint}", file=sys.stderr)
         raise
     except Exception:

@@ -1,0 +1,81 @@
+"""`cmet extended`: emotions beyond the basic ones, from folders of speech to a page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cmet.commands.edit import ManyValues
+
+
+class ManyExtended(ManyValues):
+    """A command whose `--neutral-speech` and `--video` take several values."""
+
+    LISTS = frozenset({"--neutral-speech", "--video"})
+
+
+def extended(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A folder of speech per emotion, named by it (sub-folders: speakers), or one that holds them all.",
+            metavar="FOLDER...",
+        ),
+    ],
+    neutral_speech: Annotated[
+        list[Path], typer.Option("--neutral-speech", help="Calm recordings, files or folders; best by the same voices.")
+    ],
+    video: Annotated[
+        list[Path] | None, typer.Option("--video", help="Videos of one talking face, each edited with every emotion.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Folder of a trained model; without one only speech is measured.")
+    ] = None,
+    connector: Annotated[
+        Path | None, typer.Option("--connector", help="The authors' checkpoint (.pth) instead of --model.")
+    ] = None,
+    basic: Annotated[
+        Path | None,
+        typer.Option(
+            "--basic",
+            help="Speech of the basic emotions to compare with: a MEAD tree, or a folder per emotion, and neutral.",
+        ),
+    ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            "--space", help="Speech encoder; default the model's, or else emotion2vec where all have vectors."
+        ),
+    ] = None,
+    speaker_in_name: Annotated[
+        bool, typer.Option("--speaker-in-name", help="File names begin with the speaker: anna_03.wav.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the result; written anew.")] = Path("data/extended"),
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Measure the speech of any emotions, edit videos with it, and make a page to look at them."""
+    from cmet.commands.edit import chosen_editor
+    from cmet.editing.editor import INFERENCE
+    from cmet.extended import Request, write_extended
+    from cmet.extended.table import printed_table
+
+    is_model = model is not None or connector is not None
+    request = Request(
+        folders=folders,
+        neutral_speech=neutral_speech,
+        videos=video or (),
+        editor=chosen_editor(model, connector, None, INFERENCE) if is_model else None,
+        basic=basic,
+        space=space,
+        is_speaker_in_name=speaker_in_name,
+        seed=seed,
+        is_quiet=quiet,
+    )
+    report = write_extended(request, out)
+    print(printed_table(report.table))
+    print(
+        f"\n{report.num_clips} clips of speech ({report.space}), {report.num_edits} edited video(s), "
+        f"{report.num_left_out} file(s) left out; ground truth: none"
+    )
+    print(f"Page: {report.page} ({report.page_mib:.1f} MiB), numbers: {report.page.with_name('extended.parquet')}")

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from cmet.errors import UserError
 
 if TYPE_CHECKING:
-    from cmet.editing import Editor, EditReport
+    from cmet.editing import Editor, EditReport, Emotion, EmotionReport
     from cmet.editing.options import LipsFrom
     from cmet.params import InferenceParams
 
@@ -27,6 +27,9 @@ FAINT_CHANGE = 0.6
 MIN_SECOND_COSINE = 0.5
 """Likeness from which the second most like emotion is told too."""
 
+NEUTRAL: Literal["neutral"] = "neutral"
+"""In the place of recordings: no change."""
+
 COMPILER_ERRORS = frozenset({"BackendCompilerFailed", "InvalidCxxCompiler", "CppCompileError"})
 """Of torch.compile, by name: its modules take seconds to import."""
 
@@ -35,43 +38,82 @@ class ManyValues(TyperCommand):
     """A command whose list options take all values up to the next option: `--speech a.wav b.wav`."""
 
     LISTS = frozenset({"--speech", "--neutral-speech"})
+    """All their values are one list, however often they are given."""
+
+    GROUPS = frozenset({"--then"})
+    """Their values are a list of its own each time they are given; it comes as one text, parted by `PART`."""
+
+    PART = "\0"
+    """No name of a file has it."""
 
     def parse_args(self, context: Any, args: list[str]) -> list[str]:
-        """Repeat the name of a list option before each of its values, as Click wants it."""
+        """Give a list option one value each time, as Click wants it.
+
+        Raises:
+            UserError: A list option has no value.
+        """
         return super().parse_args(context, self._repeated(args))
 
     def _repeated(self, args: Sequence[str]) -> list[str]:
         result: list[str] = []
-        current: str | None = None
-        num_values = 0
+        for name, values in self._with_values(args):
+            if name in self.LISTS | self.GROUPS and not values:
+                raise UserError(f"{name}: expected at least one value after it")
+            if name in self.LISTS:
+                result += [word for value in values for word in (name, value)]
+            elif name in self.GROUPS:
+                result += [name, self.PART.join(values)]
+            else:
+                result += [name, *values] if name else values
+        return result
+
+    def _with_values(self, args: Sequence[str]) -> list[tuple[str, list[str]]]:
+        """Each option with what stands between it and the next one; what stands before the first has no name."""
+        found: list[tuple[str, list[str]]] = [("", [])]
         for arg in args:
             name, equals, value = arg.partition("=")
-            if equals and name in self.LISTS:
-                result += [name, value]
-                current, num_values = name, 1
-                continue
-            if arg.startswith("--"):
-                current, num_values = (arg, 0) if arg in self.LISTS else (None, 0)
-                result.append(arg)
-                continue
-            if current is not None and num_values:
-                result.append(current)
-            num_values += 1
-            result.append(arg)
-        return result
+            if equals and name in self.LISTS | self.GROUPS:
+                found.append((name, [value]))
+            elif arg.startswith("--"):
+                found.append((arg, []))
+            else:
+                found[-1][1].append(arg)
+        return found
 
 
 def edit(
     video: Annotated[Path, typer.Argument(help="Video of one talking face.")],
     speech: Annotated[
-        list[Path],
+        list[str],
         typer.Option(
             "--speech",
-            help="Recordings with the wanted emotion, files or folders; .npy vectors too, for models of emotion2vec.",
+            metavar="PATH...",
+            help="Recordings with the wanted emotion, files or folders; .npy vectors too, for models of emotion2vec. "
+            "The word neutral: no change at first, where --then names what follows.",
         ),
     ],
-    neutral_speech: Annotated[list[Path], typer.Option("--neutral-speech", help="Calm recordings, in the same way.")],
+    neutral_speech: Annotated[
+        list[Path],
+        typer.Option("--neutral-speech", metavar="PATH...", help="Calm recordings, in the same way."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
+    then: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--then",
+            metavar="PATH...",
+            help="Recordings with an emotion that follows along the video, in the same way; again for each more. "
+            "The word neutral: back to no change (./neutral is a folder of that name). The first and the last window "
+            "(5 frames at 25 a second) show the first and the last emotion fully, each other one has at least one "
+            "window; a video with fewer windows than emotions is refused.",
+        ),
+    ] = None,
+    transition: Annotated[
+        Literal["smooth", "switch"] | None,
+        typer.Option(
+            help="smooth: from emotion to emotion in steps of one window (default); switch: each for an equal part."
+        ),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option("--model", help="Folder of a trained model; default data/train/<backbone>.")
     ] = None,
@@ -106,7 +148,8 @@ def edit(
         str,
         typer.Option(
             help=f"Factor on the change of expression, 0 to {MAX_STRENGTH:g}; auto: what makes it a typical one, where "
-            "codes have such a unit, and else 1."
+            "codes have such a unit, and else 1. With --then, a number is that of all emotions, and auto finds one for "
+            "each by itself."
         ),
     ] = "auto",
     parity: Annotated[
@@ -125,27 +168,31 @@ def edit(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Give the face in a video another emotion, heard from speech."""
-    from cmet.editing import EditOptions, check_files, edit_video
+    from cmet.editing import EditOptions, check_emotions, check_files, edit_video
     from cmet.params import InferenceParams
 
+    emotion = parsed_emotion("--speech", speech)
     options = EditOptions(
         framing=framing,
         lips=parsed_lips(lips),
         source=source,
         sound=sound,
         strength=parsed_strength(strength),
+        then=tuple(parsed_emotion("--then", group.split(ManyValues.PART)) for group in then or ()),
+        transition=transition,
         is_parity=parity,
         is_quiet=quiet,
     )
     inference = InferenceParams(
         batch_size=batch_size, precision=precision or ("float32" if parity else "bfloat16"), compile=compile_
     )
-    check_files(video, speech, neutral_speech, out, options)
+    check_emotions(emotion, options)
+    check_files(video, emotion, neutral_speech, out, options)
     editor = chosen_editor(model, connector, backbone, inference)
     given = {"--precision": precision, "--compile": compile_, "--batch-size": batch_size}
     unused = [name for name, value in given.items() if value] if editor.kind.picture_px is None else []
     with told_of_compiler():
-        report = edit_video(video, speech, neutral_speech, out, editor, options)
+        report = edit_video(video, emotion, neutral_speech, out, editor, options)
     print(f"{out}: {told(report)}")
     if unused:
         print(f"note: {', '.join(unused)} changed nothing: {editor.kind.name} draws without a network")
@@ -171,6 +218,24 @@ def parsed_lips(text: str | None) -> "LipsFrom | None":
     """A word of `EditOptions.lips`, or else a path."""
     words: dict[str | None, LipsFrom | None] = {None: None, "own": "own", "speech": "speech"}
     return words[text] if text in words or text is None else Path(text)
+
+
+def parsed_emotion(option: str, texts: Sequence[str]) -> "Emotion":
+    """The recordings that an option names, or no change.
+
+    Raises:
+        UserError: A name is empty, or the word neutral stands beside recordings.
+    """
+    if "" in texts:
+        raise UserError(f"{option}: a name is empty; name a file or a folder")
+    if NEUTRAL not in texts:
+        return tuple(map(Path, texts))
+    if len(texts) > 1:
+        raise UserError(
+            f"{option}: the word neutral stands alone, not beside recordings; give it a --then of its own, or write "
+            "./neutral for a folder of that name"
+        )
+    return NEUTRAL
 
 
 def parsed_strength(text: str) -> float | None:
@@ -228,13 +293,23 @@ def told(report: "EditReport") -> str:
 
     seen = "" if report.face_ratio is None else f"face in {report.face_ratio:.0%} of them, "
     unit = " (1 is a typical emotional one)" if report.has_typical_unit else ""
-    return (
+    done = (
         f"{frames_said(report.num_frames)} of {report.width_px}x{report.height_px} at {report.fps:.5g} frames/s, {seen}"
-        f"change of expression {report.mean_change:.2f}{unit} at strength {report.strength:.3g}{_likeness(report)}"
+        f"change of expression {report.mean_change:.2f}{unit}"
     )
+    if not report.emotions:
+        return f"{done} at strength {report.strength:.3g}{_likeness(report)}"
+    return f"{done}: " + "; ".join(f"{n}. {_told_of(emotion)}" for n, emotion in enumerate(report.emotions, 1))
 
 
-def _likeness(report: "EditReport") -> str:
+def _told_of(emotion: "EmotionReport") -> str:
+    # not by the name: a folder may be called neutral
+    if not emotion.mean_change:
+        return f"{emotion.name}, no change"
+    return f"{emotion.name}, {emotion.mean_change:.2f} at strength {emotion.strength:.3g}{_likeness(emotion)}"
+
+
+def _likeness(report: "EditReport | EmotionReport") -> str:
     """What the model took the speech for, so that a wrong emotion shows before the video is watched."""
     if not report.likeness or not report.mean_change:
         return ""
@@ -247,13 +322,23 @@ def _likeness(report: "EditReport") -> str:
 def notes(report: "EditReport") -> list[str]:
     """What a person should know besides."""
     found = list(report.remarks)
+    if not report.emotions:
+        return found + _notes_of(report, report.has_typical_unit)
+    for emotion in report.emotions:
+        said = _notes_of(emotion, report.has_typical_unit, ", but is that of all emotions")
+        found += [f"{emotion.name}: {note}" for note in said]
+    return found
+
+
+def _notes_of(report: "EditReport | EmotionReport", has_typical_unit: bool, more: str = "") -> list[str]:
+    found = []
     if report.clamped_share > 0.25:
         found.append(
             f"{report.clamped_share:.0%} of the speech features lie outside of what this model was trained on "
             "and were brought back to its limits; expect an approximate emotion"
         )
-    if report.has_typical_unit and 0 < report.mean_change < FAINT_CHANGE:
+    if has_typical_unit and 0 < report.mean_change < FAINT_CHANGE:
         typical = min(MAX_STRENGTH, report.strength / report.mean_change)
         if typical > report.strength:
-            found.append(f"the change is faint; `--strength {typical:.1f}` makes it a typical one")
+            found.append(f"the change is faint; `--strength {typical:.1f}` makes it a typical one{more}")
     return found

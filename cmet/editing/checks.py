@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cmet.editing.editor import Kind
-from cmet.editing.options import EditOptions
+from cmet.editing.options import EditOptions, Emotion
 from cmet.editing.speech import SPEECH_SUFFIXES
 from cmet.errors import UserError
 from cmet.outputs import fresh_file
@@ -14,9 +14,7 @@ from cmet.outputs import fresh_file
 SUFFIX = ".mp4"
 
 
-def check_files(
-    video: Path, speech: Sequence[Path], neutral_speech: Sequence[Path], out: Path, options: EditOptions
-) -> None:
+def check_files(video: Path, speech: Emotion, neutral_speech: Sequence[Path], out: Path, options: EditOptions) -> None:
     """Make sure that the files are there and that the result can be.
 
     Recordings are not looked for: a vector may stand in for one.
@@ -26,11 +24,16 @@ def check_files(
     """
     files = {"the video itself": video, **_named_files(options)}
     _check_out(out)
-    recordings = {"--speech": _files(speech), "--neutral-speech": _files(neutral_speech)}
-    for name, paths in ({name: [path] for name, path in files.items()} | recordings).items():
-        for path in paths:
-            if _is_same(out, path):
-                raise UserError(f"--out is {_role(name)} ({path}); name another file")
+    recordings = [
+        ("--speech", speech),
+        ("--neutral-speech", neutral_speech),
+        *(("--then", one) for one in options.then),
+    ]
+    named = [(name, path) for name, path in files.items()]
+    named += [(name, path) for name, emotion in recordings for path in _files(emotion)]
+    for name, path in named:
+        if _is_same(out, path):
+            raise UserError(f"--out is {_role(name)} ({path}); name another file")
     for name, path in files.items():
         option = f"{name} " if name.startswith("--") else ""
         if path.is_dir():
@@ -38,6 +41,22 @@ def check_files(
         if not path.is_file():
             words = "own, speech, a sound file or a video" if name == "--lips" else "the path of a file"
             raise UserError(f"{option}{path}: no such file; give {words}")
+
+
+def check_emotions(speech: Emotion, options: EditOptions) -> None:
+    """Make sure that the emotions make an edit.
+
+    Raises:
+        UserError: There is none, or there is one and a transition, or they are several and follow the authors.
+    """
+    if all(one == "neutral" for one in (speech, *options.then)):
+        raise UserError(
+            "--speech neutral changes nothing; name an emotion with --then; ./neutral is a folder of that name"
+        )
+    if options.transition is not None and not options.then:
+        raise UserError(f"--transition {options.transition}: there is one emotion only; name another with --then")
+    if options.then and options.is_parity:
+        raise UserError("--parity takes one emotion for the whole video, as the authors do; leave out --then")
 
 
 def check_wishes(kind: Kind, options: EditOptions) -> None:
@@ -81,9 +100,9 @@ def _role(name: str) -> str:
     return f"the file of {name}" if name.startswith("--") else name
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
+def _files(emotion: Emotion) -> Iterator[Path]:
     """Files as given, and what folders hold."""
-    for path in paths:
+    for path in () if isinstance(emotion, str) else emotion:
         if path.is_dir():
             yield from (file for file in path.iterdir() if file.suffix.lower() in SPEECH_SUFFIXES)
         else:

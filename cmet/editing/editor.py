@@ -12,7 +12,7 @@ from cmet.backbones.protocol import Backbone
 from cmet.backbones.registry import BackboneClass, backbone_class, load_backbone
 from cmet.backbones.timing import resampled
 from cmet.connector.bundle import Bundle, load_bundle
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import num_windows, predict_directions
 from cmet.connector.official import load_official
 from cmet.errors import UserError
 from cmet.params import InferenceParams
@@ -96,17 +96,26 @@ class Editor:
         """Whether a change of 1 is a typical emotional one."""
         return self.kind.name in HAVE_TYPICAL_UNIT
 
-    def change(self, codes: np.ndarray, fps: float, direction: np.ndarray) -> np.ndarray:
+    def change(
+        self, codes: np.ndarray, fps: float, direction: np.ndarray, strengths: np.ndarray | None = None
+    ) -> np.ndarray:
         """Predicted expression delta for every frame, shape (T, K).
 
         Args:
             codes: Expression codes of the video, shape (T, K), at `fps`.
             fps: Frame rate of the codes; they are brought to the rate of the training and back.
-            direction: Scaled speech direction, shape (S,).
+            direction: Scaled speech direction, shape (S,), or (W, S) with one for each of `num_windows`.
+            strengths: Factor on the delta of each window, shape (W,); None for 1.
         """
-        num_steps = max(1, round(len(codes) * CODE_FPS / fps))
-        delta = predict_directions(self.bundle.connector, direction, resampled(codes, fps, num_steps, CODE_FPS))
+        steps = resampled(codes, fps, _num_steps(len(codes), fps), CODE_FPS)
+        delta = predict_directions(self.bundle.connector, direction, steps)
+        if strengths is not None:
+            delta *= np.repeat(strengths.astype(np.float32), self.bundle.connector.window)[: len(delta), None]
         return resampled(delta, CODE_FPS, len(codes), fps)
+
+    def num_windows(self, num_frames: int, fps: float) -> int:
+        """Windows of the Connector that a video has, which are counted at the rate of the training."""
+        return num_windows(self.bundle.connector, _num_steps(num_frames, fps))
 
     def strength_for(self, change: np.ndarray, wished: float | None) -> float:
         """Factor on a predicted change: the wished one, or what makes it a typical one; never weaker than predicted."""
@@ -116,6 +125,11 @@ class Editor:
         if not self.has_typical_unit or not size:
             return 1.0
         return float(np.clip(1 / size, 1.0, MAX_AUTO_STRENGTH))
+
+
+def _num_steps(num_frames: int, fps: float) -> int:
+    """Frames of a video at the rate of the training."""
+    return max(1, round(num_frames * CODE_FPS / fps))
 
 
 def root_mean_square(values: np.ndarray) -> float:

@@ -1,11 +1,12 @@
 """What a person may wish of an edit, and what they are told of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cmet.editing.path import Transition
 from cmet.errors import ClipError, UserError
 
 Framing = Literal["paste", "crop", "as-is"]
@@ -13,6 +14,9 @@ CRF = 14
 """Quality of the written video."""
 
 LipsFrom = Literal["own", "speech"] | Path
+
+Emotion = Sequence[Path] | Literal["neutral"]
+"""Recordings with one emotion, files and folders; or no change of the video."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,32 @@ class EditOptions:
     sound: Path | None = None
     """Sound of the result; None for that of the file the lips follow."""
     strength: float | None = None
-    """Factor on the predicted change; None makes it a typical one, where codes have such a unit, and else is 1."""
+    """Factor on the predicted change; None makes it a typical one, where codes have such a unit, and else is 1. Of
+    several emotions, each is made a typical one by itself."""
+    then: tuple[Emotion, ...] = ()
+    """Emotions that follow the first one along the result."""
+    transition: Transition | None = None
+    """How they follow; None for `smooth`."""
     is_parity: bool = False
     """Whether to follow the authors' procedure exactly."""
     is_quiet: bool = False
     """Whether to show no progress."""
+
+
+@dataclass(frozen=True)
+class EmotionReport:
+    """What one of several emotions does where it stands alone."""
+
+    name: str
+    """Where its speech was; `neutral` where nothing is changed."""
+    mean_change: float
+    """As `EditReport` has it."""
+    strength: float
+    """Factor on the predicted change."""
+    likeness: dict[str, float] = field(default_factory=dict)
+    """As `EditReport` has it."""
+    clamped_share: float = 0.0
+    """As `EditReport` has it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +81,8 @@ class EditReport:
     """Whether a change of 1 is a typical emotional one."""
     likeness: dict[str, float] = field(default_factory=dict)
     """Cosine of the change with that of each emotion the model was trained on, the highest first."""
+    emotions: tuple[EmotionReport, ...] = ()
+    """In their order, where there are several; they have the strengths, likenesses and clamped shares then."""
     remarks: tuple[str, ...] = ()
     """What else a person should know."""
 

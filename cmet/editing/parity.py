@@ -47,7 +47,7 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
         source: A face square; its first frame is the person unless the job names one.
         neutral_NS: Embeddings of calm speech.
         emotional_MS: Embeddings of speech with the wanted emotion.
-        job: The rest; its direction is not used, since the authors clamp nothing.
+        job: The rest; its direction of the emotion is not used, since the authors clamp nothing.
 
     Raises:
         UserError: The video is too short, or a file cannot be used.

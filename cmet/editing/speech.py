@@ -50,10 +50,10 @@ def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
             else:
                 raise UserError(f"this model hears with {encoder.name!r} features, which cannot be computed here")
         except ClipError as error:
+            if error.code in ("missing_audio", NO_FEATURES) and not file.exists():
+                raise UserError(f"{option}: {file} does not exist") from error
             if error.code != NO_FEATURES or file.suffix == VECTOR_SUFFIX:
                 raise UserError(f"{option}: {named(file, error.message)}") from error
-            if not file.is_file():
-                raise UserError(f"{option}: {file} does not exist") from error
             raise absence or UserError(
                 f"{option}: {error.message}; this model hears stored vectors only: give .npy files"
             ) from error

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cmet.backbones.protocol import Backbone
 from cmet.backbones.tracks import fill_gaps
-from cmet.editing.checks import check_files, check_wishes, result_file
+from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
+from cmet.editing.emotions import HeardEmotion, check_length, emotional_change, hear_emotion
 from cmet.editing.framing import (
     MIN_FACE_RATIO,
     FaceSquare,
@@ -21,7 +23,7 @@ from cmet.editing.framing import (
     resized,
 )
 from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
-from cmet.editing.options import CRF, EditOptions, EditReport, Framing, LipsFrom, told_of
+from cmet.editing.options import CRF, EditOptions, EditReport, Emotion, EmotionReport, Framing, LipsFrom, told_of
 from cmet.editing.person import face_of, first_picture
 from cmet.editing.schedule import num_kept, there_and_back
 from cmet.editing.source import Source, counted, num_editable, resize_remark
@@ -45,7 +47,8 @@ class Job:
     """What both ways of editing need."""
 
     editor: Editor
-    direction: np.ndarray
+    emotions: tuple[HeardEmotion, ...]
+    """In their order along the result."""
     options: EditOptions
     lips: LipsFrom
     samples: np.ndarray | None
@@ -63,27 +66,28 @@ class Job:
 
 def edit_video(
     video: Path,
-    speech: Sequence[Path],
+    speech: Emotion,
     neutral_speech: Sequence[Path],
     out: Path,
     editor: Editor,
     options: EditOptions | None = None,
 ) -> EditReport:
-    """Write `video` with the emotion of `speech`.
+    """Write `video` with the emotion of `speech`, and with those of `options.then` after it.
 
     Args:
         video: The face to edit.
-        speech: Recordings with the wanted emotion, by anyone.
+        speech: Recordings with the wanted emotion, by anyone; or no change, where others follow.
         neutral_speech: Calm recordings, best by the same voice.
         out: Target mp4; appears whole or not at all.
         editor: The model.
         options: What else is wished for.
 
     Raises:
-        UserError: A file cannot be used, the video does not show exactly one face, or the backbone cannot do what is
-            wished for.
+        UserError: A file cannot be used, the video does not show exactly one face or is too short for the emotions, or
+            the backbone cannot do what is wished for.
     """
     options = options or EditOptions()
+    check_emotions(speech, options)
     kind, window = editor.kind, editor.bundle.connector.window
     check_wishes(kind, options)
     lips = chosen_lips(kind, options.lips, is_parity=options.is_parity)
@@ -98,22 +102,22 @@ def edit_video(
     sound = options.sound or (lips if isinstance(lips, Path) else video)
     sound_s = _duration_s(options.sound)
     person, remarks = _person(options, kind.picture_px)
-    emotional = hear(editor.encoder, speech, "--speech")
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech")
-    direction = editor.bundle.speech_direction(neutral.vectors_NS, emotional.vectors_NS)
-    job = Job(editor, direction, options, lips, samples, person, sound, out)
+    named = [("--speech", speech), *(("--then", emotion) for emotion in options.then)]
+    emotions = tuple(hear_emotion(editor, emotion, neutral.vectors_NS, option) for option, emotion in named)
+    job = Job(editor, emotions, options, lips, samples, person, sound, out)
     if options.is_parity:
         # facemesh must not wait for the networks of the others
         from cmet.editing.parity import edit_as_published
 
-        report = edit_as_published(source, neutral.vectors_NS, emotional.vectors_NS, job)
+        assert emotions[0].heard is not None
+        report = edit_as_published(source, neutral.vectors_NS, emotions[0].heard.vectors_NS, job)
     else:
         edit = _edit_in_place if kind.picture_px is None else _edit_by_drawing
         with told_of(video):
             report = edit(source, job)
-        is_clamped = np.abs(direction) >= editor.bundle.speech_limit_S
-        report = replace(report, clamped_share=float(is_clamped.mean()))
-    remarks += _of_sound(lips, options.sound, sound_s, report) + _absence(editor, emotional, neutral)
+    heard = [emotion.heard for emotion in emotions if emotion.heard is not None]
+    remarks += _of_sound(lips, options.sound, sound_s, report) + _absence(editor, neutral, *heard)
     return replace(report, remarks=report.remarks + remarks)
 
 
@@ -157,6 +161,7 @@ def _absence(editor: Editor, *heard: Heard) -> tuple[str, ...]:
 def _edit_in_place(source: Source, job: Job) -> EditReport:
     """For a backbone that changes the frames themselves."""
     editor, is_quiet = job.editor, job.options.is_quiet
+    check_length(editor, job.emotions, len(source), source.fps)
     refuse_two_faces(_faces(source))
     track = editor.backbone.track(counted(source.frames(), "finding the face", len(source), is_quiet))
     is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
@@ -164,16 +169,14 @@ def _edit_in_place(source: Source, job: Job) -> EditReport:
         raise ClipError("no_face", f"a face in {is_found.mean():.0%} of the frames of {source.path.name}")
     track = fill_gaps(track, is_found)
     codes = editor.backbone.encode(track)
-    predicted = editor.change(codes, source.fps, job.direction) * presence(is_found)[:, None]
-    strength = editor.strength_for(predicted, job.options.strength)
-    change = strength * predicted
+    change, told = emotional_change(editor, job.emotions, codes, source.fps, presence(is_found), job.options)
     frames = counted(source.frames(), "changing the face", len(source), is_quiet)
     with result_file(job.out) as unfinished:
         rendered = editor.backbone.render(frames, track, codes + change)
         num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF)
     return EditReport(
         num_frames, source.fps, *_even(source), float(is_found.mean()), root_mean_square(change),
-        strength=strength, has_typical_unit=editor.has_typical_unit, likeness=editor.bundle.config.likeness(change),
+        has_typical_unit=editor.has_typical_unit, **_of_emotions(told),
     )  # fmt: skip
 
 
@@ -194,17 +197,16 @@ def _edit_by_drawing(source: Source, job: Job) -> EditReport:
         return _track(other, found, backbone, "reading the lips", is_quiet), other.fps
 
     lips = find_lips(job.lips, job.samples, len(source), source.fps, track_lips)
+    check_length(editor, job.emotions, lips.num_frames, source.fps)
     track = _track(source, square, backbone, "reading the face", is_quiet)
     codes = backbone.encode(track)
-    predicted = editor.change(codes, source.fps, job.direction)
-    strength = editor.strength_for(predicted, job.options.strength)
-
     order = there_and_back(len(source), lips.num_frames)
+    codes, change, told = _along(order, codes, source.fps, job)
     person = square.picture(next(source.frames([square.first_seen])), _picture_px(backbone))
     if job.person is not None:
         person = resized(job.person, _picture_px(backbone), _picture_px(backbone))
     driven = lips.put_on(backbone, track[order], source.fps)
-    drawn = backbone.render(iter([person]), driven, (codes + strength * predicted)[order])
+    drawn = backbone.render(iter([person]), driven, codes + change)
     weights = square.presence_T[order]
     if framing == "paste":
         result = pasted(source.frames(order), drawn, weights, square.patch(backbone.view))
@@ -216,10 +218,29 @@ def _edit_by_drawing(source: Source, job: Job) -> EditReport:
         shown = counted(result, "drawing the face", len(order), is_quiet)
         num_frames = write_video(unfinished, shown, source.fps, job.sound, CRF)
     return EditReport(
-        num_frames, source.fps, width, height, square.face_ratio, root_mean_square(strength * predicted[order]),
-        strength=strength, has_typical_unit=editor.has_typical_unit, likeness=editor.bundle.config.likeness(predicted),
-        remarks=remarks,
+        num_frames, source.fps, width, height, square.face_ratio, root_mean_square(change),
+        has_typical_unit=editor.has_typical_unit, remarks=remarks, **_of_emotions(told),
     )  # fmt: skip
+
+
+def _along(
+    order: np.ndarray, codes: np.ndarray, fps: float, job: Job
+) -> tuple[np.ndarray, np.ndarray, list[EmotionReport]]:
+    """Codes of the frames of the result, what is added to them, and what of it is each emotion's."""
+    if len(job.emotions) > 1:
+        # they go along the result, which may be longer or shorter than the video
+        codes, order = codes[order], np.arange(len(order))
+    always = np.ones(len(codes), np.float32)
+    change, told = emotional_change(job.editor, job.emotions, codes, fps, always, job.options)
+    return codes[order], change[order], told
+
+
+def _of_emotions(told: list[EmotionReport]) -> dict[str, Any]:
+    """What a report says of one emotion, or of several."""
+    if len(told) > 1:
+        return {"emotions": tuple(told)}
+    one = told[0]
+    return {"strength": one.strength, "likeness": one.likeness, "clamped_share": one.clamped_share}
 
 
 def _even(source: Source) -> tuple[int, int]:

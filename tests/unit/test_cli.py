@@ -8,8 +8,17 @@ import pandas as pd
 import pytest
 
 from cmet import cli
-from cmet.commands.edit import ManyValues, chosen_editor, edit, notes, parsed_strength, told, told_of_compiler
-from cmet.editing import EditReport
+from cmet.commands.edit import (
+    ManyValues,
+    chosen_editor,
+    edit,
+    notes,
+    parsed_emotion,
+    parsed_strength,
+    told,
+    told_of_compiler,
+)
+from cmet.editing import EditReport, EmotionReport
 from cmet.errors import UserError
 from cmet.media import write_audio
 from cmet.params import Params
@@ -33,10 +42,28 @@ def cmet(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         ),
         ("v.mp4 --out o --speech a --speech b", "v.mp4 --out o --speech a --speech b"),
         ("v.mp4 --speech=a b --out=o", "v.mp4 --speech a --speech b --out=o"),
+        ("--speech a b --then c d --then e --out o", "--speech a --speech b --then c\0d --then e --out o"),
+        ("--then=c d --then neutral v.mp4", "--then c\0d --then neutral\0v.mp4"),
     ],
 )
 def test_a_list_option_takes_all_values_up_to_the_next_option(args: str, repeated: str) -> None:
     assert ManyValues(name="edit")._repeated(args.split()) == repeated.split()
+
+
+@pytest.mark.parametrize("args", ["--then --out o", "--then a --then", "--speech --then a"])
+def test_a_list_option_without_a_value_is_refused(args: str) -> None:
+    with pytest.raises(UserError, match="^--(then|speech): expected at least one value after it"):
+        ManyValues(name="edit")._repeated(args.split())
+
+
+def test_an_emotion_is_recordings_or_the_word_neutral() -> None:
+    assert parsed_emotion("--then", ["a", "b c.wav"]) == (Path("a"), Path("b c.wav"))
+    assert parsed_emotion("--then", ["neutral"]) == "neutral"
+    assert parsed_emotion("--then", ["./neutral", "neutral/sub"]) == (Path("neutral"), Path("neutral/sub"))
+    with pytest.raises(UserError, match="^--then: the word neutral stands alone, .* write ./neutral for a folder"):
+        parsed_emotion("--then", ["a.wav", "neutral"])
+    with pytest.raises(UserError, match="^--speech: a name is empty"):
+        parsed_emotion("--speech", ["a.wav", ""])
 
 
 def assert_one_message(result: subprocess.CompletedProcess[str], *said: str) -> None:
@@ -193,7 +220,25 @@ def test_an_edit_that_cannot_be_written_is_told_before_a_model_is_looked_for(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "v.mp4").touch()
     with pytest.raises(UserError, match="--out is the video itself"):
-        edit(Path("v.mp4"), [Path("a.wav")], [Path("b.wav")], Path("v.mp4"))
+        edit(Path("v.mp4"), ["a.wav"], [Path("b.wav")], Path("v.mp4"))
+
+
+def test_emotions_are_read_group_by_group_before_a_model_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v.mp4").touch()
+    (tmp_path / "sad").mkdir()
+    (tmp_path / "sad/o.mp4").touch()
+    args = ["edit", "v.mp4", "--speech", "neutral", "--neutral-speech", "b.wav", "--out", "sad/o.mp4"]
+    then = ["--then", "a.wav", "b.wav", "--then", "neutral", "--then", "c.wav", "sad"]
+    for more, said in (
+        ([], "--speech neutral changes nothing"),
+        (then, r"--out is the file of --then \(sad/o.mp4\)"),
+        ([*then, "--parity"], "--parity takes one emotion for the whole video"),
+    ):
+        with pytest.raises(UserError, match=f"^{said}"):
+            cli.app([*args, *more], standalone_mode=False)
 
 
 def test_a_compiler_that_is_missing_is_one_sentence() -> None:
@@ -242,6 +287,24 @@ def test_an_edit_tells_its_strength_and_claims_a_unit_only_where_there_is_one() 
     assert told(replace(report, num_frames=1)).startswith("1 frame of 64x48")
     bare = replace(report, face_ratio=None, has_typical_unit=False, strength=1.0)
     assert told(bare) == "10 frames of 64x48 at 25 frames/s, change of expression 1.00 at strength 1"
+
+
+def test_an_edit_tells_its_emotions_in_their_order_and_what_each_is_like() -> None:
+    happy = EmotionReport("happy/", 1.0, 1.98, {"happy": 0.82, "fear": 0.1}, clamped_share=0.3)
+    angry = EmotionReport("a.wav and 1 more", 0.5, 1.0, {"angry": 0.7, "sad": 0.6})
+    report = EditReport(10, 25.0, 64, 48, 0.5, 0.74, emotions=(happy, EmotionReport("neutral", 0.0, 0.0), angry))
+    assert told(report) == (
+        "10 frames of 64x48 at 25 frames/s, face in 50% of them, change of expression 0.74 (1 is a typical emotional "
+        "one): 1. happy/, 1.00 at strength 1.98, most like happy (cosine 0.82); 2. neutral, no change; "
+        "3. a.wav and 1 more, 0.50 at strength 1, most like angry (cosine 0.70), then sad (0.60)"
+    )
+    folder = replace(report, emotions=(happy, replace(happy, name="neutral")))
+    assert "; 2. neutral, 1.00 at strength 1.98, most like happy" in told(folder)
+    lies, faint = notes(report)
+    assert lies.startswith("happy/: 30% of the speech features lie outside")
+    assert faint == (
+        "a.wav and 1 more: the change is faint; `--strength 2.0` makes it a typical one, but is that of all emotions"
+    )
 
 
 @pytest.mark.parametrize(("text", "value"), [("auto", None), ("0", 0.0), ("2.5", 2.5), ("5", 5.0)])

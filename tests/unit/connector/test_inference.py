@@ -38,12 +38,44 @@ def test_a_clip_gets_the_same_directions_alone_and_in_a_filled_up_batch(connecto
     np.testing.assert_allclose(together.numpy(), alone, atol=1e-6)
 
 
+@pytest.mark.parametrize(("num_frames", "drop_tail", "windows"), [(13, False, 3), (13, True, 2), (15, False, 3)])
+def test_one_direction_for_all_windows_is_the_same_to_the_bit_given_once_or_for_each(
+    connector: Connector, num_frames: int, drop_tail: bool, windows: int
+) -> None:
+    rng = np.random.default_rng(0)
+    codes, speech = rng.normal(size=(num_frames, 10)), rng.normal(size=12)
+    once = predict_directions(connector, speech, codes, drop_tail)
+    for_each = predict_directions(connector, np.tile(speech, (windows, 1)), codes, drop_tail)
+    np.testing.assert_array_equal(for_each, once)
+
+
+def test_a_direction_for_each_window_is_heard_in_it_and_remembered_after_it(connector: Connector) -> None:
+    rng = np.random.default_rng(0)
+    codes, (first, second) = rng.normal(size=(15, 10)), rng.normal(size=(2, 12))
+    alone = predict_directions(connector, first, codes)
+    switched = predict_directions(connector, np.stack([first, second, first]), codes)
+    np.testing.assert_array_equal(switched[:5], alone[:5])
+    # the second window is the connector's answer to the other direction after the first window
+    window = torch.from_numpy(codes[None, 5:10].astype(np.float32))
+    with torch.inference_mode():
+        wanted = connector(
+            torch.from_numpy(alone[None, :5]), torch.from_numpy(second[None, None].astype(np.float32)), window
+        )
+    np.testing.assert_array_equal(switched[5:10], wanted.direction_BTD[0].numpy())
+    assert np.abs(switched[10:] - alone[10:]).max() > 1e-6
+
+
 @pytest.mark.parametrize(
-    ("speech_width", "codes_shape", "message"),
-    [(11, (5, 10), "speech direction: expected"), (12, (5, 9), "codes: expected"), (12, (0, 10), "codes: expected")],
+    ("speech_shape", "codes_shape", "message"),
+    [
+        ((11,), (5, 10), r"speech direction: expected \(12,\) or \(1, 12\), got \(11,\)"),
+        ((2, 12), (11, 10), r"speech direction: expected \(12,\) or \(3, 12\), got \(2, 12\)"),
+        ((12,), (5, 9), "codes: expected"),
+        ((12,), (0, 10), "codes: expected"),
+    ],
 )
 def test_wrong_shapes_are_refused(
-    connector: Connector, speech_width: int, codes_shape: tuple[int, int], message: str
+    connector: Connector, speech_shape: tuple[int, ...], codes_shape: tuple[int, int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        predict_directions(connector, np.ones(speech_width, np.float32), np.zeros(codes_shape, np.float32))
+        predict_directions(connector, np.ones(speech_shape, np.float32), np.zeros(codes_shape, np.float32))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cmet.editing import EditOptions, check_files
+from cmet.editing import EditOptions, Emotion, check_emotions, check_files
 from cmet.editing.options import named
 from cmet.errors import UserError
 
@@ -47,6 +47,37 @@ def test_a_result_that_cannot_be_is_refused(folder: Path, out: str, said: str) -
 @pytest.mark.parametrize("out", ["out.mp4", "new/folder/out.MP4", f"{'a' * 251}.mp4"])
 def test_a_result_may_lie_anywhere_else(folder: Path, out: str) -> None:
     check(out, lips="lips.mp4", source="person.png", sound="sound.mp4")
+
+
+def test_a_result_that_is_a_recording_of_a_later_emotion_is_refused(folder: Path) -> None:
+    options = EditOptions(then=("neutral", [Path("folder")]))
+    check_files(Path("v.mp4"), "neutral", [Path("calm.wav")], Path("out.mp4"), options)
+    with pytest.raises(UserError, match="--out is the file of --then"):
+        check_files(Path("v.mp4"), "neutral", [Path("calm.wav")], Path("folder/one.mp4"), options)
+
+
+@pytest.mark.parametrize(
+    ("speech", "options", "said"),
+    [
+        ("neutral", EditOptions(), "^--speech neutral changes nothing; name an emotion with --then"),
+        ("neutral", EditOptions(then=("neutral",)), "^--speech neutral changes nothing"),
+        (
+            [Path("a")],
+            EditOptions(transition="smooth"),
+            "^--transition smooth: there is one emotion only; name another",
+        ),
+        ([Path("a")], EditOptions(then=("neutral",), is_parity=True), "^--parity takes one emotion .*leave out --then"),
+    ],
+)
+def test_emotions_that_make_no_edit_are_refused(speech: Emotion, options: EditOptions, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check_emotions(speech, options)
+
+
+def test_an_edit_may_begin_or_end_without_change() -> None:
+    check_emotions([Path("a")], EditOptions())
+    check_emotions([Path("a")], EditOptions(then=("neutral",), transition="switch"))
+    check_emotions("neutral", EditOptions(then=([Path("a")], "neutral")))
 
 
 @pytest.mark.parametrize("option", ["lips", "sound"])

@@ -42,6 +42,13 @@ def test_a_folder_of_speech_means_its_sound_files(tmp_path: Path, sounds: dict[s
         speech_files([tmp_path / "empty"])
 
 
+@pytest.mark.parametrize("name", ["none", "none.wav", "none.npy"])
+def test_what_is_not_there_is_named_once(tmp_path: Path, editor: Editor, name: str) -> None:
+    for encoder in (editor.encoder, load_encoder("precomputed")):
+        with pytest.raises(UserError, match=f"^--then: {tmp_path / name} does not exist$"):
+            hear(encoder, [tmp_path / name], "--then")
+
+
 @pytest.mark.parametrize("name", ["emotion2vec", "precomputed"])
 def test_vectors_of_the_release_need_no_encoder(tmp_path: Path, name: str) -> None:
     for number in (2, 1):

@@ -394,6 +394,51 @@ def test_one_frame_can_be_edited(
     assert report.num_frames == len(VideoFile(tmp_path / "out.mp4")) == 1
 
 
+def test_several_emotions_go_along_the_video_and_each_is_reported(
+    tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], real: Path
+) -> None:
+    """Of two windows at 25 frames a second the first is edited and the second is the video's own."""
+    own = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", [0] * 10).frames
+    write_video(tmp_path / "still.mp4", own, 25, crf=4)
+    options = EditOptions(then=("neutral",), strength=5.0, is_quiet=True)
+    report = edit_video(tmp_path / "still.mp4", **sounds, out=tmp_path / "out.mp4", editor=editor, options=options)
+    speech, neutral = report.emotions
+    assert (speech.name, speech.strength, neutral.name) == (str(sounds["speech"][0]), 5.0, "neutral")
+    # a half without change takes the root mean square down by the root of two
+    assert report.mean_change == pytest.approx(speech.mean_change / 2**0.5, rel=0.2)
+    assert neutral.mean_change == 0 and report.likeness == {} and report.clamped_share == 0
+    change = np.abs(read_video(tmp_path / "out.mp4").frames.astype(int) - own).mean(axis=(1, 2, 3))
+    assert change[:5].min() > 1.5 * change[5:].max()
+
+
+def test_a_video_too_short_for_the_emotions_is_told_before_the_face_is_read(
+    tmp_path: Path, editor: Editor, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    options = replace(QUIET, then=(sounds["speech"], "neutral"))
+    said = "dark.mp4: 7 frames hold 2 .* 3 emotions"
+    for each in (editor, toy):
+        with pytest.raises(UserError, match=said):
+            edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=each, options=options)
+
+
+def test_emotions_go_along_the_result_where_lips_make_it_longer_than_the_video(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """17 frames at 30 a second are three windows, of which the last is not changed; the video alone has two."""
+    drawn: list[np.ndarray] = []
+    render = toy.backbone.render
+    monkeypatch.setattr(
+        toy.backbone, "render", lambda frames, track, codes: drawn.append(codes) or render(frames, track, codes)
+    )
+    write_audio(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
+    options = replace(QUIET, lips=tmp_path / "long.wav", then=(sounds["speech"], "neutral"), strength=1.0)
+    report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
+    assert report.num_frames == 17 and len(report.emotions) == 3
+    # the toy's own codes are zeros, so these are the change
+    (codes,) = drawn
+    assert codes.shape == (17, 6) and codes[:12].any(axis=1).all() and not codes[12:].any()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "lips"), [("edtalk", "speech"), ("pdfgc", None)])
 def test_a_published_backbone_edits_a_real_face(

@@ -1,0 +1,116 @@
+"""The emotions of an edit: heard from speech, and what they change of a video, alone or one after the other.
+
+Legend: T frames, K expression components, S speech features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmet.editing.editor import CODE_FPS, Editor, root_mean_square
+from cmet.editing.options import EditOptions, Emotion, EmotionReport, frames_said
+from cmet.editing.path import directions_along, emotion_shares
+from cmet.editing.speech import Heard, hear
+from cmet.errors import ClipError
+
+
+@dataclass(frozen=True, eq=False)
+class HeardEmotion:
+    """An emotion as the model hears it."""
+
+    name: str
+    heard: Heard | None
+    """None for no change."""
+    direction_S: np.ndarray | None
+    """From calm speech, scaled and clamped; None for no change."""
+    clamped_share: float = 0.0
+    """Share of features that were brought back to the limit of the training."""
+
+
+def hear_emotion(editor: Editor, emotion: Emotion, neutral_NS: np.ndarray, option: str) -> HeardEmotion:
+    """What the model hears in the recordings.
+
+    Args:
+        editor: The model.
+        emotion: The recordings, or no change.
+        neutral_NS: Embeddings of calm speech.
+        option: Where the recordings were named.
+
+    Raises:
+        UserError: A recording cannot be used.
+    """
+    if isinstance(emotion, str):
+        return HeardEmotion(emotion, None, None)
+    heard = hear(editor.encoder, emotion, option)
+    direction_S = editor.bundle.speech_direction(neutral_NS, heard.vectors_NS)
+    is_clamped_S = np.abs(direction_S) >= editor.bundle.speech_limit_S
+    first, *others = emotion
+    name = f"{first} and {len(others)} more" if others else str(first)
+    return HeardEmotion(name, heard, direction_S, float(is_clamped_S.mean()))
+
+
+def check_length(editor: Editor, emotions: Sequence[HeardEmotion], num_frames: int, fps: float) -> None:
+    """Make sure that each emotion can be shown.
+
+    Raises:
+        ClipError: `too_short`.
+    """
+    num_windows, window = editor.num_windows(num_frames, fps), editor.bundle.connector.window
+    if num_windows < len(emotions):
+        raise ClipError(
+            "too_short",
+            f"{frames_said(num_frames)} hold {num_windows} window(s) of {window / CODE_FPS:g} s, each of the "
+            f"{len(emotions)} emotions needs one; take a longer video or fewer emotions",
+        )
+
+
+def emotional_change(
+    editor: Editor,
+    emotions: Sequence[HeardEmotion],
+    codes_TK: np.ndarray,
+    fps: float,
+    presence_T: np.ndarray,
+    options: EditOptions,
+) -> tuple[np.ndarray, list[EmotionReport]]:
+    """What to add to the code of every frame, shape (T, K), and what each emotion does where it stands alone.
+
+    A strength that is not given is found for each emotion as if it were shown all the time, so that a faint one makes
+    no other stronger. Strengths go along with the directions.
+
+    Args:
+        editor: The model.
+        emotions: In their order; at least one changes something.
+        codes_TK: Expression codes at `fps`, with a window for each emotion.
+        fps: Frame rate.
+        presence_T: Weight of the edit per frame.
+        options: Strength and transition.
+    """
+    alone = [_change_alone(editor, emotion, codes_TK, fps) * presence_T[:, None] for emotion in emotions]
+    strengths = [
+        0.0 if emotion.direction_S is None else editor.strength_for(change, options.strength)
+        for emotion, change in zip(emotions, alone, strict=True)
+    ]
+    reports = [
+        EmotionReport(
+            emotion.name,
+            root_mean_square(strength * change),
+            strength,
+            editor.bundle.config.likeness(change),
+            emotion.clamped_share,
+        )
+        for emotion, change, strength in zip(emotions, alone, strengths, strict=True)
+    ]
+    if len(emotions) == 1:
+        return strengths[0] * alone[0], reports
+    shares = emotion_shares(editor.num_windows(len(codes_TK), fps), len(emotions), options.transition or "smooth")
+    directions = directions_along(shares, [emotion.direction_S for emotion in emotions])
+    change = editor.change(codes_TK, fps, directions, shares @ np.array(strengths))
+    return change * presence_T[:, None], reports
+
+
+def _change_alone(editor: Editor, emotion: HeardEmotion, codes_TK: np.ndarray, fps: float) -> np.ndarray:
+    """Predicted delta, shape (T, K), as if this emotion were shown all the time."""
+    if emotion.direction_S is None:
+        return np.zeros_like(codes_TK)
+    return editor.change(codes_TK, fps, emotion.direction_S)

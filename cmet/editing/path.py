@@ -1,0 +1,56 @@
+"""From one emotion to the next along a video: which of them a window shows, and how much of it.
+
+Legend: W windows, K emotions, S speech features.
+
+Source: the paper's continuous editing, where the speech vector is switched every window of 5 frames; no code of it is
+published.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+Transition = Literal["smooth", "switch"]
+
+
+def emotion_shares(num_windows: int, num_emotions: int, transition: Transition) -> np.ndarray:
+    """Share of each emotion in each window, shape (W, K); rows sum to 1.
+
+    The first window is the first emotion's and the last window the last one's.
+
+    Args:
+        num_windows: At least one for each emotion.
+        num_emotions: At least one.
+        transition: `smooth`: each emotion has one window of its own, evenly spread from the first to the last, and
+            between two of these the share goes over evenly; `switch`: an equal part of the windows each, of which the
+            first ones get those that are left over.
+
+    Raises:
+        ValueError: There are fewer windows than emotions.
+    """
+    if not 1 <= num_emotions <= num_windows:
+        raise ValueError(f"expected a window for each of {num_emotions} emotions, got {num_windows}")
+    windows = np.arange(num_windows)
+    if transition == "switch":
+        return np.eye(num_emotions)[windows * num_emotions // num_windows]
+    gaps = max(1, num_emotions - 1)
+    own = (2 * np.arange(num_emotions) * (num_windows - 1) + gaps) // (2 * gaps)  # rounded, the same for all machines
+    return np.stack([np.interp(windows, own, share) for share in np.eye(num_emotions)], axis=1)
+
+
+def directions_along(shares_WK: np.ndarray, directions: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Speech direction of each window, shape (W, S): the mean of those of its emotions, weighted by their shares.
+
+    What is no change has no direction and leaves that of its neighbour as it is: a direction of zeros would be heard as
+    something, so no change is made by a strength of 0. Zeros stand where there is nothing else.
+
+    Args:
+        shares_WK: As `emotion_shares` gives them.
+        directions: Shape (S,) each; None for no change. At least one is a direction.
+    """
+    spoken = [number for number, direction in enumerate(directions) if direction is not None]
+    directions_MS = np.stack([direction for direction in directions if direction is not None])
+    shares_WM = shares_WK[:, spoken]
+    sums_W1 = shares_WM.sum(axis=1, keepdims=True)
+    return shares_WM @ directions_MS / np.where(sums_W1 > 0, sums_W1, 1)

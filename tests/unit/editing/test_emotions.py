@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmet.connector.inference import predict_directions
+from cmet.editing import EditOptions, Editor
+from cmet.editing.editor import root_mean_square
+from cmet.editing.emotions import HeardEmotion, check_length, emotional_change, hear_emotion
+from cmet.editing.path import Transition
+from cmet.errors import ClipError, UserError
+from cmet.media import write_audio
+from tests.unit.editing.models import noise
+
+SAD_S, ANGRY_S = np.random.default_rng(1).normal(size=(2, 88)).astype(np.float32)
+SAD, ANGRY = HeardEmotion("sad", None, SAD_S), HeardEmotion("angry", None, ANGRY_S, clamped_share=0.5)
+NEUTRAL = HeardEmotion("neutral", None, None)
+
+
+def made_codes(num_frames: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(num_frames, 6)).astype(np.float32)
+
+
+def change_of(
+    editor: Editor, *emotions: HeardEmotion, num_frames: int = 23, fps: float = 25.0, **options: float | str
+) -> np.ndarray:
+    always, wishes = np.ones(num_frames, np.float32), EditOptions(**options)  # type: ignore[arg-type]
+    change, _ = emotional_change(editor, emotions, made_codes(num_frames), fps, always, wishes)
+    assert change.shape == (num_frames, 6)
+    return change
+
+
+def test_one_emotion_is_what_was_predicted_times_its_strength(editor: Editor) -> None:
+    predicted = editor.change(made_codes(23), 30.0, SAD_S)
+    np.testing.assert_array_equal(change_of(editor, SAD, fps=30.0, strength=0.5), np.float32(0.5) * predicted)
+
+
+def test_the_connector_hears_another_direction_in_each_window_and_its_strength_goes_along(editor: Editor) -> None:
+    connector, codes = editor.bundle.connector, made_codes(23)
+    options, always = EditOptions(), np.ones(23, np.float32)
+    change, (sad, angry) = emotional_change(editor, [SAD, ANGRY], codes, 25.0, always, options)
+    shares = np.array([1, 0.75, 0.5, 0.25, 0])[:, None]
+    predicted = predict_directions(connector, shares * SAD_S + (1 - shares) * ANGRY_S, codes)
+    strengths = np.repeat(shares * sad.strength + (1 - shares) * angry.strength, 5, axis=0)[:23]
+    np.testing.assert_allclose(change, strengths * predicted, rtol=1e-5, atol=1e-6)
+    # the first window has nothing before it
+    np.testing.assert_array_equal(change[:5], change_of(editor, SAD)[:5])
+
+
+def test_a_faint_emotion_has_a_strength_of_its_own(editor: Editor) -> None:
+    sad_size, angry_size = (root_mean_square(editor.change(made_codes(23), 25.0, one)) for one in (SAD_S, ANGRY_S))
+    halving = np.full(23, 0.5 / sad_size)
+    _, together = emotional_change(editor, [SAD, ANGRY, NEUTRAL], made_codes(23), 25.0, halving, EditOptions())
+    assert together[0].strength == pytest.approx(2) and together[0].mean_change == pytest.approx(1)
+    assert together[1].strength == pytest.approx(np.clip(2 * sad_size / angry_size, 1, 3)) != pytest.approx(2)
+    assert [one.clamped_share for one in together] == [0, 0.5, 0]
+    assert (together[2].name, together[2].mean_change, together[2].strength) == ("neutral", 0, 0)
+
+
+def test_a_given_strength_is_that_of_all_emotions(editor: Editor) -> None:
+    once, twice = (change_of(editor, SAD, ANGRY, NEUTRAL, strength=factor) for factor in (1.0, 2.0))
+    np.testing.assert_allclose(twice, 2 * once, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("fps", "num_still"), [(25.0, 3), (50.0, 6), (12.5, 2)])
+def test_neutral_is_no_change_at_all_in_the_last_window_whatever_the_frame_rate(
+    editor: Editor, fps: float, num_still: int
+) -> None:
+    """The last of five windows holds 3 steps of 1/25 s."""
+    change = change_of(editor, SAD, NEUTRAL, num_frames=round(23 * fps / 25), fps=fps, transition="smooth")
+    still = ~change.any(axis=1)
+    assert still[-num_still:].all() and not still[:-num_still].any()
+    sizes = [root_mean_square(part) for part in np.array_split(change, 5)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize(("transition", "num_still"), [("smooth", 0), ("switch", 10)])
+def test_a_switch_is_at_the_boundary_of_a_window(editor: Editor, transition: Transition, num_still: int) -> None:
+    change = change_of(editor, NEUTRAL, SAD, num_frames=20, transition=transition)
+    assert not change[: max(5, num_still)].any() and change[max(5, num_still) :].any(axis=1).all()
+
+
+def test_what_is_not_there_is_not_changed(editor: Editor) -> None:
+    presence = np.linspace(0, 1, 23)
+    change, _ = emotional_change(editor, [SAD, ANGRY], made_codes(23), 25.0, presence, EditOptions(strength=1.0))
+    np.testing.assert_allclose(change, change_of(editor, SAD, ANGRY, strength=1.0) * presence[:, None], rtol=1e-6)
+
+
+def test_a_video_with_fewer_windows_than_emotions_is_refused_with_both_numbers(editor: Editor) -> None:
+    three = [SAD, ANGRY, NEUTRAL]
+    check_length(editor, three, 11, 25.0)
+    check_length(editor, three, 13, 30.0)
+    for num_frames, fps in ((10, 25.0), (12, 30.0)):
+        said = rf"too_short: {num_frames} frames hold 2 window\(s\) of 0.2 s, each of the 3 emotions needs one; take"
+        with pytest.raises(ClipError, match=said):
+            check_length(editor, three, num_frames, fps)
+
+
+def test_an_emotion_is_named_after_its_first_recording(tmp_path: Path, editor: Editor) -> None:
+    paths = [tmp_path / name for name in ("a.wav", "b.wav")]
+    for seed, path in enumerate(paths):
+        write_audio(path, noise(1.0, seed), 16_000)
+    calm_1S = np.zeros((1, 88), np.float32)
+    one, both = (hear_emotion(editor, some, calm_1S, "--then") for some in (paths[:1], paths))
+    assert (one.name, both.name) == (str(paths[0]), f"{paths[0]} and 1 more")
+    assert one.direction_S is not None and one.direction_S.shape == (88,)
+    # embeddings from zero lie far from what the made model allows
+    assert one.clamped_share == np.mean(np.abs(one.direction_S) == editor.bundle.speech_limit_S) > 0
+    assert hear_emotion(editor, "neutral", calm_1S, "--then").direction_S is None
+    with pytest.raises(UserError, match=f"^--then: {tmp_path}/none does not exist"):
+        hear_emotion(editor, [tmp_path / "none"], calm_1S, "--then")

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from cmet.editing.path import Transition, directions_along, emotion_shares
+
+HAPPY, ANGRY = np.array([4.0, 0.0, -2.0], np.float32), np.array([0.0, 8.0, 2.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("num_windows", "num_emotions", "transition", "shares"),
+    [
+        (1, 1, "smooth", [[1]]),
+        (3, 1, "smooth", [[1], [1], [1]]),
+        (2, 2, "smooth", [[1, 0], [0, 1]]),
+        (3, 2, "smooth", [[1, 0], [0.5, 0.5], [0, 1]]),
+        (5, 2, "smooth", [[1, 0], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [0, 1]]),
+        # the middle one has the third of four windows for itself
+        (4, 3, "smooth", [[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]]),
+        (3, 1, "switch", [[1], [1], [1]]),
+        (4, 2, "switch", [[1, 0], [1, 0], [0, 1], [0, 1]]),
+        (5, 2, "switch", [[1, 0], [1, 0], [1, 0], [0, 1], [0, 1]]),
+        (5, 3, "switch", [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]),
+    ],
+)
+def test_shares_of_windows(
+    num_windows: int, num_emotions: int, transition: Transition, shares: list[list[float]]
+) -> None:
+    np.testing.assert_array_equal(emotion_shares(num_windows, num_emotions, transition), shares)
+
+
+@pytest.mark.parametrize("transition", ["smooth", "switch"])
+def test_every_emotion_has_a_window_of_its_own_in_order_and_the_ends_are_the_first_and_the_last(
+    transition: Transition,
+) -> None:
+    for num_windows in range(1, 30):
+        for num_emotions in range(1, num_windows + 1):
+            shares = emotion_shares(num_windows, num_emotions, transition)
+            np.testing.assert_allclose(shares.sum(axis=1), 1)
+            assert shares[0, 0] == shares[-1, -1] == 1 and (shares == 1).any(axis=0).all()
+            assert (np.diff(shares @ np.arange(num_emotions)) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("transition", ["smooth", "switch"])
+@pytest.mark.parametrize(("num_windows", "num_emotions"), [(2, 3), (0, 1), (3, 0)])
+def test_fewer_windows_than_emotions_are_refused(num_windows: int, num_emotions: int, transition: Transition) -> None:
+    with pytest.raises(ValueError, match=f"a window for each of {num_emotions} emotions, got {num_windows}"):
+        emotion_shares(num_windows, num_emotions, transition)
+
+
+def test_directions_end_exactly_where_they_shall_and_are_the_mean_halfway() -> None:
+    directions = directions_along(emotion_shares(5, 2, "smooth"), [HAPPY, ANGRY])
+    np.testing.assert_array_equal(directions[[0, -1]], [HAPPY, ANGRY])
+    np.testing.assert_array_equal(directions[1:4], [[3, 2, -1], [2, 4, 0], [1, 6, 1]])
+    switched = directions_along(emotion_shares(5, 2, "switch"), [HAPPY, ANGRY])
+    np.testing.assert_array_equal(switched, [HAPPY, HAPPY, HAPPY, ANGRY, ANGRY])
+
+
+def test_no_change_leaves_the_direction_of_its_neighbour_as_it_is() -> None:
+    there_and_on = directions_along(emotion_shares(5, 3, "smooth"), [HAPPY, None, ANGRY])
+    np.testing.assert_array_equal(there_and_on, [HAPPY, HAPPY, [0, 0, 0], ANGRY, ANGRY])
+    switched = directions_along(emotion_shares(3, 3, "switch"), [None, HAPPY, None])
+    np.testing.assert_array_equal(switched, [[0, 0, 0], HAPPY, [0, 0, 0]])

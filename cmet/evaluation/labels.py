@@ -95,6 +95,7 @@ def describe(
             f"{metrics['num_clusters']} (speaker, sentence) clusters"
         ),
         "whole_number_check": _whole_number_check(metrics),
+        "train_speakers_in_rows": _train_speakers(clips, speakers) if params.train.num_steps else 0,
         "synthetic": params.manifest.corpus == "sample",
     }
     comparability, why = compare_to_paper(labels, protocol, judge)
@@ -122,6 +123,10 @@ def compare_to_paper(
             (f"{protocol['num_speech_clips']} speech clips, not 10", protocol["num_speech_clips"] != 10),
             (f"backbone {labels['backbone']} is not in the paper", labels["backbone"] not in ("edtalk", "pdfgc")),
             ("a stand-in took part", labels["synthetic"]),
+            (
+                f"{labels['train_speakers_in_rows']} speakers of the rows were trained on",
+                labels["train_speakers_in_rows"] > 0,
+            ),
         )
         if departs
     ]
@@ -181,6 +186,11 @@ def numbering(clips: pd.DataFrame, params: Params) -> str:
         return "the corpus's own file names"
     kinds = frozenset(clips["numbering"].dropna())
     return NUMBERINGS.get(kinds, "mixed: " + ", ".join(sorted(kinds)))
+
+
+def _train_speakers(clips: pd.DataFrame, speakers: list[str]) -> int:
+    """How many speakers of the rows the connector was trained on."""
+    return int(clips.speaker[clips.speaker.isin(speakers) & (clips.split == "train")].nunique())
 
 
 def _may_have_seen(judge: Mapping[str, Any], speakers: list[str]) -> bool | str:

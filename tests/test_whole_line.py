@@ -15,7 +15,7 @@ from cmet.outputs import content_digest
 from cmet.project import Project
 from cmet.stages import STAGES, run_stage
 from cmet.sweep import read_variants, run_sweep
-from cmet.unseen import run_unseen
+from cmet.unseen.fold import Fold, FoldRun, Inputs
 
 ROOT = Path(__file__).parents[1]
 SMALLER: dict[str, dict[str, Any]] = {
@@ -160,33 +160,21 @@ def test_a_sweep_scores_the_edits_of_every_variant_and_does_nothing_twice(
     assert not list((project.root / ".work").rglob("*.mp4"))
 
 
-def test_an_emotion_is_left_out_in_a_fold_and_compared_with_the_fold_that_has_seen_it(
-    project: Project, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_fold_without_the_projects_own_held_out_emotion_is_the_project_again(project: Project) -> None:
     before = [content_digest(project.folder(name, "facemesh")) for name in ("expression", "train", "edits")]
-    out, seed = project.folder("unseen"), project.params.seed
-    said = run_unseen(project, "facemesh", ["sad"], [seed], out)
-    assert "| sad " in said
-    fold = out / "facemesh/sad"
-    # the project holds out the same emotion
+    emotion, seed = project.params.held_out_emotion, project.params.seed
+    fold = Fold(project, "facemesh", emotion, project.folder("unseen") / "sad", Inputs.of(project, "facemesh"))
+    run = FoldRun(fold, seed)
+    run.finish()
     for name in ("codes", "model"):
-        assert content_digest(fold / "expression" / name) == content_digest(
-            project.folder("expression", "facemesh") / name
-        )
+        own = project.folder("expression", "facemesh") / name
+        assert content_digest(fold.out / "expression" / name) == content_digest(own)
     weights = "connector.safetensors"
-    own = (project.folder("train", "facemesh") / weights).read_bytes()
-    assert (fold / f"seed-{seed}/train" / weights).read_bytes() == own
-    assert (out / f"facemesh/seen/seed-{seed}/train" / weights).read_bytes() != own
-    table = pd.read_parquet(out / "facemesh/unseen.parquet")
-    assert table.groupby(["fold", "method"]).size().to_dict() == {
-        (name, method): num for name, num in (("sad", 1), ("seen", 7)) for method in ("cmet", "oracle", "reference")
-    }
-    assert table.loc[table["fold"] == "sad", "target"].eq("sad").all()
-    summary = pd.read_csv(out / "facemesh/unseen.csv").set_index(["method", "emotion"])
-    assert summary.loc[("cmet", "sad"), "n"] == 1
-    assert (out / "facemesh/unseen.png").stat().st_size > 1000
-    capfd.readouterr()
-    assert run_unseen(project, "facemesh", ["sad"], [seed], out) == said
-    assert capfd.readouterr().out.count("is there already") == 2
+    assert (run.out / "train" / weights).read_bytes() == (project.folder("train", "facemesh") / weights).read_bytes()
+    answers = run.answers()
+    assert answers.groupby("method").size().to_dict() == {"reference": 1, "cmet": 1, "oracle": 1}
+    assert answers["target"].eq(emotion).all()
+    assert answers["predicted"].notna().all()
+    assert FoldRun(fold, seed).is_finished
     assert [content_digest(project.folder(name, "facemesh")) for name in ("expression", "train", "edits")] == before
     assert not list((project.root / ".work").rglob("*.mp4"))

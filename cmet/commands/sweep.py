@@ -1,5 +1,6 @@
 """`cmet sweep`: ablations of the current experiment."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -32,10 +33,19 @@ def sweep(
     from cmet.sweep import read_variants, run_sweep
 
     project = Project.at(params)
-    known = project.params.backbones
-    if backbone not in (known if len(known) > 1 else [None, *known]):
-        raise UserError(f"sweep: --backbone {backbone} is not one of backbones in {params} ({', '.join(known)})")
+    backbone = chosen_backbone("sweep", backbone, project.params.backbones, params)
     variants = read_variants(params, layers)
     out = project.folder("sweep") if out is None else out
-    print(run_sweep(project, backbone or known[0], variants, seeds, out, not no_edits))
-    print(f"\nMore in {out / (backbone or known[0])}; all runs in MLflow (tag cmet.ablation).")
+    print(run_sweep(project, backbone, variants, seeds, out, not no_edits))
+    print(f"\nMore in {out / backbone}; all runs in MLflow (tag cmet.ablation).")
+
+
+def chosen_backbone(command: str, name: str | None, known: Sequence[str], params: Path) -> str:
+    """The backbone that was named, or the only one that an experiment has.
+
+    Raises:
+        UserError: It is none of the experiment's, or none was named and there are several.
+    """
+    if name not in (known if len(known) > 1 else [None, *known]):
+        raise UserError(f"{command}: --backbone {name} is not one of backbones in {params} ({', '.join(known)})")
+    return name or known[0]

@@ -10,8 +10,9 @@ evaluate/       what the judge said and its scores, unless only training was ask
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from shutil import copytree, ignore_patterns, rmtree
@@ -23,10 +24,11 @@ from cmet.connector.beginning import LAST, beginning_path
 from cmet.connector.bundle import CONFIG, BundleConfig, load_bundle
 from cmet.connector.processes import training_processes
 from cmet.connector.training import HISTORY, train
-from cmet.evaluation.card import CARD
 from cmet.evaluation.edits import lips_and_weights, write_edits
-from cmet.evaluation.protocol import METRICS, PREDICTIONS
-from cmet.evaluation.scores import score_edits
+from cmet.evaluation.evaluate import score_edits
+from cmet.evaluation.judge.card import CARD
+from cmet.evaluation.protocol import METRICS
+from cmet.evaluation.results import answers, read_results
 from cmet.outputs import content_digest, content_digest_of_source, fresh_folder, work_folder, write_json
 from cmet.params import Params, Section
 from cmet.project import Project
@@ -43,9 +45,16 @@ TRAIN_CODE = ("connector", "corpora/mead.py", "shards.py", "weights")
 EDIT_CODE = (
     "backbones",
     "evaluation/edits.py",
-    "evaluation/judge.py",
+    "evaluation/evaluate.py",
+    "evaluation/intervals.py",
+    "evaluation/judge",
+    "evaluation/metrics",
+    "evaluation/pools.py",
     "evaluation/rendering.py",
-    "evaluation/scores.py",
+    "evaluation/results.py",
+    "evaluation/rows.py",
+    "evaluation/scoring.py",
+    "evaluation/tables.py",
     "media/video.py",
 )
 """Parts of this package that a finished run is bound to: those that dvc.yaml names for the same work, and more."""
@@ -129,7 +138,7 @@ class SweepRun:
             "params": params.model_dump(mode="json", include={"seed", "held_out_emotion", "deltas", "train"}),
             "inputs": self.inputs.train,
             "beginning": None if self._beginning is None else content_digest(self._beginning),
-            "code": _code_digest(TRAIN_CODE),
+            "code": code_digest(TRAIN_CODE),
         }
         if not self.has_edits:
             return MadeOf(train=train, edits=None)
@@ -139,7 +148,7 @@ class SweepRun:
             "seed": self.project.params.seed,
             "inputs": self.inputs.edits,
             "weights": lips_and_weights(self.backbone, params.edits, self.project.weights())[1],
-            "code": _code_digest(EDIT_CODE),
+            "code": code_digest(EDIT_CODE),
         }
         return MadeOf(train=train, edits=edits)
 
@@ -228,24 +237,24 @@ class SweepRun:
         project, params = self.project, self.params
         edits, scores = work / "edits", work / "evaluate"
         if not edits.is_dir():
-            write_edits(
+            edit_pairs(
+                replace(project, params=params),
+                self.backbone,
                 project.table("deltas", "pairs.parquet", self.backbone),
-                project.table("clips", "clips.parquet"),
-                project.folder("clips"),
-                project.folder("expression", self.backbone),
-                read_embeddings(project.folder("speech", params.deltas.speech_encoder)),
-                load_bundle(model),
+                model,
                 edits,
                 work / "unfinished-edits",
-                params.edits,
                 project.params.seed,
-                params.clips.crf,
-                project.weights(),
-                params.inference,
-                methods=(METHOD,),
+                (METHOD,),
             )
         score_edits(
-            edits, project.folder("clips"), project.folder("judge"), scores, params.evaluate, project.params.seed
+            edits,
+            project.folder("clips"),
+            project.folder("judge"),
+            scores,
+            params.evaluate,
+            project.params.seed,
+            project.weights(),
         )
         metrics = json.loads((scores / METRICS).read_text(encoding="utf-8"))
         held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(METHOD)
@@ -253,9 +262,54 @@ class SweepRun:
         values |= {"n_held_out": held_out["n"]} if held_out else {}
         run.log_metrics(0, values)
         run.log_file(scores / METRICS)
-        rows = pd.read_parquet(scores / PREDICTIONS).query("method == @METHOD")
+        rows = answers(read_results(scores)).query("method == @METHOD")
         run.log_table(rows[["row_id", "emotion", "intensity", "predicted", "correct"]], "predictions.json")
         return values
+
+
+def edit_pairs(
+    project: Project,
+    backbone: str,
+    pairs: pd.DataFrame,
+    model: Path,
+    out: Path,
+    work: Path,
+    seed: int,
+    methods: Sequence[str],
+) -> None:
+    """Edit the neutral clips of some pairs by some methods, as the edits stage does.
+
+    Args:
+        project: Clips, codes and speech embeddings are its own; the edits are made by its parameters.
+        backbone: One of the project's.
+        pairs: Rows of `pairs.parquet`.
+        model: The trained bundle.
+        out: Gets the edits.
+        work: Keeps finished clips over an interruption.
+        seed: Draws the references.
+        methods: Those that are wanted.
+
+    Raises:
+        UserError: What `write_edits` says.
+    """
+    params = project.params
+    write_edits(
+        pairs,
+        project.table("clips", "clips.parquet"),
+        project.folder("clips"),
+        project.folder("expression", backbone),
+        read_embeddings(project.folder("speech", params.deltas.speech_encoder)),
+        load_bundle(model),
+        out,
+        work,
+        params.edits,
+        seed,
+        params.clips.crf,
+        project.weights(),
+        params.inference,
+        params.held_out_emotion,
+        methods=methods,
+    )
 
 
 def _fitted(project: Project, backbone: str) -> Path:
@@ -286,7 +340,7 @@ def _kept_step(model: Path) -> int:
 
 
 @cache
-def _code_digest(parts: tuple[str, ...]) -> str:
+def code_digest(parts: tuple[str, ...]) -> str:
     """SHA-256 over parts of this package."""
     digest = hashlib.sha256()
     for part in parts:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.evaluation.card import read_card
+from cmet.evaluation.judge.card import read_card
 from cmet.outputs import fresh_file
 from cmet.project import Project
 from cmet.sweep.figure import ablation_figure
@@ -38,8 +38,7 @@ def run_sweep(
     Raises:
         UserError: Another sweep is at work, a seed comes twice, or something that is needed is not there.
     """
-    if len(set(seeds)) < len(seeds):
-        raise UserError(f"--seeds {' '.join(map(str, seeds))}: a seed comes twice, which is one run only")
+    check_seeds(seeds)
     with project.only_run("sweep"):
         inputs = Inputs.of(project, backbone, has_edits)
         # a seed of all layers, then the next: what is done at any time can be compared
@@ -65,6 +64,16 @@ def run_sweep(
             same={variant.name: variant.same for variant in variants},
         )
         return _compare(runs, labels, out / backbone)
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse a seed that comes twice.
+
+    Raises:
+        UserError: One does.
+    """
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"--seeds {' '.join(map(str, seeds))}: a seed comes twice, which is one run only")
 
 
 def _compare(runs: Sequence[SweepRun], labels: Labels, out: Path) -> str:

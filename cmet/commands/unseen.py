@@ -1,0 +1,35 @@
+"""`cmet unseen`: what survives of an emotion that training never saw."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cmet.commands.sweep import chosen_backbone
+
+
+def unseen(
+    emotions: Annotated[
+        list[str] | None, typer.Argument(help="Emotions to leave out, each in turn; all of the corpus by default.")
+    ] = None,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option("--seeds", min=0, help="Seeds of training, several numbers; the experiment's by default."),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="Talking-face model; the experiment's where it has one only.")
+    ] = None,
+    params: Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")] = Path(
+        "params.yaml"
+    ),
+    out: Annotated[Path | None, typer.Option("--out", help="Default data/unseen in the project.")] = None,
+) -> None:
+    """Leave each emotion out of training in turn and report how much of its accuracy survives."""
+    from cmet.project import Project
+    from cmet.unseen import run_unseen
+
+    project = Project.at(params)
+    backbone = chosen_backbone("unseen", backbone, project.params.backbones, params)
+    out = project.folder("unseen") if out is None else out
+    print(run_unseen(project, backbone, emotions or [], seeds or [project.params.seed], out))
+    print(f"\nMore in {out / backbone}; all folds in MLflow (tag cmet.fold).")

@@ -1,0 +1,53 @@
+"""The figure of unseen emotions: what was right when an emotion was seen, and what when it was left out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from cmet.evaluation.figures import COLOURS, INK, STYLE
+from cmet.unseen.table import METHOD, Labels
+
+BAR = 0.38
+SIDES: Mapping[str, Mapping[str, Any]] = {
+    "seen": {"color": COLOURS[METHOD], "alpha": 0.4, "label": "cmet, emotion seen"},
+    "left_out": {"color": COLOURS[METHOD], "label": "cmet, emotion left out"},
+}
+
+
+def unseen_figure(summary: pd.DataFrame, labels: Labels) -> Figure:
+    """Two bars with intervals per emotion and for their average, the oracle of the same fold, and chance."""
+    shown = summary[summary["seed"] == summary["seed"].iloc[0]]
+    own = shown[shown["method"] == METHOD].set_index("emotion")
+    oracle = shown[shown["method"] == "oracle"].set_index("emotion")["left_out"][own.index]
+    places = np.arange(len(own))
+    with rc_context(STYLE):
+        figure = Figure((max(8.2, 1.15 * len(own) + 1.8), 3.8), layout="constrained")
+        axes = figure.subplots()
+        marks: list[Any] = []
+        for side, (name, look) in zip((-0.5, 0.5), SIDES.items(), strict=True):
+            at = places + side * BAR
+            marks.append(axes.bar(at, 100 * own[name], 0.92 * BAR, **look))
+            axes.vlines(at, 100 * own[f"{name}_low"], 100 * own[f"{name}_high"], color=INK, linewidth=1.6)
+        at = places + 0.5 * BAR
+        marks += axes.plot(
+            at, 100 * oracle, "D", color=COLOURS["oracle"], markersize=5, label="oracle, emotion left out"
+        )
+        marks.append(axes.axhline(100 / labels.num_classes, color=INK, linestyle=":", linewidth=1.4, label="chance"))
+        # the average is no emotion
+        axes.axvline(len(own) - 1.5, color=INK, linewidth=0.8, alpha=0.5)
+        axes.set_xticks(places, [f"{emotion}\nn {num}" for emotion, num in own["n"].items()])
+        axes.set(ylim=(0, 108), yticks=range(0, 101, 20), ylabel="accuracy of emotion, %")
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        figure.legend(handles=marks, loc="outside lower center", ncols=4, fontsize=8.5)
+        seeds = ", ".join(map(str, labels.seeds))
+        figure.suptitle(
+            f"{labels.corpus}, {labels.backbone}, {labels.protocol}; training seed(s) {seeds}; judge: {labels.judge}\n"
+            f"{labels.interval}",
+            fontsize=9,
+        )
+        return figure

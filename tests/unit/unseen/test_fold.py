@@ -1,0 +1,396 @@
+"""Folds whose training is real, on a small world; tests/test_whole_line.py has one with real edits."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from cmet.errors import UserError
+from cmet.evaluation.judge import JudgeCard
+from cmet.outputs import content_digest, write_json
+from cmet.params import Params, ParamsError
+from cmet.project import Project
+from cmet.stages import run_stage
+from cmet.tracking import Run, default_store, find_run
+from cmet.unseen import fold, run_unseen
+from cmet.unseen.fold import Fold, FoldRun, Inputs, accuracies, emotions_of
+from cmet.unseen.running import TABLE_COLUMNS, check_experiment, chosen_emotions, judge_label
+from tests.unit.connector.conftest import TINY, shards  # noqa: F401
+
+ROOT = Path(__file__).parents[3]
+EMOTION = "sad"
+CARD = JudgeCard(
+    network="small",
+    source="trained here",
+    classes=["fear", "happy", "sad"],
+    has_neutral=False,
+    image_px=32,
+    num_frames=4,
+    alignment="prepared crop",
+    weights="judge.safetensors",
+    sha256="f" * 64,
+    num_parameters=1,
+    begin_from=None,
+    begin_from_sha256=None,
+    corpus="sample",
+    train_speakers=["A"],
+    num_train_clips=1,
+    num_clips_per_class={"fear": 1, "happy": 1, "sad": 1},
+    trained_on=None,
+    params=None,
+    seed=1,
+    acc_train=1.0,
+    acc_val=None,
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store of runs for all tests: its tables take seconds to make."""
+    yield default_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """What all folds share, made by hand."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    # at most once a run
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "60")
+    root = tmp_path / "project"
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["train"] = TINY | {"network": TINY["network"].model_dump()}
+    for name in ("clips/clips.parquet", "speech/opensmile/embeddings.parquet", "judge/judge.json"):
+        path = root / "data" / name
+        path.parent.mkdir(parents=True)
+        # tells the runs of one test from those of others in the store
+        path.write_text(f"{name} {root}")
+    write_json(root / "data/judge/judge.json", CARD.model_dump() | {"corpus": str(root)})
+    (root / "data/expression/facemesh/tracks").mkdir(parents=True)
+    pairs = [{"split": split, "emotion": emotion} for split in ("train", "test") for emotion in ("happy", EMOTION)]
+    (root / "data/deltas/facemesh").mkdir(parents=True)
+    pd.DataFrame(pairs).to_parquet(root / "data/deltas/facemesh/pairs.parquet")
+    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    return Project.at(root / "params.yaml")
+
+
+@pytest.fixture
+def done(shards: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:  # noqa: F811
+    """The steps that were done, in their order; all leave hand-made outputs."""
+    return _noted_steps(shards, monkeypatch, is_trained=False)
+
+
+@pytest.fixture
+def really_done(shards: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:  # noqa: F811
+    """As `done`, with real training."""
+    return _noted_steps(shards, monkeypatch, is_trained=True)
+
+
+def _noted_steps(shards: Path, monkeypatch: pytest.MonkeyPatch, is_trained: bool) -> list[str]:  # noqa: F811
+    steps: list[str] = []
+
+    def refit(project: Project, held_out: str | None, backbone: str, out: Path) -> None:
+        steps.append(f"expression without {held_out}")
+        (out / "model").mkdir(parents=True, exist_ok=True)
+        (out / "model/basis").write_text(str(held_out))
+        (out / "codes").mkdir(exist_ok=True)
+
+    def stage(name: str, project: Project, backbone: str) -> Any:
+        steps.append(name)
+        out = project.folder(name, backbone)
+        if name == "train" and is_trained:
+            return run_stage(name, project, backbone)
+        if name == "shards":
+            return shutil.copytree(shards, out, dirs_exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        return pd.DataFrame({"emotion": ["happy", EMOTION]}).to_parquet(out / "pairs.parquet")
+
+    def edit(
+        project: Project,
+        backbone: str,
+        pairs: pd.DataFrame,
+        model: Path,
+        out: Path,
+        work: Path,
+        seed: int,
+        methods: Any,
+    ) -> None:
+        steps.append(f"edits of {' '.join(pairs['emotion'])} with seed {seed}")
+        assert model.is_dir()
+        out.mkdir()
+
+    def judge(edits: Path, judge: Path, emotion: str | None) -> pd.DataFrame:
+        steps.append(f"answers of {emotion}")
+        targets = [emotion] if emotion else ["happy", EMOTION]
+        rows = [(f"D-{target}", method, target) for target in targets for method in ("cmet", "oracle")]
+        answers = pd.DataFrame(rows, columns=["row_id", "method", "target"])
+        # cmet does not know what was left out
+        predicted = answers["target"].where((answers["method"] == "oracle") | (emotion is None), "fear")
+        correct = predicted == answers["target"]
+        return answers.assign(
+            speaker="D", sentence="001", intensity=2, predicted=predicted, correct=correct, reason=None
+        )
+
+    for name, function in (
+        ("refit_expression", refit),
+        ("run_stage", stage),
+        ("edit_pairs", edit),
+        ("judge_edits", judge),
+    ):
+        monkeypatch.setattr(fold, name, function)
+    return steps
+
+
+def fold_run(project: Project, seed: int = 1, emotion: str | None = EMOTION) -> FoldRun:
+    out = project.folder("unseen") / "facemesh" / (emotion or "seen")
+    return FoldRun(Fold(project, "facemesh", emotion, out, Inputs.of(project, "facemesh")), seed)
+
+
+def runs(project: Project, store: str) -> dict[str, Any]:
+    """The project's runs in the store, by name."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store)
+    found = client.search_runs([client.get_experiment_by_name("cmet").experiment_id])
+    names = {run.info.run_id for run in found if _is_of(project, run.data.tags)}
+    return {
+        run.info.run_name: run
+        for run in found
+        if run.info.run_id in names or run.data.tags.get("mlflow.parentRunId") in names
+    }
+
+
+def _is_of(project: Project, tags: dict[str, str]) -> bool:
+    return tags.get("cmet.input.data/judge") == content_digest(project.folder("judge"))
+
+
+def test_a_fold_does_each_step_once_and_is_an_mlflow_run_with_its_training_below(
+    project: Project, really_done: list[str], store: str
+) -> None:
+    run = fold_run(project)
+    assert not run.is_finished
+    run.finish()
+    assert really_done == [
+        "expression without sad",
+        "deltas",
+        "shards",
+        "train",
+        "edits of sad with seed 7",
+        "answers of sad",
+    ]
+    assert run.is_finished
+    assert run.answers()[["fold", "seed", "predicted"]].to_numpy().tolist() == [["sad", 1, "fear"], ["sad", 1, "sad"]]
+    config = json.loads((run.out / "train/config.json").read_text())
+    assert (config["held_out_emotion"], config["seed"]) == ("sad", 1)
+    assert json.loads((run.out / "train.json").read_text())["num_steps"] == TINY["num_steps"]
+    logged = runs(project, store)
+    assert set(logged) == {"facemesh without sad, seed 1", "train facemesh"}
+    whole, training = logged["facemesh without sad, seed 1"], logged["train facemesh"]
+    for tags in (whole.data.tags, training.data.tags):
+        assert tags["cmet.fold"] == tags["cmet.held_out_emotion"] == "sad"
+        assert (tags["cmet.seed"], tags["cmet.data_seed"]) == ("1", "7")
+    assert whole.data.metrics == {"n": 1, "acc_emo_held_out": 0, "oracle/acc_emo_held_out": 1}
+    assert whole.data.params["held_out_emotion"] == "sad"
+    assert "val/delta_mse" in training.data.metrics
+    # the training of a fold is not that of the project
+    assert find_run("train", "facemesh", project.root) is None
+    assert not (project.root / "data/train").exists()
+    assert not any((project.root / ".work").rglob("*.pt"))
+
+
+def test_another_seed_of_a_fold_shares_its_data_and_changes_training_only(project: Project, done: list[str]) -> None:
+    fold_run(project).finish()
+    done.clear()
+    fold_run(project, seed=2).finish()
+    assert done == ["train", "edits of sad with seed 7", "answers of sad"]
+    assert fold_run(project, seed=1).is_finished
+
+
+def test_the_fold_of_nothing_is_edited_in_all_emotions(project: Project, done: list[str]) -> None:
+    run = fold_run(project, emotion=None)
+    run.finish()
+    assert "edits of happy sad with seed 7" in done
+    assert run.name == "seen, seed 1"
+    assert run.project.params.held_out_emotion is None
+
+
+def test_only_what_a_change_reaches_is_done_anew(project: Project, done: list[str]) -> None:
+    fold_run(project).finish()
+    done.clear()
+    (project.folder("judge") / "judge.json").write_text("another judge")
+    assert not fold_run(project).is_finished
+    fold_run(project).finish()
+    assert done == ["answers of sad"]
+    done.clear()
+    edits = project.params.edits.model_copy(update={"strength": 0.5})
+    weaker = replace(project, params=project.params.model_copy(update={"edits": edits}))
+    shutil.rmtree(fold_run(weaker).out / "edits")
+    fold_run(weaker).finish()
+    assert done == ["edits of sad with seed 7", "answers of sad"]
+    done.clear()
+    (project.folder("speech", "opensmile") / "embeddings.parquet").write_text("other speech")
+    shutil.rmtree(fold_run(project).out / "edits")
+    fold_run(project).finish()
+    assert len(done) == 6
+
+
+def test_a_matrix_goes_seed_by_seed_and_uses_what_is_finished_again(
+    project: Project, done: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = project.folder("unseen")
+    said = run_unseen(project, "facemesh", [], [1], out)
+    capsys.readouterr()
+    done.clear()
+    run_unseen(project, "facemesh", [], [1, 2], out)
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("unseen")] == [
+        "unseen: fold 1 of 6: seen, seed 1, is there already",
+        "unseen: fold 2 of 6: without happy, seed 1, is there already",
+        "unseen: fold 3 of 6: without sad, seed 1, is there already",
+        "unseen: fold 4 of 6: seen, seed 2",
+        "unseen: fold 5 of 6: without happy, seed 2",
+        "unseen: fold 6 of 6: without sad, seed 2",
+    ]
+    assert done.count("train") == 3
+    table = pd.read_parquet(out / "facemesh/unseen.parquet")
+    assert list(table) == TABLE_COLUMNS
+    assert table.groupby(["fold", "seed", "row_id"]).size().eq(2).all()
+    assert table["judge"].unique().tolist() == ["stand-in of the project (small), sha256 ffffffffffff"]
+    rows = pd.read_csv(out / "facemesh/unseen.csv").set_index(["seed", "method", "emotion"])
+    # of the judge's three emotions
+    assert rows.loc[("all", "oracle", "average"), ["n", "seen", "left_out", "times_chance"]].tolist() == [4, 1, 1, 3]
+    assert rows.loc[("2", "cmet", "sad"), ["n", "seen", "left_out", "survives"]].tolist() == [1, 1, 0, 0]
+    assert (out / "facemesh/unseen.png").stat().st_size > 1000
+    assert "| sad " in said
+    assert run_unseen(project, "facemesh", [], [1], out) == said
+
+
+def test_a_judge_is_called_what_it_is() -> None:
+    assert judge_label(CARD) == "stand-in of the project (small), sha256 ffffffffffff"
+    released = CARD.model_copy(update={"source": "released checkpoint"})
+    assert judge_label(released) == "released checkpoint, sha256 ffffffffffff"
+
+
+def test_a_training_that_was_killed_goes_on_where_it_was(
+    project: Project, really_done: list[str], store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_metrics, seen = Run.log_metrics, list[int]()
+
+    def killed(run: Run, step: int, metrics: dict[str, float]) -> None:
+        seen.append(step)
+        log_metrics(run, step, metrics)
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log_metrics", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fold_run(project).finish()
+    # another fold in between does not clear the unfinished training away
+    fold_run(project, emotion="happy").finish()
+    really_done.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log_metrics", lambda run, step, values: (seen.append(step), log_metrics(run, step, values)))
+        fold_run(project).finish()
+    assert really_done == ["train", "edits of sad with seed 7", "answers of sad"]
+    # the checkpoint is of step 4; after training come the kept weights' metrics and those of the answers
+    assert seen == [1, 2, 3, 4, 5, 5, 6, *seen[7:]]
+    assert len(seen[7:]) == 2
+    names = [name for name in runs(project, store) if "sad" in name]
+    assert names == ["facemesh without sad, seed 1"]
+
+
+def test_what_is_not_there_yet_is_named_with_the_next_step(project: Project) -> None:
+    (project.folder("judge") / "judge.json").unlink()
+    with pytest.raises(UserError, match="data/judge/judge.json: not there yet; run `dvc repro judge`"):
+        run_unseen(project, "facemesh", [], [1], project.folder("unseen"))
+    shutil.rmtree(project.folder("expression", "facemesh"))
+    with pytest.raises(UserError, match="data/expression/facemesh/tracks: not there yet; run `dvc repro expression@"):
+        run_unseen(project, "facemesh", [], [1], project.folder("unseen"))
+    assert not project.folder("unseen").exists()
+
+
+def test_a_seed_that_comes_twice_is_refused(project: Project) -> None:
+    with pytest.raises(UserError, match="--seeds 1 2 1: a seed comes twice"):
+        run_unseen(project, "facemesh", [], [1, 2, 1], project.folder("unseen"))
+
+
+def test_an_emotion_that_the_corpus_lacks_is_refused_with_those_it_has(project: Project) -> None:
+    with pytest.raises(UserError, match=r"have no pairs of joy; leave out some of happy, sad"):
+        run_unseen(project, "facemesh", ["sad", "joy"], [1], project.folder("unseen"))
+
+
+def test_two_matrices_of_one_project_wait_for_each_other(project: Project) -> None:
+    with project.only_run("unseen"), pytest.raises(UserError, match="unseen: another run of this stage is at work"):
+        run_unseen(project, "facemesh", [], [1], project.folder("unseen"))
+
+
+def test_all_emotions_of_the_corpus_are_left_out_by_default() -> None:
+    known = ["happy", "sad", "fear"]
+    assert chosen_emotions([], known) == known
+    assert chosen_emotions(["sad", "happy"], known) == ["happy", "sad"]
+    with pytest.raises(UserError, match="unseen sad sad: an emotion comes twice"):
+        chosen_emotions(["sad", "sad"], known)
+
+
+def test_an_emotion_counts_if_training_and_test_speakers_have_it() -> None:
+    pairs = pd.DataFrame(
+        [("train", "sad"), ("test", "sad"), ("train", "fear"), ("test", "happy")], columns=["split", "emotion"]
+    )
+    assert emotions_of(pairs, ("fear", "happy", "sad")) == ["sad"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"begin_from": "weights/connector/mine"}, "begin_from is weights/connector/mine, which may have seen"),
+        ({"excluded_emotions": ["happy"]}, r"excluded_emotions is \['happy'\], so no fold would see them"),
+    ],
+)
+def test_an_experiment_that_has_seen_or_excludes_emotions_by_itself_is_refused(
+    params: Params, changes: dict[str, Any], message: str
+) -> None:
+    train = params.train.model_copy(update=changes)
+    with pytest.raises(UserError, match=message):
+        check_experiment(params.model_copy(update={"train": train}))
+
+
+def test_a_held_out_emotion_passes_the_checks_of_the_parameters(project: Project) -> None:
+    with pytest.raises(ParamsError, match=r"without joy: 1 bad value\(s\)\n  held_out_emotion"):
+        fold_run(project, emotion="joy").fold.data  # noqa: B018
+
+
+def test_accuracies_have_the_same_names_in_all_folds() -> None:
+    rows = pd.DataFrame(
+        [("a", "cmet", "sad", True), ("b", "cmet", "happy", False), ("a", "oracle", "sad", True)],
+        columns=["row_id", "method", "target", "correct"],
+    )
+    assert accuracies(rows, "acc_emo") == {
+        "n": 2,
+        "acc_emo": 0.5,
+        "acc_emo/happy": 0,
+        "acc_emo/sad": 1,
+        "oracle/acc_emo": 1,
+    }
+    assert accuracies(rows[rows["target"] == "sad"], "acc_emo_held_out") == {
+        "n": 1,
+        "acc_emo_held_out": 1,
+        "oracle/acc_emo_held_out": 1,
+    }
+
+
+def test_a_fold_is_bound_to_the_code_that_dvc_binds_its_stages_to() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    bound = {*fold.DATA_CODE, *fold.TRAIN_CODE, *fold.EDIT_CODE, *fold.ANSWER_CODE}
+    deps = {
+        path.removeprefix("cmet/")
+        for name in ("deltas", "shards", "train", "edits", "judge")
+        for path in stages[name]["deps"]
+        if path.startswith("cmet/")
+    }
+    assert {path for path in deps if not {path, path.split("/")[0]} & bound} == set()
+    assert all((ROOT / "cmet" / part).exists() for part in bound)

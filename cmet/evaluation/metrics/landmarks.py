@@ -14,7 +14,7 @@ the right time, for two true takes of one sentence are apart as well, and an edi
 comes to 0. `lmd/lips_moved` compares frames that are in step. It has no better side: an emotion changes the shape of a
 mouth, and a value near 0 says that the mouth was left as it was.
 
-Legend: T frames that are looked at (8), P points of the face mesh (468).
+Legend: T frames that are looked at (4), P points of the face mesh (468).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ from cmet.media.landmarks import still_landmarks
 from cmet.media.video import VideoFile
 from cmet.outputs import content_digest
 
-NUM_FRAMES = 8
+NUM_FRAMES = 4
 OUTER_LIPS = (
     61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
 )  # fmt: skip

@@ -44,5 +44,6 @@ def load_metrics(names: Iterable[str], weights: Path) -> tuple[dict[str, Metric]
         try:
             ready[name] = metric_class(name).load(weights)
         except UserError as error:
-            absent[name] = str(error)
+            # the reason stands in results, which are the same wherever the project lies
+            absent[name] = str(error).replace(str(weights), weights.name)
     return ready, absent

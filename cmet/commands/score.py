@@ -117,7 +117,7 @@ def _checked_metrics(names: list[str] | None) -> list[str]:
 
 
 def _told_judge(judge: Any) -> str:
+    from cmet.evaluation.judge import judge_name
     from cmet.evaluation.labels import training_set
 
-    card = judge.card
-    return f"{card.network}, {card.source}, trained on {training_set(card.model_dump())}; sha256 {card.sha256[:12]}"
+    return f"{judge_name(judge.card)}, trained on {training_set(judge.card.model_dump())}"

@@ -34,7 +34,7 @@ def ablation_figure(table: pd.DataFrame, summary: pd.DataFrame, labels: Labels) 
         panels[0].set_yticks(range(len(layers)), layers)
         panels[0].invert_yaxis()
         intervals = f", {100 * labels.confidence:g} % t-intervals" if len(labels.seeds) > 1 else ""
-        judge = "; judge: the project's own stand-in" if labels.judge_sha256 else ""
+        judge = f"; judge: {labels.judge_name}" if labels.judge_name else ""
         figure.suptitle(
             f"{labels.corpus}, {labels.backbone}: means over {len(labels.seeds)} training seed(s){intervals}{judge}",
             fontsize=9.5,

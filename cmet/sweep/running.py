@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.evaluation.judge.card import read_card
+from cmet.evaluation.judge import judge_name, read_card
 from cmet.outputs import fresh_file
 from cmet.project import Project
 from cmet.sweep.figure import ablation_figure
@@ -58,7 +58,7 @@ def run_sweep(
             corpus=project.params.manifest.corpus,
             backbone=backbone,
             held_out_emotion=project.params.held_out_emotion,
-            judge_sha256=read_card(project.folder("judge")).sha256 if has_edits else None,
+            judge_name=judge_name(read_card(project.folder("judge"))) if has_edits else None,
             seeds=seeds,
             confidence=project.params.evaluate.confidence,
             same={variant.name: variant.same for variant in variants},

@@ -27,8 +27,8 @@ class Labels:
     corpus: str
     backbone: str
     held_out_emotion: str | None
-    judge_sha256: str | None
-    """Of the judge's weights; None where nothing was judged."""
+    judge_name: str | None
+    """As `cmet.evaluation.judge.judge_name`; None where nothing was judged."""
     seeds: Sequence[int]
     confidence: float
     same: Mapping[str, Sequence[str]]
@@ -47,9 +47,9 @@ class Labels:
 
     def judge(self, metric: str) -> str | None:
         """Who named the emotions of a metric."""
-        if metric.startswith(("train/", "val/")) or self.judge_sha256 is None:
+        if metric.startswith(("train/", "val/")) or self.judge_name is None:
             return None
-        return f"stand-in of the project, sha256 {self.judge_sha256[:12]}"
+        return self.judge_name
 
 
 def long_table(runs: Iterable[tuple[str, int, Mapping[str, float]]], labels: Labels) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def _said(table: pd.DataFrame, labels: Labels) -> list[str]:
         intervals,
         "val/: pairs of the validation speakers, with the weights that were kept.",
     ]
-    if labels.judge_sha256:
+    if labels.judge_name:
         num = {
             name: int(table.loc[table["metric"] == name, "value"].max())
             for name in ("n", "n_held_out")
@@ -162,8 +162,8 @@ def _said(table: pd.DataFrame, labels: Labels) -> list[str]:
         }
         held_out = f"; held out: {num['n_held_out']} {labels.subset('acc_emo_held_out')}" if "n_held_out" in num else ""
         lines += [
-            f"acc_emo: {num['n']} {labels.subset('acc_emo')}{held_out}; method cmet, judged by the project's own "
-            f"stand-in (sha256 {labels.judge_sha256[:12]}), so not comparable with the paper's."
+            f"acc_emo: {num['n']} {labels.subset('acc_emo')}{held_out}; method cmet. Judge: {labels.judge_name}. Layers "
+            "are compared with each other, not with the paper."
         ]
     return lines
 

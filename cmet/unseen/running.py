@@ -7,7 +7,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.evaluation.judge import JudgeCard, read_card
+from cmet.evaluation.judge import judge_name, read_card
 from cmet.outputs import fresh_file
 from cmet.params import TARGET_EMOTIONS, Params
 from cmet.project import Project
@@ -78,7 +78,7 @@ def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: 
             corpus=params.manifest.corpus,
             backbone=backbone,
             is_fitted=is_fitted(backbone),
-            judge=judge_label(card),
+            judge=judge_name(card),
             protocol=f"{params.edits.pools}, {params.edits.num_speech_clips} clips",
             num_classes=len(card.classes),
             seeds=seeds,
@@ -121,12 +121,6 @@ def chosen_emotions(asked: Sequence[str], known: Sequence[str]) -> list[str]:
             f"some of {', '.join(known) or 'another corpus'}"
         )
     return [emotion for emotion in known if emotion in asked or not asked]
-
-
-def judge_label(card: JudgeCard) -> str:
-    """Who a judge is, in words."""
-    who = card.source if card.source == "released checkpoint" else f"stand-in of the project ({card.network})"
-    return f"{who}, sha256 {card.sha256[:12]}"
 
 
 def _compare(runs: Sequence[FoldRun], labels: Labels, params: Params, out: Path) -> str:

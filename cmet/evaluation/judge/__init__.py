@@ -8,7 +8,7 @@ so it can compare them. What is counted of its answers belongs in `cmet.evaluati
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cmet.evaluation.judge.card import CARD, HISTORY, JudgeCard, read_card
+from cmet.evaluation.judge.card import CARD, HISTORY, JudgeCard, judge_name, read_card
 
 if TYPE_CHECKING:
     from cmet.evaluation.judge.classifier import Judge
@@ -23,6 +23,7 @@ __all__ = [
     "JudgeCard",
     "JudgeReport",
     "adopt_judge",
+    "judge_name",
     "open_judge",
     "read_card",
     "read_frames",

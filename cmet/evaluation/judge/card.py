@@ -59,6 +59,12 @@ class JudgeCard(BaseModel):
     """Same for the validation speakers, which only informs; null without such clips."""
 
 
+def judge_name(card: JudgeCard) -> str:
+    """A judge as a table names it; nobody takes our own for the paper's."""
+    who = card.source if card.source == "released checkpoint" else f"stand-in of the project ({card.network})"
+    return f"{who}, sha256 {card.sha256[:12]}"
+
+
 def read_card(folder: Path) -> JudgeCard:
     """The card of a judge.
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cmet.errors import UserError
-from cmet.evaluation.judge import JudgeCard
+from cmet.evaluation.judge import JudgeCard, judge_name
 from cmet.outputs import content_digest, write_json
 from cmet.params import Params, ParamsError
 from cmet.project import Project
@@ -20,7 +20,7 @@ from cmet.stages import run_stage
 from cmet.tracking import Run, default_store, find_run
 from cmet.unseen import fold, run_unseen
 from cmet.unseen.fold import Fold, FoldRun, Inputs, accuracies, emotions_of
-from cmet.unseen.running import TABLE_COLUMNS, check_experiment, chosen_emotions, judge_label
+from cmet.unseen.running import TABLE_COLUMNS, check_experiment, chosen_emotions
 from tests.unit.connector.conftest import TINY, shards  # noqa: F401
 
 ROOT = Path(__file__).parents[3]
@@ -270,9 +270,9 @@ def test_a_matrix_goes_seed_by_seed_and_uses_what_is_finished_again(
 
 
 def test_a_judge_is_called_what_it_is() -> None:
-    assert judge_label(CARD) == "stand-in of the project (small), sha256 ffffffffffff"
+    assert judge_name(CARD) == "stand-in of the project (small), sha256 ffffffffffff"
     released = CARD.model_copy(update={"source": "released checkpoint"})
-    assert judge_label(released) == "released checkpoint, sha256 ffffffffffff"
+    assert judge_name(released) == "released checkpoint, sha256 ffffffffffff"
 
 
 def test_a_training_that_was_killed_goes_on_where_it_was(

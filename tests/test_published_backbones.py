@@ -36,7 +36,8 @@ def make_project(root: Path, backbone: str) -> Project:
     values |= {"backbones": [backbone], "held_out_emotion": None}
     values["train"] |= {"num_steps": 2, "batch_size": 4, "validate_every": 1, "num_clips_per_mean": 1}
     values["judge"] |= {"num_epochs": 1, "num_train_frames": 2, "num_frames": 2}
-    values["evaluate"] |= {"num_bootstrap": 20}
+    values["evaluate"] |= {"metrics": [], "num_bootstrap": 20}
+    values["timing"] |= {"num_clips": 1, "num_warm_up": 0}
     values["report"] |= {"num_examples": 1}
     values["edits"] |= {"lips": "speech"}
     (root / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -82,7 +83,7 @@ def test_every_stage_works_with_published_weights(
     for stage in ("expression", "deltas", "shards", "train"):
         run_stage(stage, project, backbone)
     run_stage("judge", project)
-    for stage in ("edits", "evaluate"):
+    for stage in ("edits", "timing", "evaluate"):
         run_stage(stage, project, backbone)
     run_stage("report", project)
 

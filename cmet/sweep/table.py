@@ -162,8 +162,8 @@ def _said(table: pd.DataFrame, labels: Labels) -> list[str]:
         }
         held_out = f"; held out: {num['n_held_out']} {labels.subset('acc_emo_held_out')}" if "n_held_out" in num else ""
         lines += [
-            f"acc_emo: {num['n']} {labels.subset('acc_emo')}{held_out}; method cmet. Judge: {labels.judge_name}. Layers "
-            "are compared with each other, not with the paper."
+            f"acc_emo: {num['n']} {labels.subset('acc_emo')}{held_out}; method cmet. Judge: {labels.judge_name}. "
+            "Layers are compared with each other, not with the paper."
         ]
     return lines
 

@@ -220,7 +220,11 @@ def log_evaluation(backbone: str, params: Params, inputs: Mapping[str, str], fol
             name = f"{backbone} {method}"
             tags = {"cmet.method": method, "cmet.protocol": metrics["protocol"]}
             with tracked_run(name, "evaluate", backbone, params, inputs, root, parent, tags) as run:
-                run.log_metrics(0, values)
+                if method == "cmet":
+                    # once for run and model: a metric of two steps is drawn as a curve
+                    _log_model(run, f"cmet-{backbone}", folders.model, values, metrics["protocol"])
+                else:
+                    run.log_metrics(0, values)
                 rows = said[said["method"] == method]
                 run.log_table(rows[["row_id", "emotion", "intensity", "predicted", "correct"]], "predictions.json")
                 run.log_figure(confusion_figure(scores["confusion"], method), "figures/confusion.png")
@@ -228,8 +232,6 @@ def log_evaluation(backbone: str, params: Params, inputs: Mapping[str, str], fol
                 for example in examples:
                     if method in example.panels:
                         run.log_file(example.panels[method], "clips")
-                if method == "cmet":
-                    _log_model(run, f"cmet-{backbone}", folders.model, values, metrics["protocol"])
 
 
 def evaluation_metrics(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, float]:
@@ -458,7 +460,7 @@ def _log_model(run: Run, name: str, model: Path, values: Mapping[str, float], pr
     entry = run.client.create_logged_model(experiment, name=name, source_run_id=run.run_id, model_type="cmet")
     for key in sorted(values):
         run.client.log_metric(
-            run.run_id, key, values[key], step=1, model_id=entry.model_id,
+            run.run_id, key, values[key], step=0, model_id=entry.model_id,
             dataset_name="test rows", dataset_digest=protocol,
         )  # fmt: skip
     run.client.finalize_logged_model(entry.model_id, "READY")

@@ -1,0 +1,115 @@
+"""Clips of other methods, scored as ours are."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from cmet.cli import app
+from cmet.errors import UserError
+from cmet.evaluation.judge import Judge
+from cmet.evaluation.other_methods import (
+    Scored,
+    answer_table,
+    read_scored,
+    same_rows,
+    score_manifest,
+    scored_table,
+)
+from cmet.evaluation.results import answers, read_results
+from cmet.params import EvaluateParams
+from tests.unit.evaluation.conftest import Tiny
+
+PARAMS = EvaluateParams(metrics=[], num_bootstrap=50, confidence=0.9)
+
+
+def write_manifest(tiny: Tiny, path: Path, **columns: str) -> Path:
+    """The `cmet` edits of the tiny project as somebody else's, one of them missing."""
+    edits = pd.read_parquet(tiny.edits / "edits.parquet").query("method == 'cmet'")
+    video = tiny.clips / "video"
+    rows = pd.DataFrame(
+        {
+            "source_video_path": [video / f"{clip}.mp4" for clip in edits.source_clip],
+            "gt_video_path": [video / f"{clip}.mp4" for clip in edits.target_clip],
+            "gt_emotion": edits.emotion,
+            "intensity": "level_2",
+            "generated_path": [tiny.edits / f"cmet/{row}.mp4" for row in edits.row_id],
+            "speaker": edits.speaker,
+            "sentence": edits.sentence,
+            "id": edits.row_id,
+        }
+    )
+    rows.assign(**columns).to_csv(path, index=False)
+    return path
+
+
+def score(tiny: Tiny, folder: Path, method: str | None = "Mine") -> Scored:
+    manifest = write_manifest(tiny, folder / "mine.csv")
+    judge = Judge.load(tiny.judge)
+    return score_manifest(manifest, None, method, judge, folder, PARAMS, 0, folder / "scores/mine")
+
+
+def test_a_missing_clip_is_wrong_and_the_true_clips_are_the_ceiling(tiny: Tiny, tmp_path: Path) -> None:
+    scored = score(tiny, tmp_path)
+    mine, truth = (scored.metrics["methods"][name] for name in ("Mine", "ground_truth"))
+    assert (mine["n"], mine["num_failed"], truth["n"]) == (14, 1, 14)
+    assert mine["coverage"] == pytest.approx(13 / 14)
+    # the others are copies of the true clips
+    assert truth["num_correct"] - mine["num_correct"] in (0, 1)
+    lost = answers(read_results(tmp_path / "scores/mine")).query("method == 'Mine' and predicted.isna()")
+    assert lost.reason.iloc[0].startswith("missing: ")
+    assert "1 of 14 made clips are not there and count as wrong" in scored.metrics["remarks"]
+
+
+def test_results_are_found_again_and_stand_beside_others(tiny: Tiny, tmp_path: Path) -> None:
+    scored = score(tiny, tmp_path)
+    (again,) = read_scored(tmp_path / "scores")
+    assert again.metrics["methods"]["Mine"] == scored.metrics["methods"]["Mine"]
+    table = scored_table([("mine", again.metrics), ("again", again.metrics)])
+    assert [line.split("|")[2].strip() for line in table.splitlines()[2:]] == ["Mine", "judge on true clips"] * 2
+    assert len(same_rows(again, again.results)) == len(again.results)
+    with pytest.raises(UserError, match="no row is in both results: one has sample-D-angry-2-001, the other x"):
+        same_rows(again, again.results.assign(row_id="x"))
+
+
+def test_the_name_of_a_method_of_ours_is_taken(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="oracle is the name of a method of ours; call it otherwise"):
+        score(tiny, tmp_path, "oracle")
+    assert not (tmp_path / "scores").exists()
+
+
+def test_single_videos_get_an_answer_each_and_bad_ones_a_reason(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("text")
+    good = tiny.clips / "video/sample-D-happy-2-001.mp4"
+    table, num_failed = answer_table([good, tmp_path / "text.mp4"], Judge.load(tiny.judge))
+    assert num_failed == 1
+    first, second = table.splitlines()[2:]
+    assert "happy" in first
+    assert "unreadable_video" in second
+
+
+def test_the_command_prints_the_table_and_where_it_lies(tiny: Tiny, tmp_path: Path) -> None:
+    manifest = write_manifest(tiny, tmp_path / "mine.csv")
+    out = tmp_path / "scores/mine"
+    done = CliRunner().invoke(
+        app, ["score", "--manifest", str(manifest), "--method", "Mine", "--judge", str(tiny.judge), "--out", str(out)]
+    )
+    assert done.exception is None, done.output
+    for part in ("| mine    | Mine", "stand-in of the project (small)", "note: 1 of 14 made clips", f"Results: {out}"):
+        assert part in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "score: give videos, or --manifest FILE.csv, and not both"),
+        (["a.mp4", "--manifest", "b.csv"], "score: give videos, or --manifest FILE.csv, and not both"),
+        (["a.mp4", "--metrics", "fid", "beauty"], "--metrics beauty: known are landmarks, fid, fvd, sync, identity"),
+        (["a.mp4", "--judge", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, ["score", *arguments])
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)

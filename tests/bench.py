@@ -31,6 +31,7 @@ from tests.processes import tree_bytes
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "../shared/real"
 NUM_TRACKED_CLIPS = 12
+NUM_JUDGED_CLIPS = 60
 TIMED_S = 10.0
 MEASURED = ("data/timing", "data/metrics/timing", "data/metrics/report", "reports/index.html")
 """Outputs with seconds in them: how long edits took."""
@@ -163,8 +164,8 @@ def backbone_rows(scratch: Path) -> Iterator[Row]:
 
 
 def evaluation_rows(project: Path, scratch: Path) -> Iterator[Row]:
-    speeds = judge_speed(sorted((project / "data/clips/video").glob("*.mp4")))
-    yield at_least("judge at 112 px, one core, reading included", speeds["clip_fps"], "frames/s", 40)
+    speeds = judge_speed(sorted((project / "data/clips/video").glob("*.mp4"))[:NUM_JUDGED_CLIPS])
+    yield at_least("judge at 112 px, one core, reading included", speeds["whole_fps"], "frames/s", 40)
     tables_s = tables_of_all_of_mead(scratch)
     yield at_most("stored predictions of 1143 rows into all tables", tables_s, "s", 20)
     few, many = memory_while_scoring(project, scratch, (50, 500))

@@ -9,6 +9,7 @@ from cmet.commands.edit import ManyValues
 from cmet.errors import UserError
 
 NUM_BOOTSTRAP, CONFIDENCE = 2000, 0.95
+FEW_CLUSTERS = 6
 
 
 class ManyLabels(ManyValues):
@@ -76,14 +77,16 @@ def _score_manifest(
     out: Path | None,
     seed: int,
 ) -> None:
-    from cmet.evaluation.other_methods import same_rows, score_manifest, scored_table
+    from cmet.evaluation.other_methods import check_method, same_rows, score_manifest, scored_table
     from cmet.evaluation.results import read_results
     from cmet.evaluation.tables import is_one_class, measure
     from cmet.params import EvaluateParams
     from cmet.weights import weights_folder
 
+    if method is not None:
+        check_method(method)
     others = None if beside is None else read_results(beside)
-    out = Path("scores") / (method or manifest.stem) if out is None else out
+    out = Path("scores") / (method or manifest.stem) if out is None else out.resolve()
     params = EvaluateParams.model_validate(
         {"metrics": metrics, "num_bootstrap": NUM_BOOTSTRAP, "confidence": CONFIDENCE}
     )
@@ -97,6 +100,8 @@ def _score_manifest(
         f"seed {seed}. A clip that is missing or unreadable counts as wrong."
     )
     print(f"Judge: {_told_judge(judge)}")
+    if scored.metrics["num_clusters"] < FEW_CLUSTERS:
+        print(f"note: with {scored.metrics['num_clusters']} cluster(s) the intervals say next to nothing")
     if is_one_class(scored.metrics):
         print("note: all rows want the same emotion, so a constant answer is always right; this accuracy says nothing")
     for remark in scored.metrics["remarks"]:

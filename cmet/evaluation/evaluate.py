@@ -85,7 +85,12 @@ def read_edits(folder: Path) -> pd.DataFrame:
     """
     if not (folder / EDITS).is_file():
         raise UserError(f"{folder}: no edits.parquet; run 'cmet edits'")
-    edits = pd.read_parquet(folder / EDITS)
+    try:
+        edits = pd.read_parquet(folder / EDITS)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder / EDITS}: not readable as a Parquet table: {error}; run 'cmet edits' again"
+        ) from error
     if edits.empty:
         raise UserError(
             f"{folder}: edits.parquet has no rows, so there is nothing to score; see the counts of 'cmet edits'"

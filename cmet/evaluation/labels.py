@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cmet.backbones.used_weights import FILE as USED_WEIGHTS
+from cmet.errors import UserError
 from cmet.evaluation.benchmark import BENCHMARKS
 from cmet.evaluation.protocol import GROUND_TRUTH, PROTOCOL
 from cmet.evaluation.results import answers
@@ -51,8 +52,15 @@ def describe(
         model: The trained bundle.
         clips: Rows of `clips.parquet`.
         params: The whole experiment.
+
+    Raises:
+        UserError: The edits are not those that were scored.
     """
     protocol = json.loads((edits_folder / PROTOCOL).read_text(encoding="utf-8"))
+    if protocol["name"] != metrics["protocol"]:
+        raise UserError(
+            f"{edits_folder}: made under {protocol['name']}, scored under {metrics['protocol']}; run 'cmet evaluate'"
+        )
     judge = metrics["judge"]
     said = answers(results)
     edited = said[said["method"] != GROUND_TRUTH]
@@ -63,9 +71,9 @@ def describe(
     labels: dict[str, Any] = {
         "corpus": str(said["corpus"].iloc[0]),
         "numbering": numbering(shown, params),
-        "rows_planned": len(edited),
-        "rows_generated": int((edits["status"] == "ok").sum()),
-        "rows_scored": len(edited) - len(failed),
+        "rows_planned": edited["row_id"].nunique(),
+        "rows_generated": edits["row_id"].nunique() - edits.loc[edits["status"] != "ok", "row_id"].nunique(),
+        "rows_scored": edited["row_id"].nunique() - failed["row_id"].nunique(),
         "coverage": 1 - len(failed) / len(edited),
         "dropped": [f"{row.row_id} ({row.method}): {row.reason}" for row in failed.head(MAX_DROPPED).itertuples()],
         "num_dropped": len(failed),
@@ -86,6 +94,7 @@ def describe(
         "backbone": config["backbone"],
         "checkpoint_sha256": hashlib.sha256((model / "connector.safetensors").read_bytes()).hexdigest(),
         "backbone_weights": _weights(model / "backbone"),
+        "strength": params.edits.strength,
         "lips": ", ".join(sorted(edits["lips"].unique())),
         "training_steps": config["step"],
         "seed": params.seed,
@@ -123,6 +132,7 @@ def compare_to_paper(
             (f"{protocol['num_speech_clips']} speech clips, not 10", protocol["num_speech_clips"] != 10),
             (f"backbone {labels['backbone']} is not in the paper", labels["backbone"] not in ("edtalk", "pdfgc")),
             ("a stand-in took part", labels["synthetic"]),
+            (f"strength {labels['strength']:g}, not 1", labels["strength"] != 1),
             (
                 f"{labels['train_speakers_in_rows']} speakers of the rows were trained on",
                 labels["train_speakers_in_rows"] > 0,

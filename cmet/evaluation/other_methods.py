@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,30 @@ class Scored:
     metrics: dict[str, Any]
 
 
+def check_out(out: Path) -> None:
+    """Refuse a place where results would take the place of something else.
+
+    Raises:
+        UserError: It is a file, or a folder that holds anything but results.
+    """
+    if out.is_file():
+        raise UserError(f"--out {out}: this is a file; name a folder")
+    inside = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    others = [name for name in inside if name not in (RESULTS, METRICS)]
+    if others:
+        raise UserError(f"--out {out}: holds {others[0]}, which is no result of this command; name another folder")
+
+
+def check_method(name: str) -> None:
+    """Refuse a name that cannot be the name of a folder.
+
+    Raises:
+        UserError: As said.
+    """
+    if not re.fullmatch(r"\w[\w .+-]*", name):
+        raise UserError(f"--method {name!r}: letters, digits, spaces, . _ + and - only, and not first a dot")
+
+
 def score_manifest(
     manifest: Path,
     root: Path | None,
@@ -60,9 +85,12 @@ def score_manifest(
         out: Folder that gets `results.parquet` and `metrics.json`.
 
     Raises:
-        UserError: As `read_manifest`, or a method has the name of one of ours.
+        UserError: As `read_manifest` and `check_out`, or a method has the name of one of ours.
     """
+    check_out(out)
     rows = read_manifest(manifest, root)
+    if method is not None and rows["method"].notna().any():
+        raise UserError(f"--method {method}: {manifest} has a column method; leave one of them out")
     rows = rows.assign(method=rows["method"].where(rows["method"].notna(), method or manifest.stem))
     taken = sorted(set(rows["method"]) & {*METHODS, GROUND_TRUTH})
     if taken:
@@ -88,10 +116,15 @@ def read_scored(folder: Path) -> list[Scored]:
     Raises:
         UserError: One is damaged.
     """
-    return [
-        Scored(read_results(path), json.loads(path.with_name(METRICS).read_text(encoding="utf-8")))
-        for path in sorted(folder.glob(f"*/{RESULTS}"))
-    ]
+    return [_read(path) for path in sorted(folder.glob(f"*/{RESULTS}"))]
+
+
+def _read(path: Path) -> Scored:
+    beside = path.with_name(METRICS)
+    metrics = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    if "manifest_sha256" not in metrics:
+        raise UserError(f"{path.parent}: no results of `cmet score`; take the folder out of {path.parent.parent}")
+    return Scored(read_results(path), metrics)
 
 
 def answer_table(videos: Sequence[Path], judge: "Judge") -> tuple[str, int]:
@@ -126,16 +159,24 @@ def scored_table(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
 
 
 def same_rows(scored: Scored, others: pd.DataFrame) -> pd.DataFrame:
-    """Those of other results that are of the same rows.
+    """Those of other results that are of the same rows, none of them held out.
 
     Raises:
-        UserError: No row is the same.
+        UserError: No row is the same, a row wants another emotion, or another judge was asked.
     """
     common = others[others["row_id"].isin(scored.results["row_id"].dropna())]
     if common.empty:
         first, second = scored.results["row_id"].dropna().iloc[0], others["row_id"].dropna().iloc[0]
         raise UserError(f"no row is in both results: one has {first}, the other {second}; a column id names rows")
-    return common
+    judges = {table["judge"].iloc[0] for table in (scored.results, others)}
+    if len(judges) > 1:
+        raise UserError("the other results are of another judge, so the numbers cannot stand in one table")
+    wanted = [table.drop_duplicates("row_id").set_index("row_id")["emotion"] for table in (scored.results, common)]
+    differing = wanted[1].index[wanted[1] != wanted[0].reindex(wanted[1].index)]
+    if len(differing):
+        raise UserError(f"{len(differing)} row(s) want another emotion in the other results, first {differing[0]}")
+    # a manifest knows of no held-out emotion: all rows count on both sides
+    return common[common["row_id"].notna()].assign(is_held_out=False)
 
 
 def _checked(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -159,7 +200,9 @@ def _checked(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         target_clip=[path.stem for path in rows["truth"]],
     )
     truths = made.drop_duplicates("row_id").assign(method=GROUND_TRUTH, video=lambda table: table.truth, reason=None)
-    found = [f"{code} in {count} of {len(rows)} clips" for code, count in sorted(remarks.items())]
+    lost = Counter(reason.split(":")[0] for reason in reasons if reason is not None)
+    found = [f"{code}: {count} of {len(rows)} clips, which count as wrong" for code, count in sorted(lost.items())]
+    found += [f"{code} in {count} of {len(rows)} clips that were judged" for code, count in sorted(remarks.items())]
     return pd.concat([made, truths], ignore_index=True), found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from cmet.errors import UserError
 from cmet.evaluation import figures, paper
 from cmet.evaluation.evaluate import read_edits
 from cmet.evaluation.examples import LABELS, Example, choose_examples, write_strip
@@ -20,7 +21,7 @@ from cmet.evaluation.labels import describe, paper_rows, training_set
 from cmet.evaluation.metrics.registry import TITLES
 from cmet.evaluation.other_methods import Scored as OtherScored
 from cmet.evaluation.other_methods import read_scored
-from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METRICS, TIMING, in_order
+from cmet.evaluation.protocol import CHANCE, GROUND_TRUTH, METRICS, PROTOCOL, TIMING, in_order
 from cmet.evaluation.results import answers, read_results
 from cmet.evaluation.tables import is_one_class
 from cmet.outputs import fresh_file, write_json
@@ -83,10 +84,11 @@ def write_report(
         clips_folder: The prepared clips with `clips.parquet`.
         judge_folder: What `train_judge` wrote.
         directions: `directions.json`; left out of the page when None or not there.
-        others: Folder of results of other methods (`cmet score`), of which those of this corpus are shown.
+        others: Folder of results of other methods (`cmet score`), of which those with rows of ours are shown.
         params: The whole experiment.
         out: The folder `reports`; other files in it are left alone.
     """
+    _check_there(backbones)
     card = read_card(judge_folder)
     clips = pd.read_parquet(clips_folder / "clips.parquet")
     metrics = {name: read_metrics(folders.evaluation) for name, folders in backbones.items()}
@@ -97,8 +99,14 @@ def write_report(
         name: describe(results[name], metrics[name], edits[name], folders.edits, folders.model, clips, params)
         for name, folders in backbones.items()
     }
+    for name, table in results.items():
+        if table["judge"].iloc[0] != card.sha256:
+            raise UserError(
+                f"{backbones[name].evaluation}: scored by another judge than {judge_folder}; run 'cmet evaluate'"
+            )
     summary = summarise(metrics, labels, card, params)
-    scored = [part for part in read_scored(others) if part.results["corpus"].iloc[0] == params.manifest.corpus]
+    ours = set().union(*(set(table["row_id"].dropna()) for table in results.values()))
+    scored = [part for part in read_scored(others) if ours & set(part.results["row_id"].dropna())]
     sections = [
         _backbone_section(
             name, folders, metrics[name], labels[name], answers(results[name]), edits[name], clips_folder, params
@@ -133,6 +141,24 @@ def write_report(
     write_json(out / SUMMARY, summary)
     num_examples = sum(len(section["examples"]) for section in sections)
     return ReportResult(num_examples, round((out / PAGE).stat().st_size / 2**20, 2))
+
+
+def _check_there(backbones: Mapping[str, Scored]) -> None:
+    """Name the stage that has to run first.
+
+    Raises:
+        UserError: A folder of a backbone lacks what the report reads.
+    """
+    for name, folders in backbones.items():
+        needed = {
+            "evaluate": folders.evaluation / METRICS,
+            "edits": folders.edits / PROTOCOL,
+            "timing": folders.timing / TIMING,
+            "train": folders.model / "config.json",
+        }
+        for stage, path in needed.items():
+            if not path.is_file():
+                raise UserError(f"{path}: not there; run 'cmet {stage} --backbone {name}'")
 
 
 def _paper_tables(
@@ -326,7 +352,8 @@ def _headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     methods = metrics["methods"]
     if not {"cmet", "neutral", "oracle"} <= methods.keys():
         return None
-    if any(scores["coverage"] < 1 for scores in methods.values()):
+    held_out = (metrics["held_out"] or {"methods": {}})["methods"]
+    if any(scores["coverage"] < 1 for scores in (*methods.values(), *held_out.values())):
         return None
     driven = methods["cmet"]["acc_emo"]
     return {

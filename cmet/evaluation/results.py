@@ -46,12 +46,13 @@ def write_results(results: pd.DataFrame, path: Path) -> None:
         results[COLUMNS].astype({"intensity": "Int64"}).to_parquet(unfinished, index=False)
 
 
-def read_results(place: Path) -> pd.DataFrame:
+def read_results(place: Path | str) -> pd.DataFrame:
     """Results from a file, or from the folder that holds `RESULTS`.
 
     Raises:
         UserError: There are none, or as `check_results`.
     """
+    place = Path(place)
     path = place / RESULTS if place.is_dir() else place
     if not path.is_file():
         raise UserError(f"{path}: no results; `cmet evaluate` or `cmet score` writes them")
@@ -78,6 +79,10 @@ def check_results(results: pd.DataFrame, name: Path) -> None:
     if len(twice):
         first = twice.iloc[0]
         raise UserError(f"{name}: {len(twice)} value(s) come twice, first {first.metric} of {first.sample_id}")
+    if results.protocol.isna().any():
+        raise UserError(f"{name}: {int(results.protocol.isna().sum())} row(s) name no protocol")
+    if results.value[results.metric == ACC_EMO].isna().any():
+        raise UserError(f"{name}: {ACC_EMO} without a value; a clip without an answer counts as 0")
     unknown = sorted(set(results.emotion.dropna()) - set(TARGET_EMOTIONS))
     if unknown:
         raise UserError(f"{name}: unknown emotion {', '.join(unknown)}; known are {', '.join(TARGET_EMOTIONS)}")

@@ -13,7 +13,7 @@ PROTOCOL = {"rows": "official", "pools": "pool-by-intensity", "num_speech_clips"
 JUDGE = {"source": "released checkpoint", "trained_on": "MEAD", "train_speakers": []}
 LABELS = dict.fromkeys(REQUIRED, "said") | {
     "corpus": "mead", "backbone": "edtalk", "coverage": 1.0, "numbering": "author-renumbered", "synthetic": False,
-    "train_speakers_in_rows": 0,
+    "train_speakers_in_rows": 0, "strength": 1.0,
 }  # fmt: skip
 
 
@@ -32,6 +32,7 @@ def test_everything_as_published_is_the_papers_protocol() -> None:
         ({}, {"num_speech_clips": 5}, {}, "approximation", "5 speech clips, not 10"),
         ({"backbone": "facemesh"}, {}, {}, "approximation", "backbone facemesh is not in the paper"),
         ({"synthetic": True}, {}, {}, "approximation", "a stand-in took part"),
+        ({"strength": 3.0}, {}, {}, "approximation", "strength 3, not 1"),
         ({"train_speakers_in_rows": 73}, {}, {}, "approximation", "73 speakers of the rows were trained on"),
         ({"coverage": 0.97}, {}, {}, "paper-protocol-subset", "coverage 0.9700"),
         ({"numbering": "release-filename-subset"}, {}, {}, "paper-protocol-subset", "numbering release"),

@@ -12,6 +12,8 @@ from cmet.evaluation.judge import Judge
 from cmet.evaluation.other_methods import (
     Scored,
     answer_table,
+    check_method,
+    check_out,
     read_scored,
     same_rows,
     score_manifest,
@@ -113,3 +115,40 @@ def test_a_mistake_is_one_sentence(arguments: list[str], message: str) -> None:
     done = CliRunner().invoke(app, ["score", *arguments])
     assert isinstance(done.exception, UserError)
     assert message in str(done.exception)
+
+
+@pytest.mark.parametrize("name", ["..", "../evil", "a/b", ".hidden", ""])
+def test_a_method_that_could_lead_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="letters, digits"):
+        check_method(name)
+
+
+def test_nothing_but_results_is_ever_replaced(tiny: Tiny, tmp_path: Path) -> None:
+    precious = tmp_path / "scores/mine/thesis.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("years")
+    with pytest.raises(UserError, match="holds thesis.txt, which is no result of this command"):
+        score(tiny, tmp_path)
+    assert precious.read_text() == "years"
+    precious.unlink()
+    score(tiny, tmp_path)
+    score(tiny, tmp_path)
+    with pytest.raises(UserError, match="this is a file; name a folder"):
+        check_out(tmp_path / "mine.csv")
+
+
+def test_only_the_same_judge_and_the_same_targets_stand_in_one_table(tiny: Tiny, tmp_path: Path) -> None:
+    scored = score(tiny, tmp_path)
+    with pytest.raises(UserError, match="of another judge"):
+        same_rows(scored, scored.results.assign(judge="0"))
+    with pytest.raises(UserError, match="want another emotion in the other results, first sample-D-angry"):
+        same_rows(scored, scored.results.assign(emotion="happy"))
+    held_out = same_rows(scored, scored.results.assign(is_held_out=True))
+    assert not held_out.is_held_out.any()
+
+
+def test_a_folder_that_no_manifest_made_is_named(tiny: Tiny, tmp_path: Path) -> None:
+    score(tiny, tmp_path)
+    (tmp_path / "scores/mine/metrics.json").write_text("{}")
+    with pytest.raises(UserError, match="scores/mine: no results of `cmet score`; take the folder out of"):
+        read_scored(tmp_path / "scores")

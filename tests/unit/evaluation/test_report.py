@@ -8,8 +8,10 @@ from pathlib import Path
 import av
 import pytest
 
+from cmet.errors import UserError
 from cmet.evaluation.evaluate import score_edits
 from cmet.evaluation.report import PAGE, SUMMARY, Scored, print_table, write_report
+from cmet.evaluation.results import read_results, write_results
 from cmet.params import Params, load_params
 from tests.unit.evaluation.conftest import Tiny
 
@@ -90,7 +92,7 @@ def test_labels_say_what_the_figures_are(reports: tuple[Path, Path]) -> None:
 
 def test_a_lost_clip_takes_the_headline_away(reports: tuple[Path, Path]) -> None:
     page = (reports[0] / PAGE).read_text(encoding="utf-8")
-    assert "No headline: 27 of 28 planned clips have a" in page
+    assert "No headline: 13 of 14 planned rows have a" in page
     assert 'class="tiles"' not in page
 
 
@@ -111,3 +113,22 @@ def test_the_table_names_methods_failures_and_the_held_out_emotion(reports: tupl
     assert first_words[2:6] == ["neutral", "cmet", "judge", "best"]
     assert "1 failed, counted as wrong" in table
     assert "Held out of training: disgusted (chance 14.3%)" in table
+
+
+def test_a_report_of_two_states_is_refused(tiny: Tiny, params: Params, tmp_path: Path) -> None:
+    asked = params.evaluate.model_copy(update={"metrics": []})
+    score_edits(tiny.edits, tiny.clips, tiny.judge, tmp_path / "scores", asked, 0, tmp_path)
+    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tmp_path / "timing")}
+    with pytest.raises(UserError, match="timing.json: not there; run 'cmet timing --backbone facemesh'"):
+        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")
+    path = tmp_path / "scores/results.parquet"
+    results = read_results(path)
+    write_results(results.assign(judge="0" * 64), path)
+    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tiny.timing)}
+    with pytest.raises(UserError, match="scored by another judge than .*; run 'cmet evaluate'"):
+        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")
+    metrics = json.loads((tmp_path / "scores/metrics.json").read_text())
+    (tmp_path / "scores/metrics.json").write_text(json.dumps(metrics | {"protocol": "static-folder-1"}))
+    write_results(results, path)
+    with pytest.raises(UserError, match="scored under static-folder-1; run 'cmet evaluate'"):
+        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")

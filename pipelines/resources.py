@@ -36,12 +36,13 @@ GROUPS = {
     "train": "model",
     "judge": "evaluation",
     "edits": "evaluation",
+    "timing": "evaluation",
     "evaluate": "evaluation",
     "report": "evaluation",
 }
 """Box of the graph in which a stage is drawn; each box is a job of its own, too."""
 
-HEAVY = frozenset({"sample", "clips", "speech", "expression", "train", "judge", "edits", "evaluate"})
+HEAVY = frozenset({"sample", "clips", "speech", "expression", "train", "judge", "edits", "timing", "evaluate"})
 """Stages that fill the machine; one of them at a time, over all runs."""
 
 PROGRESS_EVERY_S = 10.0

@@ -23,7 +23,7 @@ NUM_FRAMES = {"train": 5, "test": 2}
 
 SOUND_S = 0.25
 SPEAKERS = {"M101": "train", "M103": "test"}
-EMOTIONS = ("neutral", "happy")
+EMOTIONS = ("neutral", "happy", "angry")
 WIDTHS = {"edtalk": 10, "pdfgc": 30}
 SIDES_PX = {"edtalk": 256, "pdfgc": 224}
 
@@ -101,7 +101,7 @@ def test_every_stage_works_with_published_weights(
         file = VideoFile(project.folder("edits", backbone) / video)
         assert (len(file), file.width, file.height) == (NUM_FRAMES["test"], SIDES_PX[backbone], SIDES_PX[backbone])
     summary = json.loads((project.folder("report") / "summary.json").read_text(encoding="utf-8"))
-    assert summary["backbones"][backbone]["methods"]["cmet"]["n"] == 1
+    assert summary["backbones"][backbone]["methods"]["cmet"]["n"] == 2
 
     # the model remembers the files that its codes were made with
     (file,) = (path for path in (project.weights() / backbone).iterdir() if path.name in _first_files())

@@ -105,7 +105,7 @@ def write_report(
                 f"{backbones[name].evaluation}: scored by another judge than {judge_folder}; run 'cmet evaluate'"
             )
     summary = summarise(metrics, labels, card, params)
-    ours = set().union(*(set(table["row_id"].dropna()) for table in results.values()))
+    ours = _row_ids(results)
     scored = [part for part in read_scored(others) if ours & set(part.results["row_id"].dropna())]
     sections = [
         _backbone_section(
@@ -195,9 +195,14 @@ def _seconds(timing: Mapping[str, Any]) -> dict[str, float]:
     return {method: timed["seconds_per_video"] for method, timed in timing["methods"].items()}
 
 
+def _row_ids(results: Mapping[str, pd.DataFrame]) -> set[str]:
+    """The rows that any backbone has edited."""
+    return set().union(*(table["row_id"].dropna() for table in results.values()))
+
+
 def _other_method(part: OtherScored, results: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """A set of clips made elsewhere, with how many of its rows are ours too."""
-    ours = set().union(*(set(table["row_id"].dropna()) for table in results.values()))
+    ours = _row_ids(results)
     theirs = set(part.results["row_id"].dropna())
     judges = {table["judge"].iloc[0] for table in results.values()}
     return {

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cmet.errors import UserError
@@ -102,10 +101,3 @@ def answers(results: pd.DataFrame) -> pd.DataFrame:
 def values(results: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The rows of one metric that belong to a clip."""
     return results[(results.metric == metric) & results.row_id.notna()]
-
-
-def finite_mean(numbers: pd.Series) -> float | None:
-    """Mean of what was measured, None where nothing was."""
-    found = numbers.to_numpy(float)
-    found = found[np.isfinite(found)]
-    return float(found.mean()) if len(found) else None

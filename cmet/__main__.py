@@ -1,6 +1,19 @@
-"""`python -m cmet` is the same as `cmet`."""
+"""`python -m cmet`, and the command `cmet`."""
 
-from cmet.cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C while it is being imported is one line, too, and exit code 130."""
+    try:
+        # imported here: it takes most of a second
+        from cmet.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("cmet: interrupted", file=sys.stderr)
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

@@ -23,7 +23,7 @@ def manifest(
     """Write an official test manifest of C-MET, byte for byte."""
     from cmet.evaluation.benchmark import write_benchmark
 
-    print(f"{out}: {write_benchmark(name, out)} rows")
+    print(f"{out}: {write_benchmark(name.lower(), out)} rows")
 
 
 @app.command()
@@ -34,6 +34,7 @@ def paper(
     """Print the results of the paper with what can be computed of them: right rows, floors, contradictions."""
     from cmet.evaluation.paper import CORPORA, of_corpus, paper_tables, printed_tables, write_tables
 
+    corpus = corpus and corpus.lower()
     if corpus not in (None, *CORPORA):
         raise UserError(f"unknown benchmark {corpus!r}; known are {', '.join(CORPORA)}")
     tables = of_corpus(paper_tables(), corpus)

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cmet.commands.score import CONFIDENCE, NUM_BOOTSTRAP, SEED
+
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cmet.params import EvaluateParams
+
+PARAMS = Path("params.yaml")
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 """As MLflow names its runs."""
 
@@ -20,9 +25,10 @@ def compare(
     any_judge: Annotated[bool, typer.Option("--any-judge", help="Also of two judges.")] = False,
     any_protocol: Annotated[bool, typer.Option("--any-protocol", help="Also of two protocols.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Every clip, as .csv or .parquet.")] = None,
-    params: Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")] = Path(
-        "params.yaml"
-    ),
+    params: Annotated[
+        Path | None,
+        typer.Option("--params", help="Parameter file; its folder is the project. Default params.yaml where it is."),
+    ] = None,
 ) -> None:
     """Say how far two sets of results differ, how sure that is, and which clips changed."""
     from cmet.evaluation.compare import (
@@ -33,21 +39,33 @@ def compare(
         refuse_unlike,
         write_clips,
     )
-    from cmet.params import load_params
 
     if out is not None:
         check_out(out)
-    experiment = load_params(params)
+    evaluate, seed = chosen_intervals(params)
+    root = (params or PARAMS).resolve().parent
     (name_a, wanted_a), (name_b, wanted_b) = parsed_run(run_a), parsed_run(run_b)
-    a, b = (read_run(name, params.resolve().parent) for name in (name_a, name_b))
+    a, b = (read_run(name, root) for name in (name_a, name_b))
     method_a, method_b = chosen_method(a, wanted_a, name_a), chosen_method(b, wanted_b, name_b)
-    comparison = compare_results(
-        a, b, method_a, method_b, metric, experiment.evaluate, experiment.seed, names=(name_a, name_b)
-    )
+    comparison = compare_results(a, b, method_a, method_b, metric, evaluate, seed, names=(name_a, name_b))
     refuse_unlike(comparison, any_judge, any_protocol)
     if out is not None:
         write_clips(comparison, out)
     print(printed_comparison(comparison))
+
+
+def chosen_intervals(params: Path | None) -> "tuple[EvaluateParams, int]":
+    """Resamples, confidence and seed: the experiment's, or where no file was named or is there, those of `cmet score`.
+
+    Raises:
+        UserError: The file that was named is missing, or a value is wrong.
+    """
+    from cmet.params import EvaluateParams, load_params
+
+    if params is None and not PARAMS.exists():
+        return EvaluateParams(metrics=[], num_bootstrap=NUM_BOOTSTRAP, confidence=CONFIDENCE), SEED
+    experiment = load_params(params or PARAMS)
+    return experiment.evaluate, experiment.seed
 
 
 def parsed_run(text: str) -> tuple[str, str | None]:

@@ -1,5 +1,6 @@
 """`cmet score`: the judge's answers for clips that any method made."""
 
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 from cmet.commands.edit import ManyValues
 from cmet.errors import UserError
 
-NUM_BOOTSTRAP, CONFIDENCE = 2000, 0.95
+NUM_BOOTSTRAP, CONFIDENCE, SEED = 2000, 0.95, 7
 FEW_CLUSTERS = 6
 
 
@@ -46,12 +47,19 @@ def score(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; in scores/ they stand in the report, too.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = SEED,
 ) -> None:
     """Judge clips that any method made: single videos, or a manifest of rows for the table."""
     from cmet.evaluation.judge import open_judge
+    from cmet.evaluation.metrics.registry import METRICS
     from cmet.evaluation.other_methods import answer_table
+    from cmet.params import EMOTIONS
 
+    _refuse_paths("--label-order", label_order, EMOTIONS)
+    _refuse_paths("--metrics", metrics, METRICS)
+    for video in videos or []:
+        if video.is_dir():
+            raise UserError(f"{video}: is a folder; name the files in it, for example {video / '*.mp4'}")
     if bool(videos) == (manifest is not None):
         raise UserError("score: give videos, or --manifest FILE.csv, and not both")
     chosen = _checked_metrics(metrics)
@@ -77,6 +85,7 @@ def _score_manifest(
     out: Path | None,
     seed: int,
 ) -> None:
+    from cmet.evaluation.manifest import read_manifest
     from cmet.evaluation.other_methods import check_method, same_rows, score_manifest, scored_table
     from cmet.evaluation.results import read_results
     from cmet.evaluation.tables import is_one_class, measure
@@ -85,7 +94,10 @@ def _score_manifest(
 
     if method is not None:
         check_method(method)
-    others = None if beside is None else read_results(beside)
+    # before scoring, which takes minutes
+    others = (
+        None if beside is None else same_rows(read_manifest(manifest, root), judge.card.sha256, read_results(beside))
+    )
     out = Path("scores") / (method or manifest.stem) if out is None else out.resolve()
     params = EvaluateParams.model_validate(
         {"metrics": metrics, "num_bootstrap": NUM_BOOTSTRAP, "confidence": CONFIDENCE}
@@ -93,7 +105,7 @@ def _score_manifest(
     scored = score_manifest(manifest, root, method, judge, weights_folder(), params, seed, out)
     parts = [(manifest.stem, scored.metrics)]
     if others is not None:
-        parts.append((str(beside), measure(same_rows(scored, others), params, seed)))
+        parts.append((str(beside), measure(others, params, seed)))
     print(scored_table(parts))
     print(
         f"\nIntervals: {CONFIDENCE:.0%}, bootstrap over {scored.metrics['num_clusters']} (speaker, sentence) clusters, "
@@ -109,6 +121,19 @@ def _score_manifest(
     for name, reason in scored.metrics["absent"].items():
         print(f"note: {name} is not measured: {reason}")
     print(f"\nResults: {out}")
+
+
+def _refuse_paths(option: str, words: Sequence[str] | None, known: Container[str]) -> None:
+    """Refuse videos that a list option has taken for values of its own.
+
+    Raises:
+        UserError: There is one.
+    """
+    for word in words or ():
+        if word not in known and (Path(word).suffix or Path(word).exists()):
+            raise UserError(
+                f"{option} {word}: was taken for a value of this option; name videos before the options, or after --"
+            )
 
 
 def _checked_metrics(names: list[str] | None) -> list[str]:

@@ -35,9 +35,23 @@ def sweep(
     project = Project.at(params)
     backbone = chosen_backbone("sweep", backbone, project.params.backbones, params)
     variants = read_variants(params, layers)
-    out = project.folder("sweep") if out is None else out
+    out = chosen_out(out, project.folder("sweep"))
     print(run_sweep(project, backbone, variants, seeds, out, not no_edits))
     print(f"\nMore in {out / backbone}; all runs in MLflow (tag cmet.ablation).")
+
+
+def chosen_out(out: Path | None, default: Path) -> Path:
+    """The folder that was named, or the default.
+
+    Raises:
+        UserError: It cannot be made where a file lies.
+    """
+    if out is None:
+        return default
+    place = next(place for place in (out, *out.parents) if place.exists())
+    if not place.is_dir():
+        raise UserError(f"--out {out}: {place} is a file; name a folder")
+    return out
 
 
 def chosen_backbone(command: str, name: str | None, known: Sequence[str], params: Path) -> str:

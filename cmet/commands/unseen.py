@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cmet.commands.sweep import chosen_backbone
+from cmet.commands.sweep import chosen_backbone, chosen_out
 
 
 def unseen(
@@ -30,6 +30,6 @@ def unseen(
 
     project = Project.at(params)
     backbone = chosen_backbone("unseen", backbone, project.params.backbones, params)
-    out = project.folder("unseen") if out is None else out
+    out = chosen_out(out, project.folder("unseen"))
     print(run_unseen(project, backbone, emotions or [], seeds or [project.params.seed], out))
     print(f"\nMore in {out / backbone}; all folds in MLflow (tag cmet.fold).")

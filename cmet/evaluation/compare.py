@@ -65,6 +65,8 @@ class Difference:
 
     num_rows: int
     num_clusters: int
+    num_differing: int
+    """Clusters that do not come out even; the test knows no others."""
     a: float
     """Mean over the rows."""
     b: float
@@ -86,8 +88,8 @@ class Difference:
 
     @property
     def smallest_p(self) -> float:
-        """The smallest p that so many clusters can give."""
-        return min(1.0, 2 / 2**self.num_clusters)
+        """The smallest p that so many differing clusters can give."""
+        return min(1.0, 2 / 2**self.num_differing)
 
 
 @dataclass(frozen=True)
@@ -253,11 +255,13 @@ def notes(comparison: Comparison) -> list[str]:
         if left != right:
             found.append(f"two {what}: {left or 'none'} and {right or 'none'}")
     for name, part in _parts(comparison):
-        if part.num_clusters < FEW_CLUSTERS:
+        if part.num_differing < FEW_CLUSTERS:
             found.append(
-                f"{name}: {part.num_clusters} cluster(s) only; the smallest p that a two-sided flip test can give is "
-                f"2/2^{part.num_clusters} = {part.smallest_p:.3g}, and the interval is too narrow"
+                f"{name}: {part.num_differing} of {part.num_clusters} cluster(s) differ; the smallest p that a "
+                f"two-sided flip test can give is then {part.smallest_p:.3g}"
             )
+        if part.num_clusters < FEW_CLUSTERS:
+            found.append(f"{name}: {part.num_clusters} cluster(s) only, so the interval is too narrow")
     found.append(
         "intervals and p say how far the difference holds for other speakers and sentences, not other trainings"
     )
@@ -327,7 +331,8 @@ def _difference(clips: pd.DataFrame, draw: ClusterBootstrap, seed: int) -> Diffe
         return None
     gain_R = (clips.value_b - clips.value_a).to_numpy(float)
     codes_R, num_clusters = clusters(clips)
-    p_value, is_exact = flip_test(np.bincount(codes_R, weights=gain_R, minlength=num_clusters), seed)
+    sums_K = np.bincount(codes_R, weights=gain_R, minlength=num_clusters)
+    p_value, is_exact = flip_test(sums_K, seed)
     counts = clips.change[clips.change != ""].value_counts()
     is_judged = bool(clips.said_a.notna().any())
     per_emotion = clips.groupby("emotion").agg(
@@ -336,6 +341,7 @@ def _difference(clips: pd.DataFrame, draw: ClusterBootstrap, seed: int) -> Diffe
     return Difference(
         num_rows=len(clips),
         num_clusters=num_clusters,
+        num_differing=int(np.count_nonzero(sums_K)),
         a=float(clips.value_a.mean()),
         b=float(clips.value_b.mean()),
         interval=draw.interval(clips, gain_R),

@@ -72,8 +72,9 @@ def read_manifest(path: Path, root: Path | None = None) -> pd.DataFrame:
 
     Raises:
         UserError: It is no CSV file, is empty or lacks a column; an emotion or level is unknown, an emotion is neutral
-            or contradicts the path, an id comes twice or can be no file name, rows of several protocols are mixed, or
-            a source, true clip or sound is not there. Problems of one kind are one message with the rows and a count.
+            or contradicts the path, an id comes twice or can be no file name, rows of several protocols are mixed,
+            methods list other rows than one another, or a source, true clip or sound is not there. Problems of one
+            kind are one message with the rows and a count.
     """
     cells = read_csv(path, NEEDED).fillna("")
     if cells.empty:
@@ -85,6 +86,7 @@ def read_manifest(path: Path, root: Path | None = None) -> pd.DataFrame:
     rows = pd.DataFrame([_row(row, base) for row in cells.to_dict("records")], index=cells.index, columns=COLUMNS)
     _check_labels(path, cells, rows)
     _check_ids(path, rows, is_given="id" in cells)
+    _check_methods(path, rows)
     return rows.astype({"intensity": "Int64"})
 
 
@@ -221,10 +223,17 @@ def _row(cells: Mapping[Any, str], base: Path) -> dict[str, Any]:
         "sound": base / cells["source_audio_path"] if cells.get("source_audio_path") else None,
         "method": cells.get("method"),
         "protocol": cells.get("protocol"),
-        "reason": None if is_there else f"missing: {f'{made} is not there' if made else 'generated_path is empty'}",
+        "reason": None if is_there else _missing(made),
         "labels_from": labels_from,
         "corpus": None if said is None else said.corpus,
     }
+
+
+def _missing(made: str) -> str:
+    if not made:
+        return "missing: generated_path is empty"
+    # of an absolute path the name alone: results are the same wherever the clips lie
+    return f"missing: {Path(made).name if Path(made).is_absolute() else made} is not there"
 
 
 def _is_file(path: Path) -> bool:
@@ -299,6 +308,18 @@ def _check_ids(path: Path, rows: pd.DataFrame, is_given: bool) -> None:
         f"have an id that can be no file name (letters, digits, . _ -; up to {MAX_ID_BYTES} bytes){advice}",
     )
     _refuse(path, rows.duplicated(["row_id", "method"]), ids, f"have the id of an earlier row{advice}")
+
+
+def _check_methods(path: Path, rows: pd.DataFrame) -> None:
+    of_method = {str(method): set(part["row_id"]) for method, part in rows.groupby("method")}
+    lacking = {method: sorted(set(rows["row_id"]) - ids) for method, ids in of_method.items()}
+    first = next((method for method, ids in lacking.items() if ids), None)
+    if first is not None:
+        counts = ", ".join(f"{method} {len(ids)}" for method, ids in of_method.items())
+        raise UserError(
+            f"{path}: every method must list the same rows, found {counts}; {first} lacks {lacking[first][0]}; list it "
+            "with an empty generated_path (it counts as wrong), or score each method in a file of its own"
+        )
 
 
 def _refuse(path: Path, is_bad: pd.Series, shown: pd.Series, problem: str) -> None:

@@ -158,25 +158,29 @@ def scored_table(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     return text_table(headings, rows, headings[2:])
 
 
-def same_rows(scored: Scored, others: pd.DataFrame) -> pd.DataFrame:
+def same_rows(rows: pd.DataFrame, judge: str, others: pd.DataFrame) -> pd.DataFrame:
     """Those of other results that are of the same rows, none of them held out.
+
+    Args:
+        rows: What is scored, with `row_id` and `emotion`.
+        judge: SHA-256 of the weights of its judge.
+        others: The other results.
 
     Raises:
         UserError: No row is the same, a row wants another emotion, or another judge was asked.
     """
-    common = others[others["row_id"].isin(scored.results["row_id"].dropna())]
+    common = others[others["row_id"].isin(rows["row_id"])]
     if common.empty:
-        first, second = scored.results["row_id"].dropna().iloc[0], others["row_id"].dropna().iloc[0]
+        first, second = rows["row_id"].iloc[0], others["row_id"].dropna().iloc[0]
         raise UserError(f"no row is in both results: one has {first}, the other {second}; a column id names rows")
-    judges = {table["judge"].iloc[0] for table in (scored.results, others)}
-    if len(judges) > 1:
+    if others["judge"].iloc[0] != judge:
         raise UserError("the other results are of another judge, so the numbers cannot stand in one table")
-    wanted = [table.drop_duplicates("row_id").set_index("row_id")["emotion"] for table in (scored.results, common)]
+    wanted = [table.drop_duplicates("row_id").set_index("row_id")["emotion"] for table in (rows, common)]
     differing = wanted[1].index[wanted[1] != wanted[0].reindex(wanted[1].index)]
     if len(differing):
         raise UserError(f"{len(differing)} row(s) want another emotion in the other results, first {differing[0]}")
     # a manifest knows of no held-out emotion: all rows count on both sides
-    return common[common["row_id"].notna()].assign(is_held_out=False)
+    return common.assign(is_held_out=False)
 
 
 def _checked(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -217,8 +217,8 @@ def _other_method(part: OtherScored, results: Mapping[str, pd.DataFrame]) -> dic
 
 def _judge_figure(folder: Path) -> str | None:
     """The curve of its training; a released judge has none."""
-    path = folder / HISTORY
-    return figures.to_svg(figures.judge_figure(pd.read_parquet(path)), "judge") if path.is_file() else None
+    history = pd.read_parquet(folder / HISTORY)
+    return None if history.empty else figures.to_svg(figures.judge_figure(history), "judge")
 
 
 def read_metrics(evaluation: Path) -> dict[str, Any]:
@@ -323,6 +323,7 @@ def _backbone_section(
         "headline": _headline(metrics),
         "is_one_class": is_one_class(metrics),
         "values": _value_rows(methods),
+        "has_landmarks": any(name.startswith("lmd/") for scores in methods.values() for name in scores["metrics"]),
         "emotions": sorted(set(methods[GROUND_TRUTH]["per_emotion"])),
         "figures": {part: figures.to_svg(figure, f"{name}-{part}") for part, figure in drawn.items()},
         "confusions": {

@@ -27,7 +27,7 @@ def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
             `no_sound` (a video without a sound track), `empty_sound` or `bad_sound` (NaN or infinite samples).
     """
     if not path.is_file():
-        raise ClipError("missing_audio", f"{path} does not exist")
+        raise ClipError("missing_audio", f"{path.name} does not exist")
     samples, rate = _read_soundfile(path) if path.suffix.lower() in AUDIO_SUFFIXES else _read_track(path)
     if samples.size == 0:
         raise ClipError("empty_sound", f"{path.name} holds no samples")

@@ -115,7 +115,7 @@ class PyavReader:
                     if frame.time is not None:
                         yield frame
         except (av.FFmpegError, IndexError) as error:
-            raise ClipError("unreadable_video", f"{self.path.name} cannot be decoded ({error})") from error
+            raise _undecodable(self.path, str(error)) from error
 
 
 class _Refusals:
@@ -132,4 +132,10 @@ class _Refusals:
         # StopIteration past a silently short end
         if isinstance(error, decord.DECORDError | RuntimeError | IndexError | StopIteration):
             detail = next((line.strip() for line in str(error).splitlines() if line.strip()), "no frames")
-            raise ClipError("unreadable_video", f"{self.path.name} cannot be decoded ({detail[-160:]})") from error
+            raise _undecodable(self.path, detail) from error
+
+
+def _undecodable(path: Path, detail: str) -> ClipError:
+    # results, in which this stands, are the same wherever the clips lie
+    detail = detail.replace(str(path), path.name)
+    return ClipError("unreadable_video", f"{path.name} cannot be decoded ({detail[-160:]})")

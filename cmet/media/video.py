@@ -47,7 +47,7 @@ class VideoFile:
         """
         self.path = path
         if not path.is_file():
-            raise ClipError("missing_video", f"{path} does not exist")
+            raise ClipError("missing_video", f"{path.name} does not exist")
         container = Container.read(path)
         container.refuse_truncated(path.name)
         self.width, self.height = container.width, container.height

@@ -169,6 +169,41 @@ def test_ctrl_c_tells_whether_work_is_kept(
     assert capsys.readouterr().err == f"cmet: interrupted; {said}\n"
 
 
+INTERRUPTED = """
+import os, signal, sys, tomllib
+from importlib import import_module
+from pathlib import Path
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "cmet.commands.edit":
+            os.kill(os.getpid(), signal.SIGINT)
+
+module, function = tomllib.loads(Path("pyproject.toml").read_text())["project"]["scripts"]["cmet"].split(":")
+sys.meta_path.insert(0, Interrupting())
+getattr(import_module(module), function)()
+"""
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line() -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (130, "cmet: interrupted\n")
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+@pytest.mark.parametrize("command", [["unseen", "happy"], ["sweep", "full.yaml", "--seeds", "1"]])
+def test_a_file_in_place_of_the_folder_of_results_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], out: str
+) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / "full.yaml").write_bytes((ROOT / "experiments/ablations/full.yaml").read_bytes())
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"^--out {out}: file is a file; name a folder$"):
+        cli.app([*command, "--out", out], standalone_mode=False)
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [

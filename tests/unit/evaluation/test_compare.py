@@ -147,16 +147,32 @@ def test_the_same_seed_gives_the_same_numbers_and_no_difference_has_p_1() -> Non
     assert (same.difference, same.interval, same.p_value) == (0, (0, 0), 1)
 
 
-def test_fewer_than_six_clusters_say_what_p_cannot_go_below() -> None:
-    a, b = uneven()
-    comparison = compared(results(a), results(b))
-    assert "main: 4 cluster(s) only; the smallest p that a two-sided flip test can give is 2/2^4 = 0.125" in "\n".join(
-        notes(comparison)
-    )
+@pytest.mark.parametrize(("num_differing", "smallest"), [(0, "1"), (1, "1"), (2, "0.5"), (5, "0.0625")])
+def test_fewer_than_six_differing_clusters_say_what_p_cannot_go_below(num_differing: int, smallest: str) -> None:
+    ids = [f"S{k}-001-happy-0" for k in range(8)]
+    a = {row_id: "sad" if place < num_differing else "happy" for place, row_id in enumerate(ids)}
+    comparison = compared(results(a), results(dict.fromkeys(ids, "happy")))
+    # all differences are of one sign, so p is as small as it can be
+    assert comparison.main.p_value == comparison.main.smallest_p == float(smallest)
+    assert [note for note in notes(comparison) if note.startswith("main")] == [
+        f"main: {num_differing} of 8 cluster(s) differ; the smallest p that a two-sided flip test can give is then "
+        f"{smallest}"
+    ]
+
+
+def test_six_differing_clusters_are_not_few() -> None:
     many = {f"S{k}-001-happy-0": "happy" for k in range(6)}
     comparison = compared(results(dict.fromkeys(many, "sad")), results(many))
     assert comparison.main.p_value == 2 / 2**6
-    assert not any("smallest p" in note for note in notes(comparison))
+    assert not any(note.startswith("main") for note in notes(comparison))
+
+
+def test_clusters_whose_changes_cancel_do_not_differ() -> None:
+    a = {"S1-001-happy-0": "happy", "S1-001-happy-1": "sad", "S2-001-happy-0": "sad"}
+    b = {"S1-001-happy-0": "sad", "S1-001-happy-1": "happy", "S2-001-happy-0": "happy"}
+    comparison = compared(results(a), results(b))
+    assert (comparison.main.num_clusters, comparison.main.num_differing, comparison.main.p_value) == (2, 1, 1)
+    assert "main: 2 cluster(s) only, so the interval is too narrow" in notes(comparison)
 
 
 def test_the_held_out_emotion_stands_apart() -> None:
@@ -326,6 +342,13 @@ def test_the_command_prints_and_writes(project: Path) -> None:
         run("a", "b", "--out", "clips.txt")
     with pytest.raises(UserError, match="nowhere: no results"):
         run("a", "nowhere")
+
+
+def test_results_outside_of_a_project_are_compared_as_cmet_score_draws(project: Path) -> None:
+    (project / "params.yaml").unlink()
+    assert "| 95 % interval" in run("a", "b")
+    with pytest.raises(UserError, match="params.yaml: no such file"):
+        run("a", "b", "--params", "params.yaml")
 
 
 def test_a_run_of_mlflow_is_taken_by_its_id(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

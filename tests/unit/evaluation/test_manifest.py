@@ -105,6 +105,12 @@ def test_a_missing_made_clip_stays_as_a_failed_row(tmp_path: Path) -> None:
     assert str(failure) == "missing: made/a.mp4 is not there"
 
 
+def test_the_reason_for_a_missing_clip_has_no_absolute_folder(tmp_path: Path) -> None:
+    path = write(tmp_path, {**MEAD, "generated_path": str(tmp_path / "made/a.mp4")})
+    (tmp_path / "made/a.mp4").unlink()
+    assert read_manifest(path).reason.iloc[0] == "missing: a.mp4 is not there"
+
+
 def test_the_level_of_a_path_stands_in_for_an_empty_cell(tmp_path: Path) -> None:
     other = {**MEAD, "gt_video_path": "M003/front/happy/level_2/001.mp4", "intensity": ""}
     rows = read_manifest(write(tmp_path, {**MEAD, "intensity": ""}, other))
@@ -162,6 +168,11 @@ def test_one_id_may_stand_for_several_methods(tmp_path: Path) -> None:
             r"rows of 2 protocols are mixed \(a from row 2, b from row 3\)",
         ),
         ([{**MEAD, "protocol": "a"}, {**CREMAD, "protocol": ""}], r"are mixed \(\(none\) from row 3, a from row 2\)"),
+        (
+            [{**MEAD, "method": "eat"}, {**CREMAD, "method": "eat"}, {**MEAD, "method": "float"}],
+            r"every method must list the same rows, found eat 2, float 1; float lacks cremad-1001-DFA-ANG-XX; list it "
+            r"with an empty generated_path \(it counts as wrong\), or score each method in a file of its own",
+        ),
         ([{**MEAD, "source_video_path": ""}], r"1 row\(s\) have no source_video_path: row 2"),
     ],
 )

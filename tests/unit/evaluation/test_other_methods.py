@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from cmet.cli import app
 from cmet.errors import UserError
+from cmet.evaluation import other_methods
 from cmet.evaluation.judge import Judge
 from cmet.evaluation.other_methods import (
     Scored,
@@ -19,9 +20,9 @@ from cmet.evaluation.other_methods import (
     score_manifest,
     scored_table,
 )
-from cmet.evaluation.results import answers, read_results
-from cmet.params import EvaluateParams
-from tests.unit.evaluation.conftest import Tiny
+from cmet.evaluation.results import answers, read_results, write_results
+from cmet.params import TARGET_EMOTIONS, EvaluateParams
+from tests.unit.evaluation.conftest import ROOT, Tiny
 
 PARAMS = EvaluateParams(metrics=[], num_bootstrap=50, confidence=0.9)
 
@@ -52,6 +53,10 @@ def score(tiny: Tiny, folder: Path, method: str | None = "Mine") -> Scored:
     return score_manifest(manifest, None, method, judge, folder, PARAMS, 0, folder / "scores/mine")
 
 
+def judge_of(scored: Scored) -> str:
+    return str(scored.results["judge"].iloc[0])
+
+
 def test_a_missing_clip_is_wrong_and_the_true_clips_are_the_ceiling(tiny: Tiny, tmp_path: Path) -> None:
     scored = score(tiny, tmp_path)
     mine, truth = (scored.metrics["methods"][name] for name in ("Mine", "ground_truth"))
@@ -70,9 +75,9 @@ def test_results_are_found_again_and_stand_beside_others(tiny: Tiny, tmp_path: P
     assert again.metrics["methods"]["Mine"] == scored.metrics["methods"]["Mine"]
     table = scored_table([("mine", again.metrics), ("again", again.metrics)])
     assert [line.split("|")[2].strip() for line in table.splitlines()[2:]] == ["Mine", "judge on true clips"] * 2
-    assert len(same_rows(again, again.results)) == len(again.results)
+    assert len(same_rows(again.results, judge_of(again), again.results)) == len(again.results)
     with pytest.raises(UserError, match="no row is in both results: one has sample-D-angry-2-001, the other x"):
-        same_rows(again, again.results.assign(row_id="x"))
+        same_rows(again.results, judge_of(again), again.results.assign(row_id="x"))
 
 
 def test_the_name_of_a_method_of_ours_is_taken(tiny: Tiny, tmp_path: Path) -> None:
@@ -102,16 +107,50 @@ def test_the_command_prints_the_table_and_where_it_lies(tiny: Tiny, tmp_path: Pa
         assert part in done.output
 
 
+def test_other_rows_beside_are_told_before_anything_is_scored(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = write_manifest(tiny, tmp_path / "mine.csv")
+    out, other = tmp_path / "scores/mine", tmp_path / "other.parquet"
+    arguments = ["score", "--manifest", str(manifest), "--judge", str(tiny.judge), "--out", str(out)]
+    assert CliRunner().invoke(app, arguments).exception is None
+    done = CliRunner().invoke(app, [*arguments, "--beside", str(out)])
+    assert f"| {out}" in done.output
+    results = read_results(out)
+    write_results(results.assign(row_id="x-" + results.row_id, sample_id="x-" + results.sample_id), other)
+    monkeypatch.setattr(other_methods, "score_clips", lambda *_: pytest.fail("clips were scored"))
+    done = CliRunner().invoke(app, [*arguments, "--beside", str(other)])
+    assert isinstance(done.exception, UserError)
+    assert "no row is in both results" in str(done.exception)
+
+
+def test_videos_may_follow_a_list_option_after_two_dashes(tiny: Tiny) -> None:
+    video = str(tiny.clips / "video/sample-D-happy-2-001.mp4")
+    done = CliRunner().invoke(
+        app, ["score", "--judge", str(tiny.judge), "--label-order", *TARGET_EMOTIONS, "--", video]
+    )
+    assert (done.exit_code, done.exception) == (0, None)
+    assert video in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["--label-order", "sad", "happy", "a.mp4"],
+            "--label-order a.mp4: was taken for a value of this option; name videos before the options, or after --",
+        ),
+        (["--metrics", "landmarks", "a.mp4"], "--metrics a.mp4: was taken for a value of this option; name videos"),
+        (["--metrics", "landmarks", "tests"], "--metrics tests: was taken for a value of this option; name videos"),
+        (["tests"], "tests: is a folder; name the files in it, for example tests/*.mp4"),
         ([], "score: give videos, or --manifest FILE.csv, and not both"),
         (["a.mp4", "--manifest", "b.csv"], "score: give videos, or --manifest FILE.csv, and not both"),
         (["a.mp4", "--metrics", "fid", "beauty"], "--metrics beauty: known are landmarks, fid, fvd, sync, identity"),
         (["a.mp4", "--judge", "nowhere"], "nowhere"),
     ],
 )
-def test_a_mistake_is_one_sentence(arguments: list[str], message: str) -> None:
+def test_a_mistake_is_one_sentence(arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     done = CliRunner().invoke(app, ["score", *arguments])
     assert isinstance(done.exception, UserError)
     assert message in str(done.exception)
@@ -139,11 +178,12 @@ def test_nothing_but_results_is_ever_replaced(tiny: Tiny, tmp_path: Path) -> Non
 
 def test_only_the_same_judge_and_the_same_targets_stand_in_one_table(tiny: Tiny, tmp_path: Path) -> None:
     scored = score(tiny, tmp_path)
+    rows, judge = scored.results, judge_of(scored)
     with pytest.raises(UserError, match="of another judge"):
-        same_rows(scored, scored.results.assign(judge="0"))
+        same_rows(rows, judge, rows.assign(judge="0"))
     with pytest.raises(UserError, match="want another emotion in the other results, first sample-D-angry"):
-        same_rows(scored, scored.results.assign(emotion="happy"))
-    held_out = same_rows(scored, scored.results.assign(is_held_out=True))
+        same_rows(rows, judge, rows.assign(emotion="happy"))
+    held_out = same_rows(rows, judge, rows.assign(is_held_out=True))
     assert not held_out.is_held_out.any()
 
 

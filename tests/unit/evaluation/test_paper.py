@@ -258,6 +258,7 @@ def test_the_best_of_each_column_is_marked(tables: dict[str, pd.DataFrame]) -> N
 def test_the_command_prints_one_corpus_or_both() -> None:
     one = CliRunner().invoke(app, ["paper", "cremad"])
     assert one.exit_code == 0
+    assert CliRunner().invoke(app, ["paper", "CREMAD"]).output == one.output
     assert "## Table 1, CREMA-D" in one.output
     assert "MEAD" not in one.output.replace("C-MET", "")
     both = CliRunner().invoke(app, ["paper"]).output

@@ -3,15 +3,19 @@
 import base64
 import json
 import re
+import shutil
 from pathlib import Path
 
 import av
+import pandas as pd
 import pytest
 
 from cmet.errors import UserError
 from cmet.evaluation.evaluate import score_edits
+from cmet.evaluation.judge import CARD, HISTORY
 from cmet.evaluation.report import PAGE, SUMMARY, Scored, print_table, write_report
 from cmet.evaluation.results import read_results, write_results
+from cmet.outputs import write_json
 from cmet.params import Params, load_params
 from tests.unit.evaluation.conftest import Tiny
 
@@ -88,6 +92,45 @@ def test_labels_say_what_the_figures_are(reports: tuple[Path, Path]) -> None:
     assert "pt_inception" in labels["absent"]["fid"]
     assert labels["fid_kind"] is None
     assert labels["rows_planned"] - labels["rows_scored"] == len(labels["dropped"]) == labels["num_dropped"] == 1
+
+
+def test_every_wide_table_scrolls_in_its_own_box(reports: tuple[Path, Path]) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    assert re.search(r"\.card \{[^}]*overflow-x: auto", page)
+    boxes = [re.findall(r'<div class="(\w+)', before)[-1] for before in page.split("<table")[:-1]]
+    assert len(boxes) > 5
+    assert set(boxes) == {"card"}
+
+
+def test_landmark_distances_are_explained_only_where_they_were_measured(
+    tiny: Tiny, params: Params, reports: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert "LMD: distance of landmarks" not in (reports[0] / PAGE).read_text(encoding="utf-8")
+    scores = reports[0].parent / "scores"
+    shutil.copytree(scores, tmp_path / "scores")
+    metrics = json.loads((scores / "metrics.json").read_text())
+    measured = {"value": 0.1, "interval": [0.1, 0.2], "n": 12, "num_failed": 0}
+    metrics["methods"]["cmet"]["metrics"]["lmd/mouth"] = measured
+    write_json(tmp_path / "scores/metrics.json", metrics)
+    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tiny.timing)}
+    write_report(scored, tiny.clips, tiny.judge, None, tmp_path / "others", params, tmp_path / "out")
+    assert "LMD: distance of landmarks" in (tmp_path / "out" / PAGE).read_text(encoding="utf-8")
+
+
+def test_a_released_judge_has_an_accuracy_and_no_curve(
+    tiny: Tiny, params: Params, reports: tuple[Path, Path], tmp_path: Path
+) -> None:
+    judge = tmp_path / "judge"
+    shutil.copytree(tiny.judge, judge)
+    history = pd.read_parquet(judge / HISTORY)
+    history.head(0).to_parquet(judge / HISTORY)
+    write_json(judge / CARD, json.loads((judge / CARD).read_text()) | {"acc_train": None, "acc_val": 0.25})
+    scored = {"facemesh": Scored(reports[0].parent / "scores", tiny.edits, tiny.model, tiny.timing)}
+    write_report(scored, tiny.clips, judge, None, tmp_path / "others", params, tmp_path / "out")
+    pages = [(folder / PAGE).read_text(encoding="utf-8") for folder in (reports[0], tmp_path / "out")]
+    assert ["augmented frames named rightly" in page for page in pages] == [True, False]
+    assert ["of its training clips rightly" in page for page in pages] == [True, False]
+    assert "It names 25.0 % of the validation speakers’ clips rightly." in pages[1]
 
 
 def test_a_lost_clip_takes_the_headline_away(reports: tuple[Path, Path]) -> None:

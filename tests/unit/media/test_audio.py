@@ -23,6 +23,12 @@ def test_unusable_sound_is_refused_with_a_reason(tmp_path: Path, samples: np.nda
         read_audio(path, 16_000)
 
 
+def test_a_missing_sound_is_named_without_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(ClipError) as error:
+        read_audio(tmp_path / "a.wav", 16_000)
+    assert str(error.value) == "missing_audio: a.wav does not exist"
+
+
 def test_text_is_no_sound(tmp_path: Path) -> None:
     path = tmp_path / "bad.wav"
     path.write_text("not a wav")

@@ -7,6 +7,7 @@ import pytest
 
 from cmet.errors import ClipError
 from cmet.media import VideoFile, read_audio, read_video, write_video
+from cmet.media.readers import DecordReader, PyavReader
 
 
 def text(path: Path, good: bytes) -> None:
@@ -34,6 +35,16 @@ def test_a_broken_video_is_one_clip_error(
 def test_a_missing_video_is_a_clip_error(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match="missing_video"):
         VideoFile(tmp_path / "nothing.mp4")
+
+
+@pytest.mark.parametrize("opens", [VideoFile, DecordReader, PyavReader])
+@pytest.mark.parametrize("name", ["missing.mp4", "text.mp4"])
+def test_a_reason_names_the_file_without_its_folder(tmp_path: Path, opens: Callable[[Path], object], name: str) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(ClipError) as error:
+        opens(tmp_path / name)
+    assert name in str(error.value)
+    assert str(tmp_path) not in str(error.value)
 
 
 def test_a_sound_file_holds_no_picture(tone: Path) -> None:

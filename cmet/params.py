@@ -217,6 +217,9 @@ class TrainParams(Section):
     """Samples of a step, of all processes together."""
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
+    """Per step, of an exponential moving average of the weights, which is validated and kept instead of the weights
+    themselves; null is the paper's way."""
     patience: PositiveInt | None
     """Validations without a better `val/delta_mse` after which training stops early; null trains all steps."""
     sampler: Literal["official", "corrected"]
@@ -231,6 +234,8 @@ class TrainParams(Section):
     first_window_share: Fraction
     """Share of training windows that begin with the clip, where the reference is empty; 0 is the paper's uniform
     start."""
+    mixup_share: Fraction
+    """Share of the samples that are mixed with another one of the batch, voice and face alike; 0 is the paper's way."""
     speech_draw: SpeechDraw
     """How the clips of a speech mean are taken from the list of their emotion and level: in the paper's strides from
     one place, or each at random. A list of sixteen clips has only sixteen places."""

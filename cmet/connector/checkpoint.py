@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cmet.connector.batches import Batches
+from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
 from cmet.connector.step import TrainingStep
 from cmet.errors import UserError
@@ -22,6 +24,8 @@ class TrainingState:
     module: TrainingStep
     optimizer: torch.optim.Optimizer
     batches: Batches
+    average: AveragedModel | None
+    """Exponential moving average of the weights, with the batch norms' own running statistics."""
     step: int = 0
     history: list[tuple[int, str, float]] = field(default_factory=list)
     """Step, metric and value."""
@@ -34,7 +38,20 @@ class TrainingState:
     @classmethod
     def begin(cls, module: TrainingStep, batches: Batches, params: TrainParams) -> "TrainingState":
         """The state before the first step."""
-        return cls(module, make_optimizer(module.connector, module.spread, params), batches)
+        optimizer = make_optimizer(module.connector, module.spread, params)
+        return cls(module, optimizer, batches, _average(module.connector, params.ema_decay))
+
+    @property
+    def validated(self) -> Connector:
+        """What is validated and kept: the average where there is one."""
+        connector = self.average.module if self.average else self.module.connector
+        assert isinstance(connector, Connector)
+        return connector
+
+    def update_average(self) -> None:
+        """Let the present weights into the average; the first time they become it."""
+        if self.average:
+            self.average.update_parameters(self.module.connector)
 
     def is_over(self, params: TrainParams) -> bool:
         """Whether there is no step left to do."""
@@ -51,7 +68,7 @@ class TrainingState:
         if score < self.best_score:
             self.num_stale = 0
             self.best_step, self.best_score = self.step, score
-            self.best_weights = {name: tensor.clone() for name, tensor in self.module.connector.state_dict().items()}
+            self.best_weights = {name: tensor.clone() for name, tensor in self.validated.state_dict().items()}
 
     def save(self, path: Path, processes: Processes) -> None:
         """Write all of it, and the state of torch's generators (dropout), atomically; the first process does.
@@ -71,6 +88,7 @@ class TrainingState:
         values: dict[str, Any] = {
             "connector": self.module.connector.state_dict(),
             "spread": self.module.spread.detach(),
+            "average": self.average.state_dict() if self.average else None,
             "optimizer": self.optimizer.state_dict(),
             "batches": batches,
             "generators": generators,
@@ -103,6 +121,8 @@ class TrainingState:
         values = torch.load(path, weights_only=True, map_location="cpu")
         self.module.connector.load_state_dict(values["connector"])
         self.module.spread.data.copy_(values["spread"])
+        if self.average:
+            self.average.load_state_dict(values["average"])
         self.optimizer.load_state_dict(values["optimizer"])
         is_same_num = len(values["generators"]) == processes.num
         self.batches.set_state(values["batches"][processes.rank if is_same_num else 0])
@@ -119,6 +139,10 @@ def make_optimizer(connector: nn.Module, spread: nn.Parameter, params: TrainPara
     if params.reconstruction == "bmse":
         groups.append({"params": [spread]})
     return torch.optim.AdamW(groups, lr=params.learning_rate, weight_decay=params.weight_decay, fused=True)
+
+
+def _average(connector: Connector, decay: float | None) -> AveragedModel | None:
+    return None if decay is None else AveragedModel(connector, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 def _device_generator(device: torch.device) -> Tensor:

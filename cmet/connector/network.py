@@ -119,14 +119,14 @@ class ConvUnit(nn.Module):
         self.conv_block = nn.Sequential(nn.Conv1d(num_in, num_out, kernel, stride, padding), nn.BatchNorm1d(num_out))
         self.is_residual = num_in == num_out and stride == 1
         self.activation = activation
-        self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, signal_MLC: Tensor, num_passes: int) -> Tensor:
         """Map (M, L, num_in) to (M, L', num_out); batch norm sees each of the passes that M consists of on its own."""
         conv, norm = self.conv_block
         assert isinstance(conv, nn.Conv1d)
-        padded = functional.pad(signal_MLC, (0, 0, self.padding, self.padding))
-        patches = padded.unfold(1, self.kernel, self.stride)
+        assert not isinstance(conv.padding, str)
+        padded = functional.pad(signal_MLC, (0, 0, *2 * conv.padding))
+        patches = padded.unfold(1, *conv.kernel_size, *conv.stride)
         rows = functional.linear(patches.flatten(0, 1).flatten(1), conv.weight.flatten(1), conv.bias)
         normed = torch.cat([norm(part) for part in rows.chunk(num_passes)])
         out_MLC = normed.unflatten(0, patches.shape[:2])

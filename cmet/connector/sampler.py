@@ -22,6 +22,8 @@ Differs from the published sampler in both:
     First windows: with `first_window_share` above zero, that share of the windows begins with the clip. Only there
         the reference is empty and the direction has to be heard, as at the start of every edit; uniform starts
         show it about once in 36 windows, which is enough for the paper's 200,000 steps and not for a few hundred.
+    Mixup: with `mixup_share` above zero, that share of the samples is mixed with others of the batch (Zhang et al.
+        2018, alpha 1): what lies between two moves of the voice goes with what lies between the moves of the face.
 """
 
 from dataclasses import dataclass
@@ -56,7 +58,7 @@ class Batch(NamedTuple):
     """The same frames, emotion 2."""
     direction_BTK: Tensor
     labels_B: Tensor
-    """Index of emotion 2."""
+    """Index of emotion 2; of the heavier sample where two are mixed, as in all that follows."""
     first_labels_B: Tensor
     """Index of emotion 1."""
     clips_B4n: Tensor
@@ -65,6 +67,16 @@ class Batch(NamedTuple):
     def rows(self, start: int, stop: int) -> "Batch":
         """Some of the samples."""
         return Batch(*(tensor[start:stop] for tensor in self))
+
+    def mixed(self, others_B: Tensor, weights_B: Tensor) -> "Batch":
+        """Every sample with this weight, from one half to 1, and the rest of another one, in all but labels."""
+        weights_B11 = weights_B[:, None, None]
+        return self._replace(
+            **{
+                name: torch.lerp(getattr(self, name)[others_B], getattr(self, name), weights_B11)
+                for name in ("speech_B1S", "reference_BTK", "source_BTK", "target_BTK", "direction_BTK")
+            }
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +133,7 @@ class Sampler:
         self.window = window
         self.num_clips_per_mean = params.num_clips_per_mean
         self.first_window_share = params.first_window_share
+        self.mixup_share = params.mixup_share
         self.speech_draw = params.speech_draw
         self.is_official = params.sampler == "official"
         device = bank.speech_CS.device
@@ -207,7 +220,7 @@ class Sampler:
         frames_BT = starts_B[:, None] + torch.arange(self.window, device=starts_B.device)
         has_reference_BT = (frames_BT - self.window >= 0)[..., None]
         direction_BTK = direction_BK[:, None].expand(-1, self.window, -1)
-        return Batch(
+        batch = Batch(
             speech_B1S=(self._mean_speech(heard2_Bn) - self._mean_speech(heard1_Bn))[:, None],
             reference_BTK=direction_BTK * has_reference_BT,
             source_BTK=self._mean_frames(clips1_Bn, frames_BT),
@@ -217,6 +230,14 @@ class Sampler:
             first_labels_B=self.emotion_G[first_B],
             clips_B4n=torch.cat([heard1_Bn, heard2_Bn, clips1_Bn, clips2_Bn], 1),
         )
+        return self._mixed(batch) if self.mixup_share else batch
+
+    def _mixed(self, batch: Batch) -> Batch:
+        """Some of the samples mixed with others of the batch, by weights that are uniform."""
+        num, device = len(batch.labels_B), self.generator.device
+        others_B = torch.randperm(num, generator=self.generator, device=device)
+        share_B, weights_B = torch.rand(2, num, generator=self.generator, device=device)
+        return batch.mixed(others_B, torch.where(share_B < self.mixup_share, 1 - weights_B / 2, 1))
 
     def state(self) -> dict[str, Any]:
         """Where the sampler is, for a checkpoint."""

@@ -11,20 +11,18 @@ from torch.distributed.nn.functional import all_gather
 
 
 class SyncedBatchNorm(nn.BatchNorm1d):
-    """As nn.BatchNorm1d of (M, C) or (M, C, L), over the rows of all processes, equally many in each."""
+    """As nn.BatchNorm1d of (M, C), over the rows of all processes, equally many in each."""
 
-    def forward(self, signal: Tensor) -> Tensor:
+    def forward(self, rows_MC: Tensor) -> Tensor:
         """Normalise; running statistics are those of all rows, too."""
         if not self.training:
-            return super().forward(signal)
-        rows = signal if signal.dim() == 2 else signal.transpose(1, 2).flatten(0, 1)
-        own_2C = torch.stack([rows.mean(0), rows.var(0, correction=0)])
+            return super().forward(rows_MC)
+        own_2C = torch.stack([rows_MC.mean(0), rows_MC.var(0, correction=0)])
         means_PC, variances_PC = torch.stack(all_gather(own_2C)).unbind(1)
         mean_C = means_PC.mean(0)
         variance_C = variances_PC.mean(0) + means_PC.var(0, correction=0)
-        self._update(mean_C.detach(), variance_C.detach(), len(rows) * dist.get_world_size())
-        normed = (rows - mean_C) * (self.weight * torch.rsqrt(variance_C + self.eps)) + self.bias
-        return normed if signal.dim() == 2 else normed.unflatten(0, (len(signal), -1)).transpose(1, 2)
+        self._update(mean_C.detach(), variance_C.detach(), len(rows_MC) * dist.get_world_size())
+        return (rows_MC - mean_C) * (self.weight * torch.rsqrt(variance_C + self.eps)) + self.bias
 
     @torch.no_grad()
     def _update(self, mean_C: Tensor, variance_C: Tensor, num: int) -> None:

@@ -142,6 +142,7 @@ def train(
         state = TrainingState.begin(module, make_batches(features, params, seed, processes), params)
         if beginning is not None:
             begin_from(beginning, state, backbone, speech_encoder)
+        state.update_average()
         if checkpoint.is_file():
             state.load(checkpoint, processes)
         sampler = state.batches.sampler
@@ -193,7 +194,7 @@ def train(
         if not processes.is_first:
             return report
         with fresh_folder(out) as folder:
-            kept = state.best_weights if has_validation else connector.state_dict()
+            kept = state.best_weights if has_validation else state.validated.state_dict()
             save_bundle(folder, kept, config, SpeechScaling.load(shards), speech_limit_S)
             history.to_parquet(folder / HISTORY)
             save_last(state, folder / LAST)
@@ -229,6 +230,7 @@ def _run_steps(
             state.optimizer.zero_grad()
             terms.total.backward()
             state.optimizer.step()
+            state.update_average()
             state.step += 1
             bar.update()
             watch.see(state.step, terms.total, batch.clips_B4n, state.batches.sampler.bank.clip_ids)
@@ -255,9 +257,8 @@ def _run_steps(
 
 
 def _validate(state: TrainingState, validator: Validator, processes: Processes) -> dict[str, float]:
-    """Validation metrics of the present weights, which are kept if they are the best so far."""
-    module = state.module
-    metrics = processes.from_first(lambda: validator.measure(module.connector, module.spread))
+    """Validation metrics of the present weights, or their average, which are kept if they are the best so far."""
+    metrics = processes.from_first(lambda: validator.measure(state.validated, state.module.spread))
     state.keep_weights(metrics[SCORE])
     return metrics
 

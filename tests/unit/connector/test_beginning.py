@@ -35,9 +35,13 @@ def run(
     )
 
 
-def test_a_model_s_folder_gives_its_best_weights(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_a_model_s_folder_gives_its_best_weights(
+    shards: Path, tmp_path: Path, make_params: MakeParams, ema_decay: float | None
+) -> None:
     run(shards, tmp_path / "first", make_params(num_steps=9))
-    report = run(shards, tmp_path / "second", make_params(num_steps=0, begin_from="first"), tmp_path / "first")
+    params = make_params(num_steps=0, begin_from="first", ema_decay=ema_decay)
+    report = run(shards, tmp_path / "second", params, tmp_path / "first")
     assert (report.num_steps, report.kept_step) == (0, 0)
     first, second = (load_file(tmp_path / name / WEIGHTS) for name in ("first", "second"))
     assert all(torch.equal(first[name], second[name]) for name in first)

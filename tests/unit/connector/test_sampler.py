@@ -293,3 +293,26 @@ def test_random_speech_means_differ_where_strided_ones_repeat_and_are_of_the_sam
             assert heard.unique().tolist() == in_list.nonzero()[:, 0].tolist()
     assert num_sets["strided"] == 6  # as many as the list of an emotion and level has clips
     assert num_sets["random"] > 250
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_mixed_samples_lie_between_two_of_the_batch_in_voice_and_face_alike(
+    bank: FeatureBank, make_params: MakeParams, share: float
+) -> None:
+    plain = Sampler(bank, make_params(), 1).draw(300)
+    mixed = Sampler(bank, make_params(mixup_share=share), 1).draw(300)
+    assert all(torch.equal(getattr(plain, name), getattr(mixed, name)) for name in ("labels_B", "first_labels_B"))
+    plain_BF, mixed_BF = (torch.cat([part.flatten(1) for part in batch[:5]], 1) for batch in (plain, mixed))
+    moved_BF = mixed_BF - plain_BF
+    is_moved_B = moved_BF.abs().amax(1) > 1e-5
+    assert share - 0.1 < float(is_moved_B.float().mean()) <= share
+    weights = []
+    for row in is_moved_B.nonzero()[:, 0].tolist():
+        # one other sample and one weight explain all that the network is given and shown
+        ways_BF = plain_BF - plain_BF[row]
+        rests_B = (ways_BF * moved_BF[row]).sum(1) / (ways_BF**2).sum(1).clamp(min=1e-12)
+        errors_B = (rests_B[:, None] * ways_BF - moved_BF[row]).abs().amax(1)
+        assert float(errors_B.min()) < 1e-4
+        weights.append(1 - float(rests_B[errors_B.argmin()]))
+    assert 0.5 <= min(weights) < 0.55
+    assert 0.95 < max(weights) <= 1

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from cmet.connector.beginning import LAST
-from cmet.connector.bundle import load_bundle
+from cmet.connector.bundle import WEIGHTS, load_bundle
 from cmet.connector.loss_watch import LossWatch
+from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
 from cmet.connector.sampler import Batch, Sampler
 from cmet.connector.training import CHECKPOINT, TrainReport, train
@@ -58,7 +60,7 @@ def run(shards: Path, out: Path, params: TrainParams, tracker: Silent | None = N
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
-    params = make_params(reconstruction="bmse")
+    params = make_params(reconstruction="bmse", ema_decay=0.9)
     expected = run(shards, tmp_path / "whole", params)
     with pytest.raises(KeyboardInterrupt):
         run(shards, tmp_path / "broken", params, Silent(stop_at=5))
@@ -82,11 +84,58 @@ def test_training_learns_the_direction_from_speech(shards: Path, tmp_path: Path,
     assert report.kept_step in (50, 100, 150)
 
 
-@pytest.mark.parametrize("sampler", ["official", "corrected"])
+def test_an_average_of_weights_is_validated_and_kept(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+    """Averaged here from the weights after each step, which averaging does not move."""
+    names = ("num_steps", "validate_every", "learning_rate", "ema_decay")
+    reached = [
+        weights_of(shards, tmp_path / f"{num}", make_params(**dict(zip(names, (num, num, 1e-2, None), strict=True))))
+        for num in (1, 2, 3)
+    ]
+    params = make_params(**dict(zip(names, (3, 3, 1e-2, 0.7), strict=True)))
+    averaged = weights_of(shards, tmp_path / "averaged", params)
+    last = load_file(tmp_path / "averaged" / LAST)
+    drawn = drawn_weights(shards, params)
+    moved = 0
+    for name, start in drawn.items():
+        assert torch.equal(last[f"weights/{name}"], reached[2][name])
+        if "running" in name or "tracked" in name or name.endswith(".pe"):
+            assert torch.equal(averaged[name], reached[2][name])
+            continue
+        expected = 0.7**3 * start + sum(0.3 * 0.7 ** (2 - i) * weights[name] for i, weights in enumerate(reached))
+        torch.testing.assert_close(averaged[name], expected, rtol=1e-5, atol=1e-6)
+        moved += not torch.allclose(averaged[name], reached[2][name], rtol=1e-3, atol=1e-4)
+    assert moved > 20
+    history = pd.read_parquet(tmp_path / "averaged" / "history.parquet").set_index("metric")["value"]
+    plain = pd.read_parquet(tmp_path / "3" / "history.parquet").set_index("metric")["value"]
+    assert history["val/delta_mse"] != plain["val/delta_mse"]
+
+
+def weights_of(shards: Path, out: Path, params: TrainParams) -> dict[str, torch.Tensor]:
+    run(shards, out, params)
+    return load_file(out / WEIGHTS)
+
+
+def drawn_weights(shards: Path, params: TrainParams) -> dict[str, torch.Tensor]:
+    pair = next(iter(read_shards(shards, "train")))
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        connector = Connector(params.network, pair.expression_delta.shape[0], pair.speech_delta.shape[0])
+    return connector.state_dict()
+
+
+@pytest.mark.parametrize(("sampler", "ema_decay"), [("official", None), ("corrected", 0.9)])
 def test_ten_interruptions_at_random_steps_change_no_byte(
-    shards: Path, tmp_path: Path, make_params: MakeParams, sampler: str
+    shards: Path, tmp_path: Path, make_params: MakeParams, sampler: str, ema_decay: float | None
 ) -> None:
-    params = make_params(num_steps=40, log_every=1, validate_every=7, checkpoint_every=3, sampler=sampler)
+    params = make_params(
+        num_steps=40,
+        log_every=1,
+        validate_every=7,
+        checkpoint_every=3,
+        sampler=sampler,
+        ema_decay=ema_decay,
+        mixup_share=0.5,
+    )
     expected = run(shards, tmp_path / "whole", params)
     draw = np.random.default_rng(5)
     for _ in range(10):

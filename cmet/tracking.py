@@ -299,7 +299,11 @@ def download_results(run_id: str, root: Path) -> Path:
 def default_store(root: Path) -> str:
     """Address of the store of a project: `MLFLOW_TRACKING_URI`, or a SQLite file in its folder."""
     # absolute: a relative one would make a new store in every folder that a command is started from
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_store(root)
+
+
+def _own_store(root: Path) -> str:
+    return f"sqlite:///{root.resolve() / 'mlflow.db'}"
 
 
 def _open_store(root: Path) -> tuple["MlflowClient", str]:
@@ -310,10 +314,17 @@ def _open_store(root: Path) -> tuple["MlflowClient", str]:
     store = default_store(root)
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name(EXPERIMENT)
+    own_artifacts = (root.resolve() / "mlruns").as_uri()
     if experiment is not None:
+        if store == _own_store(root) and experiment.artifact_location != own_artifacts:
+            # MLflow keeps whole addresses: what is logged here would land where the project came from
+            raise UserError(
+                f"{root}: mlflow.db is of a project elsewhere, whose files are at {experiment.artifact_location}; to "
+                f"begin anew here delete mlflow.db and mlruns, or set MLFLOW_TRACKING_URI to go on there"
+            )
         return client, experiment.experiment_id
     # a server decides itself where artifacts lie
-    artifacts = (root.resolve() / "mlruns").as_uri() if store.startswith("sqlite:") else None
+    artifacts = own_artifacts if store.startswith("sqlite:") else None
     return client, client.create_experiment(EXPERIMENT, artifacts)
 
 

@@ -1,6 +1,7 @@
 """Runs in MLflow, against a SQLite store in a temporary folder."""
 
 import json
+import shutil
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cmet.errors import UserError
 from cmet.evaluation.results import read_results, sample_ids, write_results
 from cmet.evaluation.tables import measure
 from cmet.media import write_audio, write_video
@@ -300,3 +302,18 @@ def test_a_server_can_be_named_in_the_environment(monkeypatch: pytest.MonkeyPatc
     assert default_store(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
     assert default_store(tmp_path) == "http://localhost:5000"
+
+
+def test_a_store_that_came_with_a_copied_project_is_refused(root: Path, params: Params, tmp_path: Path) -> None:
+    with tracked_run("first", "train", "facemesh", params, INPUTS, root):
+        pass
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("mlflow.db", "dvc.lock"):
+        shutil.copy(root / name, copy)
+    with (
+        pytest.raises(UserError, match=rf"copy: mlflow.db is of a project elsewhere.*{root.name}/mlruns.*delete"),
+        tracked_run("second", "train", "facemesh", params, INPUTS, copy),
+    ):
+        pass
+    assert not (copy / "mlruns").exists()

@@ -81,6 +81,15 @@ def test_every_experiment_is_valid(path: Path) -> None:
     parse_params(read_experiment(path), path.name)
 
 
+@pytest.mark.parametrize("name", ["mead-facemesh", "mead-edtalk", "mead-pdfgc", "cremad-edtalk"])
+def test_no_setting_of_the_sample_gets_into_the_papers_recipe(name: str) -> None:
+    train = parse_params(read_experiment(ROOT / f"experiments/{name}.yaml"), name).train
+    assert train.network == PAPER_NETWORK
+    assert (train.learning_rate, train.weight_decay, train.batch_size) == (1e-4, 1e-5, 128)
+    assert (train.num_clips_per_mean, train.first_window_share, train.speech_draw) == (10, 0, "strided")
+    assert (train.ema_decay, train.mixup_share) == (None, 0)
+
+
 def test_the_committed_params_are_the_sample_experiment() -> None:
     assert (ROOT / "params.yaml").read_bytes() == (ROOT / "experiments/sample.yaml").read_bytes()
 

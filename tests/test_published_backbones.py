@@ -24,8 +24,7 @@ NUM_FRAMES = {"train": 5, "test": 2}
 SOUND_S = 0.25
 Published = Literal["edtalk", "pdfgc"]
 BACKBONES: tuple[Published, ...] = get_args(Published)
-SPEAKERS = {"M101": "train", "M103": "test"}
-EMOTIONS = ("neutral", "happy", "angry")
+CLIPS = {"M101": ("train", ("neutral", "happy", "angry")), "M103": ("test", ("neutral", "happy"))}
 WIDTHS = {"edtalk": 10, "pdfgc": 30}
 SIDES_PX = {"edtalk": 256, "pdfgc": 224}
 FIRST_FILES = {"EDTalk.pt", "generator_model.pth"}
@@ -50,7 +49,8 @@ def make_project(root: Path) -> Project:
         (folder / name).mkdir(parents=True)
     random = np.random.default_rng(0)
     rows = []
-    for (speaker, split), emotion in product(SPEAKERS.items(), EMOTIONS):
+    shown = [(speaker, split, emotion) for speaker, (split, emotions) in CLIPS.items() for emotion in emotions]
+    for speaker, split, emotion in shown:
         clip_id = f"{speaker}-{emotion}"
         write_video(
             folder / f"video/{clip_id}.mp4", random.integers(0, 255, (NUM_FRAMES[split], 256, 256, 3), np.uint8), 25
@@ -81,7 +81,6 @@ def test_every_stage_works_with_published_weights(tmp_path: Path, monkeypatch: p
 
     # one project has both, so that what does not depend on the backbone is made once
     run_stage("speech", project, "opensmile")
-    run_stage("directions", project)
     run_stage("judge", project)
     for backbone, stage in product(
         BACKBONES, ("expression", "deltas", "shards", "train", "edits", "timing", "evaluate")
@@ -105,7 +104,7 @@ def test_every_stage_works_with_published_weights(tmp_path: Path, monkeypatch: p
             file = VideoFile(project.folder("edits", backbone) / video)
             side = SIDES_PX[backbone]
             assert (len(file), file.width, file.height) == (NUM_FRAMES["test"], side, side)
-        assert summary["backbones"][backbone]["methods"]["cmet"]["n"] == 2
+        assert summary["backbones"][backbone]["methods"]["cmet"]["n"] == 1
 
         # the model remembers the files that its codes were made with
         (file_of_weights,) = (path for path in (project.weights() / backbone).iterdir() if path.name in FIRST_FILES)

@@ -216,11 +216,12 @@ def media_rows(scratch: Path) -> Iterator[Row]:
 def track_and_encode(videos: list[Path], model: Path) -> float:
     """Frames per second of one process, decoding included, start-up not."""
     from cmet.backbones.facemesh import FaceMesh
+    from cmet.backbones.facemesh.basis import ExpressionBasis
     from cmet.media import VideoFile
     from cmet.native_logs import silence_native_logs
 
     silence_native_logs()
-    backbone = FaceMesh.load(model)
+    backbone = FaceMesh(ExpressionBasis.load(model))
 
     def run(video: Path) -> int:
         file = VideoFile(video)
@@ -235,10 +236,11 @@ def render_speed(video: Path, model: Path) -> float:
     import numpy as np
 
     from cmet.backbones.facemesh import FaceMesh
+    from cmet.backbones.facemesh.basis import ExpressionBasis
     from cmet.media import read_video
 
     cv2.setNumThreads(1)
-    backbone = FaceMesh.load(model)
+    backbone = FaceMesh(ExpressionBasis.load(model))
     frames = read_video(video).frames
     track = backbone.track(frames)
     codes = backbone.encode(track) + np.linspace(-1, 1, backbone.width, dtype=np.float32)

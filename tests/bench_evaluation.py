@@ -1,9 +1,10 @@
 """How fast stored results become tables, and what scoring takes."""
 
 import multiprocessing
-import resource
+import os
 import shutil
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import pandas as pd
 from cmet.evaluation.results import RESULTS, ROW, read_results, write_results
 from cmet.evaluation.rows import official_clips
 from cmet.params import TARGET_EMOTIONS, load_params
+from tests.processes import tree_bytes
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 METHODS = ("neutral", "reference", "cmet", "oracle", "ground_truth")
 VALUES = ("fid/pairwise-mean", "fvd/pairwise-mean", "sync_conf", "identity_similarity", "lmd/mouth", "lmd/face")
+POLL_S = 0.1
 
 
 def stored_results() -> pd.DataFrame:
@@ -58,7 +61,7 @@ def tables_of_all_of_mead(scratch: Path) -> float:
 
 
 def memory_while_scoring(project: Path, scratch: Path, sizes: tuple[int, int]) -> tuple[float, float]:
-    """Peak MiB of a process that judges prepared clips and measures their landmarks, for two numbers of copies."""
+    """Peak MiB of judging prepared clips and measuring their landmarks, workers included, for two numbers of copies."""
     videos = sorted((project / "data/clips/video").glob("*.mp4"))
     context = multiprocessing.get_context("spawn")
     peaks = []
@@ -67,8 +70,16 @@ def memory_while_scoring(project: Path, scratch: Path, sizes: tuple[int, int]) -
         folder.mkdir()
         for number in range(size):
             shutil.copy(videos[number % len(videos)], folder / f"{number}.mp4")
-        with context.Pool(1) as pool:
-            peaks.append(pool.apply(_score, (folder, project / "data/judge")))
+        # the processes of a Pool may have none of their own
+        with ProcessPoolExecutor(1, context) as pool:
+            pid = pool.submit(os.getpid).result()
+            scored = pool.submit(_score, folder, project / "data/judge")
+            peak = 0
+            while not scored.done():
+                peak = max(peak, tree_bytes(pid))
+                time.sleep(POLL_S)
+            scored.result()
+            peaks.append(peak / 2**20)
     return peaks[0], peaks[1]
 
 
@@ -101,7 +112,7 @@ def _by_singular_values(first: np.ndarray, second: np.ndarray) -> float:
     return float(means + np.square(spread[0]).sum() + np.square(spread[1]).sum() - 2 * mixed)
 
 
-def _score(folder: Path, judge: Path) -> float:
+def _score(folder: Path, judge: Path) -> None:
     from cmet.evaluation.judge import Judge
     from cmet.evaluation.metrics.protocol import Shown
     from cmet.evaluation.metrics.registry import metric_class
@@ -111,4 +122,3 @@ def _score(folder: Path, judge: Path) -> float:
     shown = [Shown(video, videos[0], videos[0], None) for video in videos]
     measured = metric_class("landmarks").load(folder).measure(shown, "landmarks")
     assert len(answers) == len(measured.per_clip) == len(videos)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -159,14 +159,18 @@ def test_a_stopped_run_leaves_no_process(tmp_path: Path, cause: signal.Signals) 
     with subprocess.Popen(
         [sys.executable, script, tmp_path / "work"], env=environment, stderr=subprocess.PIPE
     ) as process:
-        half = tmp_path / "work/unfinished/cliphang/half.mp4"
-        wait_until(half.exists)
-        workers = children(process.pid)
-        process.send_signal(cause)
-        started = time.monotonic()
-        process.wait(10)
-        wait_until(lambda: not any(map(is_alive, workers)))
-        assert time.monotonic() - started < 3
+        try:
+            half = tmp_path / "work/unfinished/cliphang/half.mp4"
+            wait_until(half.exists)
+            workers = children(process.pid)
+            process.send_signal(cause)
+            started = time.monotonic()
+            process.wait(10)
+            wait_until(lambda: not any(map(is_alive, workers)))
+            assert time.monotonic() - started < 3
+        finally:
+            # one that does not end would be waited for without end
+            process.kill()
     assert len(workers) >= 1
     assert half.exists() == (cause == signal.SIGKILL)
 

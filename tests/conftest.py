@@ -1,5 +1,6 @@
 """Shared fixtures: small media made on the spot, and the real data that lies beside a developer's checkout."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,12 @@ def real() -> Path:
     if not REAL.is_dir():
         pytest.skip("the real data is not here")
     return REAL.resolve()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """What a shell starts in the background may ignore interrupts, and so would every process that a test starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Shared fixtures: small media made on the spot, and the real data that lies beside a developer's checkout."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,20 @@ def interruptible() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(autouse=True)
-def own_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def one_worker() -> Iterator[None]:
+    """One worker process for each process of tests: those already fill the cores, and starting costs more than work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMET_WORKERS", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_tracking() -> Iterator[None]:
     """No test logs into the store of the person who runs it."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
 
 
 @pytest.fixture

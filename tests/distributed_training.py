@@ -1,11 +1,13 @@
-"""A training for torchrun to start: `python -m tests.distributed_training SHARDS OUT PARAMS STEP`.
+"""Trainings for torchrun to start, one after the other: `python -m tests.distributed_training SHARDS RUNS`.
 
-It dies when STEP is logged.
+RUNS is a JSON list of `[OUT, PARAMS, STEP]`; the processes die when STEP is logged, if it is given.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,29 +19,31 @@ from cmet.params import TrainParams
 class Ending(Untracked):
     """Ends the process at a step."""
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: int | None) -> None:
         self.step = step
 
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
-        if str(step) == self.step:
+        if step == self.step:
             os._exit(9)
 
 
-def main(shards: Path, out: Path, params: TrainParams, end_at: str) -> None:
+def main(shards: Path, runs: list[tuple[str, dict[str, Any], int | None]]) -> None:
     with training_processes(torch.device("cpu")) as processes:
-        train(
-            shards,
-            out,
-            params,
-            7,
-            out.with_name(f"{out.name}.work"),
-            Ending(end_at),
-            processes,
-            backbone="facemesh",
-            speech_encoder="opensmile",
-            held_out_emotion=None,
-        )
+        for name, params, end_at in runs:
+            out = Path(name)
+            train(
+                shards,
+                out,
+                TrainParams(**params),
+                7,
+                out.with_name(f"{out.name}.work"),
+                Ending(end_at),
+                processes,
+                backbone="facemesh",
+                speech_encoder="opensmile",
+                held_out_emotion=None,
+            )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), TrainParams.model_validate_json(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

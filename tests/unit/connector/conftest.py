@@ -62,8 +62,13 @@ def make_pairs() -> Callable[[str], list[PairSample]]:
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
     """Shards of three training speakers and a validation speaker."""
+    return write_shards(tmp_path)
+
+
+def write_shards(root: Path) -> Path:
+    """Write those shards into a folder below another."""
     speakers = {"train": ["a", "b", "c"], "val": ["d"], "test": []}
-    folder = tmp_path / "shards"
+    folder = root / "shards"
     with fresh_folder(folder) as unfinished:
         splits = {
             split: [write_tar(unfinished, f"{split}/000000.tar", [p for s in speakers[split] for p in _pairs_of(s)])]

@@ -1,9 +1,11 @@
 """Several processes train as one would."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from cmet.connector.training import CHECKPOINT, Untracked, train
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import NetworkParams, TrainParams
+from tests.unit.connector.conftest import write_shards
 
 ROOT = Path(__file__).parents[3]
 MakeParams = Callable[..., TrainParams]
@@ -26,12 +29,11 @@ MakeParams = Callable[..., TrainParams]
 NETWORK = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
 
 
-def torchrun(
-    shards: Path, out: Path, params: TrainParams, end_at: int | None = None
-) -> subprocess.CompletedProcess[str]:
+def torchrun(shards: Path, *runs: tuple[Path, TrainParams, int | None]) -> subprocess.CompletedProcess[str]:
+    """Train in two processes, one run after the other; each may end both at a step."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    arguments = [str(shards), str(out), params.model_dump_json(), str(end_at)]
-    command = [*launcher, "-m", "tests.distributed_training", *arguments]
+    described = json.dumps([[str(out), params.model_dump(mode="json"), end_at] for out, params, end_at in runs])
+    command = [*launcher, "-m", "tests.distributed_training", str(shards), described]
     return subprocess.run(
         command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
     )
@@ -42,15 +44,39 @@ def alone(shards: Path, out: Path, params: TrainParams) -> None:
     train(shards, out, params, 7, out.with_name("work"), Untracked(), Processes(0, 1, torch.device("cpu")), **names)  # type: ignore[arg-type]
 
 
-def test_two_processes_have_the_loss_curve_of_one(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
-    """With the loss that compares every row with all targets of the batch."""
-    params = make_params(
+@dataclass(frozen=True)
+class Trained:
+    """Folders of what two processes have trained, and how."""
+
+    shards: Path
+    plain: Path
+    plain_params: TrainParams
+    whole: Path
+    broken: Path
+    broken_params: TrainParams
+    ended: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -> Trained:
+    """Of one launch: starting takes several times as long as these trainings."""
+    folder = tmp_path_factory.mktemp("trained")
+    shards = write_shards(folder)
+    # with the loss that compares every row with all targets of the batch
+    plain = make_params(
         network=NETWORK, num_steps=20, validate_every=10, reconstruction="bmse", learning_rate=1e-4, batch_size=32
     )
-    done = torchrun(shards, tmp_path / "two", params)
-    assert not done.returncode, done.stderr
-    alone(shards, tmp_path / "one", params)
-    one, two = (pd.read_parquet(tmp_path / name / "history.parquet") for name in ("one", "two"))
+    # with dropout: each process goes on with its own generator
+    broken = make_params(num_steps=8, checkpoint_every=4, ema_decay=0.9)
+    runs = (folder / "plain", plain, None), (folder / "whole", broken, None), (folder / "broken", broken, 6)
+    ended = torchrun(shards, *runs)
+    return Trained(shards, folder / "plain", plain, folder / "whole", folder / "broken", broken, ended)
+
+
+def test_two_processes_have_the_loss_curve_of_one(trained: Trained, tmp_path: Path) -> None:
+    assert trained.plain.is_dir(), trained.ended.stderr
+    alone(trained.shards, tmp_path / "one", trained.plain_params)
+    one, two = (pd.read_parquet(folder / "history.parquet") for folder in (tmp_path / "one", trained.plain))
     assert one[["step", "metric"]].equals(two[["step", "metric"]])
     is_train = one["metric"].str.startswith("train/")
     assert is_train.sum() == 4 * 20
@@ -58,22 +84,19 @@ def test_two_processes_have_the_loss_curve_of_one(shards: Path, tmp_path: Path, 
     # the optimizer moves biases before a batch norm by rounding noise alone, which validation sees
     is_loss = one["metric"].isin([f"val/{name}" for name in LossTerms._fields])
     np.testing.assert_allclose(two["value"][is_loss], one["value"][is_loss], rtol=1e-2)
-    weights, others = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
+    weights, others = (load_file(folder / WEIGHTS) for folder in (tmp_path / "one", trained.plain))
     for name in (name for name in weights if "running_var" in name):
         torch.testing.assert_close(others[name], weights[name], rtol=1e-4, atol=1e-6)
 
 
-def test_two_processes_go_on_to_the_same_bytes(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
-    """With dropout: each process goes on with its own generator."""
-    params = make_params(num_steps=8, checkpoint_every=4, ema_decay=0.9)
-    assert not torchrun(shards, tmp_path / "whole", params).returncode
-    ended = torchrun(shards, tmp_path / "broken", params, end_at=6)
-    assert ended.returncode
-    state = torch.load(tmp_path / "broken.work" / CHECKPOINT, weights_only=True)
+def test_two_processes_go_on_to_the_same_bytes(trained: Trained) -> None:
+    assert trained.ended.returncode and not trained.broken.exists()
+    state = torch.load(trained.broken.with_name("broken.work") / CHECKPOINT, weights_only=True)
     assert state["step"] == 4
     assert not torch.equal(*state["generators"])
-    assert not torchrun(shards, tmp_path / "broken", params).returncode
-    assert content_digest(tmp_path / "broken") == content_digest(tmp_path / "whole")
+    done = torchrun(trained.shards, (trained.broken, trained.broken_params, None))
+    assert not done.returncode, done.stderr
+    assert content_digest(trained.broken) == content_digest(trained.whole)
 
 
 def test_a_batch_that_cannot_be_shared_is_an_error(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:

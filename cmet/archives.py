@@ -54,6 +54,8 @@ class ArchiveIndex:
     """Members that are links, leave the archive's folder or come twice, with the reason."""
     damage: str | None = None
     """Why the archive ends before it should; what came before is in `sizes`."""
+    zipped: zipfile.ZipFile | None = None
+    """An open zip: each opening reads the whole directory, which for one clip after the other takes quadratic time."""
 
 
 @contextmanager
@@ -169,9 +171,9 @@ def open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
     index = read_archive(archive)
     if name not in index.sizes:
         raise ClipError("missing_member", f"{archive.name} holds no {name}")
-    if archive.suffix.lower() == ZIP_SUFFIX:
+    if index.zipped is not None:
         try:
-            with zipfile.ZipFile(archive) as zipped, zipped.open(index.raw_names[name]) as stream:
+            with index.zipped.open(index.raw_names[name]) as stream:
                 yield stream
         # damaged bytes, an encrypted member, a kind of compression that is not known
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
@@ -207,13 +209,13 @@ def _read_archive(path: Path, num_bytes: int, _modified: int) -> ArchiveIndex:
 
 def _read_zip(path: Path) -> ArchiveIndex:
     try:
-        with zipfile.ZipFile(path) as file:
-            members: list[tuple[str, int, int | None]] = [
-                (info.filename, info.file_size, None) for info in file.infolist() if not info.is_dir()
-            ]
+        zipped = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ClipError("bad_archive", f"{path.name} is no zip file, or is cut short ({error})") from error
-    return _index(members, {}, None)
+    members: list[tuple[str, int, int | None]] = [
+        (info.filename, info.file_size, None) for info in zipped.infolist() if not info.is_dir()
+    ]
+    return _index(members, {}, None, zipped)
 
 
 def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
@@ -265,7 +267,12 @@ def _missing_end(path: Path, end: int) -> str | None:
         return None if stream.read(2 * TAR_BLOCK) == bytes(2 * TAR_BLOCK) else "cut short between two files"
 
 
-def _index(members: list[tuple[str, int, int | None]], refused: dict[str, str], damage: str | None) -> ArchiveIndex:
+def _index(
+    members: list[tuple[str, int, int | None]],
+    refused: dict[str, str],
+    damage: str | None,
+    zipped: zipfile.ZipFile | None = None,
+) -> ArchiveIndex:
     sizes: dict[str, int] = {}
     raw_names: dict[str, str] = {}
     offsets: dict[str, int] = {}
@@ -280,4 +287,4 @@ def _index(members: list[tuple[str, int, int | None]], refused: dict[str, str], 
             raw_names[name] = raw_name
             if offset is not None:
                 offsets[name] = offset
-    return ArchiveIndex(sizes, raw_names, offsets, refused, damage)
+    return ArchiveIndex(sizes, raw_names, offsets, refused, damage, zipped)

@@ -66,6 +66,21 @@ def test_members_are_read_bit_for_bit_and_nothing_stays(
     assert not list((tmp_path / "temporary").iterdir())
 
 
+def test_the_directory_of_a_zip_is_read_once_and_anew_when_it_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make_zip(tmp_path / "video.zip")
+    opened: list[Path] = []
+    kind = zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda path: opened.append(path) or kind(path))
+    assert {member: read(archive / member) for member in MEMBERS} == MEMBERS
+    assert len(MEMBERS) > 1 and opened == [archive]
+    with kind(archive, "a") as file:
+        file.writestr("front/new.mp4", b"new")
+    assert read(archive / "front/new.mp4") == b"new"
+    assert opened == [archive] * 2
+
+
 def test_a_plain_file_is_itself(tmp_path: Path) -> None:
     path = tmp_path / "001.mp4"
     path.write_bytes(b"bytes")

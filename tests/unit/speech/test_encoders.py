@@ -168,9 +168,8 @@ def count_threads(job: Job, files: Path) -> Record:
 
 def test_torch_has_one_thread_in_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    jobs: list[Job] = [{"clip_id": "a"}, {"clip_id": "b"}]
-    records = ClipMap(count_threads, tmp_path, "threads").run(jobs, num_workers=2)
-    assert [record["threads"] for record in records] == [1, 1]
+    (record,) = ClipMap(count_threads, tmp_path, "threads").run([{"clip_id": "a"}], num_workers=1)
+    assert record["threads"] == 1
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .boot/bin/uv
 # a file of tests stays in one process, since its tests share what is costly to make; slow files come early
-# memory of large arrays is kept: given back to the system and taken anew, it costs a tenth of a network's time
-KEPT := MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000
-PYTEST := OMP_NUM_THREADS=1 $(KEPT) pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # the other extras are for some machines only and are installed by name
 LOCKED := pipeline dagster dev
 

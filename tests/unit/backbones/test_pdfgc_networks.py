@@ -36,7 +36,7 @@ def networks() -> Networks:
 
 @pytest.fixture(scope="module")
 def frames() -> list[np.ndarray]:
-    pictures = (images("pdfgc/test", 5, 224) + 1) * 127.5
+    pictures = (images("pdfgc/test", 3, 224) + 1) * 127.5
     return list(pictures.byte().permute(0, 2, 3, 1).numpy())
 
 

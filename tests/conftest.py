@@ -48,6 +48,16 @@ def own_tracking() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of runs that has its tables, to be copied to `mlflow.db` of a project: making them takes seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture
 def tone(tmp_path: Path) -> Path:
     """One second of a 200 Hz tone."""

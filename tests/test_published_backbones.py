@@ -1,6 +1,7 @@
 """The stages with EDTalk and PD-FGC on filled weights: pictures mean nothing, but every stage does its real work."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -80,7 +81,10 @@ def in_this_process(clip_map: ClipMap, todo: Sequence[engine.Job], _num_workers:
         bar.update()
 
 
-def test_every_stage_works_with_published_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_stage_works_with_published_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path
+) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.delenv("CMET_WEIGHTS", raising=False)
     project = make_project(tmp_path)
     for backbone in BACKBONES:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from cmet.errors import UserError
@@ -21,8 +22,8 @@ def weights_digests(names: Sequence[str], weights: Path) -> dict[str, str]:
     digests = {}
     for path in (find_weight(name, weights) for name in names):
         try:
-            with path.open("rb") as stream:
-                digests[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            stat = path.stat()
+            digests[path.name] = _digest(path, stat.st_size, stat.st_mtime_ns)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     return digests
@@ -48,3 +49,10 @@ def check_used(folder: Path, names: Sequence[str], weights: Path) -> None:
             f"{folder}: made with another {' and another '.join(changed)} than the one in {weights}; put that one "
             "back, or run `dvc repro` to make codes and model anew"
         )
+
+
+@cache
+def _digest(path: Path, _num_bytes: int, _modified: int) -> str:
+    """Of a file as it is now: half a gigabyte takes most of a second, and a stage asks more than once."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Sweeps of training alone on a small world; tests/test_whole_line.py has one with edits."""
 
 import json
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ SEEDS = [1, 2]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A store of runs for all tests: its tables take seconds to make."""
-    yield default_store(tmp_path_factory.mktemp("store"))
+def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> str:
+    """A store of runs for all tests."""
+    folder = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    return default_store(folder)
 
 
 @pytest.fixture

@@ -38,12 +38,12 @@ LOCK = "stages:\n  shards@facemesh:\n    outs:\n    - {path: data/shards/facemes
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project folder whose store has its tables; making them takes seconds."""
+def root(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
+    """A project folder with a store."""
     root = tmp_path_factory.mktemp("project")
+    shutil.copy(empty_store, root / "mlflow.db")
     (root / "dvc.lock").write_text(LOCK, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("DAGSTER_RUN_ID", "dagster-1")
         yield root
 

@@ -32,7 +32,8 @@ $(UV):
 
 $(VENV)/.ready: requirements.lock pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python 3.11 $(VENV)
-	$(UV) pip sync --quiet requirements.lock
+	# as pip does: otherwise the first run of everything compiles it, each process for itself
+	$(UV) pip sync --quiet --compile-bytecode requirements.lock
 	$(UV) pip install --quiet --no-deps --editable .
 	touch $@
 

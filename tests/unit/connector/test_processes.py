@@ -59,7 +59,7 @@ class Trained:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -> Trained:
-    """Of one launch: starting takes several times as long as these trainings."""
+    """Of one launch: starting takes longer than these trainings."""
     folder = tmp_path_factory.mktemp("trained")
     shards = write_shards(folder)
     # with the loss that compares every row with all targets of the batch

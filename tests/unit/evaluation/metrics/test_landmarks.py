@@ -121,8 +121,7 @@ def test_frames_past_the_end_and_frames_without_a_face_are_nan(clips: Path, tmp_
     assert seen.tolist() == [True] * 3 + [False]  # 0, 8, 16 and 24 of 20 frames
 
 
-def test_clips_are_measured_and_every_failure_has_its_reason(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CMET_WORKERS", "1")
+def test_clips_are_measured_and_every_failure_has_its_reason(clips: Path) -> None:
     neutral, happy = clips / "neutral.mp4", clips / "happy.mp4"
     cases = {
         "same": Shown(happy, happy, happy, None),

@@ -4,6 +4,8 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -91,7 +93,8 @@ def _torch() -> dict[str, Any] | None:
     }
 
 
-def _versions() -> dict[str, str]:
+@cache
+def _versions() -> Mapping[str, str]:
     found = {}
     for name in PACKAGES:
         try:

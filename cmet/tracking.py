@@ -201,7 +201,7 @@ def log_evaluation(backbone: str, params: Params, inputs: Mapping[str, str], fol
         root: The project folder.
     """
     from cmet.evaluation.examples import choose_examples
-    from cmet.evaluation.figures import confusion_figure
+    from cmet.evaluation.figures import emotion_figure, method_figure
 
     metrics = json.loads((folders.results / METRICS).read_text(encoding="utf-8"))
     timing = json.loads((folders.timing / TIMING).read_text(encoding="utf-8"))["methods"]
@@ -211,7 +211,8 @@ def log_evaluation(backbone: str, params: Params, inputs: Mapping[str, str], fol
     with tracked_run(f"evaluate {backbone}", "evaluate", backbone, params, inputs, root) as parent:
         parent.log_file(folders.results / METRICS)
         parent.log_file(folders.results / RESULTS)
-        _log_figures(parent, metrics)
+        parent.log_figure(method_figure(metrics["methods"]), "figures/methods.png")
+        parent.log_figure(emotion_figure(metrics["methods"]), "figures/emotions.png")
         _log_strips(parent, examples)
         parent.log_metrics(0, _comparison_metrics(metrics))
         for method, scores in in_order(metrics["methods"]).items():
@@ -227,7 +228,7 @@ def log_evaluation(backbone: str, params: Params, inputs: Mapping[str, str], fol
                     run.log_metrics(0, values)
                 rows = said[said["method"] == method]
                 run.log_table(rows[["row_id", "emotion", "intensity", "predicted", "correct"]], "predictions.json")
-                run.log_figure(confusion_figure(scores["confusion"], method), "figures/confusion.png")
+                _log_confusion(parent, run, scores["confusion"], method)
                 _log_results(run, results[results["method"] == method])
                 for example in examples:
                     if method in example.panels:
@@ -432,13 +433,15 @@ def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> N
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
-def _log_figures(run: Run, metrics: Mapping[str, Any]) -> None:
-    from cmet.evaluation import figures
+def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, int]], method: str) -> None:
+    """Drawn once for both: drawing takes longer than keeping."""
+    from cmet.evaluation.figures import confusion_figure
 
-    run.log_figure(figures.method_figure(metrics["methods"]), "figures/methods.png")
-    run.log_figure(figures.emotion_figure(metrics["methods"]), "figures/emotions.png")
-    for method, scores in metrics["methods"].items():
-        run.log_figure(figures.confusion_figure(scores["confusion"], method), f"figures/confusion-{method}.png")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"confusion-{method}.png"
+        confusion_figure(confusion, method).savefig(path)
+        parent.log_file(path, "figures")
+        run.log_file(path.rename(path.with_name("confusion.png")), "figures")
 
 
 def _comparison_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:

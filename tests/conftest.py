@@ -1,14 +1,19 @@
 """Shared fixtures: small media made on the spot, and the real data that lies beside a developer's checkout."""
 
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cmet import cli
 from cmet.media import write_audio, write_video
 from cmet.params import Params, load_params
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "../shared/real"
@@ -56,6 +61,28 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture
+def cmet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line in this process: a new one takes seconds to import what this one has."""
+
+    def run(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        command = ["cmet", *map(str, args)]
+        with monkeypatch.context() as patch:
+            # those are for a process that is the command's alone
+            patch.setattr(cli, "silence_native_logs", lambda: None)
+            patch.setattr(signal, "signal", lambda *_: None)
+            patch.setattr(sys, "argv", command)
+            patch.chdir(cwd)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as end:
+                cli.main()
+        said = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return subprocess.CompletedProcess(command, end.value.code, said.out, said.err)
+
+    return run
 
 
 @pytest.fixture

@@ -23,11 +23,13 @@ from cmet.errors import UserError
 from cmet.media import write_audio
 from cmet.params import Params
 from cmet.project import Project
+from tests.conftest import Command
 
 ROOT = Path(__file__).parents[2]
 
 
-def cmet(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def started(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """A process of its own, as a person starts it; most of the tests take the fixture `cmet`."""
     command = [sys.executable, "-m", "cmet", *map(str, args)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
@@ -76,7 +78,7 @@ def assert_one_message(result: subprocess.CompletedProcess[str], *said: str) -> 
 def test_a_misspelt_key_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text().replace("num_steps:", "numsteps:")
     (tmp_path / "params.yaml").write_text(text)
-    result = cmet("manifest", cwd=tmp_path)
+    result = started("manifest", cwd=tmp_path)
     assert_one_message(result, "train.numsteps: Extra inputs are not permitted", "train.num_steps: Field required")
 
 
@@ -84,7 +86,9 @@ def test_a_misspelt_key_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
     ("content", "said"),
     [(None, "no such folder"), ([], "no video or sound file"), (["notes/a.mp4"], "this is no mead corpus")],
 )
-def test_a_root_that_is_no_corpus_is_one_message(tmp_path: Path, content: list[str] | None, said: str) -> None:
+def test_a_root_that_is_no_corpus_is_one_message(
+    cmet: Command, tmp_path: Path, content: list[str] | None, said: str
+) -> None:
     root = tmp_path / "corpus"
     for name in content or []:
         (root / name).parent.mkdir(parents=True)
@@ -98,12 +102,14 @@ def test_a_root_that_is_no_corpus_is_one_message(tmp_path: Path, content: list[s
     assert not (tmp_path / "data/manifest").exists()
 
 
-def test_a_stage_whose_input_is_missing_says_what_to_run(tmp_path: Path) -> None:
+def test_a_stage_whose_input_is_missing_says_what_to_run(cmet: Command, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     assert_one_message(cmet("clips", cwd=tmp_path), "data/manifest/manifest.parquet", "dvc repro manifest")
 
 
-def test_directions_without_the_speech_of_an_encoder_says_what_to_run(tmp_path: Path, params: Params) -> None:
+def test_directions_without_the_speech_of_an_encoder_says_what_to_run(
+    cmet: Command, tmp_path: Path, params: Params
+) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     folder = Project.at(tmp_path / "params.yaml").folder("clips")
     folder.mkdir(parents=True)
@@ -113,11 +119,11 @@ def test_directions_without_the_speech_of_an_encoder_says_what_to_run(tmp_path: 
     assert_one_message(cmet("directions", cwd=tmp_path), said)
 
 
-def test_a_stage_that_is_running_is_not_run_twice(tmp_path: Path) -> None:
+def test_a_stage_that_is_running_is_not_run_twice(cmet: Command, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     with Project.at(tmp_path / "params.yaml").only_run("clips"):
         said = f"clips: another run of this stage is at work (pid {os.getpid()}); wait for it or stop it"
-        assert_one_message(cmet("clips", cwd=tmp_path), said)
+        assert_one_message(started("clips", cwd=tmp_path), said)
         assert_one_message(cmet("manifest", cwd=tmp_path), "data/sample/corpus")
     assert not list((tmp_path / ".work").iterdir())
 
@@ -235,14 +241,14 @@ def test_how_a_run_ends_is_told_by_a_sentence_and_the_exit_code(
     assert said in capsys.readouterr().err
 
 
-def test_an_unknown_backbone_is_named_with_the_known(tmp_path: Path) -> None:
+def test_an_unknown_backbone_is_named_with_the_known(cmet: Command, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     assert_one_message(
         cmet("train", "--backbone", "edtalk", cwd=tmp_path), "'edtalk' is not one of backbones", "facemesh"
     )
 
 
-def test_an_edit_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
+def test_an_edit_without_a_model_says_how_to_get_one(cmet: Command, tmp_path: Path) -> None:
     write_audio(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
     (tmp_path / "v.mp4").touch()
     result = cmet("edit", "v.mp4", "--speech", "a.wav", "--neutral-speech", "a.wav", "--out", "o.mp4", cwd=tmp_path)
@@ -287,7 +293,7 @@ def test_a_compiler_that_is_missing_is_one_sentence() -> None:
 
 
 def test_every_command_has_help() -> None:
-    result = cmet("--help")
+    result = started("--help")
     assert result.returncode == 0
     for name in ("edit", "use", "sample", "report"):
         assert name in result.stdout

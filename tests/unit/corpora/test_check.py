@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from cmet.corpora import cremad, mead, meld, ravdess, table
 from cmet.corpora.check import CheckReport, check_corpus, check_table
 from cmet.corpora.listing import Corpus
 from cmet.errors import UserError
+from tests.conftest import Command
 from tests.unit.corpora.trees import HTML, fill, pointer, touch, write_tar, write_zip
 
 SHA = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393"
@@ -20,10 +20,6 @@ def check(corpus: Corpus, root: Path) -> CheckReport:
 
 def codes(report: CheckReport) -> list[str]:
     return [problem.code for problem in report.problems]
-
-
-def cmet(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "cmet", *map(str, args)], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -144,7 +140,9 @@ def test_a_table_with_all_its_files_is_complete(tmp_path: Path) -> None:
     ]
 
 
-def test_exit_codes_tell_complete_incomplete_and_other_apart(damaged_mead: Path, tmp_path_factory) -> None:
+def test_exit_codes_tell_complete_incomplete_and_other_apart(
+    cmet: Command, damaged_mead: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     result = cmet("corpus", "check", "mead", damaged_mead, "--json")
     assert result.returncode == 1
     assert json.loads(result.stdout)["is_complete"] is False

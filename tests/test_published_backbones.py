@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,15 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from tqdm import tqdm
 
-from cmet import engine
 from cmet.connector.bundle import load_bundle
-from cmet.engine import ClipMap
 from cmet.errors import UserError
 from cmet.media import VideoFile, write_audio, write_video
 from cmet.project import Project
 from cmet.stages import run_stage
+from tests.clip_maps import without_workers
 from tests.filled_weights import write_filled_weights
 
 ROOT = Path(__file__).parents[1]
@@ -75,12 +72,6 @@ def make_project(root: Path) -> Project:
     return project
 
 
-def in_this_process(clip_map: ClipMap, todo: Sequence[engine.Job], _num_workers: int, bar: tqdm) -> None:
-    for job in todo:
-        engine._process(clip_map.function, job, clip_map.work)
-        bar.update()
-
-
 def test_every_stage_works_with_published_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path
 ) -> None:
@@ -93,9 +84,7 @@ def test_every_stage_works_with_published_weights(
         write_filled_weights(project.weights() / backbone, backbone)
 
     # one project has both, so that what does not depend on the backbone is made once
-    with monkeypatch.context() as patch:
-        # starting workers and loading networks in them takes longer than these few frames
-        patch.setattr(ClipMap, "_run_pool", in_this_process)
+    with without_workers():
         run_stage("speech", project, "opensmile")
         run_stage("judge", project)
         for backbone, stage in product(

@@ -17,6 +17,7 @@ from cmet.project import Project
 from cmet.stages import STAGES, run_stage
 from cmet.sweep import read_variants, run_sweep
 from cmet.unseen.fold import Fold, FoldRun, Inputs
+from tests.clip_maps import without_workers
 
 ROOT = Path(__file__).parents[1]
 SMALLER: dict[str, dict[str, Any]] = {
@@ -125,8 +126,9 @@ def test_stages_that_run_again_give_the_same_bytes(project: Project) -> None:
     names = ("expression", "deltas", "shards", "train")
     folders = [project.folder(name, "facemesh") for name in names]
     before = [content_digest(folder) for folder in folders]
-    for name in names:
-        run_stage(name, project, "facemesh")
+    with without_workers():
+        for name in names:
+            run_stage(name, project, "facemesh")
     assert [content_digest(folder) for folder in folders] == before
 
 
@@ -142,7 +144,8 @@ def test_a_sweep_scores_the_edits_of_a_variant_and_does_nothing_twice(
     variants = read_variants(project.root / "params.yaml", [ROOT / "experiments/ablations/full.yaml"])
     before = content_digest(project.folder("edits", "facemesh"))
     out = project.folder("sweep")
-    said = run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True)
+    with without_workers():
+        said = run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True)
     assert "acc_emo: 6 test pairs without sad; held out: 1 test pairs of sad" in said
     run = out / "facemesh/full" / f"seed-{project.params.seed}"
     # the same experiment with the same seed is the project's own model

@@ -14,12 +14,14 @@ from PIL import Image
 
 from cmet.backbones.edtalk import Renderer, load_audio2lip
 from cmet.backbones.edtalk.audio2lip import lips_from_speech
+from cmet.backbones.edtalk.encoder import Encoder
 from cmet.backbones.edtalk.generator import EXPRESSION, Generator
 from cmet.editing import EditOptions, Editor, edit_video
 from cmet.editing.parity import published_coefficients as scheduled
 from cmet.editing.parity import source_picture, stretched, video_picture
 from cmet.errors import UserError
 from cmet.media import VideoFile, read_audio, read_video, write_audio, write_video
+from tests import edtalk_procedure
 from tests.edtalk_procedure import published_coefficients, published_frame
 from tests.unit.editing.models import noise, write_model
 
@@ -31,13 +33,29 @@ def generator() -> Generator:
     return network
 
 
+@pytest.fixture
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published procedure reads a picture anew for every frame that needs it, with the same result."""
+    read = edtalk_procedure.published_encoding
+    known: dict[bytes, tuple[torch.Tensor, list[torch.Tensor]]] = {}
+
+    def encoding(encoder: Encoder, pictures_13HW: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        name = pictures_13HW.numpy().tobytes()
+        known[name] = known.get(name) or read(encoder, pictures_13HW)
+        return known[name]
+
+    monkeypatch.setattr(edtalk_procedure, "published_encoding", encoding)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("read_once")
 def test_the_frames_of_an_edit_are_those_of_the_published_procedure(generator: Generator) -> None:
     """30 frames, the first 22 edited, two kept, four frames of lips: expressions 0, 1, 1, 0 on poses 0 to 3."""
     pictures = images("parity/video", 4, 256)
     change = 0.3 * normal("parity/change", (22, 10), 1.0)
     lips = normal("parity/lips", (4, 20), 0.5)
-    edited = published_coefficients(generator, pictures[:2])[:, EXPRESSION] + change[:2]
+    codes = [published_coefficients(generator, pictures[[frame]])[:, EXPRESSION] for frame in range(2)]
+    edited = torch.cat(codes) + change[:2]
     expected = torch.cat(
         [
             published_frame(generator, pictures[:1], pictures[[frame]], lips[[frame]], edited[[row]])

@@ -7,6 +7,9 @@ UV := .boot/bin/uv
 PYTEST := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # the other extras are for some machines only and are installed by name
 LOCKED := pipeline dagster dev
+# Python compiles what is imported first: here side by side, or else each process of the first run does it for itself
+COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,sklearn.linear_model \
+  dagster,dagster_webserver.cli dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -32,9 +35,9 @@ $(UV):
 
 $(VENV)/.ready: requirements.lock pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python 3.11 $(VENV)
-	# as pip does: otherwise the first run of everything compiles it, each process for itself
-	$(UV) pip sync --quiet --compile-bytecode requirements.lock
+	$(UV) pip sync --quiet requirements.lock
 	$(UV) pip install --quiet --no-deps --editable .
+	printf '%s\n' $(COMPILED) | xargs -P 0 -I{} $(BIN)/python -c 'import {}'
 	touch $@
 
 demo: setup ## Sample corpus to accuracy table, through DVC

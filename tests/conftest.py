@@ -1,5 +1,6 @@
 """Shared fixtures: small media made on the spot, and the real data that lies beside a developer's checkout."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from cmet import cli
 from cmet.media import write_audio, write_video
@@ -54,13 +56,30 @@ def own_tracking() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of tests share, each of which has one of its own in it."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(shared: Path) -> Path:
     """A store of runs that has its tables, to be copied to `mlflow.db` of a project: making them takes seconds."""
     from mlflow import MlflowClient
 
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
+    path = shared / "empty.db"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            unfinished = path.with_suffix(".unfinished")
+            MlflowClient(f"sqlite:///{unfinished}").search_experiments()
+            unfinished.rename(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def filled(shared: Path) -> Path:
+    """Folder for filled weights; `write_filled_weights` puts in what is needed."""
+    return shared / "filled"
 
 
 @pytest.fixture

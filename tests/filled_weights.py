@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from filelock import FileLock
 from fill import AUDIO2LIP, CONNECTOR, EDTALK, PDFGC, Profile, fill
 from torch import nn
 
@@ -21,9 +22,16 @@ from cmet.weights import CHECKPOINTS
 PAPER = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.1)
 
 
-def write_filled_weights(folder: Path, name: Literal["edtalk", "pdfgc", "connector"]) -> None:
-    """Write the files of a backbone, or the authors' connector, into a folder of weights; those there are kept."""
+def write_filled_weights(folder: Path, name: Literal["edtalk", "pdfgc", "connector"]) -> list[Path]:
+    """The files of a backbone, or the authors' connector, in a folder of weights; processes may share it."""
     folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{folder.name}-{name}.lock")):
+        return _written(folder, name)
+
+
+def _written(folder: Path, name: Literal["edtalk", "pdfgc", "connector"]) -> list[Path]:
+    """Those that are there are kept."""
+    files = []
     networks: dict[str, tuple[Callable[[], nn.Module], Profile]] = {
         "edtalk": {"edtalk": (EDTalkGenerator, EDTALK), "audio2lip": (Audio2Lip, AUDIO2LIP)},
         "pdfgc": {
@@ -37,12 +45,14 @@ def write_filled_weights(folder: Path, name: Literal["edtalk", "pdfgc", "connect
     for checkpoint, (kind, profile) in networks.items():
         published = CHECKPOINTS[checkpoint]
         assert published.file is not None and published.network is not None
-        if (folder / published.file).exists():
+        files.append(folder / published.file)
+        if files[-1].exists():
             continue
         network = kind()
         fill(network, profile)
         place = published.network.place
-        torch.save({place: network.state_dict()} if place else network.state_dict(), folder / published.file)
+        torch.save({place: network.state_dict()} if place else network.state_dict(), files[-1])
+    return files
 
 
 def _paper_connector() -> Connector:

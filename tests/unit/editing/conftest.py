@@ -1,5 +1,3 @@
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +5,6 @@ import torch
 
 from cmet.editing import Editor
 from cmet.media import write_audio
-from tests.filled_weights import write_filled_weights
 from tests.unit.backbones.faces import made_model
 from tests.unit.editing.models import noise, write_model
 
@@ -28,12 +25,3 @@ def sounds(tmp_path: Path) -> dict[str, list[Path]]:
     for name, seed in (("happy", 1), ("calm", 2)):
         write_audio(tmp_path / f"{name}.wav", noise(1.0, seed), 16_000)
     return {"speech": [tmp_path / "happy.wav"], "neutral_speech": [tmp_path / "calm.wav"]}
-
-
-@pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Folder of EDTalk's filled weights; who needs others adds them. Deleted afterwards: it may take a gigabyte."""
-    folder = tmp_path_factory.mktemp("weights")
-    write_filled_weights(folder, "edtalk")
-    yield folder
-    shutil.rmtree(folder)

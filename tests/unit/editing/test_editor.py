@@ -58,7 +58,8 @@ def test_every_frame_gets_a_change_however_short_the_video(editor: Editor, num_f
 def test_edtalk_without_a_model_takes_the_authors_connector(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filled: Path
 ) -> None:
-    write_filled_weights(filled, "connector")
+    for name in ("edtalk", "connector"):
+        write_filled_weights(filled, name)
     monkeypatch.setenv("CMET_WEIGHTS", str(filled))
     monkeypatch.chdir(tmp_path)
     editor = chosen_editor(None, None, "edtalk", INFERENCE)

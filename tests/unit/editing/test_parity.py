@@ -23,6 +23,7 @@ from cmet.errors import UserError
 from cmet.media import VideoFile, read_audio, read_video, write_audio, write_video
 from tests import edtalk_procedure
 from tests.edtalk_procedure import published_coefficients, published_frame
+from tests.filled_weights import write_filled_weights
 from tests.unit.editing.models import noise, write_model
 
 
@@ -95,6 +96,7 @@ def test_a_person_of_another_size_is_resized_as_pil_does_and_256_pixels_are_kept
 def model(tmp_path_factory: pytest.TempPathFactory, filled: Path) -> Iterator[Editor]:
     folder = tmp_path_factory.mktemp("model")
     write_model(folder, "edtalk", 10, "opensmile", 88)
+    write_filled_weights(filled, "edtalk")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CMET_WEIGHTS", str(filled))
         yield Editor.load(folder)
@@ -158,6 +160,7 @@ def test_person_lips_and_sound_may_come_from_three_other_files(
 
 
 def test_lips_are_smoothed_with_zeros_beyond_the_ends(filled: Path) -> None:
+    write_filled_weights(filled, "edtalk")
     network = load_audio2lip(filled)
     lips, held = (lips_from_speech(network, noise(0.4), holds_ends=holds) for holds in (False, True))
     assert (lips[[0, -1]] != held[[0, -1]]).all() and (lips[1:-1] == held[1:-1]).all()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cmet.backbones.pdfgc.appearance import APPEARANCE_WIDTH, MAP_CHANNELS, MAP_PX
 from cmet.backbones.pdfgc.control import CONTROL_WIDTH
-from cmet.backbones.pdfgc.layers import BiasedActivation, Doubling, ModulatedConv, Noise, ScaledLinear
+from cmet.backbones.pdfgc.layers import BiasedActivation, Doubling, ModulatedConv, Noise, ScaledLinear, unit_normal
 
 STYLE_WIDTH = APPEARANCE_WIDTH + CONTROL_WIDTH
 CHANNELS = (512, 512, 512, 256, 128)
@@ -99,7 +99,7 @@ class LearnedStart(nn.Module):
     def __init__(self) -> None:
         """Keep the published tensor."""
         super().__init__()
-        self.input = nn.Parameter(torch.randn(1, MAP_CHANNELS, MAP_PX, MAP_PX))
+        self.input = nn.Parameter(unit_normal(1, MAP_CHANNELS, MAP_PX, MAP_PX))
 
 
 class StoredNoise(nn.Module):
@@ -110,4 +110,4 @@ class StoredNoise(nn.Module):
         super().__init__()
         for number in range(2 * len(CHANNELS) + 1):
             side_px = MAP_PX * 2 ** ((number + 1) // 2)
-            self.register_buffer(f"noise_{number}", torch.randn(1, 1, side_px, side_px))
+            self.register_buffer(f"noise_{number}", unit_normal(1, 1, side_px, side_px))

@@ -20,13 +20,20 @@ TAPS = (1.0, 3.0, 3.0, 1.0)
 """One row of the blur; symmetric, so correlation and convolution agree."""
 
 
+def unit_normal(*shape: int) -> Tensor:
+    """Initial weights; on the meta device without content."""
+    weights = torch.empty(shape)
+    # drawing on the meta device does nothing, and imports torch's compiler for two seconds
+    return weights if weights.is_meta else weights.normal_()
+
+
 class ScaledLinear(nn.Module):
     """A linear layer whose stored weights are unit normal; they are scaled when used."""
 
     def __init__(self, num_in: int, num_out: int, bias: float = 0.0) -> None:
         """Start with unit normal weights and a constant bias."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_out, num_in))
+        self.weight = nn.Parameter(unit_normal(num_out, num_in))
         self.bias = nn.Parameter(torch.full((num_out,), bias))
         self.scale = 1 / math.sqrt(num_in)
 
@@ -52,7 +59,7 @@ class ModulatedConv(nn.Module):
             demodulates: Whether the styled kernel is brought back to norm 1, per output channel.
         """
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, num_out, num_in, kernel, kernel))
+        self.weight = nn.Parameter(unit_normal(1, num_out, num_in, kernel, kernel))
         self.blur = Blur() if doubles else None
         self.modulation = ScaledLinear(style_width, num_in, bias=1.0)
         self.scale = 1 / math.sqrt(num_in * kernel**2)
@@ -77,9 +84,8 @@ class ModulatedConv(nn.Module):
 
 def blur_kernel() -> Tensor:
     """The 4x4 kernel for maps of doubled side, shape (4, 4), sum 4: three of four pixels are new."""
-    taps = torch.tensor(TAPS)
-    kernel = torch.outer(taps, taps)
-    return kernel * (4 / kernel.sum())
+    kernel = np.outer(TAPS, TAPS)
+    return torch.tensor(4 * kernel / kernel.sum(), dtype=torch.float32)
 
 
 class Blur(nn.Module):

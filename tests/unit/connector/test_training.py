@@ -73,7 +73,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(shards: Path, tmp_path: Pa
 
 
 def test_training_learns_the_direction_from_speech(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
-    params = make_params(num_steps=150, log_every=50, validate_every=50, learning_rate=3e-3)
+    params = make_params(num_steps=150, log_every=50, validate_every=50, checkpoint_every=50, learning_rate=3e-3)
     report = run(shards, tmp_path / "model", params)
     assert report.validation["delta_mse"] < 0.6 * report.validation["delta_mse_zero"]
     assert report.validation["delta_cosine"] > 0.6

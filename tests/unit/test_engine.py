@@ -20,7 +20,7 @@ def write_double(job: Job, folder: Path) -> Record:
     if value < 0:
         raise ClipError("negative", f"{value} is below zero")
     if value == 99:
-        raise ZeroDivisionError
+        raise UserError("99 is made of other files")
     return {"double": 2 * value, "process": os.getpid()}
 
 
@@ -61,7 +61,7 @@ def test_files_of_usable_clips_only_reach_the_output(tmp_path: Path) -> None:
 
 def test_an_interrupted_map_goes_on_with_what_is_missing(tmp_path: Path) -> None:
     clip_map = ClipMap(write_double, tmp_path, "test")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(UserError, match="^99 is made of other files$"):
         clip_map.run(jobs(1, 99), num_workers=1)
     first = json.loads((tmp_path / "done/clip1/record.json").read_text())["record"]
     again, other = clip_map.run(jobs(1, 2), num_workers=1)

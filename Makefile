@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no
 LOCKED := pipeline dagster dev
 # Python compiles what is imported first: here side by side, or else each process of the first run does it for itself
 COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,sklearn.linear_model \
-  dagster,dagster_webserver.cli dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats
+  dagster dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)

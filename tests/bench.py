@@ -93,12 +93,21 @@ def measure(scratch: Path) -> Iterator[Row]:
     clone(second)
     watched(["dvc", "repro"], second)
     yield at_most("outputs that differ between two runs of one seed", len(differing(first, second)), "outputs", 0)
-    test_s, _ = watched(["make", "test"], first)
+    bare = scratch / "bare"
+    checkout(bare)
+    setup_s, _ = watched(["make", "setup"], bare)
+    test_s, _ = watched(["make", "test"], bare)
     yield at_most("make test, dependencies installed", test_s, "s", 480)
+    yield at_most("make test, with installing from uv's cache", setup_s + test_s, "s", 480)
+
+
+def checkout(folder: Path) -> None:
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
 
 
 def clone(folder: Path) -> None:
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    """A checkout with this one's dependencies."""
+    checkout(folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / ".boot").symlink_to(ROOT / ".boot")
     # the editable installation points to this checkout; its code is the clone's as long as nothing is uncommitted

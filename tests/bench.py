@@ -68,11 +68,12 @@ def main() -> None:
                 flush=True,
             )
     finally:
+        # an hour of measuring is kept whatever comes after it
         shutil.rmtree(scratch, ignore_errors=True)
-    out = ROOT / "reports" / "bench.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
-    print(f"\n{out}")
+        out = ROOT / "reports" / "bench.json"
+        out.parent.mkdir(exist_ok=True)
+        out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+        print(f"\n{out}")
 
 
 def measure(scratch: Path) -> Iterator[Row]:

@@ -274,13 +274,15 @@ def plain_pass(
     """One pass as networks.md states it: stream by stream, and every token through every layer."""
     import torch
 
-    from cmet.connector.network import Prediction
+    from cmet.connector.network import ConvUnit, Prediction
 
     def embedded(encoder: "nn.Module", frames_BTD: "Tensor") -> "Tensor":
-        channels_MHL = frames_BTD.reshape(-1, 1, frames_BTD.shape[-1])
+        channels_MCL = frames_BTD.reshape(-1, 1, frames_BTD.shape[-1])
         for unit in encoder.children():
-            channels_MHL = unit(channels_MHL)
-        embedding_BTH: Tensor = connector.Norm(channels_MHL.squeeze(-1)).view(*frames_BTD.shape[:2], -1)
+            assert isinstance(unit, ConvUnit)
+            out_MCL = unit.conv_block(channels_MCL)
+            channels_MCL = unit.activation(out_MCL + channels_MCL if unit.is_residual else out_MCL)
+        embedding_BTH: Tensor = connector.Norm(channels_MCL.mean(-1)).view(*frames_BTD.shape[:2], -1)
         return embedding_BTH
 
     fusion = connector.fusion_transformer_encoder

@@ -5,6 +5,7 @@ import torch
 
 from cmet.connector.network import Connector, FrameEncoder
 from cmet.params import NetworkParams
+from tests.bench_training import plain_pass
 
 SMALL = {"hidden": 64, "num_layers": 3, "num_heads": 4, "feedforward": 48, "window": 5, "dropout": 0.1}
 
@@ -28,6 +29,17 @@ def test_any_width_and_window_goes_through(expression_width: int, speech_width: 
     found = connector(frames, torch.randn(2, 1, speech_width), frames)
     assert found.direction_BTD.shape == (2, window, expression_width)
     assert found.reference_BTH.shape == found.source_BTH.shape == (2, window, 64)
+
+
+def test_what_runs_at_once_gives_what_the_plain_passes_of_the_benchmark_give() -> None:
+    connector = Connector(
+        NetworkParams(hidden=32, num_layers=2, num_heads=2, feedforward=32, window=5, dropout=0.0), 10, 12
+    )
+    inputs = torch.randn(3, 5, 10), torch.randn(3, 1, 12), torch.randn(3, 5, 10)
+    for mode in (True, False):
+        connector.train(mode)
+        for ours, plain in zip(connector(*inputs), plain_pass(connector, *inputs), strict=True):
+            torch.testing.assert_close(ours, plain, rtol=0, atol=2e-5)
 
 
 def test_initial_weights_follow_the_published_rule() -> None:

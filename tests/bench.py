@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -96,8 +97,7 @@ def measure(scratch: Path) -> Iterator[Row]:
     yield at_most("outputs that differ between two runs of one seed", len(differing(first, second)), "outputs", 0)
     bare = scratch / "bare"
     checkout(bare)
-    setup_s, _ = watched(["make", "setup"], bare)
-    test_s, _ = watched(["make", "test"], bare)
+    setup_s, test_s = (timed(["make", target], bare) for target in ("setup", "test"))
     yield at_most("make test, dependencies installed", test_s, "s", 480)
     yield at_most("make test, with installing from uv's cache", setup_s + test_s, "s", 480)
 
@@ -115,22 +115,37 @@ def clone(folder: Path) -> None:
     (ROOT / ".venv/.ready").touch()
 
 
+def timed(command: list[str], folder: Path) -> float:
+    """Wall seconds, with nothing beside it: asking large processes for their memory slows them."""
+    started = time.perf_counter()
+    with running(command, folder) as process:
+        process.wait()
+    return time.perf_counter() - started
+
+
 def watched(command: list[str], folder: Path) -> tuple[float, float]:
     """Wall seconds and the peak memory of the process tree (proportional share of shared pages), GiB."""
     started = time.perf_counter()
+    peak = 0
+    with running(command, folder) as process:
+        while process.poll() is None:
+            peak = max(peak, tree_bytes(process.pid))
+            time.sleep(0.5)
+    return time.perf_counter() - started, peak / 2**30
+
+
+@contextmanager
+def running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that has to succeed; what it prints goes to a log."""
     with (folder / "bench.log").open("a") as log:
         # the clone tracks into its own store
         environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        peak = 0
-        while process.poll() is None:
-            peak = max(peak, tree_bytes(process.pid))
-            time.sleep(0.5)
+        yield process
     if process.returncode:
         sys.exit(
             f"{' '.join(command)} failed, see {folder / 'bench.log'}:\n{(folder / 'bench.log').read_text()[-3000:]}"
         )
-    return time.perf_counter() - started, peak / 2**30
 
 
 def accuracy_rows(project: Path) -> Iterator[Row]:

@@ -69,12 +69,13 @@ def main() -> None:
                 flush=True,
             )
     finally:
-        # an hour of measuring is kept whatever comes after it
         shutil.rmtree(scratch, ignore_errors=True)
-        out = ROOT / "reports" / "bench.json"
-        out.parent.mkdir(exist_ok=True)
-        out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
-        print(f"\n{out}")
+        # an hour of measuring is kept whatever comes after it; a run without a row replaces none
+        if rows:
+            out = ROOT / "reports" / "bench.json"
+            out.parent.mkdir(exist_ok=True)
+            out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+            print(f"\n{out}: {len(rows)} rows")
 
 
 def measure(scratch: Path) -> Iterator[Row]:
@@ -116,7 +117,7 @@ def clone(folder: Path) -> None:
 
 
 def timed(command: list[str], folder: Path) -> float:
-    """Wall seconds, with nothing beside it: asking large processes for their memory slows them."""
+    """Wall seconds, with nothing beside it."""
     started = time.perf_counter()
     with running(command, folder) as process:
         process.wait()

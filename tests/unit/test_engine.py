@@ -19,8 +19,10 @@ def write_double(job: Job, folder: Path) -> Record:
     (folder / "numbers" / f"{job['clip_id']}.txt").write_text(str(2 * value))
     if value < 0:
         raise ClipError("negative", f"{value} is below zero")
+    if value == 98:
+        raise UserError("98 is made of other files")
     if value == 99:
-        raise UserError("99 is made of other files")
+        raise ZeroDivisionError
     return {"double": 2 * value, "process": os.getpid()}
 
 
@@ -61,8 +63,10 @@ def test_files_of_usable_clips_only_reach_the_output(tmp_path: Path) -> None:
 
 def test_an_interrupted_map_goes_on_with_what_is_missing(tmp_path: Path) -> None:
     clip_map = ClipMap(write_double, tmp_path, "test")
-    with pytest.raises(UserError, match="^99 is made of other files$"):
+    with pytest.raises(ZeroDivisionError):
         clip_map.run(jobs(1, 99), num_workers=1)
+    with pytest.raises(UserError, match="^98 is made of other files$"):
+        clip_map.run(jobs(1, 98), num_workers=1)
     first = json.loads((tmp_path / "done/clip1/record.json").read_text())["record"]
     again, other = clip_map.run(jobs(1, 2), num_workers=1)
     assert again == first

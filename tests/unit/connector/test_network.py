@@ -32,6 +32,7 @@ def test_any_width_and_window_goes_through(expression_width: int, speech_width: 
 
 
 def test_what_runs_at_once_gives_what_the_plain_passes_of_the_benchmark_give() -> None:
+    torch.manual_seed(0)
     connector = Connector(
         NetworkParams(hidden=32, num_layers=2, num_heads=2, feedforward=32, window=5, dropout=0.0), 10, 12
     )

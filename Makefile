@@ -29,9 +29,10 @@ help: ## This list
 
 setup: $(VENV)/.ready ## Install the locked dependencies into .venv
 
+# the pip of python3 works in .boot too, and only a Python without one needs another there, which takes seconds
 $(UV):
-	python3 -m venv .boot
-	.boot/bin/python -m pip install --quiet uv
+	python3 -m venv --without-pip .boot
+	python3 -m pip --python .boot install --quiet uv || { python3 -m venv .boot && .boot/bin/python -m pip install --quiet uv; }
 
 $(VENV)/.ready: requirements.lock pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python 3.11 $(VENV)

@@ -1,5 +1,6 @@
 """Shared fixtures: small media made on the spot, and the real data that lies beside a developer's checkout."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -19,6 +20,15 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "../shared/real"
+
+
+# importing makes millions of objects, all of them to stay
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from cmet.backbones.edtalk.layers import (
     Upsample,
     channels_last,
 )
+from cmet.backbones.loading import unit_normal
 
 FIRST_WIDTH, FIRST_SIZE = 512, 4
 WIDTHS = (512, 512, 512, 256, 128, 64)
@@ -165,7 +166,7 @@ class LearnedStart(nn.Module):
     def __init__(self) -> None:
         """Draw unit normals."""
         super().__init__()
-        self.input = nn.Parameter(torch.randn(1, FIRST_WIDTH, FIRST_SIZE, FIRST_SIZE))
+        self.input = nn.Parameter(unit_normal(1, FIRST_WIDTH, FIRST_SIZE, FIRST_SIZE))
 
 
 class Decoder(nn.Module):

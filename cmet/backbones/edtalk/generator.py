@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cmet.backbones.edtalk.decoder import Decoder
 from cmet.backbones.edtalk.encoder import Encoder
 from cmet.backbones.edtalk.layers import STYLE_WIDTH, EqualLinear
+from cmet.backbones.loading import unit_normal
 
 PICTURE_PX = 256
 NUM_LIP, NUM_POSE, NUM_EXPRESSION = 20, 6, 10
@@ -31,7 +32,7 @@ class Directions(nn.Module):
     def __init__(self, num_directions: int) -> None:
         """Draw unit normals."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(STYLE_WIDTH, num_directions))
+        self.weight = nn.Parameter(unit_normal(STYLE_WIDTH, num_directions))
 
 
 def linear_stack(*widths: int) -> nn.Sequential:

@@ -13,9 +13,12 @@ them from StyleGAN2. Its CUDA operators are written out in torch here.
 import math
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from cmet.backbones.loading import unit_normal
 
 STYLE_WIDTH = 512
 NEGATIVE_SLOPE = 0.2
@@ -42,7 +45,7 @@ class EqualLinear(nn.Module):
     def __init__(self, num_in: int, num_out: int, first_bias: float = 0.0) -> None:
         """Draw unit normal weights."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_out, num_in))
+        self.weight = nn.Parameter(unit_normal(num_out, num_in))
         self.bias = nn.Parameter(torch.full((num_out,), first_bias))
 
     @property
@@ -61,7 +64,7 @@ class EqualConv(nn.Module):
     def __init__(self, num_in: int, num_out: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
         """Draw unit normal weights."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_out, num_in, kernel, kernel))
+        self.weight = nn.Parameter(unit_normal(num_out, num_in, kernel, kernel))
         self.stride, self.padding = stride, padding
 
     @cached_property
@@ -94,9 +97,9 @@ class FusedActivation(nn.Module):
 
 def binomial_kernel(gain: float) -> Tensor:
     """Outer product of [1, 3, 3, 1] with itself, shape (4, 4), sum `gain`."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    kernel = taps[:, None] * taps
-    return kernel * (gain / kernel.sum())
+    taps = np.array([1, 3, 3, 1], np.float32)
+    kernel = np.outer(taps, taps)
+    return torch.tensor(kernel * (gain / kernel.sum()))
 
 
 class Blur(nn.Module):
@@ -146,7 +149,7 @@ class ModulatedConv(nn.Module):
     def __init__(self, num_in: int, num_out: int, upsamples: bool = False) -> None:
         """Draw unit normal weights; modulation begins at one."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, num_out, num_in, 3, 3))
+        self.weight = nn.Parameter(unit_normal(1, num_out, num_in, 3, 3))
         self.blur = Blur(padding=1, gain=4.0) if upsamples else None
         self.modulation = EqualLinear(STYLE_WIDTH, num_in, first_bias=1.0)
 
@@ -183,7 +186,7 @@ class ModulatedPointwise(nn.Module):
     def __init__(self, num_in: int, num_out: int) -> None:
         """Draw unit normal weights; modulation begins at one."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, num_out, num_in, 1, 1))
+        self.weight = nn.Parameter(unit_normal(1, num_out, num_in, 1, 1))
         self.modulation = EqualLinear(STYLE_WIDTH, num_in, first_bias=1.0)
 
     def forward(self, x_BCHW: Tensor, style_BS: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cmet.backbones.edtalk.audio2lip import Audio2Lip
 from cmet.backbones.edtalk.generator import Generator
-from cmet.weights import load_weights
+from cmet.backbones.loading import load_network
 
 
 def load_generator(folder: Path | None = None, checkpoint: str = "edtalk") -> Generator:
@@ -17,10 +17,7 @@ def load_generator(folder: Path | None = None, checkpoint: str = "edtalk") -> Ge
     Raises:
         UserError: It is missing, cannot be read, is another checkpoint or holds values that are not finite.
     """
-    weights = load_weights(checkpoint, folder)
-    generator = Generator()
-    generator.load_state_dict(weights)
-    return generator.eval().requires_grad_(False)
+    return load_network(Generator, checkpoint, folder)
 
 
 def load_audio2lip(folder: Path | None = None) -> Audio2Lip:
@@ -32,7 +29,4 @@ def load_audio2lip(folder: Path | None = None) -> Audio2Lip:
     Raises:
         UserError: It is missing, cannot be read, is another checkpoint or holds values that are not finite.
     """
-    weights = load_weights("audio2lip", folder)
-    network = Audio2Lip()
-    network.load_state_dict(weights)
-    return network.eval().requires_grad_(False)
+    return load_network(Audio2Lip, "audio2lip", folder)

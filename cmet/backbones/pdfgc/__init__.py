@@ -6,8 +6,8 @@ batches, `model` is the backbone, `control` puts the drivers together. Cropping 
 """
 
 from cmet.backbones.pdfgc.control import Drivers, control_values
-from cmet.backbones.pdfgc.loading import Networks, load_network, load_networks
+from cmet.backbones.pdfgc.loading import Networks, load_networks
 from cmet.backbones.pdfgc.model import PDFGC
 from cmet.backbones.pdfgc.rendering import TalkingFace
 
-__all__ = ["PDFGC", "Drivers", "Networks", "TalkingFace", "control_values", "load_network", "load_networks"]
+__all__ = ["PDFGC", "Drivers", "Networks", "TalkingFace", "control_values", "load_networks"]

@@ -15,16 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cmet.backbones.loading import unit_normal
+
 NEGATIVE_SLOPE = 0.2
 TAPS = (1.0, 3.0, 3.0, 1.0)
 """One row of the blur; symmetric, so correlation and convolution agree."""
-
-
-def unit_normal(*shape: int) -> Tensor:
-    """Initial weights; on the meta device without content."""
-    weights = torch.empty(shape)
-    # drawing on the meta device does nothing, and imports torch's compiler for two seconds
-    return weights if weights.is_meta else weights.normal_()
 
 
 class ScaledLinear(nn.Module):

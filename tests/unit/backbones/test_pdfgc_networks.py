@@ -8,7 +8,8 @@ import torch
 from fill import PDFGC, fill, images, waveform
 from torch import Tensor, nn
 
-from cmet.backbones.pdfgc import Drivers, Networks, TalkingFace, control_values, load_network, load_networks
+from cmet.backbones.loading import load_network
+from cmet.backbones.pdfgc import Drivers, Networks, TalkingFace, control_values, load_networks
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
 from cmet.backbones.pdfgc.generator import Generator

@@ -36,6 +36,9 @@ EMOTION_FAN = Profile(1.2)
 KEPT_LEAVES = frozenset({"kernel", "pe"})
 """Constant tables of the constructor."""
 
+PART = 2**14
+"""Values that are drawn at once."""
+
 
 def rng_for(tag: str) -> np.random.Generator:
     """Generator seeded by the CRC-32 of a tag."""
@@ -52,21 +55,29 @@ def fill_array(key: str, shape: tuple[int, ...], profile: Profile) -> np.ndarray
     generator = rng_for(key)
     if leaf == "running_var":
         return (0.5 + generator.random(shape)).astype(np.float32)
-    normal = generator.standard_normal(shape)
+    mean, scale = 0.0, 1.0
     if leaf == "running_mean" or leaf.endswith("bias"):
-        value = 0.1 * normal + key.endswith("modulation.bias")
+        mean, scale = float(key.endswith("modulation.bias")), 0.1
     elif key.endswith("noise.weight"):
-        value = 0.2 * normal
+        scale = 0.2
     elif len(shape) < 2:
-        value = 1.0 + 0.1 * normal
+        mean, scale = 1.0, 0.1
     elif profile.is_unit and ".to_flows." in key and key.endswith(".conv.weight"):
-        value = 0.05 * normal  # a gentle flow: a strong one would amplify rounding
-    elif profile.is_unit and "fineadainresblock" not in key:
-        value = normal
-    else:
+        scale = 0.05  # a gentle flow: a strong one would amplify rounding
+    elif not profile.is_unit or "fineadainresblock" in key:
         gain = profile.gain if len(shape) > 2 else 1.0
-        value = normal * (gain / math.sqrt(int(np.prod(shape[1:]))))
-    return np.asarray(value.astype(np.float32))
+        scale = gain / math.sqrt(int(np.prod(shape[1:])))
+    return scaled_normal(generator, shape, mean, scale)
+
+
+def scaled_normal(generator: np.random.Generator, shape: tuple[int, ...], mean: float, scale: float) -> np.ndarray:
+    """Mean plus scale times a normal, rounded to float32; drawn in parts, since memory is slower than drawing."""
+    values = np.empty(shape, np.float32)
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, PART):
+        part = flat[start : start + PART]
+        part[:] = mean + scale * generator.standard_normal(len(part))
+    return values
 
 
 def fill(module: nn.Module, profile: Profile = CONNECTOR) -> None:

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fill import EDTALK, fill, images
+from fill import images
 from torch import Tensor
 
+from cmet.backbones.edtalk import load_generator
 from cmet.backbones.edtalk.generator import EXPRESSION, Generator
 from cmet.backbones.edtalk.model import EDTalk, to_frames, to_picture
 from cmet.backbones.edtalk.rendering import Renderer, Source
 from cmet.backbones.protocol import Backbone
+from tests.filled_weights import write_filled_weights
 
 KEYS = Path(__file__).parents[2] / "golden" / "keys_edtalk_generator.json"
 # relative to the largest magnitude; kernels for another batch size round otherwise
@@ -19,10 +21,9 @@ ROUNDING = 2e-5
 
 
 @pytest.fixture(scope="module")
-def generator() -> Generator:
-    generator = Generator()
-    fill(generator, EDTALK)
-    return generator.eval().requires_grad_(False)
+def generator(filled: Path) -> Generator:
+    write_filled_weights(filled, "edtalk")
+    return load_generator(filled)
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fill import EDTALK, fill, images, normal, waveform
+from fill import images, normal, waveform
 from PIL import Image
 
-from cmet.backbones.edtalk import Renderer, load_audio2lip
+from cmet.backbones.edtalk import Renderer, load_audio2lip, load_generator
 from cmet.backbones.edtalk.audio2lip import lips_from_speech
 from cmet.backbones.edtalk.encoder import Encoder
 from cmet.backbones.edtalk.generator import EXPRESSION, Generator
@@ -28,10 +28,9 @@ from tests.unit.editing.models import noise, write_model
 
 
 @pytest.fixture(scope="module")
-def generator() -> Generator:
-    network = Generator().eval().requires_grad_(False)
-    fill(network, EDTALK)
-    return network
+def generator(filled: Path) -> Generator:
+    write_filled_weights(filled, "edtalk")
+    return load_generator(filled)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Shared fixtures: small media made on the spot, and the real data that lies beside a developer's checkout."""
 
+import atexit
 import gc
 import os
 import signal
@@ -22,8 +23,9 @@ ROOT = Path(__file__).parents[1]
 REAL = ROOT / "../shared/real"
 
 
-# importing makes millions of objects, all of them to stay
+# importing makes millions of objects, all of them to stay; at the end the process frees what there is
 gc.disable()
+atexit.register(gc.freeze)
 
 
 def pytest_collection_finish() -> None:

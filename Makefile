@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .boot/bin/uv
 # a file of tests stays in one process, since its tests share what is costly to make; slow files come early
-# what a process frees it keeps for its next tensors: a virtual machine may need 10 s for a GB that was given back
-KEPT_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
-PYTEST := $(KEPT_MEMORY) OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# processes keep what they free, in small pages: a virtual machine may take 10 s for each GB in huge pages that is new
+MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 NUMPY_MADVISE_HUGEPAGE=0
+PYTEST := $(MEMORY) OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # the other extras are for some machines only and are installed by name
 LOCKED := pipeline dagster dev
 # Python compiles what is imported first: here side by side, or else each process of the first run does it for itself

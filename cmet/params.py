@@ -482,8 +482,13 @@ def parse_params(values: object, name: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        lines = [f"  {_key(problem['loc'])}: {problem['msg']} (got {problem['input']!r})" for problem in error.errors()]
+        lines = [f"  {_key(problem['loc'])}: {problem['msg']}{_got(problem['input'])}" for problem in error.errors()]
         raise ParamsError(f"{name}: {len(lines)} bad value(s)\n" + "\n".join(lines)) from error
+
+
+def _got(value: object) -> str:
+    """A missing key, and values that do not fit each other, come with their whole section: that tells nothing."""
+    return "" if isinstance(value, dict) else f" (got {value!r})"
 
 
 def flatten(params: Section) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def test_a_misspelt_key_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text().replace("num_steps:", "numsteps:")
     (tmp_path / "params.yaml").write_text(text)
     result = started("manifest", cwd=tmp_path)
-    assert_one_message(result, "train.numsteps: Extra inputs are not permitted", "train.num_steps: Field required")
+    assert_one_message(
+        result, "train.numsteps: Extra inputs are not permitted (got 900)", "train.num_steps: Field required\n"
+    )
 
 
 @pytest.mark.parametrize(

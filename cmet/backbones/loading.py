@@ -27,7 +27,10 @@ def load_network(kind: type[AnyNetwork], name: str, folder: Path | None = None) 
     with torch.device("meta"):
         network = kind()
     # what a right file may lack takes part in no result
-    state = {key: weights.get(key, torch.zeros(own.shape)).to(own.dtype) for key, own in network.state_dict().items()}
+    state = {
+        key: weights[key].to(own.dtype) if key in weights else torch.zeros(own.shape, dtype=own.dtype, device="cpu")
+        for key, own in network.state_dict().items()
+    }
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)
 

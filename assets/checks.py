@@ -8,8 +8,9 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from cmet.evaluation.protocol import CHANCE, METRICS
 from cmet.project import Project
+from cmet.scores.results import METRICS
+from cmet.vocabulary import CHANCE
 from pipelines.resources import DvcProject, Stage
 
 SAMPLE_FACE_RATIO = 0.99

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from cmet.corpora.scan import count_reasons
-from cmet.evaluation.protocol import GROUND_TRUTH, METHODS, METRICS, TIMING, in_order
+from cmet.edits.product import TIMING
 from cmet.project import Project
+from cmet.scores.results import METRICS
+from cmet.vocabulary import GROUND_TRUTH, METHODS, in_order
 from pipelines.resources import Stage
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ def preview_shards(project: Project, variant: str | None) -> Metadata:
 
 def preview_train(project: Project, variant: str | None) -> Metadata:
     """Loss curves, the metrics of the kept weights, and the run in MLflow."""
-    from cmet.evaluation.figures import curves_figure
+    from cmet.scores.figures import curves_figure
 
     report = _report(project, "train", variant)
     history = pd.read_parquet(project.folder("train", variant) / "history.parquet")
@@ -150,9 +152,9 @@ def preview_train(project: Project, variant: str | None) -> Metadata:
 
 def preview_judge(project: Project, variant: str | None) -> Metadata:
     """Accuracy on training and validation speakers, and the curve of its training."""
-    from cmet.evaluation.figures import judge_figure
-    from cmet.evaluation.judge import CARD, HISTORY
-    from cmet.evaluation.labels import training_set
+    from cmet.judge import CARD, HISTORY
+    from cmet.report.labels import training_set
+    from cmet.scores.figures import judge_figure
 
     folder = project.folder("judge")
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
@@ -183,7 +185,7 @@ def preview_edits(project: Project, variant: str | None) -> Metadata:
 
 def preview_evaluate(project: Project, variant: str | None) -> Metadata:
     """Accuracy of every method with its interval, confusions of C-MET, and the run in MLflow."""
-    from cmet.evaluation.figures import confusion_figure, emotion_figure, method_figure
+    from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
 
     metrics = json.loads((project.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
     methods, held_out = metrics["methods"], metrics["held_out"]
@@ -285,7 +287,7 @@ def _basis_facts(path: Path) -> Metadata:
 
 def _clips_sheet(clips: pd.DataFrame, videos: Path) -> dg.MetadataValue:
     """Each speaker's most intense clip of every emotion; all speakers are on the sheet that the stage writes."""
-    from cmet.clips import sheet_cells
+    from cmet.clips.preparation import sheet_cells
 
     return _sheet(sheet_cells(clips, videos, MAX_SPEAKERS), SHEET_TILE_PX)
 
@@ -357,7 +359,7 @@ def _accuracy_table(methods: Mapping[str, Any]) -> dg.MetadataValue:
 
 def _mlflow(stage: str, backbone: str | None, project: Project) -> Metadata:
     """Link to the run that the stage has logged; nothing when the store was removed since."""
-    from cmet.tracking import default_store, find_run
+    from cmet.tracking.runs import default_store, find_run
 
     run_id = find_run(stage, str(backbone), project.root)
     store = default_store(project.root)

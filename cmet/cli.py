@@ -76,8 +76,8 @@ def use(
 @app.command()
 def summary(params: ParamsFile = Path("params.yaml")) -> None:
     """Print the accuracy table of the last report and where the page is."""
-    from cmet.evaluation.report import print_table
     from cmet.project import Project
+    from cmet.report.page import print_table
 
     page = Project.at(params).folder("report") / "index.html"
     path = page.with_name("summary.json")

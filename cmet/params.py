@@ -22,16 +22,7 @@ from pydantic import (
 )
 
 from cmet.errors import UserError
-
-EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
-"""The vocabulary of all corpora, in the label order of the paper (angry 0 ... surprised 7)."""
-
-TARGET_EMOTIONS = tuple(emotion for emotion in EMOTIONS if emotion != "neutral")
-"""The emotions a neutral clip can be edited to, and the classes of the judge."""
-
-EXTENDED_EMOTIONS = ("calm", "charismatic", "desirous", "empathetic", "envious", "romantic", "sarcastic")
-"""Labels a corpus may have besides: RAVDESS's calm, and those of C-MET's extended speech. There is no class for them in
-the paper's network and judge, so they take no part in training."""
+from cmet.vocabulary import NEUTRAL, order_problem
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 CorpusName = Literal["sample", "mead", "cremad", "ravdess", "meld", "table"]
@@ -52,6 +43,9 @@ Encoder = Literal[
     "wavlm-large",
 ]
 """Speech encoders by name; cmet.speech.encoders has them."""
+
+BackboneName = Literal["facemesh", "edtalk", "pdfgc"]
+"""Talking-face models by name; cmet.backbones.registry has them."""
 
 EMOTION2VEC_ENCODERS = ("emotion2vec", "precomputed")
 """The encoders that give emotion2vec+ large vectors, as the paper uses."""
@@ -288,7 +282,7 @@ class EditsParams(Section):
     """`test-pairs`: every pair of a test speaker; `official`: the rows of C-MET's manifest (mead, cremad), also those
     that the corpus lacks: they stay planned, and without them there is no headline."""
     pools: Literal["pool-by-intensity", "static-folder"]
-    """Which speech drives a row; cmet.evaluation.pools has both."""
+    """Which speech drives a row; cmet.edits.pools has both."""
     pool_seed: NonNegativeInt
     """Of the draws of `static-folder`; the published command takes 42."""
     identity_frame: NonNegativeInt
@@ -337,10 +331,7 @@ class JudgeParams(Section):
     @field_validator("label_order")
     @classmethod
     def _label_order_is_of_emotions(cls, order: list[str] | None) -> list[str] | None:
-        # labels takes the emotions from here
-        from cmet.evaluation.judge.labels import problem_of
-
-        problem = problem_of(order) if order is not None else None
+        problem = order_problem(order) if order is not None else None
         if problem:
             raise ValueError(f"judge.label_order {problem}")
         return order
@@ -366,7 +357,7 @@ class JudgeParams(Section):
             )
         if not self.trained_on:
             raise ValueError("judge.checkpoint does not say what it was trained on: set judge.trained_on")
-        if self.has_neutral != ("neutral" in self.label_order):
+        if self.has_neutral != (NEUTRAL in self.label_order):
             raise ValueError(f"judge.has_neutral is {self.has_neutral}, but judge.label_order is {self.label_order}")
         return self
 
@@ -404,8 +395,7 @@ class Params(Section):
     held_out_emotion: Emotion | None
     """Emotion the expression basis and C-MET never see; it is evaluated on its own."""
     speech_encoders: Annotated[list[Encoder], Field(min_length=1)]
-    backbones: Annotated[list[str], Field(min_length=1)]
-    """Names in cmet.backbones.registry."""
+    backbones: Annotated[list[BackboneName], Field(min_length=1)]
     sample: SampleParams
     manifest: ManifestParams
     clips: ClipsParams
@@ -420,17 +410,6 @@ class Params(Section):
     timing: TimingParams
     evaluate: EvaluateParams
     report: ReportParams
-
-    @field_validator("backbones")
-    @classmethod
-    def _backbones_are_registered(cls, names: list[str]) -> list[str]:
-        # the registry takes the inference section from here
-        from cmet.backbones.registry import BACKBONES
-
-        unknown = [name for name in names if name not in BACKBONES]
-        if unknown:
-            raise ValueError(f"{', '.join(unknown)} not among {', '.join(sorted(BACKBONES))}")
-        return names
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Params":

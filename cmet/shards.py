@@ -18,9 +18,9 @@ import pandas as pd
 import webdataset as wds
 from tqdm import tqdm
 
-from cmet.deltas import UNPAIRED_CLIPS, neutral_sentence, read_embeddings
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
+from cmet.pairs.deltas import UNPAIRED_CLIPS, neutral_sentence, read_embeddings
 from cmet.params import ShardsParams
 from cmet.speech.scaling import SpeechScaling
 

@@ -80,7 +80,7 @@ def manifest(project: Project) -> Report:
 
 def clips(project: Project) -> Report:
     """Prepare every clip: face crop, constant frame rate, mono sound over the same span."""
-    from cmet.clips import prepare_clips
+    from cmet.clips.preparation import prepare_clips
 
     params = project.params.clips
     rows = project.table("manifest", "manifest.parquet")
@@ -114,7 +114,7 @@ def directions(project: Project) -> Report:
 
 def expression(project: Project, backbone: str) -> Report:
     """Encode the expression of every frame, after fitting the backbone where it is one that is fitted."""
-    from cmet.expression import write_expression
+    from cmet.expression.encoding import write_expression
 
     params, inference = project.params.expression, project.params.inference
     rows = project.table("clips", "clips.parquet")
@@ -126,7 +126,7 @@ def expression(project: Project, backbone: str) -> Report:
 
 def deltas(project: Project, backbone: str) -> Report:
     """Pair neutral and emotional clips and take their differences in voice and face."""
-    from cmet.deltas import write_deltas
+    from cmet.pairs.deltas import write_deltas
 
     params = project.params.deltas
     return write_deltas(
@@ -159,7 +159,7 @@ def train(project: Project, backbone: str) -> Report:
     from cmet.connector.processes import training_processes
     from cmet.connector.training import Untracked
     from cmet.connector.training import train as train_connector
-    from cmet.tracking import tracked_run
+    from cmet.tracking.runs import tracked_run
 
     params, shards_folder, out = project.params, project.folder("shards", backbone), project.folder("train", backbone)
     model = project.folder("expression", backbone) / "model"
@@ -202,8 +202,8 @@ def train(project: Project, backbone: str) -> Report:
 
 def judge(project: Project) -> Report:
     """Train the frame classifier that measures emotion, or take over a released one."""
-    from cmet.evaluation.judge import adopt_judge, train_judge
-    from cmet.evaluation.judge.checkpoints import find_checkpoint
+    from cmet.judge import adopt_judge, train_judge
+    from cmet.judge.checkpoints import find_checkpoint
 
     params, clips_folder, out = project.params.judge, project.folder("clips"), project.folder("judge")
     rows = project.table("clips", "clips.parquet")
@@ -219,7 +219,7 @@ def judge(project: Project) -> Report:
 def edits(project: Project, backbone: str) -> Report:
     """Edit the neutral clips of the test speakers by every method."""
     from cmet.connector.bundle import load_bundle
-    from cmet.evaluation.edits import write_edits
+    from cmet.edits.writing import write_edits
     from cmet.speech.embeddings import read_embeddings
 
     params = project.params
@@ -248,8 +248,8 @@ def edits(project: Project, backbone: str) -> Report:
 def timing(project: Project, backbone: str) -> Report:
     """Time the edits of a few test rows, clip by clip."""
     from cmet.connector.bundle import load_bundle
-    from cmet.evaluation.rows import planned_rows
-    from cmet.evaluation.timing import time_edits
+    from cmet.edits.rows import planned_rows
+    from cmet.edits.timing import time_edits
     from cmet.speech.embeddings import read_embeddings
 
     params = project.params
@@ -277,8 +277,8 @@ def timing(project: Project, backbone: str) -> Report:
 
 def evaluate(project: Project, backbone: str) -> Report:
     """Judge the edited clips and measure them by every metric whose weights are here."""
-    from cmet.evaluation.evaluate import score_edits
-    from cmet.tracking import Evaluated, log_evaluation
+    from cmet.scores.evaluate import score_edits
+    from cmet.tracking.runs import Evaluated, log_evaluation
 
     params, out = project.params, project.folder("evaluate", backbone)
     folders = Evaluated(
@@ -299,7 +299,7 @@ def evaluate(project: Project, backbone: str) -> Report:
 
 def report(project: Project) -> Report:
     """Write the HTML page and the machine-readable summary."""
-    from cmet.evaluation.report import Scored, write_report
+    from cmet.report.page import Scored, write_report
 
     params = project.params
     scored: dict[str, Scored] = {

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmet.evaluation.results import RESULTS, ROW, read_results, write_results
-from cmet.evaluation.rows import official_clips
-from cmet.params import TARGET_EMOTIONS, load_params
+from cmet.edits.rows import official_clips
+from cmet.params import load_params
+from cmet.scores.results import RESULTS, ROW, read_results, write_results
+from cmet.vocabulary import TARGET_EMOTIONS
 from tests.processes import tree_bytes
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -43,9 +44,9 @@ def stored_results() -> pd.DataFrame:
 
 def tables_of_all_of_mead(scratch: Path) -> float:
     """Seconds from the stored file to all numbers with their intervals, and the paper's tables with ours below."""
-    from cmet.evaluation.labels import paper_rows
-    from cmet.evaluation.paper import beside, of_corpus, paper_tables, printed_tables
-    from cmet.evaluation.tables import measure
+    from cmet.report.labels import paper_rows
+    from cmet.report.paper import beside, of_corpus, paper_tables, printed_tables
+    from cmet.scores.tables import measure
 
     write_results(stored_results(), scratch / RESULTS)
     params = load_params(PARAMS)
@@ -85,7 +86,7 @@ def memory_while_scoring(project: Path, scratch: Path, sizes: tuple[int, int]) -
 
 def frechet_difference() -> float:
     """Largest relative difference of both kinds of FID to a computation by singular values, on drawn features."""
-    from cmet.evaluation.metrics.frechet import RunningStatistics, distance_of_sets, frechet_distance
+    from cmet.scores.metrics.frechet import RunningStatistics, distance_of_sets, frechet_distance
 
     draw = np.random.default_rng(0)
     found = 0.0
@@ -113,9 +114,9 @@ def _by_singular_values(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _score(folder: Path, judge: Path) -> None:
-    from cmet.evaluation.judge import Judge
-    from cmet.evaluation.metrics.protocol import Shown
-    from cmet.evaluation.metrics.registry import metric_class
+    from cmet.judge import Judge
+    from cmet.scores.metrics.protocol import Shown
+    from cmet.scores.metrics.registry import metric_class
 
     videos = sorted(folder.iterdir())
     answers = Judge.load(judge).classify_clips(videos)

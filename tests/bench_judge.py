@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from cmet.evaluation.judge.classifier import ClipClassifier
-from cmet.evaluation.judge.frames import read_frames
-from cmet.evaluation.judge.networks import KINDS
-from cmet.params import TARGET_EMOTIONS
+from cmet.judge.classifier import ClipClassifier
+from cmet.judge.frames import read_frames
+from cmet.judge.networks import KINDS
+from cmet.vocabulary import TARGET_EMOTIONS
 from tests.bench_media import fastest, one_core
 
 NUM_FRAMES = 16

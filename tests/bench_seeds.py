@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from cmet.evaluation.results import read_results
-from cmet.evaluation.tables import measure
 from cmet.params import load_params
+from cmet.scores.results import read_results
+from cmet.scores.tables import measure
 
 ROOT = Path(__file__).parents[1]
 SEEDS = (5, 6, 7)

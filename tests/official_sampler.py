@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from torch.utils.data import Dataset, get_worker_info
 
-from cmet.params import EMOTIONS
 from cmet.shards import ClipSample
+from cmet.vocabulary import EMOTIONS
 
 # N frames of a sample, T frames of a window, K expression components, S speech features
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from cmet.connector.bundle import load_bundle
+from cmet.edits import rendering
 from cmet.errors import UserError
-from cmet.evaluation import rendering
 from cmet.media import VideoFile, write_audio, write_video
 from cmet.project import Project
 from cmet.stages import run_stage

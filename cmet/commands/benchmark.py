@@ -21,7 +21,7 @@ def manifest(
     out: Annotated[Path, typer.Option("--out", help="The CSV file.")],
 ) -> None:
     """Write an official test manifest of C-MET, byte for byte."""
-    from cmet.evaluation.benchmark import write_benchmark
+    from cmet.edits.benchmark import write_benchmark
 
     print(f"{out}: {write_benchmark(name.lower(), out)} rows")
 
@@ -32,7 +32,7 @@ def paper(
     out: Annotated[Path | None, typer.Option("--out", help="Also a file: .csv with every label, or .md.")] = None,
 ) -> None:
     """Print the results of the paper with what can be computed of them: right rows, floors, contradictions."""
-    from cmet.evaluation.paper import CORPORA, of_corpus, paper_tables, printed_tables, write_tables
+    from cmet.report.paper import CORPORA, of_corpus, paper_tables, printed_tables, write_tables
 
     corpus = corpus and corpus.lower()
     if corpus not in (None, *CORPORA):

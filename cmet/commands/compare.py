@@ -31,7 +31,7 @@ def compare(
     ] = None,
 ) -> None:
     """Say how far two sets of results differ, how sure that is, and which clips changed."""
-    from cmet.evaluation.compare import (
+    from cmet.scores.compare import (
         check_out,
         chosen_method,
         compare_results,
@@ -82,10 +82,10 @@ def read_run(place: str, root: Path) -> "pd.DataFrame":
     Raises:
         UserError: There are none.
     """
-    from cmet.evaluation.results import read_results
+    from cmet.scores.results import read_results
 
     if RUN_ID.fullmatch(place) and not Path(place).exists():
-        from cmet.tracking import download_results
+        from cmet.tracking.runs import download_results
 
         return read_results(download_results(place, root))
     return read_results(Path(place))

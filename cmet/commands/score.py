@@ -50,10 +50,10 @@ def score(
     seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = SEED,
 ) -> None:
     """Judge clips that any method made: single videos, or a manifest of rows for the table."""
-    from cmet.evaluation.judge import open_judge
-    from cmet.evaluation.metrics.registry import METRICS
-    from cmet.evaluation.other_methods import answer_table
-    from cmet.params import EMOTIONS
+    from cmet.judge import open_judge
+    from cmet.scores.metrics.registry import METRICS
+    from cmet.scores.other_methods import answer_table
+    from cmet.vocabulary import EMOTIONS
 
     _refuse_paths("--label-order", label_order, EMOTIONS)
     _refuse_paths("--metrics", metrics, METRICS)
@@ -85,11 +85,11 @@ def _score_manifest(
     out: Path | None,
     seed: int,
 ) -> None:
-    from cmet.evaluation.manifest import read_manifest
-    from cmet.evaluation.other_methods import check_method, same_rows, score_manifest, scored_table
-    from cmet.evaluation.results import read_results
-    from cmet.evaluation.tables import is_one_class, measure
     from cmet.params import EvaluateParams
+    from cmet.scores.manifest import read_manifest
+    from cmet.scores.other_methods import check_method, same_rows, score_manifest, scored_table
+    from cmet.scores.results import read_results
+    from cmet.scores.tables import is_one_class, measure
     from cmet.weights import weights_folder
 
     if method is not None:
@@ -137,7 +137,7 @@ def _refuse_paths(option: str, words: Sequence[str] | None, known: Container[str
 
 
 def _checked_metrics(names: list[str] | None) -> list[str]:
-    from cmet.evaluation.metrics.registry import METRICS
+    from cmet.scores.metrics.registry import METRICS
 
     names = ["landmarks"] if names is None else names
     unknown = [name for name in names if name not in METRICS]
@@ -147,7 +147,7 @@ def _checked_metrics(names: list[str] | None) -> list[str]:
 
 
 def _told_judge(judge: Any) -> str:
-    from cmet.evaluation.judge import judge_name
-    from cmet.evaluation.labels import training_set
+    from cmet.judge import judge_name
+    from cmet.report.labels import training_set
 
     return f"{judge_name(judge.card)}, trained on {training_set(judge.card.model_dump())}"

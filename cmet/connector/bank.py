@@ -9,8 +9,8 @@ from torch import Tensor
 
 from cmet.corpora import mead
 from cmet.errors import UserError
-from cmet.params import EMOTIONS
 from cmet.shards import ClipSample
+from cmet.vocabulary import EMOTIONS
 
 # C clips, S speech features, F frames of all clips, K expression components
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from cmet.connector.inference import predict_directions
 from cmet.connector.network import Connector
-from cmet.deltas import speech_delta
 from cmet.errors import UserError
 from cmet.outputs import write_json
+from cmet.pairs.deltas import speech_delta
 from cmet.params import NetworkParams, Section
 from cmet.speech.scaling import FILE as SPEECH_SCALING
 from cmet.speech.scaling import SpeechScaling

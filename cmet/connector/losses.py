@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from cmet.connector.network import Prediction
-from cmet.params import EMOTIONS, TrainParams
+from cmet.params import TrainParams
+from cmet.vocabulary import EMOTIONS
 
 FOCAL_BETA = 0.2
 FOCAL_GAMMA = 1.0

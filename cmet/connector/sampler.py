@@ -35,7 +35,8 @@ from torch.nn import functional
 
 from cmet.connector.bank import NEUTRAL, NO_LEVEL, FeatureBank
 from cmet.errors import UserError
-from cmet.params import EMOTIONS, TrainParams
+from cmet.params import TrainParams
+from cmet.vocabulary import EMOTIONS
 
 # B batch, T frames of a window, n clips per mean, K expression components, S speech features
 # C clips, G groups (clips of one speaker, emotion and level), Q pools (clips of one emotion and level)

@@ -14,8 +14,9 @@ from cmet.connector.features import PairFacts, pooled_speech
 from cmet.connector.inference import roll_out
 from cmet.connector.losses import loss_terms
 from cmet.connector.network import Connector
-from cmet.params import EMOTIONS, TrainParams
+from cmet.params import TrainParams
 from cmet.shards import PairSample
+from cmet.vocabulary import EMOTIONS
 
 # B pairs at once, T frames of a window, N frames of a clip, S speech features, K expression components
 

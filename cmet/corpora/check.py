@@ -22,7 +22,7 @@ from cmet.corpora.listing import Clip, Corpus, Found, Listing
 from cmet.corpora.numbering import Numbering, Settled
 from cmet.corpora.scan import lines_text
 from cmet.errors import ClipError, UserError
-from cmet.params import EMOTIONS
+from cmet.vocabulary import EMOTIONS
 
 MAX_STAND_IN_BYTES = 1 << 20
 """Larger files are not opened: pointers have some hundred bytes, refused downloads some thousand."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cmet.corpora.listing import Clip, Listing, NotWanted, list_tree, split_by_speaker
 from cmet.errors import ClipError
-from cmet.params import EMOTIONS, TARGET_EMOTIONS
+from cmet.vocabulary import EMOTIONS, TARGET_EMOTIONS
 
 NAME = "mead"
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")

@@ -22,7 +22,7 @@ import pandas as pd
 from cmet.corpora.csv_files import read_csv, require_columns
 from cmet.corpora.listing import MEDIA_SUFFIXES, Clip, Found, Listing, Rejected
 from cmet.errors import ClipError, UserError
-from cmet.params import EMOTIONS, EXTENDED_EMOTIONS
+from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
 
 NAME = "table"
 FILES = ("clips.csv", "clips.parquet")

@@ -22,7 +22,6 @@ from cmet.backbones.edtalk.audio2lip import lips_from_speech
 from cmet.backbones.edtalk.generator import EXPRESSION, LIP, PICTURE_PX, POSE
 from cmet.backbones.edtalk.mel import SAMPLES_PER_FRAME
 from cmet.connector.inference import predict_directions
-from cmet.deltas import speech_delta
 from cmet.editing.checks import result_file
 from cmet.editing.editor import root_mean_square
 from cmet.editing.options import CRF, EditReport, told_of
@@ -30,6 +29,7 @@ from cmet.editing.schedule import published_schedule
 from cmet.editing.source import Source, counted, resize_remark
 from cmet.errors import UserError
 from cmet.media.video import write_video
+from cmet.pairs.deltas import speech_delta
 from cmet.speech.encoders import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:

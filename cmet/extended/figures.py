@@ -9,8 +9,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cmet.evaluation.figures import COLOURS, INK, STYLE
 from cmet.extended.table import CONSISTENCY, OVER_SPEAKERS, STRENGTH, found
+from cmet.scores.figures import COLOURS, INK, STYLE
 
 PLAIN = STYLE | {"text.parse_math": False}
 """An emotion is a folder's name, and may hold what would be a formula."""

@@ -10,7 +10,6 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from tqdm import tqdm
 
-from cmet.evaluation.figures import to_svg
 from cmet.extended.faces import EditedVideo
 from cmet.extended.figures import cosine_figure, numbers_figure
 from cmet.extended.hearing import BASIC, EXTENDED
@@ -35,6 +34,7 @@ from cmet.extended.table import (
     matrix,
     of_emotions,
 )
+from cmet.scores.figures import to_svg
 
 PAGE = "index.html"
 

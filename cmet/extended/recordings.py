@@ -16,8 +16,8 @@ from cmet.corpora import mead
 from cmet.editing.speech import SPEECH_SUFFIXES, VECTOR_SUFFIX
 from cmet.errors import UserError
 from cmet.media.audio import AUDIO_SUFFIXES
-from cmet.params import EMOTIONS
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
+from cmet.vocabulary import EMOTIONS
 
 NEUTRAL = "neutral"
 MEAD_DEPTHS = (5, 6, 7)

@@ -27,8 +27,8 @@ from cmet.extended.table import (
     Row,
     row,
 )
-from cmet.params import TARGET_EMOTIONS
 from cmet.speech.directions import nearest_directions
+from cmet.vocabulary import TARGET_EMOTIONS
 
 # N clips, S speech features, E basic emotions, B resamples
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
-from cmet.params import TARGET_EMOTIONS
 from cmet.speech.embeddings import read_embeddings
 from cmet.speech.encoders import load_encoder
+from cmet.vocabulary import TARGET_EMOTIONS
 
 PROTOCOL = "leave-one-speaker-out nearest direction, single clips, micro-averaged"
 

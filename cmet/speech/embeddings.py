@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmet.clips import below, check_rejected
+from cmet.clips.preparation import below, check_rejected
 from cmet.corpora.scan import count_reasons
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from cmet.evaluation.figures import COLOURS, INK, STYLE
+from cmet.scores.figures import COLOURS, INK, STYLE
 from cmet.sweep.table import HEADLINES, PERCENT, Labels
 from cmet.sweep.variants import FULL
 

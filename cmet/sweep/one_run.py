@@ -24,17 +24,16 @@ from cmet.connector.beginning import LAST, beginning_path
 from cmet.connector.bundle import CONFIG, BundleConfig, load_bundle
 from cmet.connector.processes import training_processes
 from cmet.connector.training import HISTORY, train
-from cmet.evaluation.edits import lips_and_weights, write_edits
-from cmet.evaluation.evaluate import score_edits
-from cmet.evaluation.judge.card import CARD
-from cmet.evaluation.protocol import METRICS
-from cmet.evaluation.results import answers, read_results
+from cmet.edits.writing import lips_and_weights, write_edits
+from cmet.judge.card import CARD
 from cmet.outputs import content_digest, content_digest_of_source, fresh_folder, work_folder, write_json
 from cmet.params import Params, Section
 from cmet.project import Project
+from cmet.scores.evaluate import score_edits
+from cmet.scores.results import METRICS, answers, read_results
 from cmet.speech.embeddings import read_embeddings
 from cmet.sweep.variants import Variant
-from cmet.tracking import Run, evaluation_metrics, tracked_run
+from cmet.tracking.runs import Run, evaluation_metrics, tracked_run
 
 MADE_OF = "made_of.json"
 METHOD = "cmet"

@@ -28,7 +28,7 @@ class Labels:
     backbone: str
     held_out_emotion: str | None
     judge_name: str | None
-    """As `cmet.evaluation.judge.judge_name`; None where nothing was judged."""
+    """As `cmet.judge.judge_name`; None where nothing was judged."""
     seeds: Sequence[int]
     confidence: float
     same: Mapping[str, Sequence[str]]

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmet.edits.product import EDITS
 from cmet.errors import ClipError
-from cmet.evaluation.judge import Judge
-from cmet.evaluation.protocol import EDITS
+from cmet.judge import Judge
 
 LABELS = ["row_id", "method", "speaker", "sentence", "target", "intensity"]
 """What is known of an edited clip before it is judged; `target` is the wanted emotion."""

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from cmet.evaluation.figures import COLOURS, INK, STYLE
+from cmet.scores.figures import COLOURS, INK, STYLE
 from cmet.unseen.table import METHOD, Labels
 
 BAR = 0.38

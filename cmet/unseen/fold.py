@@ -17,14 +17,14 @@ from typing import Any
 
 import pandas as pd
 
-from cmet.evaluation.edits import lips_and_weights
-from cmet.evaluation.judge import CARD
+from cmet.edits.writing import lips_and_weights
+from cmet.judge import CARD
 from cmet.outputs import fresh_file
 from cmet.params import Params, parse_params
 from cmet.project import Project
 from cmet.stages import run_stage
 from cmet.sweep.one_run import EDIT_CODE, TRAIN_CODE, code_digest, edit_pairs
-from cmet.tracking import Run, runs_below, tracked_run
+from cmet.tracking.runs import Run, runs_below, tracked_run
 from cmet.unseen.answers import judge_edits
 from cmet.unseen.record import MadeOf, Record, digest_of
 from cmet.unseen.refit import is_fitted, refit_expression

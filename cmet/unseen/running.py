@@ -7,15 +7,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.evaluation.judge import judge_name, read_card
+from cmet.judge import judge_name, read_card
 from cmet.outputs import fresh_file
-from cmet.params import TARGET_EMOTIONS, Params
+from cmet.params import Params
 from cmet.project import Project
 from cmet.sweep.running import check_seeds
 from cmet.unseen.figure import unseen_figure
 from cmet.unseen.fold import SEEN, Fold, FoldRun, Inputs, emotions_of
 from cmet.unseen.refit import is_fitted
 from cmet.unseen.table import Labels, printed_table, summary_table
+from cmet.vocabulary import TARGET_EMOTIONS
 
 TABLE, SUMMARY, FIGURE = "unseen.parquet", "unseen.csv", "unseen.png"
 TABLE_COLUMNS = [

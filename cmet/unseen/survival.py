@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cmet.evaluation.intervals import clusters
 from cmet.params import EvaluateParams
+from cmet.scores.intervals import clusters
 
 ROW_KEY = ["seed", "row_id", "method"]
 

@@ -8,10 +8,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from assets.previews import PREVIEWS, preview
-from cmet.evaluation.protocol import GROUND_TRUTH, METHODS
 from cmet.outputs import write_json
 from cmet.project import Project
 from cmet.stages import STAGES
+from cmet.vocabulary import GROUND_TRUTH, METHODS
 from pipelines.resources import Stage
 from tests.assets.tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
 
@@ -141,7 +141,7 @@ def test_edits_show_every_method_of_one_row_per_emotion(project: Project) -> Non
 def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cmet.tracking.find_run", lambda stage, backbone, root: "abc")
+    monkeypatch.setattr("cmet.tracking.runs.find_run", lambda stage, backbone, root: "abc")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:80/")
     methods = {name: scores(0.5) | {"per_level": {}} for name in (*METHODS, GROUND_TRUTH)}
     held_out = {"emotion": "disgusted", "acc_emo": 0.4, "methods": {"cmet": scores(0.4)}}

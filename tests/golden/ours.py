@@ -25,7 +25,7 @@ from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.spectrogram import analysis_window, spectrogram
 from cmet.connector.inference import predict_directions
 from cmet.connector.network import Connector
-from cmet.evaluation.judge.emotion_fan import EmotionFan, Form
+from cmet.judge.emotion_fan import EmotionFan, Form
 from cmet.params import NetworkParams
 from tests.golden.fill import (
     AUDIO2LIP,

@@ -15,7 +15,7 @@ from cmet.backbones.pdfgc.audio import AudioNetwork
 from cmet.backbones.pdfgc.generator import Generator as PDFGCGenerator
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.connector.network import Connector
-from cmet.evaluation.judge.emotion_fan import EmotionFan
+from cmet.judge.emotion_fan import EmotionFan
 from cmet.weights import NETWORKS
 from tests.golden.ours import DROPOUT_OFF
 

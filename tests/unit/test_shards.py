@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.deltas import write_deltas
 from cmet.errors import UserError
 from cmet.outputs import content_digest
+from cmet.pairs.deltas import write_deltas
 from cmet.params import DeltasParams, ShardsParams
 from cmet.shards import SPLITS, read_shards, write_shards
 from cmet.speech.scaling import SpeechScaling

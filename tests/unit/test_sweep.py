@@ -20,7 +20,7 @@ from cmet.project import Project
 from cmet.sweep import one_run, read_variants, run_sweep
 from cmet.sweep.figure import ablation_figure
 from cmet.sweep.table import Labels, long_table, printed_table, summary_table, t_interval
-from cmet.tracking import Run, default_store
+from cmet.tracking.runs import Run, default_store
 from tests.unit.connector.conftest import TINY, shards  # noqa: F401
 
 ROOT = Path(__file__).parents[2]

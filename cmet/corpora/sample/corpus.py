@@ -18,7 +18,8 @@ from cmet.corpora.sample.voice import SAMPLE_RATE_HZ, SENTENCES, Manner, Speech,
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
-from cmet.params import EMOTIONS, SampleParams
+from cmet.params import SampleParams
+from cmet.vocabulary import EMOTIONS
 
 FPS = 30
 _FIRST_ID = 101

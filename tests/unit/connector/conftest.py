@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cmet.outputs import fresh_folder, write_json
-from cmet.params import EMOTIONS, NetworkParams, TrainParams
+from cmet.params import NetworkParams, TrainParams
 from cmet.shards import FORMAT, SPLITS, PairSample, write_tar
 from cmet.speech.scaling import SpeechScaling
+from cmet.vocabulary import EMOTIONS
 
 TINY: dict[str, Any] = {
     "network": NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.1),

@@ -23,11 +23,11 @@ from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH, export_official, load_official
 from cmet.connector.processes import Processes
 from cmet.connector.training import TrainReport, train
-from cmet.deltas import speech_delta
 from cmet.errors import UserError
-from cmet.evaluation.figures import curves_figure
 from cmet.outputs import fresh_folder, write_json
+from cmet.pairs.deltas import speech_delta
 from cmet.params import PAPER_NETWORK, TrainParams
+from cmet.scores.figures import curves_figure
 from cmet.shards import FORMAT, PairSample, write_tar
 from cmet.speech.scaling import SpeechScaling
 from cmet.weights import CHECKPOINTS, NETWORKS

@@ -15,8 +15,9 @@ from scipy import stats
 from cmet.connector.bank import FeatureBank
 from cmet.connector.features import TrainingShards
 from cmet.connector.sampler import Batch, Sampler
-from cmet.params import EMOTIONS, TrainParams
+from cmet.params import TrainParams
 from cmet.shards import ClipSample
+from cmet.vocabulary import EMOTIONS
 from tests.official_sampler import (
     AVERAGED_SENTENCES,
     DRAWN_SENTENCES,

@@ -10,8 +10,9 @@ import torch
 from cmet.connector.bank import NEUTRAL, NO_LEVEL, FeatureBank
 from cmet.connector.sampler import Batch, ClipLists, Sampler, move_chances
 from cmet.errors import UserError
-from cmet.params import EMOTIONS, NetworkParams, TrainParams
+from cmet.params import NetworkParams, TrainParams
 from cmet.shards import ClipSample, PairSample
+from cmet.vocabulary import EMOTIONS
 
 MakePairs = Callable[[str], list[PairSample]]
 MakeParams = Callable[..., TrainParams]

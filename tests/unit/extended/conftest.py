@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from cmet.media import write_audio
-from cmet.params import EMOTIONS
 from cmet.speech.encoders.precomputed import WIDTH
+from cmet.vocabulary import EMOTIONS
 from tests.unit.editing.conftest import editor  # noqa: F401
 from tests.unit.editing.models import noise
 

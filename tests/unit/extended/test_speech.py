@@ -9,7 +9,7 @@ from cmet.extended.hearing import Voices
 from cmet.extended.recordings import Recording
 from cmet.extended.speech import Rest, measure_basics, speech_rows
 from cmet.extended.table import as_table, found, of_emotions
-from cmet.params import TARGET_EMOTIONS
+from cmet.vocabulary import TARGET_EMOTIONS
 
 
 def voices(emotion: str, speakers: list[str | None], vectors: np.ndarray) -> Voices:

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmet.evaluation.examples import GAP_PX, LABEL_PX, PANEL_PX
 from cmet.extended import strips
 from cmet.extended.faces import EditedVideo
 from cmet.media import VideoFile, read_audio, read_video, write_video
+from cmet.scores.examples import GAP_PX, LABEL_PX, PANEL_PX
 
 
 @pytest.mark.parametrize(("num_panels", "columns", "rows"), [(1, 1, 1), (4, 4, 1), (7, 4, 2)])

@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from cmet.errors import UserError
-from cmet.evaluation.judge import JudgeCard, judge_name
+from cmet.judge import JudgeCard, judge_name
 from cmet.outputs import content_digest, write_json
 from cmet.params import Params, ParamsError
 from cmet.project import Project
 from cmet.stages import run_stage
-from cmet.tracking import Run, default_store, find_run
+from cmet.tracking.runs import Run, default_store, find_run
 from cmet.unseen import fold, run_unseen
 from cmet.unseen.fold import Fold, FoldRun, Inputs, accuracies, emotions_of
 from cmet.unseen.running import TABLE_COLUMNS, check_experiment, chosen_emotions

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.evaluation.intervals import ClusterBootstrap
 from cmet.params import EvaluateParams
+from cmet.scores.intervals import ClusterBootstrap
 from cmet.unseen.survival import paired_answers, survival
 from tests.unit.unseen.hand_made import answers, evaluate_params
 

@@ -1,0 +1,334 @@
+"""How long an edit takes: the paper's AITV, measured so that it can be repeated.
+
+The paper prints mean wall-clock seconds per video, of a script that is not published, without warm-up and without
+waiting for the GPU. Here a few rows are edited one after the other in this process, after others that are not counted;
+every method begins with the pixels and the sound of prepared clips, never with stored tracks, codes or embeddings; and
+the clock is looked at when the GPU, if there is one, has done what it was given.
+
+read     decoding the source clip and its sound
+encode   tracking the source and reading its expression codes; where lips follow speech, the lips of its sound
+drive    the wanted expression codes, all that a method has to do for them:
+         reference  decoding, tracking and encoding the driving clip
+         cmet       embedding the speech of both pools and predicting the directions
+         oracle     decoding, tracking and encoding the true clip
+render   drawing the frames, which are thrown away
+
+`neutral` has no drive. Where a backbone changes frames in place it shows the clip as it is, and only reads.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cmet.backbones.protocol import Backbone, SpeechDriven
+from cmet.backbones.registry import backbone_class, load_backbone
+from cmet.backbones.tracks import fill_gaps
+from cmet.clips.preparation import below
+from cmet.clips.product import video_path
+from cmet.connector.bundle import Bundle
+from cmet.connector.inference import predict_directions
+from cmet.connector.threads import fitting_threads
+from cmet.edits.pools import Key, Speech, choose_speech, with_level
+from cmet.edits.product import TIMING
+from cmet.edits.writing import CodeShelf, draw_references, fit_length, lips_and_weights
+from cmet.environment import describe_environment
+from cmet.errors import ClipError, UserError
+from cmet.media.audio import read_audio
+from cmet.media.video import VideoFile
+from cmet.outputs import fresh_folder, write_json
+from cmet.params import EditsParams, InferenceParams, TimingParams
+from cmet.speech.encoders import SAMPLE_RATE_HZ, SpeechEncoder, load_encoder
+from cmet.vocabulary import METHODS
+
+PARTS = ("read", "encode", "drive", "render")
+INCLUDES = (
+    "decoding the source clip and its sound",
+    "tracking and encoding the source from pixels",
+    "decoding, tracking and encoding the driving clip (reference) or the true clip (oracle)",
+    "embedding the emotional and the neutral speech, and predicting (cmet)",
+    "rendering",
+)
+EXCLUDES = ("loading of models", "cropping and resampling of raw clips", "encoding, muxing and writing of the video")
+
+Row = Mapping[str, Any]
+Laps = dict[str, float]
+"""Seconds by part."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TimingReport:
+    """How long edits take on this machine."""
+
+    num_videos: int
+    num_warm_up: int
+    seconds_of_video: float
+    """Mean length of the timed clips."""
+    seconds_per_video: dict[str, float]
+    """Per method."""
+
+
+def device_clock() -> float:
+    """Seconds, read when the GPU, if there is one, has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def time_edits(
+    rows: pd.DataFrame,
+    clips: pd.DataFrame,
+    clips_folder: Path,
+    corpus_folder: Path,
+    expression_folder: Path,
+    heard: pd.Index,
+    bundle: Bundle,
+    out: Path,
+    params: TimingParams,
+    edits: EditsParams,
+    inference: InferenceParams,
+    weights: Path,
+    seed: int,
+    methods: Sequence[str] = METHODS,
+    clock: Callable[[], float] = device_clock,
+) -> TimingReport:
+    """Time the edits of rows that are evenly spaced over all that can be made; the first of them warm up.
+
+    Args:
+        rows: As `planned_rows` gives them. Where there are fewer than are wanted, some are timed again.
+        clips: Rows of `clips.parquet`.
+        clips_folder: Folder that holds `video/<clip_id>.mp4` and `audio/<clip_id>.wav`.
+        corpus_folder: Folder of the raw corpus, for encoders that read vectors from there.
+        expression_folder: The fitted backbone, and codes, which say which clips can be references.
+        heard: Ids of the clips that have a speech embedding.
+        bundle: The trained model.
+        out: Gets `timing.json`.
+        params: The `timing` section. Without warm-up, models that are loaded at their first use are timed with it.
+        edits: The `edits` section.
+        inference: The `inference` section.
+        weights: Folder of published checkpoints.
+        seed: Draws the references, as for the edits.
+        methods: Those of `METHODS` that are wanted.
+        clock: Gives seconds.
+
+    Raises:
+        UserError: No row can be made, a file that backbone or encoder need is missing, or a prepared clip cannot be
+            read or shows no face.
+    """
+    whole = with_level(rows[rows.reason.isna()])
+    if whole.empty:
+        raise UserError("timing: none of the planned rows can be made, so there is no edit to time")
+    encoder = load_encoder(bundle.config.speech_encoder)
+    if encoder.check is not None:
+        encoder.check()
+    timer = RowTimer(
+        load_backbone(bundle.config.backbone, expression_folder / "model", weights, inference),
+        bundle,
+        edits,
+        lips_and_weights(bundle.config.backbone, edits, weights)[0],
+        clips_folder,
+        choose_speech(whole, clips, heard, edits),
+        draw_references(whole, clips, CodeShelf(expression_folder / "codes"), seed),
+        Ear(encoder, clips, clips_folder, corpus_folder),
+        methods,
+        clock,
+    )
+    num_rows = params.num_warm_up + params.num_clips
+    chosen = whole.iloc[[int(len(whole) / num_rows * i) for i in range(num_rows)]].to_dict("records")
+    try:
+        timed = [timer.time_row({str(key): value for key, value in row.items()}) for row in chosen][
+            params.num_warm_up :
+        ]
+    except ClipError as error:
+        raise UserError(f"timing: {error}") from error
+    summary = {
+        method: summed_up([(length_s, laps[method]) for length_s, laps in timed if method in laps])
+        for method in methods
+        if any(method in laps for _, laps in timed)
+    }
+    with fresh_folder(out) as folder:
+        facts = _machine(bundle.config.backbone) | _conditions(params, encoder)
+        write_json(folder / TIMING, {"methods": summary} | facts)
+    return TimingReport(
+        num_videos=len(timed),
+        num_warm_up=params.num_warm_up,
+        seconds_of_video=fmean(length_s for length_s, _ in timed),
+        seconds_per_video={method: numbers["seconds_per_video"] for method, numbers in summary.items()},
+    )
+
+
+@dataclass(frozen=True)
+class Ear:
+    """Speech embeddings of clips, made anew whenever they are asked for."""
+
+    encoder: SpeechEncoder
+    clips: pd.DataFrame
+    """Rows of `clips.parquet`."""
+    clips_folder: Path
+    corpus_folder: Path
+
+    def embeddings(self, clip_ids: Iterable[str]) -> np.ndarray:
+        """Raw embeddings, shape (N, S).
+
+        Raises:
+            ClipError: A sound or a vector cannot be read.
+        """
+        return np.stack([self._embedding(clip_id) for clip_id in clip_ids])
+
+    def _embedding(self, clip_id: str) -> np.ndarray:
+        if self.encoder.embed is not None:
+            return self.encoder.embed(read_audio(_sound(self.clips_folder, clip_id), SAMPLE_RATE_HZ))
+        assert self.encoder.read is not None
+        row = self.clips[self.clips.clip_id == clip_id].iloc[0]
+        raw = below(self.corpus_folder, row["audio"]) or below(self.corpus_folder, row["video"])
+        return self.encoder.read(Path(str(raw)))
+
+
+@dataclass(frozen=True)
+class RowTimer:
+    """Edits one row by every method and times the parts."""
+
+    backbone: Backbone
+    bundle: Bundle
+    edits: EditsParams
+    lips: str
+    """What lips follow: `own`, or `speech`."""
+    clips_folder: Path
+    speech: Mapping[Key, Speech]
+    references: Mapping[str, str | None]
+    """Driving clip of every row."""
+    ear: Ear
+    methods: Sequence[str]
+    clock: Callable[[], float]
+
+    def time_row(self, row: Row) -> tuple[float, dict[str, Laps]]:
+        """Length of the source in seconds, and the seconds of every method; without `reference` if there is none."""
+        (file, frames, samples), read_s = self._timed(self._read, row["source_clip"])
+        (track, own), encode_s = self._timed(self._encode_source, frames, samples, file.fps)
+        if self.backbone.picture_px is not None:
+            frames = [self._identity_frame(frames, row["source_clip"])]
+        drives = {"reference": self._reference, "cmet": self._predicted, "oracle": self._true}
+        laps: dict[str, Laps] = {}
+        for method in self.methods:
+            if method == "reference" and self.references[row["row_id"]] is None:
+                continue
+            if method == "neutral" and self.backbone.picture_px is None:
+                laps[method] = dict.fromkeys(PARTS, 0.0) | {"read": read_s}
+                continue
+            codes, drive_s = self._timed(drives[method], row, own) if method in drives else (own, 0.0)
+            _, render_s = self._timed(self._render, frames, track, codes)
+            laps[method] = {"read": read_s, "encode": encode_s, "drive": drive_s, "render": render_s}
+        return file.duration_s(), laps
+
+    def _timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
+        start = self.clock()
+        result = work(*args, **kwargs)
+        return result, self.clock() - start
+
+    def _read(self, clip_id: str) -> tuple[VideoFile, list[np.ndarray], np.ndarray]:
+        file = VideoFile(video_path(self.clips_folder, clip_id))
+        return (
+            file,
+            list(file.frames_at(range(len(file)))),
+            read_audio(_sound(self.clips_folder, clip_id), SAMPLE_RATE_HZ),
+        )
+
+    def _encode_source(
+        self, frames: list[np.ndarray], samples: np.ndarray, fps: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        track = self._track(frames)
+        codes = self.backbone.encode(track)
+        if self.lips == "speech":
+            assert isinstance(self.backbone, SpeechDriven)
+            track = self.backbone.with_speech(track, samples, fps)
+        return track, codes
+
+    def _identity_frame(self, frames: list[np.ndarray], clip_id: str) -> np.ndarray:
+        number = self.edits.identity_frame
+        if number >= len(frames):
+            raise ClipError("too_short", f"{clip_id} has {len(frames)} frames, the identity frame is number {number}")
+        return frames[number]
+
+    def _track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        track = self.backbone.track(frames)
+        is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
+        if not is_found.any():
+            raise ClipError("face_lost", "a clip of a row that is timed shows no face; make the expression codes anew")
+        return fill_gaps(track, is_found)
+
+    def _codes(self, clip_id: str) -> np.ndarray:
+        file = VideoFile(video_path(self.clips_folder, clip_id))
+        return self.backbone.encode(self._track(file.frames_at(range(len(file)))))
+
+    def _reference(self, row: Row, own: np.ndarray) -> np.ndarray:
+        return fit_length(self._codes(str(self.references[row["row_id"]])), len(own))
+
+    def _predicted(self, row: Row, own: np.ndarray) -> np.ndarray:
+        speech = self.speech[row["emotion"], row["level"]]
+        neutral, emotional = (self.ear.embeddings(clip_ids) for clip_ids in (speech.neutral, speech.emotional))
+        direction = self.bundle.speech_direction(neutral, emotional)
+        with fitting_threads(self.bundle.config.network.hidden):
+            return own + self.edits.strength * predict_directions(self.bundle.connector, direction, own)
+
+    def _true(self, row: Row, own: np.ndarray) -> np.ndarray:
+        return own + (self._codes(row["target_clip"]).mean(axis=0) - own.mean(axis=0)).astype(np.float32)
+
+    def _render(self, frames: list[np.ndarray], track: np.ndarray, codes: np.ndarray) -> None:
+        deque(self.backbone.render(frames, track, codes), maxlen=0)
+
+
+def summed_up(timed: Sequence[tuple[float, Laps]]) -> dict[str, Any]:
+    """Mean seconds of a method with their spread.
+
+    Args:
+        timed: Of every video its length and the seconds of the parts; at least one.
+
+    Returns:
+        `seconds_per_video`, `sd` (of the sample; None for one video), mean `parts`, `num_videos`, and their mean length
+        as `seconds_of_video`.
+    """
+    totals = [sum(laps.values()) for _, laps in timed]
+    return {
+        "seconds_per_video": fmean(totals),
+        "sd": stdev(totals) if len(totals) > 1 else None,
+        "parts": {part: fmean(laps[part] for _, laps in timed) for part in PARTS},
+        "num_videos": len(timed),
+        "seconds_of_video": fmean(length_s for length_s, _ in timed),
+    }
+
+
+def _sound(clips_folder: Path, clip_id: str) -> Path:
+    return clips_folder / "audio" / f"{clip_id}.wav"
+
+
+def _machine(backbone: str) -> dict[str, Any]:
+    """Where the backbone's networks ran, and the processor."""
+    machine = describe_environment()
+    gpus = machine["torch"]["gpus"]
+    return {
+        "device": f"cuda: {gpus[0]['name']}" if gpus and backbone_class(backbone).weights else "cpu",
+        "cpu": machine["processor"]["model"],
+        "num_cores": machine["processor"]["num_usable_cores"],
+        "threads": machine["torch"]["num_threads"],
+    }
+
+
+def _conditions(params: TimingParams, encoder: SpeechEncoder) -> dict[str, Any]:
+    speech = "embedded from sound" if encoder.embed is not None else "vectors read from files, no network was run"
+    return {
+        "warm_up": params.num_warm_up,
+        "speech_encoder": encoder.name,
+        "speech": speech,
+        "includes": list(INCLUDES),
+        "excludes": list(EXCLUDES),
+    }

@@ -1,0 +1,1 @@
+"""Expression codes of prepared clips, one set per backbone."""

@@ -1,0 +1,101 @@
+"""Expression codes of prepared clips, and the fitting of backbones that learn their codes from the corpus."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmet.backbones.hardware import count_network_workers
+from cmet.backbones.registry import backbone_class
+from cmet.backbones.tracks import track_clip
+from cmet.backbones.used_weights import weights_digests
+from cmet.clips.preparation import check_rejected
+from cmet.corpora.scan import count_reasons
+from cmet.engine import ClipMap, Job
+from cmet.params import ExpressionParams, InferenceParams
+
+
+@dataclass(frozen=True)
+class ExpressionReport:
+    """Counts of an encoding."""
+
+    num_clips: int
+    num_quarantined: int
+    num_frames: int
+    width: int
+    face_ratio: float | None
+    """Share of all frames in which the face was found; None where the backbone looks for none in a prepared clip."""
+    quarantined_by_reason: dict[str, int]
+
+
+def write_expression(
+    clips: pd.DataFrame,
+    clips_folder: Path,
+    backbone: str,
+    held_out_emotion: str | None,
+    out: Path,
+    work: Path,
+    params: ExpressionParams,
+    weights: Path,
+    inference: InferenceParams,
+) -> ExpressionReport:
+    """Track every usable clip, fit the backbone if it is one that is fitted, and encode the tracks.
+
+    Args:
+        clips: Rows of `clips.parquet`.
+        clips_folder: Folder that holds `video/<clip_id>.mp4`.
+        backbone: Name in the registry.
+        held_out_emotion: Clips of this emotion take no part in fitting.
+        out: Gets `tracks/<clip_id>.npy`, `codes/<clip_id>.npy` (T, K), what the backbone fitted or which weights it
+            used in `model/`, and `quarantine.csv`.
+        work: Keeps finished clips over an interruption.
+        params: The `expression` section.
+        weights: Folder of published checkpoints.
+        inference: The `inference` section.
+
+    Raises:
+        UserError: More clips were quarantined than `max_rejected` allows, too few are left to fit on, or a file of
+            weights is missing or is another one.
+    """
+    kind = backbone_class(backbone)
+    used = weights_digests(kind.weights, weights)
+    usable = clips[(clips.status == "ok") & clips.num_frames.notna()].set_index("clip_id")
+    jobs: list[Job] = [
+        {
+            "clip_id": clip_id,
+            "video": str(clips_folder / "video" / f"{clip_id}.mp4"),
+            "backbone": backbone,
+            "min_face_ratio": params.min_face_ratio,
+            "weights": str(weights),
+            "inference": inference.model_dump(),
+            "stamp": {"weights": used},
+        }
+        for clip_id in usable.index
+    ]
+    clip_map = ClipMap(track_clip, work, f"expression {backbone}")
+    records = pd.DataFrame(clip_map.run(jobs, count_network_workers() if kind.weights else None), columns=_COLUMNS)
+    records = records.set_index("clip_id")
+    is_bad = records.status.eq("quarantined")
+    check_rejected("expression", is_bad, records.reason, params.max_rejected)
+    files = work / "files"
+    good = usable.loc[records.index[~is_bad]]
+    model = kind.fit(good, clips_folder / "video", files / "tracks", held_out_emotion, params, weights, inference)
+    (files / "model").mkdir(exist_ok=True)
+    model.save(files / "model")
+    (files / "codes").mkdir(exist_ok=True)
+    for clip_id in good.index:
+        np.save(files / "codes" / f"{clip_id}.npy", model.encode(np.load(files / "tracks" / f"{clip_id}.npy")))
+    records.loc[is_bad, ["reason"]].to_csv(files / "quarantine.csv")
+    clip_map.publish(out)
+    return ExpressionReport(
+        num_clips=len(good),
+        num_quarantined=int(is_bad.sum()),
+        num_frames=int(records.num_frames.sum()),
+        width=model.width,
+        face_ratio=None if kind.weights else float(records.num_faces.sum() / records.num_frames.sum()),
+        quarantined_by_reason=count_reasons(records.reason.dropna()),
+    )
+
+
+_COLUMNS = ["clip_id", "status", "reason", "num_frames", "num_faces"]

@@ -1,0 +1,89 @@
+"""What a reader of a score must know of the judge behind it; readable without loading the judge."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cmet.errors import UserError
+from cmet.params import JudgeParams
+from cmet.vocabulary import NEUTRAL, TARGET_EMOTIONS
+
+CARD = "judge.json"
+HISTORY = "history.parquet"
+WEIGHTS = "judge.safetensors"
+"""Weights of a judge that was trained here; a released one keeps the name of its file."""
+
+ALIGNMENT = "prepared crop; the paper aligns with dlib"
+"""How faces lie in the frames that a judge sees."""
+
+NOT_STATED = "not stated"
+
+
+def trained_classes(has_neutral: bool) -> tuple[str, ...]:
+    """The classes of a judge that is trained here: those of the paper, and `neutral` after them where it is wanted."""
+    return (*TARGET_EMOTIONS, NEUTRAL) if has_neutral else TARGET_EMOTIONS
+
+
+class JudgeCard(BaseModel):
+    """Everything a reader of a score must know of the judge behind it; lies beside the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: Literal["small", "resnet18"]
+    source: Literal["trained here", "released checkpoint"]
+    classes: list[str]
+    """In the order of the logits."""
+    has_neutral: bool
+    """Whether it may answer `neutral`."""
+    image_px: int
+    num_frames: int
+    """Frames of a clip whose logits are averaged."""
+    alignment: str
+    weights: Annotated[str, Field(pattern=r"^[^/]+$")]
+    """Name of the weights file beside the card."""
+    sha256: str
+    """Of the weights file; of a released checkpoint as its publisher has it."""
+    num_parameters: int
+    begin_from: str | None
+    """The checkpoint whose trunk it was fine-tuned from; null for drawn weights."""
+    begin_from_sha256: str | None
+    corpus: str | None
+    """Corpora of the training clips; null for a released checkpoint, like all that training leaves behind."""
+    train_speakers: list[str]
+    num_train_clips: int
+    num_clips_per_class: dict[str, int]
+    """Training clips of each class; one without any is never answered but by chance."""
+    trained_on: str | None
+    """What a released checkpoint was trained on, in words; null for a judge that was trained here."""
+    params: JudgeParams | None
+    """The `judge` section it was made with; null for a checkpoint that was opened by itself."""
+    seed: int | None
+    acc_train: float | None
+    """Share of training clips it names rightly; null for a released checkpoint."""
+    acc_val: float | None
+    """Same for the validation speakers, which only informs; null without such clips."""
+
+
+def judge_name(card: JudgeCard) -> str:
+    """A judge as a table names it; nobody takes our own for the paper's."""
+    who = card.source if card.source == "released checkpoint" else f"stand-in of the project ({card.network})"
+    return f"{who}, sha256 {card.sha256[:12]}"
+
+
+def read_card(folder: Path) -> JudgeCard:
+    """The card of a judge.
+
+    Raises:
+        UserError: There is no judge in the folder, or another version of this program made it.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        raise UserError(f"{folder}: no judge here; run 'cmet judge'")
+    try:
+        return JudgeCard.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole file"
+        raise UserError(
+            f"{path}: not the card of a judge as this version writes it ({where}); run 'cmet judge' again"
+        ) from error

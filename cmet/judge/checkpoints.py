@@ -1,0 +1,120 @@
+"""Published files for a judge: the trunk it is fine-tuned from, or a whole ResNet-18 with its classifier."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from cmet.errors import UserError
+from cmet.judge.emotion_fan import NUM_FEATURES, PlainJudge, ResNet18
+from cmet.vocabulary import order_problem
+from cmet.weights import CHECKPOINTS, NETWORKS, find_weight
+from cmet.weights.containers import UnreadableWeights, kind_of, state_dicts
+from cmet.weights.identify import match
+
+HOME = "judge"
+"""Folder among the weights where such files belong."""
+
+PLACES = ("", "state_dict")
+"""Where in a file the tensors may be: they are the file, or an entry of it."""
+
+WRAPPERS = re.compile(r"^((module|base_model)\.)+")
+"""Prefixes of keys: DataParallel's, and the one of the network that averages frames in the paper's fine-tuning."""
+
+TRUNK = NETWORKS["resnet18"]
+
+
+def find_checkpoint(named: str, key: str, root: Path, weights: Path) -> Path:
+    """Where a file lies that a parameter names.
+
+    Args:
+        named: A registered checkpoint, a path from the folder of params.yaml, or a file name in `weights/judge`.
+        key: The parameter, for the message.
+        root: Folder of params.yaml.
+        weights: Folder of published checkpoints.
+
+    Raises:
+        UserError: There is no such file, or it is an output of this project.
+    """
+    if named in CHECKPOINTS:
+        return find_weight(named, weights)
+    found = [path for path in (root / named, weights / HOME / named) if path.is_file()]
+    if not found:
+        raise UserError(f"{key}: {named}: no such file, neither from {root} nor in {weights / HOME}")
+    if root.resolve() / "data" in found[0].resolve().parents:
+        raise UserError(
+            f"{key}: {named}: an output of this project, which is deleted when it is made anew; copy it to "
+            f"{weights / HOME} and name it there"
+        )
+    return found[0]
+
+
+def read_resnet18(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ResNet-18 by the names of torchvision, as any of its published files has them.
+
+    The trunk is whole, but for the counters of batch norm, which change nothing; a classifier `fc` may be there.
+
+    Raises:
+        UserError: The file cannot be read, is no ResNet-18 or holds values that are not finite.
+    """
+    try:
+        places = state_dicts(path, kind_of(path))
+    except UnreadableWeights as error:
+        raise UserError(f"{path}: this file {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    place = next((place for place in PLACES if place in places), None)
+    if place is None:
+        raise UserError(f"{path}: tensors are expected as they are or under state_dict, found under {min(places)}")
+    tensors = {WRAPPERS.sub("", key): tensor for key, tensor in places[place].items()}
+    found = match(TRUNK, place, {key: tuple(tensor.shape) for key, tensor in tensors.items()})
+    if not found.fits:
+        raise UserError(f"{path}: no ResNet-18 with the keys of torchvision: {found.differences}")
+    not_finite = [key for key, tensor in tensors.items() if not bool(tensor.float().isfinite().all())]
+    if not_finite:
+        raise UserError(f"{path}: NaN or infinity in {len(not_finite)} tensor(s), first {not_finite[0]}")
+    return tensors
+
+
+def start_from(network: ResNet18, path: Path) -> None:
+    """Give a network the trunk of a file; its heads keep their values.
+
+    Raises:
+        UserError: As `read_resnet18`.
+    """
+    trunk = {key: tensor for key, tensor in read_resnet18(path).items() if not TRUNK.skips(key)}
+    # not strict, for the heads; that the trunk is whole has been checked
+    network.load_state_dict(trunk, strict=False)
+
+
+def load_judge_network(path: Path, label_order: Sequence[str]) -> PlainJudge:
+    """The network of a released judge.
+
+    Args:
+        path: Its file.
+        label_order: The emotions of its logits. No file says them, so they must come from whoever published it.
+
+    Raises:
+        UserError: As `read_resnet18`, there is no classifier, or the order does not fit it.
+    """
+    tensors = read_resnet18(path)
+    weight, bias = tensors.get("fc.weight"), tensors.get("fc.bias")
+    if weight is None or bias is None or weight.shape != (len(bias), NUM_FEATURES):
+        raise UserError(f"{path}: no judge: a classifier fc of {NUM_FEATURES} columns with a bias is expected")
+    problem = order_problem(label_order)
+    if problem:
+        raise UserError(f"label_order {problem}")
+    if len(label_order) != len(weight):
+        raise UserError(f"label_order names {len(label_order)} emotions, but fc of {path} has {len(weight)} rows")
+    network = PlainJudge(len(weight))
+    # not strict, for the counters of batch norm
+    network.load_state_dict(tensors, strict=False)
+    return network
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,269 @@
+"""Pairs of a neutral and an emotional clip, and the change of voice and face between them.
+
+How clips are found and filtered belongs in `cmet.corpora`; how pairs are packed for training in `cmet.shards`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cmet.errors import UserError
+from cmet.outputs import fresh_folder
+from cmet.params import DeltasParams
+from cmet.speech.scaling import SpeechScaling
+from cmet.vocabulary import EMOTIONS
+
+# N, M clips, S speech features, T frames, K expression components
+
+PAIR_KEY = ["corpus", "speaker", "split", "partner_sentence"]
+PAIR_COLUMNS = [
+    "pair_id",
+    "corpus",
+    "speaker",
+    "sentence",
+    "emotion",
+    "intensity",
+    "split",
+    "neutral_clip",
+    "emotional_clip",
+    "is_held_out",
+]
+UNPAIRED_COLUMNS = ["clip_id", "reason"]
+CLIP_COLUMNS = ["clip_id", "corpus", "speaker", "sentence", "emotion", "intensity", "split"]
+UNPAIRED_CLIPS = "unpaired_clips.parquet"
+"""The clips of unpaired.csv that have speech and codes: training draws from them, too."""
+
+NUM_COMMON_MEAD_SENTENCES = 3
+NUM_EXTRA_NEUTRAL_MEAD_SENTENCES = 10
+
+
+class Pairing(NamedTuple):
+    """Pairs, and the clips that are in none."""
+
+    pairs: pd.DataFrame
+    unpaired: pd.DataFrame
+    """Columns `clip_id`, `reason`."""
+
+
+@dataclass(frozen=True)
+class DeltasReport:
+    """What the stage found; cosines are means over all pairs of deltas, None where there are none."""
+
+    num_pairs: int
+    num_unpaired: int
+    unpaired_reasons: dict[str, int]
+    pairs_per_split_and_emotion: dict[str, dict[str, int]]
+    speech_cosine_same_emotion: float | None
+    speech_cosine_other_emotion: float | None
+    expression_cosine_same_emotion: float | None
+    expression_cosine_other_emotion: float | None
+
+
+def write_deltas(
+    clips: Path, embeddings: Path, codes: Path, params: DeltasParams, held_out_emotion: str | None, out: Path
+) -> DeltasReport:
+    """Pair the clips and write their difference vectors.
+
+    Writes `pairs.parquet` (one row per pair, the deltas raw and not normalised), `unpaired.csv`, `UNPAIRED_CLIPS` and
+    the scaling of speech features, which the shards apply.
+
+    Args:
+        clips: clips.parquet.
+        embeddings: embeddings.parquet of the encoder that params names.
+        codes: Folder of `<clip_id>.npy`, expression codes (T, K).
+        params: The `deltas` section of params.yaml.
+        held_out_emotion: Its pairs are marked, and its clips have no part in the scale.
+        out: Folder that appears complete or not at all.
+
+    Raises:
+        UserError: No pair is left.
+    """
+    speech = read_embeddings(embeddings)
+    table = pd.read_parquet(clips)
+    usable, unusable = _usable_clips(table[table["status"] == "ok"], speech, codes)
+    pairing = pair_clips(usable)
+    unpaired = pd.concat([unusable, pairing.unpaired], ignore_index=True).sort_values("clip_id", ignore_index=True)
+    if pairing.pairs.empty:
+        raise UserError(
+            f"{clips}: no emotional clip has a neutral clip of the same speaker and sentence "
+            f"({len(table)} clips; {_reasons(unpaired)}); see that the corpus has neutral clips and the encoders ran"
+        )
+    pairs = pairing.pairs.assign(is_held_out=pairing.pairs["emotion"] == held_out_emotion)[PAIR_COLUMNS]
+    deltas = _delta_columns(pairs, speech, codes)
+    scaling = fit_scaling(usable, speech, params, held_out_emotion)
+    with fresh_folder(out) as folder:
+        pairs.assign(**{name: list(rows) for name, rows in deltas.items()}).to_parquet(folder / "pairs.parquet")
+        scaling.save(folder)
+        unpaired.to_csv(folder / "unpaired.csv", index=False)
+        is_single = usable["clip_id"].isin(pairing.unpaired["clip_id"])
+        usable[is_single].sort_values("clip_id")[CLIP_COLUMNS].to_parquet(folder / UNPAIRED_CLIPS, index=False)
+    return _report(pairs, unpaired, deltas["speech_delta"] / scaling.spread_S, deltas["expression_delta"])
+
+
+def pair_clips(clips: pd.DataFrame) -> Pairing:
+    """Every emotional clip with the neutral clip of the same speaker and sentence, in the order of clip ids.
+
+    Where a neutral sentence was recorded more than once, its first clip by id is taken.
+
+    Args:
+        clips: Rows with clip_id, corpus, speaker, emotion, intensity, sentence and split; all are usable.
+    """
+    clips = clips.sort_values("clip_id", ignore_index=True)
+    is_neutral = clips["emotion"] == "neutral"
+    neutral = clips[is_neutral].assign(partner_sentence=clips["sentence"])
+    neutral = neutral.drop_duplicates(PAIR_KEY).rename(columns={"clip_id": "neutral_clip"})
+    emotional = clips[~is_neutral].assign(
+        partner_sentence=[
+            neutral_sentence(str(row.corpus), str(row.sentence)) for row in clips[~is_neutral].itertuples()
+        ]
+    )
+    joined = emotional.merge(neutral[[*PAIR_KEY, "neutral_clip"]], how="left", on=PAIR_KEY)
+    joined = joined.assign(pair_id=joined["clip_id"]).rename(columns={"clip_id": "emotional_clip"})
+    is_paired = joined["neutral_clip"].notna()
+    alone = joined.loc[~is_paired, "emotional_clip"]
+    unused = clips.loc[is_neutral & ~clips["clip_id"].isin(joined["neutral_clip"]), "clip_id"]
+    unpaired = pd.DataFrame(
+        [(clip, "no neutral clip of the same speaker and sentence") for clip in alone]
+        + [(clip, "no emotional clip of the same speaker and sentence") for clip in unused],
+        columns=UNPAIRED_COLUMNS,
+    )
+    pairs = joined[is_paired].drop(columns="partner_sentence").reset_index(drop=True)
+    return Pairing(pairs, unpaired.sort_values("clip_id", ignore_index=True))
+
+
+def neutral_sentence(corpus: str, sentence: str) -> str:
+    """Label of the neutral recording of a sentence.
+
+    MEAD numbers its neutral clips apart: sentences 1 to 3 are common, from there on the neutral number of a
+    shared sentence is higher by ten.
+    """
+    if corpus != "mead" or int(sentence) <= NUM_COMMON_MEAD_SENTENCES:
+        return sentence
+    return str(int(sentence) + NUM_EXTRA_NEUTRAL_MEAD_SENTENCES).zfill(len(sentence))
+
+
+def speech_delta(neutral_NS: np.ndarray, emotional_MS: np.ndarray) -> np.ndarray:
+    """Mean emotional minus mean neutral utterance embedding.
+
+    Returns:
+        Shape (S,), float32, not normalised.
+
+    Raises:
+        ValueError: One side is empty.
+    """
+    return _mean(emotional_MS, "emotional_MS") - _mean(neutral_NS, "neutral_NS")
+
+
+def expression_delta(neutral_TK: np.ndarray, emotional_TK: np.ndarray) -> np.ndarray:
+    """Mean over time of the emotional minus that of the neutral expression codes; lengths may differ.
+
+    Returns:
+        Shape (K,), float32, not normalised.
+
+    Raises:
+        ValueError: One side is empty.
+    """
+    return _mean(emotional_TK, "emotional_TK") - _mean(neutral_TK, "neutral_TK")
+
+
+def fit_scaling(
+    clips: pd.DataFrame, speech: dict[str, np.ndarray], params: DeltasParams, held_out_emotion: str | None
+) -> SpeechScaling:
+    """Scaling of each speech feature by its spread over the training clips, or none.
+
+    Raises:
+        UserError: The spread is wanted and there is no training clip.
+    """
+    if params.speech_scale == "none":
+        return SpeechScaling.none(len(next(iter(speech.values()))))
+    chosen = clips[(clips["split"] == "train") & (clips["emotion"] != held_out_emotion)]["clip_id"]
+    if chosen.empty:
+        raise UserError("deltas: no clip in the training split to scale the speech features by")
+    return SpeechScaling.fit(np.stack([speech[clip] for clip in chosen]))
+
+
+def read_embeddings(path: Path) -> dict[str, np.ndarray]:
+    """Speech embedding of each clip, shape (S,), float32; clips without one are left out.
+
+    Raises:
+        UserError: The file is missing, holds nothing, or its embeddings differ in width.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run 'cmet speech' first")
+    table = pd.read_parquet(path, columns=["clip_id", "embedding"]).dropna(subset="embedding")
+    speech = {clip: np.asarray(row, np.float32) for clip, row in zip(table["clip_id"], table["embedding"], strict=True)}
+    widths = sorted({len(row) for row in speech.values()})
+    if len(widths) != 1:
+        raise UserError(f"{path}: expected embeddings of one width, found {len(speech)} of widths {widths}")
+    return speech
+
+
+def _usable_clips(clips: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    reasons = {}
+    for clip, emotion in zip(clips["clip_id"], clips["emotion"], strict=True):
+        if emotion not in EMOTIONS:
+            reasons[clip] = f"{emotion} is none of the paper's emotions"
+        elif clip not in speech:
+            reasons[clip] = "no speech embedding"
+        elif not (codes / f"{clip}.npy").is_file():
+            reasons[clip] = "no expression codes"
+    return clips[~clips["clip_id"].isin(reasons)], pd.DataFrame(list(reasons.items()), columns=UNPAIRED_COLUMNS)
+
+
+def _delta_columns(pairs: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> dict[str, np.ndarray]:
+    used = sorted({*pairs["neutral_clip"], *pairs["emotional_clip"]})
+    faces = {clip: np.load(codes / f"{clip}.npy") for clip in used}
+    names = list(zip(pairs["neutral_clip"], pairs["emotional_clip"], strict=True))
+    return {
+        "speech_delta": np.stack(
+            [speech_delta(speech[neutral][None], speech[other][None]) for neutral, other in names]
+        ),
+        "expression_delta": np.stack([expression_delta(faces[neutral], faces[other]) for neutral, other in names]),
+    }
+
+
+def _mean(rows: np.ndarray, name: str) -> np.ndarray:
+    if not len(rows):
+        raise ValueError(f"{name} is empty")
+    return rows.mean(0, dtype=np.float64).astype(np.float32)
+
+
+def _reasons(unpaired: pd.DataFrame) -> dict[str, int]:
+    return {str(reason): int(count) for reason, count in unpaired["reason"].value_counts().sort_index().items()}
+
+
+def _report(
+    pairs: pd.DataFrame, unpaired: pd.DataFrame, speech_NS: np.ndarray, expression_NK: np.ndarray
+) -> DeltasReport:
+    emotions = pairs["emotion"].to_numpy(str)
+    speech_same, speech_other = _mean_cosines(speech_NS, emotions)
+    expression_same, expression_other = _mean_cosines(expression_NK, emotions)
+    counts = pairs.groupby(["split", "emotion"]).size()
+    return DeltasReport(
+        num_pairs=len(pairs),
+        num_unpaired=len(unpaired),
+        unpaired_reasons=_reasons(unpaired),
+        pairs_per_split_and_emotion={
+            str(split): {str(emotion): int(count) for emotion, count in rows.droplevel(0).items()}
+            for split, rows in counts.groupby(level=0)
+        },
+        speech_cosine_same_emotion=speech_same,
+        speech_cosine_other_emotion=speech_other,
+        expression_cosine_same_emotion=expression_same,
+        expression_cosine_other_emotion=expression_other,
+    )
+
+
+def _mean_cosines(deltas_ND: np.ndarray, emotions_N: np.ndarray) -> tuple[float | None, float | None]:
+    """Mean cosine over all pairs of rows of the same emotion, and over all of different ones."""
+    units = deltas_ND / np.maximum(np.linalg.norm(deltas_ND, axis=1, keepdims=True), 1e-12)
+    groups = [units[emotions_N == emotion] for emotion in np.unique(emotions_N)]
+    # the squared length of a sum is the sum of all inner products, each row with itself among them
+    same = sum(float(np.sum(group.sum(0) ** 2)) - float(np.sum(group**2)) for group in groups)
+    num_same = sum(len(group) * (len(group) - 1) for group in groups)
+    both = float(np.sum(units.sum(0) ** 2)) - float(np.sum(units**2))
+    num_other = len(units) * (len(units) - 1) - num_same
+    return same / num_same if num_same else None, (both - same) / num_other if num_other else None

@@ -1,0 +1,430 @@
+"""The report: one self-contained page for people, one summary for machines, one table for the terminal."""
+
+import base64
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from cmet.edits.product import PROTOCOL, TIMING
+from cmet.errors import UserError
+from cmet.judge import HISTORY, JudgeCard, read_card
+from cmet.outputs import fresh_file, write_json
+from cmet.params import Params, flatten
+from cmet.report import paper
+from cmet.report.labels import describe, paper_rows, training_set
+from cmet.scores import figures
+from cmet.scores.evaluate import read_edits
+from cmet.scores.examples import LABELS, Example, choose_examples, write_strip
+from cmet.scores.metrics.registry import TITLES
+from cmet.scores.other_methods import Scored as OtherScored
+from cmet.scores.other_methods import read_scored
+from cmet.scores.results import METRICS, answers, read_results
+from cmet.scores.tables import is_one_class
+from cmet.vocabulary import CHANCE, GROUND_TRUTH, in_order
+
+PAGE = "index.html"
+SUMMARY = "summary.json"
+
+METHOD_NOTES = {
+    "neutral": (
+        "No edit: the neutral clip itself, or how a backbone that draws faces anew draws it. The floor; the judge has "
+        "no neutral class, so it names an emotion anyway."
+    ),
+    "reference": (
+        "The expression codes of a training speaker's clip of the target emotion and level, of the same sentence "
+        "where there is one, put in place of the source's own. It sees a face that shows the emotion; C-MET only hears "
+        "a voice. With facemesh's linear codes it is a strong reference, so the gain that the paper reports over "
+        "EDTalk's encoder need not appear there."
+    ),
+    "cmet": "C-MET: the change of expression predicted from speech alone, added to the source.",
+    "oracle": (
+        "The true change of expression, from the target clip's own codes, added to the source. The backbone's ceiling."
+    ),
+    GROUND_TRUTH: "The true emotional clips, unedited: what the judge reaches on real pictures of unseen speakers.",
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The folders of one backbone that the report reads."""
+
+    evaluation: Path
+    edits: Path
+    model: Path
+    timing: Path
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What was written."""
+
+    num_examples: int
+    size_mib: float
+    """Of the page."""
+
+
+def write_report(
+    backbones: Mapping[str, Scored],
+    clips_folder: Path,
+    judge_folder: Path,
+    directions: Path | None,
+    others: Path,
+    params: Params,
+    out: Path,
+) -> ReportResult:
+    """Write `index.html` and `summary.json` into the folder `out`; the same bytes for the same inputs.
+
+    Args:
+        backbones: Folders of each scored backbone, by name.
+        clips_folder: The prepared clips with `clips.parquet`.
+        judge_folder: What `train_judge` wrote.
+        directions: `directions.json`; left out of the page when None or not there.
+        others: Folder of results of other methods (`cmet score`), of which those with rows of ours are shown.
+        params: The whole experiment.
+        out: The folder `reports`; other files in it are left alone.
+    """
+    _check_there(backbones)
+    card = read_card(judge_folder)
+    clips = pd.read_parquet(clips_folder / "clips.parquet")
+    metrics = {name: read_metrics(folders.evaluation) for name, folders in backbones.items()}
+    results = {name: read_results(folders.evaluation) for name, folders in backbones.items()}
+    edits = {name: read_edits(folders.edits) for name, folders in backbones.items()}
+    timing = {name: read_timing(folders.timing) for name, folders in backbones.items()}
+    labels = {
+        name: describe(results[name], metrics[name], edits[name], folders.edits, folders.model, clips, params)
+        for name, folders in backbones.items()
+    }
+    for name, table in results.items():
+        if table["judge"].iloc[0] != card.sha256:
+            raise UserError(
+                f"{backbones[name].evaluation}: scored by another judge than {judge_folder}; run 'cmet evaluate'"
+            )
+    summary = summarise(metrics, labels, card, params)
+    ours = _row_ids(results)
+    scored = [part for part in read_scored(others) if ours & set(part.results["row_id"].dropna())]
+    sections = [
+        _backbone_section(
+            name, folders, metrics[name], labels[name], answers(results[name]), edits[name], clips_folder, params
+        )
+        | {"timing": timing[name]}
+        for name, folders in backbones.items()
+    ]
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            sections=sections,
+            summary=summary,
+            card=card,
+            judge_figure=_judge_figure(judge_folder),
+            judge_training_set=training_set(card.model_dump()),
+            is_synthetic=params.manifest.corpus == "sample",
+            held_out_emotion=params.held_out_emotion,
+            quarantine=_quarantine(clips),
+            num_clips=clips["split"].value_counts().to_dict(),
+            directions=_directions(directions),
+            params=flatten(params),
+            params_sha256=hashlib.sha256(params.model_dump_json().encode()).hexdigest(),
+            notes=METHOD_NOTES,
+            paper=_paper_tables(params.manifest.corpus, metrics, labels, timing, scored),
+            paper_source=paper.source(),
+            others=[_other_method(part, results) for part in scored],
+        )
+    )
+    with fresh_file(out / PAGE) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    write_json(out / SUMMARY, summary)
+    num_examples = sum(len(section["examples"]) for section in sections)
+    return ReportResult(num_examples, round((out / PAGE).stat().st_size / 2**20, 2))
+
+
+def _check_there(backbones: Mapping[str, Scored]) -> None:
+    """Name the stage that has to run first.
+
+    Raises:
+        UserError: A folder of a backbone lacks what the report reads.
+    """
+    for name, folders in backbones.items():
+        needed = {
+            "evaluate": folders.evaluation / METRICS,
+            "edits": folders.edits / PROTOCOL,
+            "timing": folders.timing / TIMING,
+            "train": folders.model / "config.json",
+        }
+        for stage, path in needed.items():
+            if not path.is_file():
+                raise UserError(f"{path}: not there; run 'cmet {stage} --backbone {name}'")
+
+
+def _paper_tables(
+    corpus: str,
+    metrics: Mapping[str, dict[str, Any]],
+    labels: Mapping[str, dict[str, Any]],
+    timing: Mapping[str, dict[str, Any]],
+    scored: Sequence[OtherScored],
+) -> list[dict[str, Any]]:
+    """The paper's tables of this corpus with our rows below those of methods; all tables where it has none of it."""
+    known = corpus if corpus in paper.CORPORA else None
+    tables = paper.of_corpus(paper.paper_tables(), known)
+    ours = [
+        row
+        for name in metrics
+        for row in paper_rows(metrics[name], labels[name], _seconds(timing[name]), name)
+        if not row["method"].endswith(GROUND_TRUTH)
+    ]
+    # what another method was made with is not known, so its rows are uncomparable, and the table says so
+    ours += [
+        row | {"corpus": corpus}
+        for part in scored
+        for row in paper_rows(part.metrics, {"judge_sha256": part.metrics["judge"]["sha256"]}, {}, "")
+    ]
+    below = {"table1-mead", "table1-cremad", "plug-in"} if known else set()
+    joined = {name: paper.beside(table, ours) if name in below else table for name, table in tables.items()}
+    return [
+        {"title": paper.TITLES[name], "table": paper.shown_table(table), "notes": paper.notes(table)}
+        for name, table in joined.items()
+    ]
+
+
+def _seconds(timing: Mapping[str, Any]) -> dict[str, float]:
+    return {method: timed["seconds_per_video"] for method, timed in timing["methods"].items()}
+
+
+def _row_ids(results: Mapping[str, pd.DataFrame]) -> set[str]:
+    """The rows that any backbone has edited."""
+    return set().union(*(table["row_id"].dropna() for table in results.values()))
+
+
+def _other_method(part: OtherScored, results: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """A set of clips made elsewhere, with how many of its rows are ours too."""
+    ours = _row_ids(results)
+    theirs = set(part.results["row_id"].dropna())
+    judges = {table["judge"].iloc[0] for table in results.values()}
+    return {
+        "methods": {name: scores for name, scores in part.metrics["methods"].items() if name != GROUND_TRUTH},
+        "protocol": part.metrics["protocol"],
+        "num_rows": len(theirs),
+        "num_common": len(theirs & ours),
+        "is_same_judge": judges == {part.results["judge"].iloc[0]},
+        "remarks": part.metrics["remarks"],
+    }
+
+
+def _judge_figure(folder: Path) -> str | None:
+    """The curve of its training; a released judge has none."""
+    history = pd.read_parquet(folder / HISTORY)
+    return None if history.empty else figures.to_svg(figures.judge_figure(history), "judge")
+
+
+def read_metrics(evaluation: Path) -> dict[str, Any]:
+    """The metrics that `score_edits` wrote, methods in the order of every table."""
+    metrics = json.loads((evaluation / METRICS).read_text(encoding="utf-8"))
+    for part in (metrics, metrics["held_out"] or {"methods": {}}):
+        part["methods"] = in_order(part["methods"])
+    return metrics
+
+
+def summarise(
+    metrics: Mapping[str, dict[str, Any]],
+    labels: Mapping[str, dict[str, Any]],
+    card: JudgeCard,
+    params: Params,
+) -> dict[str, Any]:
+    """The machine-readable result; its form is a contract with readers of `summary.json`.
+
+    Seconds are no part of it: all in it is the same in every run of a seed. `timing.json` has them.
+    """
+    ceilings = [parts["methods"][GROUND_TRUTH]["acc_emo"] for parts in metrics.values()]
+    return {
+        "backbones": {
+            name: {
+                "methods": {method: scores for method, scores in parts["methods"].items() if method != GROUND_TRUTH},
+                "ground_truth": parts["methods"][GROUND_TRUTH],
+                "held_out": parts["held_out"],
+                "comparisons": parts["comparisons"],
+                "floor": parts["floor"],
+                "num_clusters": parts["num_clusters"],
+                "labels": labels[name],
+            }
+            for name, parts in metrics.items()
+        },
+        # all backbones edit the same rows, so the first one's true clips are everyone's
+        "judge": {
+            "acc_ground_truth": ceilings[0] if ceilings else None,
+            "acc_train": card.acc_train,
+            "acc_val": card.acc_val,
+            "sha256": card.sha256,
+            "corpus": card.corpus,
+        },
+        "chance": 1 / len(card.classes),
+        "confidence": params.evaluate.confidence,
+        "seed": params.seed,
+        "synthetic": params.manifest.corpus == "sample",
+    }
+
+
+def print_table(summary: Mapping[str, Any]) -> str:
+    """The result as plain text for a terminal."""
+    percent = 100 * summary["confidence"]
+    lines = []
+    for name, backbone in summary["backbones"].items():
+        lines += [
+            f"Accuracy of emotion, {name}",
+            f"  {'method':<22}{'acc_emo':>8}   {f'{percent:.0f}% interval':<16}{'n':>5}",
+        ]
+        lines += [_table_line(method, scores) for method, scores in in_order(backbone["methods"]).items()]
+        lines.append(_table_line("judge on true clips", backbone["ground_truth"]))
+        lines.append(f"  {'best constant answer':<22}{100 * backbone['floor']['acc_emo']:>7.1f}%")
+        held_out = backbone["held_out"]
+        if held_out:
+            lines.append(f"Held out of training: {held_out['emotion']} (chance {100 * held_out['chance']:.1f}%)")
+            lines += [
+                _table_line(method.replace(GROUND_TRUTH, "judge on true clips"), scores)
+                for method, scores in in_order(held_out["methods"]).items()
+            ]
+    return "\n".join(lines)
+
+
+def _table_line(name: str, scores: Mapping[str, Any]) -> str:
+    low, high = scores["interval"]
+    failed = f"   ({scores['num_failed']} failed, counted as wrong)" if scores["num_failed"] else ""
+    interval = f"{100 * low:.1f} - {100 * high:.1f}"
+    return f"  {name:<22}{100 * scores['acc_emo']:>7.1f}%   {interval:<16}{scores['n']:>5}{failed}"
+
+
+def _backbone_section(
+    name: str,
+    folders: Scored,
+    metrics: dict[str, Any],
+    labels: dict[str, Any],
+    predictions: pd.DataFrame,
+    edits: pd.DataFrame,
+    clips_folder: Path,
+    params: Params,
+) -> dict[str, Any]:
+    methods = metrics["methods"]
+    held_out_methods = metrics["held_out"]["methods"] if metrics["held_out"] else {}
+    chosen = choose_examples(predictions, edits, folders.edits, clips_folder, params.report.num_examples, params.seed)
+    drawn = {
+        "methods": figures.method_figure(methods, metrics["chance"] or CHANCE),
+        "emotions": figures.emotion_figure(_joined_emotions(methods, held_out_methods)),
+        "levels": figures.level_figure(methods),
+        "curves": figures.curves_figure(pd.read_parquet(folders.model / "history.parquet")),
+    }
+    return {
+        "name": name,
+        "metrics": metrics,
+        "labels": labels,
+        "headline": _headline(metrics),
+        "is_one_class": is_one_class(metrics),
+        "values": _value_rows(methods),
+        "has_landmarks": any(name.startswith("lmd/") for scores in methods.values() for name in scores["metrics"]),
+        "emotions": sorted(set(methods[GROUND_TRUTH]["per_emotion"])),
+        "figures": {part: figures.to_svg(figure, f"{name}-{part}") for part, figure in drawn.items()},
+        "confusions": {
+            method: figures.to_svg(
+                figures.confusion_figure(_joined_confusion(scores, held_out_methods.get(method)), method),
+                f"{name}-confusion-{method}",
+            )
+            for method, scores in methods.items()
+        },
+        "examples": [_shown_example(example) for example in chosen],
+        "failures": edits.loc[edits["status"] != "ok", "reason"].fillna("unknown").value_counts().to_dict(),
+    }
+
+
+def read_timing(folder: Path) -> dict[str, Any]:
+    """What `time_edits` wrote."""
+    return json.loads((folder / TIMING).read_text(encoding="utf-8"))
+
+
+def _value_rows(methods: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every metric besides accuracy that was measured: its title and, for each method, value, interval and counts."""
+    edited = {name: scores["metrics"] for name, scores in methods.items() if name != GROUND_TRUTH}
+    return [
+        {"title": title, "better": better, "methods": {method: found.get(name) for method, found in edited.items()}}
+        for name, (title, better) in TITLES.items()
+        if any(name in found for found in edited.values())
+    ]
+
+
+def _headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The figures in large print; none where a planned row has no score."""
+    methods = metrics["methods"]
+    if not {"cmet", "neutral", "oracle"} <= methods.keys():
+        return None
+    held_out = (metrics["held_out"] or {"methods": {}})["methods"]
+    if any(scores["coverage"] < 1 for scores in (*methods.values(), *held_out.values())):
+        return None
+    driven = methods["cmet"]["acc_emo"]
+    return {
+        "acc_emo": driven,
+        "over_neutral": driven - methods["neutral"]["acc_emo"],
+        "of_oracle": driven / methods["oracle"]["acc_emo"] if methods["oracle"]["acc_emo"] else None,
+    }
+
+
+def _joined_emotions(methods: Mapping[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:
+    """Per-emotion accuracies with the held-out emotion, marked by a star."""
+    return {
+        method: {
+            "per_emotion": scores["per_emotion"]
+            | {
+                f"{emotion} *": value
+                for emotion, value in held_out.get(method, {"per_emotion": {}})["per_emotion"].items()
+            }
+        }
+        for method, scores in methods.items()
+    }
+
+
+def _joined_confusion(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, dict[str, int]]:
+    """Counts with the held-out emotion as the last row, and one set of columns for all rows."""
+    rows = dict(scores["confusion"])
+    rows |= {f"{emotion} *": counts for emotion, counts in (held_out or {"confusion": {}})["confusion"].items()}
+    columns = list(dict.fromkeys(name for counts in rows.values() for name in counts if name != "failed"))
+    if any("failed" in counts for counts in rows.values()):
+        columns.append("failed")
+    return {emotion: {name: counts.get(name, 0) for name in columns} for emotion, counts in rows.items()}
+
+
+def _shown_example(example: Example) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        strip = Path(folder) / "strip.mp4"
+        write_strip(example, strip)
+        video = base64.b64encode(strip.read_bytes()).decode()
+    return {
+        "example": example,
+        "video": f"data:video/mp4;base64,{video}",
+        "panels": [(LABELS[name], example.answers[name]) for name in example.panels],
+    }
+
+
+def _quarantine(clips: pd.DataFrame) -> dict[str, int]:
+    reasons = clips.loc[clips["status"] != "ok", "reason"].fillna("unknown").str.split(":").str[0]
+    return {str(reason): int(count) for reason, count in reasons.value_counts().sort_index().items()}
+
+
+def _directions(path: Path | None) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else None
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("cmet.report"),
+        autoescape=select_autoescape(["html", "j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
+    environment.filters["significant"] = lambda value: f"{value:#.3g}".rstrip(".")
+    environment.filters["shown"] = figures.display_name
+    return environment

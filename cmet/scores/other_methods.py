@@ -1,0 +1,234 @@
+"""Clips that another method made, scored as ours are: same judge, same metrics, same rules for lost clips."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from cmet.errors import ClipError, UserError
+from cmet.outputs import fresh_folder, write_json
+from cmet.params import EvaluateParams
+from cmet.scores.manifest import check_generated, manifest_remarks, read_manifest
+from cmet.scores.metrics.registry import load_metrics
+from cmet.scores.results import METRICS, RESULTS, read_results, write_results
+from cmet.scores.scoring import score_clips
+from cmet.scores.tables import measure
+from cmet.scores.text_tables import text_table
+from cmet.vocabulary import GROUND_TRUTH, METHODS
+
+if TYPE_CHECKING:
+    from cmet.judge import Judge
+
+OWN_BACKBONE = "its own"
+UNKNOWN_CORPUS = "not stated"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came out of scoring a manifest."""
+
+    results: pd.DataFrame
+    metrics: dict[str, Any]
+
+
+def check_out(out: Path) -> None:
+    """Refuse a place where results would take the place of something else.
+
+    Raises:
+        UserError: It is a file, or a folder that holds anything but results.
+    """
+    if out.is_file():
+        raise UserError(f"--out {out}: this is a file; name a folder")
+    inside = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    others = [name for name in inside if name not in (RESULTS, METRICS)]
+    if others:
+        raise UserError(f"--out {out}: holds {others[0]}, which is no result of this command; name another folder")
+
+
+def check_method(name: str) -> None:
+    """Refuse a name that cannot be the name of a folder.
+
+    Raises:
+        UserError: As said.
+    """
+    if not re.fullmatch(r"\w[\w .+-]*", name):
+        raise UserError(f"--method {name!r}: letters, digits, spaces, . _ + and - only, and not first a dot")
+
+
+def score_manifest(
+    manifest: Path,
+    root: Path | None,
+    method: str | None,
+    judge: "Judge",
+    weights: Path,
+    params: EvaluateParams,
+    seed: int,
+    out: Path,
+) -> Scored:
+    """Score the made clips of a manifest, and its true clips as the ceiling.
+
+    Args:
+        manifest: A CSV file in the official format (`read_manifest`).
+        root: Where its relative paths count from; its folder when None.
+        method: Name of the method where the file has no such column; the name of the file when None.
+        judge: Names the emotions.
+        weights: Folder of published checkpoints.
+        params: Which metrics, and how intervals are drawn.
+        seed: Of the bootstrap.
+        out: Folder that gets `results.parquet` and `metrics.json`.
+
+    Raises:
+        UserError: As `read_manifest` and `check_out`, or a method has the name of one of ours.
+    """
+    check_out(out)
+    rows = read_manifest(manifest, root)
+    if method is not None and rows["method"].notna().any():
+        raise UserError(f"--method {method}: {manifest} has a column method; leave one of them out")
+    rows = rows.assign(method=rows["method"].where(rows["method"].notna(), method or manifest.stem))
+    taken = sorted(set(rows["method"]) & {*METHODS, GROUND_TRUTH})
+    if taken:
+        raise UserError(f"{manifest}: {', '.join(taken)} is the name of a method of ours; call it otherwise (--method)")
+    clips, remarks = _checked(rows)
+    ready, absent = load_metrics(params.metrics, weights)
+    results = score_clips(clips, judge, ready, "score")
+    metrics = measure(results, params, seed) | {
+        "judge": judge.card.model_dump(),
+        "absent": absent,
+        "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        "remarks": [*manifest_remarks(rows), *remarks],
+    }
+    with fresh_folder(out) as folder:
+        write_results(results, folder / RESULTS)
+        write_json(folder / METRICS, metrics)
+    return Scored(results, metrics)
+
+
+def read_scored(folder: Path) -> list[Scored]:
+    """All results of `score_manifest` below a folder, by the names of theirs.
+
+    Raises:
+        UserError: One is damaged.
+    """
+    return [_read(path) for path in sorted(folder.glob(f"*/{RESULTS}"))]
+
+
+def _read(path: Path) -> Scored:
+    beside = path.with_name(METRICS)
+    metrics = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    if "manifest_sha256" not in metrics:
+        raise UserError(f"{path.parent}: no results of `cmet score`; take the folder out of {path.parent.parent}")
+    return Scored(read_results(path), metrics)
+
+
+def answer_table(videos: Sequence[Path], judge: "Judge") -> tuple[str, int]:
+    """What the judge says of single videos, as a table, and how many it cannot read."""
+    answers = judge.classify_clips(videos, "score")
+    rows = []
+    for video, answer in zip(videos, answers, strict=True):
+        if isinstance(answer, ClipError):
+            rows.append([str(video), "-", "", str(answer)])
+            continue
+        best, *others = sorted(zip(judge.classes, answer.tolist(), strict=True), key=lambda pair: -pair[1])
+        margin = best[1] - others[0][1]
+        rows.append([str(video), best[0], f"{margin:.2f}", f"then {others[0][0]}"])
+    num_failed = sum(isinstance(answer, ClipError) for answer in answers)
+    return text_table(["video", "the judge says", "ahead by (logit)", ""], rows, ["ahead by (logit)"]), num_failed
+
+
+def scored_table(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Accuracy of every method of several sets of numbers, each under the name of its part."""
+    rows = []
+    for name, metrics in parts:
+        for method, scores in metrics["methods"].items():
+            low, high = scores["interval"]
+            rows.append([
+                name, "judge on true clips" if method == GROUND_TRUTH else method, f"{100 * scores['acc_emo']:.2f}",
+                f"{100 * low:.1f} - {100 * high:.1f}", f"{100 * scores['acc_emo_macro']:.2f}",
+                f"{scores['num_correct']} / {scores['n']}", f"{scores['coverage']:.4f}",
+                *(_value(scores["metrics"].get(metric)) for metric in _measured(parts)),
+            ])  # fmt: skip
+    headings = ["results", "method", "Acc_emo %", "interval %", "macro %", "right", "coverage", *_measured(parts)]
+    return text_table(headings, rows, headings[2:])
+
+
+def same_rows(rows: pd.DataFrame, judge: str, others: pd.DataFrame) -> pd.DataFrame:
+    """Those of other results that are of the same rows, none of them held out.
+
+    Args:
+        rows: What is scored, with `row_id` and `emotion`.
+        judge: SHA-256 of the weights of its judge.
+        others: The other results.
+
+    Raises:
+        UserError: No row is the same, a row wants another emotion, or another judge was asked.
+    """
+    common = others[others["row_id"].isin(rows["row_id"])]
+    if common.empty:
+        first, second = rows["row_id"].iloc[0], others["row_id"].dropna().iloc[0]
+        raise UserError(f"no row is in both results: one has {first}, the other {second}; a column id names rows")
+    if others["judge"].iloc[0] != judge:
+        raise UserError("the other results are of another judge, so the numbers cannot stand in one table")
+    wanted = [table.drop_duplicates("row_id").set_index("row_id")["emotion"] for table in (rows, common)]
+    differing = wanted[1].index[wanted[1] != wanted[0].reindex(wanted[1].index)]
+    if len(differing):
+        raise UserError(f"{len(differing)} row(s) want another emotion in the other results, first {differing[0]}")
+    # a manifest knows of no held-out emotion: all rows count on both sides
+    return common.assign(is_held_out=False)
+
+
+def _checked(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """All clips that are judged, the true ones as a method of their own, and remarks with their counts."""
+    remarks: Counter[str] = Counter()
+    reasons: list[str | None] = []
+    for row in tqdm(rows.itertuples(), total=len(rows), desc="score: files", unit="clip", mininterval=1):
+        checked = check_generated(row)
+        reasons.append(None if checked.failure is None else str(checked.failure))
+        remarks.update(remark.split(":")[0] for remark in checked.remarks)
+    is_lost = pd.Series([reason is not None for reason in reasons], index=rows.index)
+    made = rows.assign(
+        reason=pd.Series(reasons, index=rows.index, dtype=object),
+        video=rows["video"].mask(is_lost, None).astype(object).where(~is_lost, None),
+        sound=[source if sound is None else sound for sound, source in zip(rows["sound"], rows["source"], strict=True)],
+        corpus=_corpus(rows),
+        backbone=OWN_BACKBONE,
+        protocol=_protocol(rows),
+        is_held_out=False,
+        source_clip=[path.stem for path in rows["source"]],
+        target_clip=[path.stem for path in rows["truth"]],
+    )
+    truths = made.drop_duplicates("row_id").assign(method=GROUND_TRUTH, video=lambda table: table.truth, reason=None)
+    lost = Counter(reason.split(":")[0] for reason in reasons if reason is not None)
+    found = [f"{code}: {count} of {len(rows)} clips, which count as wrong" for code, count in sorted(lost.items())]
+    found += [f"{code} in {count} of {len(rows)} clips that were judged" for code, count in sorted(remarks.items())]
+    return pd.concat([made, truths], ignore_index=True), found
+
+
+def _corpus(rows: pd.DataFrame) -> str:
+    """Where all rows are told by paths of one corpus, that corpus."""
+    corpora = set(rows["corpus"])
+    return str(corpora.pop()) if len(corpora) == 1 and None not in corpora else UNKNOWN_CORPUS
+
+
+def _protocol(rows: pd.DataFrame) -> str:
+    """As the manifest says; else a name made of its rows, since nobody says which speech was heard."""
+    given = rows["protocol"].iloc[0]
+    if given:
+        return str(given)
+    digest = hashlib.sha256("\n".join(sorted(set(rows["row_id"]))).encode()).hexdigest()
+    return f"not-stated-{digest[:8]}"
+
+
+def _measured(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    names = [name for _, metrics in parts for scores in metrics["methods"].values() for name in scores["metrics"]]
+    return list(dict.fromkeys(names))
+
+
+def _value(found: Mapping[str, Any] | None) -> str:
+    return "" if found is None or found["value"] is None else f"{found['value']:#.4g}"

@@ -1,0 +1,158 @@
+"""From results to tables: every number of a report, with its interval, its ceiling and its floor.
+
+The rules are those of the paper where it has some (micro-averaged accuracy, mean of frame logits) and stricter
+where it is silent: a clip that could not be made or read stays in the denominator as wrong, intervals are
+clustered by (speaker, sentence), and the held-out emotion is counted apart.
+"""
+
+# R rows
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cmet.params import EvaluateParams
+from cmet.scores.intervals import ClusterBootstrap, clusters
+from cmet.scores.results import ACC_EMO, LOGIT, answers
+from cmet.vocabulary import TARGET_EMOTIONS
+
+FAILED = "failed"
+"""Stands for the answer where there is none."""
+
+
+def measure(results: pd.DataFrame, params: EvaluateParams, seed: int) -> dict[str, Any]:
+    """All numbers of one set of results as plain values.
+
+    The main part counts the emotions that were trained on; `held_out` the one that was not, where the judge
+    may still answer with any of its classes.
+    """
+    main = results[~results.is_held_out.astype(bool)]
+    held_out = results[results.is_held_out.astype(bool)]
+    said = answers(main)
+    draw = ClusterBootstrap(params, seed)
+    chance = 1 / results.metric[results.metric.str.startswith(LOGIT)].nunique() if _has_logits(results) else None
+    return {
+        "methods": _measure_methods(main, draw),
+        "comparisons": _compare(said, draw),
+        "chance": chance,
+        "floor": constant_floor(said.drop_duplicates("row_id")) if len(said) else None,
+        "num_clusters": clusters(said)[1],
+        "held_out": _measure_held_out(held_out, draw, chance),
+        "confidence": params.confidence,
+        "num_bootstrap": params.num_bootstrap,
+        "protocol": str(results.protocol.iloc[0]),
+    }
+
+
+def _has_logits(results: pd.DataFrame) -> bool:
+    return bool(results.metric.str.startswith(LOGIT).any())
+
+
+def _measure_methods(results: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
+    return {
+        str(name): _scores(answers(rows), draw) | {"metrics": _other_metrics(rows, draw)}
+        for name, rows in results.groupby("method", sort=False)
+    }
+
+
+def _measure_held_out(results: pd.DataFrame, draw: ClusterBootstrap, chance: float | None) -> dict[str, Any] | None:
+    if results.empty:
+        return None
+    methods = _measure_methods(results, draw)
+    driven = methods.get("cmet", {"acc_emo": None, "interval": None, "n": 0})
+    return {
+        "emotion": results.emotion.dropna().iloc[0],
+        "acc_emo": driven["acc_emo"],
+        "interval": driven["interval"],
+        "n": driven["n"],
+        "chance": chance,
+        "methods": methods,
+    }
+
+
+def _scores(rows: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
+    correct = rows["correct"].to_numpy(float)
+    per_emotion = {str(emotion): _share(part) for emotion, part in rows.groupby("emotion")}
+    return {
+        "acc_emo": float(correct.mean()),
+        "acc_emo_macro": float(np.mean([share["acc_emo"] for share in per_emotion.values()])),
+        "interval": list(draw.interval(rows, correct)),
+        "n": len(rows),
+        "num_correct": int(correct.sum()),
+        "num_failed": int(rows["predicted"].isna().sum()),
+        "coverage": float(rows["predicted"].notna().mean()),
+        "per_emotion": {emotion: share["acc_emo"] for emotion, share in per_emotion.items()},
+        "per_emotion_n": {emotion: share["n"] for emotion, share in per_emotion.items()},
+        "per_level": {
+            _level(level): _share(part)["acc_emo"] for level, part in rows.groupby("intensity", dropna=False)
+        },
+        "confusion": confusion(rows),
+    }
+
+
+def _other_metrics(results: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
+    """Mean and interval of each metric over the clips that have it, or the value that only the set has."""
+    others = results[(results.metric != ACC_EMO) & ~results.metric.str.startswith(LOGIT)]
+    found: dict[str, Any] = {}
+    for name, rows in others.groupby("metric", sort=False):
+        measured = rows[np.isfinite(rows.value.to_numpy(float))]
+        if measured.empty:
+            found[str(name)] = {"value": None, "interval": None, "n": 0, "num_failed": len(rows)}
+        elif measured.row_id.isna().all():
+            found[str(name)] = {"value": float(measured.value.iloc[0]), "interval": None, "n": None, "num_failed": 0}
+        else:
+            numbers = measured.value.to_numpy(float)
+            found[str(name)] = {
+                "value": float(numbers.mean()),
+                "interval": list(draw.interval(measured, numbers)),
+                "n": len(measured),
+                "num_failed": len(rows) - len(measured),
+            }
+    return found
+
+
+def _level(intensity: Any) -> str:
+    return "unspecified" if pd.isna(intensity) else f"level_{intensity}"
+
+
+def _share(rows: pd.DataFrame) -> dict[str, Any]:
+    return {"acc_emo": float(rows["correct"].mean()), "n": len(rows)}
+
+
+def _compare(said: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
+    """`cmet` less each other method on the same rows, as a difference of accuracies."""
+    table = said.pivot(index="row_id", columns="method", values="correct").astype(float)
+    if "cmet" not in table:
+        return {}
+    comparisons = {}
+    for method in table.columns.drop("cmet"):
+        both = table[["cmet", method]].dropna()
+        if both.empty:
+            continue
+        rows = said.drop_duplicates("row_id").set_index("row_id").loc[both.index]
+        gain = (both["cmet"] - both[method]).to_numpy()
+        comparisons[f"cmet-{method}"] = {"difference": float(gain.mean()), "interval": list(draw.interval(rows, gain))}
+    return comparisons
+
+
+def confusion(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Counts of what was said for each true emotion; `FAILED` counts the clips without an answer."""
+    said = rows["predicted"].fillna(FAILED)
+    columns = [*TARGET_EMOTIONS, *(name for name in ("neutral", FAILED) if (said == name).any())]
+    table = pd.crosstab(rows["emotion"], said).reindex(columns=columns, fill_value=0)
+    return {
+        str(emotion): {str(name): int(count) for name, count in counts.items()}
+        for emotion, counts in table.to_dict("index").items()
+    }
+
+
+def constant_floor(rows: pd.DataFrame) -> dict[str, Any]:
+    """The best accuracy that the same answer for every clip can reach, and that answer."""
+    shares = rows["emotion"].value_counts(normalize=True).sort_index(kind="stable")
+    return {"acc_emo": float(shares.max()), "answer": str(shares.idxmax())}
+
+
+def is_one_class(metrics: dict[str, Any]) -> bool:
+    """Whether all rows want the same emotion, so that one constant answer is right in all of them."""
+    return metrics["floor"] is not None and metrics["floor"]["acc_emo"] == 1.0

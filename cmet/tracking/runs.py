@@ -1,0 +1,481 @@
+"""The one module that talks to MLflow: every training and every evaluation becomes a run that can be compared.
+
+Runs go to `MLFLOW_TRACKING_URI`, or without it to a SQLite file in the project folder. MLflow takes seconds to
+import, so it is imported where it is used.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+from cmet.edits.product import EDITS, TIMING
+from cmet.environment import describe_environment
+from cmet.errors import UserError
+from cmet.outputs import content_digest_of_source
+from cmet.params import Params, flatten
+from cmet.scores.results import METRICS, RESULTS, answers, read_results, write_results
+from cmet.vocabulary import in_order
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+    from cmet.scores.examples import Example
+
+EXPERIMENT = "cmet"
+POINTS_PER_BATCH = 500
+"""Metric values sent to the store at once; one by one takes thirty times as long. The store takes up to 1000."""
+MAX_WAIT_S = 10.0
+"""Metric values are sent at least this often, so that a training can be watched."""
+MAX_PARAM_LENGTH = 6000
+ENVIRONMENT = "environment.json"
+SYSTEM_PREFIX = "system/"
+"""MLflow begins the names of system metrics so."""
+RECORDED = ("dvc.lock", "params.yaml")
+"""Tracked files that say nothing of the code: DVC rewrites the first in every run, the second is logged in full."""
+
+
+class Run:
+    """An open MLflow run: takes metrics, figures and files."""
+
+    def __init__(self, client: "MlflowClient", run_id: str) -> None:
+        """Continue a run: metrics of steps it already has are not taken a second time."""
+        self.client = client
+        self.run_id = run_id
+        self._waiting: list[tuple[str, float, int]] = []
+        self._sent_at = time.monotonic()
+        self._last_step = {
+            key: max(point.step for point in client.get_metric_history(run_id, key))
+            for key in client.get_run(run_id).data.metrics
+            if not key.startswith(SYSTEM_PREFIX)
+        }
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take the metrics of one step; they reach the store in batches."""
+        self._waiting += [
+            (key, float(value), step) for key, value in metrics.items() if step > self._last_step.get(key, -1)
+        ]
+        if len(self._waiting) >= POINTS_PER_BATCH or time.monotonic() - self._sent_at > MAX_WAIT_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the metrics that wait."""
+        from mlflow.entities import Metric
+
+        now_ms = int(time.time() * 1000)
+        metrics = [Metric(key, value, now_ms, step) for key, value, step in self._waiting]
+        for start in range(0, len(metrics), POINTS_PER_BATCH):
+            self.client.log_batch(self.run_id, metrics=metrics[start : start + POINTS_PER_BATCH])
+        self._waiting.clear()
+        self._sent_at = time.monotonic()
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file: a page, a video, weights."""
+        self.client.log_artifact(self.run_id, str(path), folder)
+
+    def log_figure(self, figure: "Figure", name: str) -> None:
+        """Keep a figure, `name` with .png or .svg."""
+        self.client.log_figure(self.run_id, figure, name)
+
+    def log_table(self, table: pd.DataFrame, name: str) -> None:
+        """Keep a table, `name` with .json; the page of MLflow compares tables of one name across runs."""
+        self.client.log_table(self.run_id, table, name)
+
+
+@contextmanager
+def tracked_run(
+    name: str,
+    stage: str,
+    backbone: str,
+    params: Params,
+    inputs: Mapping[str, str],
+    root: Path,
+    parent: Run | None = None,
+    tags: Mapping[str, str] | None = None,
+    system_metrics: bool = False,
+) -> Iterator[Run]:
+    """An MLflow run for the length of the block: finished at its end, failed when the block raises.
+
+    A run of the same name, params, inputs and code that did not finish (a killed or failed training) is
+    continued. Every run says what it was computed on, in its tags and in environment.json; a continued one says it of
+    its last part.
+
+    Args:
+        name: Shown in the list of runs.
+        stage: The stage that works.
+        backbone: The backbone it works for.
+        params: Logged flat, with dots.
+        inputs: Hash of each input, by its path in the project, for example `data/shards/facemesh`.
+        root: The project folder; the store lies there unless `MLFLOW_TRACKING_URI` names another.
+        parent: The run under which this one is shown; that of `runs_below` by default.
+        tags: More tags.
+        system_metrics: Sample the use of processor, memory, disk, network and GPUs (where `nvidia-ml-py` is installed)
+            every ten seconds, and at least once.
+    """
+    outer = _OUTER.get()
+    if outer is not None:
+        parent, tags = parent or outer[0], {**outer[1], **(tags or {})}
+    client, experiment = _open_store(root)
+    key = _key(name, stage, backbone, params, inputs, parent)
+    environment = describe_environment()
+    tags = {
+        **_provenance(root, inputs),
+        **_environment_tags(environment),
+        **(tags or {}),
+        **({"mlflow.parentRunId": parent.run_id} if parent else {}),
+        "cmet.key": key,
+        "cmet.stage": stage,
+        "cmet.backbone": backbone,
+    }
+    run = Run(client, _find_unfinished(client, experiment, key) or _create(client, experiment, name, params))
+    _set_tags(client, run.run_id, tags)
+    client.update_run(run.run_id, status="RUNNING")
+    status = "FAILED"
+    try:
+        client.log_dict(run.run_id, environment, ENVIRONMENT)
+        with _sampled(run) if system_metrics else nullcontext():
+            yield run
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        # SIGTERM comes as the second
+        status = "KILLED"
+        raise
+    finally:
+        run.flush()
+        client.set_terminated(run.run_id, status)
+
+
+@contextmanager
+def runs_below(parent: Run, tags: Mapping[str, str]) -> Iterator[None]:
+    """Show the runs that stages open in the block under another run, with its tags.
+
+    A stage that works for a fold is then not taken for the same stage of the project (`find_run`).
+    """
+    token = _OUTER.set((parent, tags))
+    try:
+        yield
+    finally:
+        _OUTER.reset(token)
+
+
+_OUTER: ContextVar[tuple[Run, Mapping[str, str]] | None] = ContextVar("outer run", default=None)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The folders of a scored backbone."""
+
+    results: Path
+    """What `score_edits` wrote."""
+    edits: Path
+    clips: Path
+    model: Path
+    """The trained bundle, to which the scores of `cmet` are attached."""
+    timing: Path
+    """What `time_edits` wrote."""
+
+
+def log_evaluation(backbone: str, params: Params, inputs: Mapping[str, str], folders: Evaluated, root: Path) -> None:
+    """Log a scored backbone: a parent run, and below it one run per method with the same metric names.
+
+    The parent has the figures, side-by-side strips and all results, each method its own results, its confusion matrix
+    and the clips of the strips.
+
+    Args:
+        backbone: Name of the backbone.
+        params: The whole experiment.
+        inputs: Hash of each input by its path in the project.
+        folders: What is logged.
+        root: The project folder.
+    """
+    from cmet.scores.examples import choose_examples
+    from cmet.scores.figures import emotion_figure, method_figure
+
+    metrics = json.loads((folders.results / METRICS).read_text(encoding="utf-8"))
+    timing = json.loads((folders.timing / TIMING).read_text(encoding="utf-8"))["methods"]
+    results = read_results(folders.results)
+    said, edits = answers(results), pd.read_parquet(folders.edits / EDITS)
+    examples = choose_examples(said, edits, folders.edits, folders.clips, params.report.num_examples, params.seed)
+    with tracked_run(f"evaluate {backbone}", "evaluate", backbone, params, inputs, root) as parent:
+        parent.log_file(folders.results / METRICS)
+        parent.log_file(folders.results / RESULTS)
+        parent.log_figure(method_figure(metrics["methods"]), "figures/methods.png")
+        parent.log_figure(emotion_figure(metrics["methods"]), "figures/emotions.png")
+        _log_strips(parent, examples)
+        parent.log_metrics(0, _comparison_metrics(metrics))
+        for method, scores in in_order(metrics["methods"]).items():
+            held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(method)
+            values = evaluation_metrics(scores, held_out) | _seconds(timing.get(method))
+            name = f"{backbone} {method}"
+            tags = {"cmet.method": method, "cmet.protocol": metrics["protocol"]}
+            with tracked_run(name, "evaluate", backbone, params, inputs, root, parent, tags) as run:
+                if method == "cmet":
+                    # once for run and model: a metric of two steps is drawn as a curve
+                    _log_model(run, f"cmet-{backbone}", folders.model, values, metrics["protocol"])
+                else:
+                    run.log_metrics(0, values)
+                rows = said[said["method"] == method]
+                run.log_table(rows[["row_id", "emotion", "intensity", "predicted", "correct"]], "predictions.json")
+                _log_confusion(parent, run, scores["confusion"], method)
+                _log_results(run, results[results["method"] == method])
+                for example in examples:
+                    if method in example.panels:
+                        run.log_file(example.panels[method], "clips")
+
+
+def evaluation_metrics(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, float]:
+    """The scores of one method under names that are the same for all methods and backbones."""
+    values: dict[str, float] = {
+        "acc_emo": scores["acc_emo"],
+        "acc_emo_macro": scores["acc_emo_macro"],
+        "acc_emo_low": scores["interval"][0],
+        "acc_emo_high": scores["interval"][1],
+        "coverage": scores["coverage"],
+        "n": scores["n"],
+    }
+    values |= {f"acc_emo/{emotion}": value for emotion, value in scores["per_emotion"].items()}
+    values |= {f"acc_emo/{level}": value for level, value in scores["per_level"].items()}
+    values |= _measured_values(scores["metrics"], "")
+    if held_out:
+        values["acc_emo_held_out"] = held_out["acc_emo"]
+        values |= _measured_values(held_out["metrics"], "_held_out")
+    return values
+
+
+def _measured_values(metrics: Mapping[str, Any], suffix: str) -> dict[str, float]:
+    """What was measured; a metric that is absent has no value rather than a zero."""
+    return {f"{name}{suffix}": found["value"] for name, found in metrics.items() if found["value"] is not None}
+
+
+def _seconds(timed: Mapping[str, Any] | None) -> dict[str, float]:
+    return {} if timed is None else {"seconds_per_video": timed["seconds_per_video"]}
+
+
+def find_run(stage: str, backbone: str, root: Path) -> str | None:
+    """Id of the newest finished top-level run of a stage, for a link; None where there is none."""
+    client, experiment = _open_store(root)
+    query = f"tags.`cmet.stage` = '{stage}' AND tags.`cmet.backbone` = '{backbone}' AND attributes.status = 'FINISHED'"
+    runs = client.search_runs([experiment], query, order_by=["attributes.start_time DESC"])
+    return next((run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
+
+
+def download_results(run_id: str, root: Path) -> Path:
+    """The results that a run has logged, as a file in the work folder of the project.
+
+    Raises:
+        UserError: There is no store, no such run, or the run has logged none.
+    """
+    store = default_store(root)
+    # opening would make an empty one
+    if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).is_file():
+        raise UserError(f"{run_id}: no runs were logged in {root}; name the folder of the results instead")
+    from mlflow.exceptions import MlflowException
+
+    client, _ = _open_store(root)
+    try:
+        logged = {file.path for file in client.list_artifacts(run_id)}
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise UserError(f"{run_id}: no such run in {store}") from error
+    if RESULTS not in logged:
+        raise UserError(f"{run_id}: this run has logged no {RESULTS}; runs of `cmet evaluate` have one")
+    folder = root / ".work" / "runs" / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(client.download_artifacts(run_id, RESULTS, str(folder)))
+
+
+def default_store(root: Path) -> str:
+    """Address of the store of a project: `MLFLOW_TRACKING_URI`, or a SQLite file in its folder."""
+    # absolute: a relative one would make a new store in every folder that a command is started from
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_store(root)
+
+
+def _own_store(root: Path) -> str:
+    return f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+def _open_store(root: Path) -> tuple["MlflowClient", str]:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    from mlflow import MlflowClient
+
+    store = default_store(root)
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    own_artifacts = (root.resolve() / "mlruns").as_uri()
+    if experiment is not None:
+        if store == _own_store(root) and experiment.artifact_location != own_artifacts:
+            # MLflow keeps whole addresses: what is logged here would land where the project came from
+            raise UserError(
+                f"{root}: mlflow.db is of a project elsewhere, whose files are at {experiment.artifact_location}; to "
+                f"begin anew here delete mlflow.db and mlruns, or set MLFLOW_TRACKING_URI to go on there"
+            )
+        return client, experiment.experiment_id
+    # a server decides itself where artifacts lie
+    artifacts = own_artifacts if store.startswith("sqlite:") else None
+    return client, client.create_experiment(EXPERIMENT, artifacts)
+
+
+def _create(client: "MlflowClient", experiment: str, name: str, params: Params) -> str:
+    from mlflow.entities import Param
+
+    run = client.create_run(experiment, run_name=name)
+    flat = flatten(params)
+    client.log_batch(run.info.run_id, params=[Param(key, str(flat[key])[:MAX_PARAM_LENGTH]) for key in sorted(flat)])
+    return run.info.run_id
+
+
+def _find_unfinished(client: "MlflowClient", experiment: str, key: str) -> str | None:
+    runs = client.search_runs(
+        [experiment], f"tags.`cmet.key` = '{key}' AND attributes.status != 'FINISHED'", max_results=1
+    )
+    return runs[0].info.run_id if runs else None
+
+
+def _key(name: str, stage: str, backbone: str, params: Params, inputs: Mapping[str, str], parent: Run | None) -> str:
+    """Same for two runs exactly if they would log the same numbers (and stand under the same parent)."""
+    code = content_digest_of_source(Path(__file__).parent)
+    parts = [name, stage, backbone, params.model_dump_json(), sorted(inputs.items()), code, parent and parent.run_id]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _provenance(root: Path, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Where a run comes from: inputs, what DVC calls them, git commit, the Dagster run that started it."""
+    tags = {f"cmet.input.{path}": digest for path, digest in inputs.items()}
+    tags |= {f"dvc.{path}": digest for path, digest in _dvc_hashes(root).items() if path in inputs}
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+        tags["cmet.git.dirty"] = "true" if _is_dirty(root) else "false"
+    dagster_run = os.environ.get("DAGSTER_RUN_ID")
+    if dagster_run:
+        tags["dagster.run_id"] = dagster_run
+    return tags
+
+
+def _dvc_hashes(root: Path) -> dict[str, str]:
+    """Hash that DVC has for each output of the project, by path."""
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return {}
+    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
+
+
+def _is_dirty(root: Path) -> bool:
+    """Whether tracked files differ from the commit, but for those that a run records itself."""
+    others = [f":(exclude){name}" for name in RECORDED]
+    # no lock: a commit made at this moment would fail
+    return bool(_git(root, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ":/", *others))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        # an unpacked archive, or a machine without git, has no commit to name
+        return None
+    return done.stdout.strip()
+
+
+def _environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What runs are searched by; the rest is in environment.json."""
+    versions, torch = environment["versions"], environment["torch"] or {}
+    tags = {
+        "cmet.version": versions.get("cmet"),
+        "cmet.torch": versions.get("torch"),
+        "cmet.device": next((gpu["name"] for gpu in torch.get("gpus", [])), torch.get("device")),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+@contextmanager
+def _sampled(run: Run) -> Iterator[None]:
+    """Sample the use of the machine in a thread of MLflow during the block."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    # it tells of every start and end
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
+    monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=run.client.tracking_uri)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+        if monitor.mlflow_logger.previous_training_timestamp is None:
+            # the run was shorter than one interval; what the thread has seen is dropped: its first look at the
+            # processor is always 0
+            for part in monitor.monitors:
+                part.clear_metrics()
+            monitor.collect_metrics()
+            with suppress(MlflowException):  # no reason to fail a training
+                monitor.publish_metrics(monitor.aggregate_metrics())
+                monitor.mlflow_logger.flush()
+
+
+def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, int]], method: str) -> None:
+    """Drawn once for both: drawing takes longer than keeping."""
+    from cmet.scores.figures import confusion_figure
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"confusion-{method}.png"
+        confusion_figure(confusion, method).savefig(path)
+        parent.log_file(path, "figures")
+        run.log_file(path.rename(path.with_name("confusion.png")), "figures")
+
+
+def _comparison_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    floor = {"floor": metrics["floor"]["acc_emo"], "chance": metrics["chance"]}
+    return floor | {name: gain["difference"] for name, gain in metrics["comparisons"].items()}
+
+
+def _log_strips(run: Run, examples: Sequence["Example"]) -> None:
+    """Side-by-side clips, as they stand in the report."""
+    from cmet.scores.examples import write_strip
+
+    with tempfile.TemporaryDirectory() as folder:
+        for example in examples:
+            path = Path(folder) / f"{example.row_id}.mp4"
+            write_strip(example, path)
+            run.log_file(path, "strips")
+
+
+def _log_results(run: Run, results: pd.DataFrame) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_results(results, Path(folder) / RESULTS)
+        run.log_file(Path(folder) / RESULTS)
+
+
+def _log_model(run: Run, name: str, model: Path, values: Mapping[str, float], protocol: str) -> None:
+    """An entry under Models, so that trained connectors are ranked by what was measured on the same rows."""
+    run.log_file(model / "connector.safetensors", "model")
+    run.log_file(model / "config.json", "model")
+    experiment = run.client.get_run(run.run_id).info.experiment_id
+    entry = run.client.create_logged_model(experiment, name=name, source_run_id=run.run_id, model_type="cmet")
+    for key in sorted(values):
+        run.client.log_metric(
+            run.run_id, key, values[key], step=0, model_id=entry.model_id,
+            dataset_name="test rows", dataset_digest=protocol,
+        )  # fmt: skip
+    run.client.finalize_logged_model(entry.model_id, "READY")

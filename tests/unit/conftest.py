@@ -1,0 +1,136 @@
+"""A tiny scored project: clips that show bars instead of faces, edits copied from them, a small judge."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cmet.judge import train_judge
+from cmet.media import write_audio, write_video
+from cmet.outputs import write_json
+from cmet.params import JudgeParams
+from cmet.vocabulary import EMOTIONS
+
+ROOT = Path(__file__).parents[2]
+SPEAKERS = {"A": "train", "B": "train", "C": "val", "D": "test"}
+SENTENCES = ("001", "002")
+JUDGE = JudgeParams(
+    network="small",
+    begin_from=None,
+    checkpoint=None,
+    label_order=None,
+    trained_on=None,
+    has_neutral=False,
+    image_px=32,
+    num_frames=4,
+    num_train_frames=2,
+    num_epochs=6,
+    batch_size=16,
+    learning_rate=0.003,
+)
+
+TIMED = {"seconds_per_video": 0.5, "sd": 0.1, "parts": {}, "num_videos": 2, "seconds_of_video": 2.0}
+TIMING = {
+    "methods": {"cmet": TIMED, "neutral": TIMED}, "device": "cpu", "threads": 2, "warm_up": 1,
+    "speech": "embedded from sound", "includes": ["reading"], "excludes": ["writing"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Folders of the tiny project."""
+
+    clips: Path
+    edits: Path
+    judge: Path
+    model: Path
+    timing: Path
+
+    def clip_table(self) -> pd.DataFrame:
+        """Rows of clips.parquet."""
+        return pd.read_parquet(self.clips / "clips.parquet")
+
+
+def bars(emotion: str, num_frames: int = 6) -> np.ndarray:
+    """Frames with bars whose angle stands for the emotion."""
+    angle = np.pi * EMOTIONS.index(emotion) / len(EMOTIONS)
+    y, x = np.mgrid[:64, :64]
+    picture = 128 + 100 * np.sin((x * np.cos(angle) + y * np.sin(angle)) / 3)
+    return np.repeat(picture.astype(np.uint8)[None, :, :, None], num_frames, axis=0).repeat(3, axis=3)
+
+
+def write_clips(folder: Path) -> None:
+    """Write the prepared clips of all speakers."""
+    (folder / "video").mkdir(parents=True)
+    (folder / "audio").mkdir()
+    rows = []
+    for speaker, split in SPEAKERS.items():
+        for emotion in EMOTIONS:
+            for sentence in SENTENCES:
+                clip_id = f"sample-{speaker}-{emotion}-2-{sentence}"
+                write_video(folder / "video" / f"{clip_id}.mp4", bars(emotion), 25)
+                write_audio(folder / "audio" / f"{clip_id}.wav", np.zeros(4000, np.float32), 16000)
+                rows.append((clip_id, "sample", speaker, emotion, 2, sentence, split, "ok", None))
+    columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status", "reason"]
+    pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"}).to_parquet(folder / "clips.parquet", index=False)
+
+
+def write_edits(clips: pd.DataFrame, clips_folder: Path, folder: Path) -> None:
+    """Perfect `cmet` edits but one that failed, and unedited `neutral` ones."""
+    targets = clips[(clips["split"] == "test") & (clips["emotion"] != "neutral")]
+    rows = []
+    for method in ("cmet", "neutral"):
+        (folder / method).mkdir(parents=True)
+        for target in targets.itertuples():
+            source = f"sample-{target.speaker}-neutral-2-{target.sentence}"
+            is_failed = method == "cmet" and target.emotion == "fear" and target.sentence == "001"
+            video = None if is_failed else f"{method}/{target.clip_id}.mp4"
+            if video:
+                shown = target.clip_id if method == "cmet" else source
+                shutil.copy(clips_folder / "video" / f"{shown}.mp4", folder / video)
+            rows.append(
+                {
+                    "row_id": target.clip_id,
+                    "method": method,
+                    "backbone": "facemesh",
+                    "speaker": target.speaker,
+                    "sentence": target.sentence,
+                    "emotion": target.emotion,
+                    "intensity": target.intensity,
+                    "source_clip": source,
+                    "target_clip": target.clip_id,
+                    "video": video,
+                    "status": "failed" if is_failed else "ok",
+                    "reason": "no_face: lost" if is_failed else None,
+                    "is_held_out": target.emotion == "disgusted",
+                    "lips": "own",
+                    "protocol": "pool-by-intensity-00000000",
+                }
+            )
+    pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(folder / "edits.parquet", index=False)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The tiny project, made once."""
+    root = tmp_path_factory.mktemp("tiny")
+    tiny = Tiny(root / "clips", root / "edits", root / "judge", root / "model", root / "timing")
+    write_clips(tiny.clips)
+    write_edits(tiny.clip_table(), tiny.clips, tiny.edits)
+    train_judge(tiny.clip_table(), tiny.clips, tiny.judge, JUDGE, seed=1)
+    facts = {
+        "name": "pool-by-intensity-00000000", "pools_sha256": "1" * 64, "num_speech_clips": 10, "rows": "test-pairs",
+        "pools": "pool-by-intensity", "identity_frame": 0,
+    }  # fmt: skip
+    write_json(tiny.edits / "protocol.json", facts)
+    write_json(tiny.timing / "timing.json", TIMING)
+    tiny.model.mkdir()
+    (tiny.model / "connector.safetensors").write_bytes(b"weights")
+    write_json(tiny.model / "config.json", {"step": 20, "backbone": "facemesh"})
+    history = [(step, f"train/{name}", 1 / step) for step in (10, 20) for name in ("total", "regression")]
+    history += [(20, "val/delta_mse", 0.5), (20, "val/delta_mse_zero", 1.0), (20, "val/delta_cosine", 0.4)]
+    pd.DataFrame(history, columns=["step", "metric", "value"]).to_parquet(tiny.model / "history.parquet")
+    return tiny

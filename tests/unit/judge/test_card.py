@@ -1,0 +1,46 @@
+"""The card of a judge."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cmet.errors import UserError
+from cmet.judge import CARD, read_card
+from tests.unit.conftest import Tiny
+
+
+def test_reading_a_card_does_not_wait_for_torch() -> None:
+    code = "import sys; from cmet.judge import read_card; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_name_that_the_package_lacks_is_said() -> None:
+    with pytest.raises(ImportError, match="Jury"):
+        from cmet.judge import Jury  # type: ignore[attr-defined] # noqa: F401
+
+
+def test_a_missing_judge_names_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run 'cmet judge'"):
+        read_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [({"sha256": None}, "sha256"), ({"weights": "../elsewhere"}, "weights"), ({"jury": 1}, "jury")],
+)
+def test_a_card_of_another_version_is_refused(
+    tiny: Tiny, tmp_path: Path, changes: dict[str, object], where: str
+) -> None:
+    card = json.loads((tiny.judge / CARD).read_text(encoding="utf-8"))
+    (tmp_path / CARD).write_text(json.dumps(card | changes), encoding="utf-8")
+    with pytest.raises(UserError, match=rf"not the card of a judge as this version writes it \({where}\)"):
+        read_card(tmp_path)
+
+
+def test_text_that_is_no_card_is_refused(tmp_path: Path) -> None:
+    (tmp_path / CARD).write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match="the whole file"):
+        read_card(tmp_path)

@@ -1,0 +1,163 @@
+"""Pairs, difference vectors and what is said of clips without a partner."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cmet.errors import UserError
+from cmet.outputs import content_digest
+from cmet.pairs.deltas import expression_delta, neutral_sentence, pair_clips, speech_delta, write_deltas
+from cmet.params import DeltasParams
+from cmet.speech.scaling import SpeechScaling
+
+SCALED = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread")
+RAW = DeltasParams(speech_encoder="opensmile", speech_scale="none")
+
+# clip id, speaker, emotion, intensity, sentence, split, status
+CLIPS = [
+    ("a-neutral-1", "a", "neutral", 1, "001", "train", "ok"),
+    ("a-happy-2", "a", "happy", 2, "001", "train", "ok"),
+    ("a-sad-3", "a", "sad", 3, "001", "train", "ok"),
+    ("a-disgusted-3", "a", "disgusted", 3, "001", "train", "ok"),
+    ("a-fear-2", "a", "fear", 2, "009", "train", "ok"),
+    ("b-neutral-1", "b", "neutral", 1, "001", "test", "ok"),
+    ("b-happy-2", "b", "happy", 2, "001", "test", "ok"),
+    ("b-neutral-7", "b", "neutral", 1, "007", "test", "ok"),
+    ("b-sad-2", "b", "sad", 2, "001", "test", "ok"),
+    ("b-angry-2", "b", "angry", 2, "001", "test", "quarantined"),
+]
+
+
+def make_clips(corpus: str = "sample") -> pd.DataFrame:
+    columns = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status"]
+    return pd.DataFrame(CLIPS, columns=columns).astype({"intensity": "Int64"}).assign(corpus=corpus)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """clips.parquet, embeddings.parquet and the folder of codes; b-sad-2 has no codes."""
+    table = make_clips()
+    draw = np.random.default_rng(0)
+    table.to_parquet(tmp_path / "clips.parquet")
+    ok = table[table["status"] == "ok"]["clip_id"]
+    rows = draw.normal(size=(len(ok), 4)).astype(np.float32)
+    rows[:, 3] = 5.0
+    pd.DataFrame({"clip_id": ok, "embedding": list(rows)}).to_parquet(tmp_path / "embeddings.parquet")
+    codes = tmp_path / "codes"
+    codes.mkdir()
+    for number, clip in enumerate(ok):
+        if clip != "b-sad-2":
+            np.save(codes / f"{clip}.npy", draw.normal(size=(6 + number, 3)).astype(np.float32))
+    return tmp_path / "clips.parquet", tmp_path / "embeddings.parquet", codes
+
+
+def test_emotional_clips_meet_the_neutral_one_of_speaker_and_sentence() -> None:
+    pairs, unpaired = pair_clips(make_clips())
+    assert dict(zip(pairs["pair_id"], pairs["neutral_clip"], strict=True)) == {
+        "a-disgusted-3": "a-neutral-1",
+        "a-happy-2": "a-neutral-1",
+        "a-sad-3": "a-neutral-1",
+        "b-angry-2": "b-neutral-1",
+        "b-happy-2": "b-neutral-1",
+        "b-sad-2": "b-neutral-1",
+    }
+    assert unpaired.values.tolist() == [
+        ["a-fear-2", "no neutral clip of the same speaker and sentence"],
+        ["b-neutral-7", "no emotional clip of the same speaker and sentence"],
+    ]
+
+
+def test_repeated_neutral_recordings_give_one_pair_with_the_first() -> None:
+    clips = make_clips()
+    again = clips[clips["clip_id"] == "a-neutral-1"].assign(clip_id="a-neutral-1-again")
+    pairs, unpaired = pair_clips(pd.concat([again, clips]))
+    assert pairs["pair_id"].is_unique
+    assert "a-neutral-1-again" not in set(pairs["neutral_clip"])
+    assert "a-neutral-1-again" in set(unpaired["clip_id"])
+
+
+@pytest.mark.parametrize(
+    ("corpus", "sentence", "expected"),
+    [("sample", "021", "021"), ("mead", "001", "001"), ("mead", "003", "003"), ("mead", "021", "031")],
+)
+def test_mead_numbers_neutral_sentences_apart(corpus: str, sentence: str, expected: str) -> None:
+    assert neutral_sentence(corpus, sentence) == expected
+
+
+def test_deltas_are_differences_of_means() -> None:
+    assert speech_delta(np.array([[1.0, 3], [3, 5]]), np.array([[5.0, 5]])).tolist() == [3, 1]
+    assert expression_delta(np.zeros((4, 2)), np.array([[1.0, 0], [3, 4]])).tolist() == [2, 2]
+    with pytest.raises(ValueError, match="neutral_NS is empty"):
+        speech_delta(np.zeros((0, 2)), np.ones((1, 2)))
+
+
+def test_stage_writes_pairs_deltas_and_reasons(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    report = write_deltas(*inputs, SCALED, "disgusted", tmp_path / "out")
+    pairs = pd.read_parquet(tmp_path / "out" / "pairs.parquet").set_index("pair_id")
+    assert sorted(pairs.index) == ["a-disgusted-3", "a-happy-2", "a-sad-3", "b-happy-2"]
+    assert pairs["is_held_out"].to_dict()["a-disgusted-3"]
+    assert pairs["is_held_out"].sum() == 1
+    face = np.load(inputs[2] / "a-happy-2.npy").mean(0) - np.load(inputs[2] / "a-neutral-1.npy").mean(0)
+    assert pairs.loc["a-happy-2", "expression_delta"] == pytest.approx(face, abs=1e-6)
+    assert report.num_pairs == 4
+    assert report.pairs_per_split_and_emotion == {
+        "test": {"happy": 1},
+        "train": {"disgusted": 1, "happy": 1, "sad": 1},
+    }
+    assert report.unpaired_reasons == {
+        "no emotional clip of the same speaker and sentence": 1,
+        "no expression codes": 1,
+        "no neutral clip of the same speaker and sentence": 1,
+    }
+    assert len(pd.read_csv(tmp_path / "out" / "unpaired.csv")) == report.num_unpaired == 3
+    assert report.speech_cosine_same_emotion is not None
+    assert -1 <= report.speech_cosine_same_emotion <= 1
+
+
+def test_scale_is_the_spread_of_training_clips_without_the_held_out_emotion(
+    inputs: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    write_deltas(*inputs, SCALED, "disgusted", tmp_path / "scaled")
+    write_deltas(*inputs, RAW, "disgusted", tmp_path / "raw")
+    table = pd.read_parquet(inputs[1]).set_index("clip_id")["embedding"]
+    clips = ["a-neutral-1", "a-happy-2", "a-sad-3", "a-fear-2"]
+    expected = SpeechScaling.fit(np.stack(table[clips].tolist()))
+    scaling = SpeechScaling.load(tmp_path / "scaled")
+    assert scaling.spread_S.tolist() == expected.spread_S.tolist()
+    raw = np.stack(table.tolist())
+    np.testing.assert_array_equal(SpeechScaling.load(tmp_path / "raw").apply(raw), raw)
+
+
+def test_same_input_gives_the_same_bytes(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_deltas(*inputs, SCALED, None, tmp_path / name)
+    assert content_digest(tmp_path / "one") == content_digest(tmp_path / "two")
+
+
+def test_an_emotion_outside_the_papers_is_left_out_and_said(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    clips, embeddings, codes = inputs
+    table = pd.read_parquet(clips)
+    table.loc[table.clip_id == "a-sad-3", "emotion"] = "calm"
+    table.to_parquet(clips)
+    report = write_deltas(clips, embeddings, codes, RAW, None, tmp_path / "out")
+    assert report.unpaired_reasons["calm is none of the paper's emotions"] == 1
+    assert "a-sad-3" not in pd.read_parquet(tmp_path / "out/pairs.parquet").emotional_clip.to_list()
+
+
+def test_no_neutral_clip_at_all_is_one_message(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    clips = make_clips()
+    clips[clips["emotion"] != "neutral"].to_parquet(inputs[0])
+    with pytest.raises(UserError, match="no emotional clip has a neutral clip of the same speaker and sentence"):
+        write_deltas(*inputs, SCALED, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_and_uneven_embeddings_are_named(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere.parquet: no such file"):
+        write_deltas(inputs[0], tmp_path / "nowhere.parquet", inputs[2], SCALED, None, tmp_path / "out")
+    uneven = pd.DataFrame({"clip_id": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]})
+    uneven.to_parquet(inputs[1])
+    with pytest.raises(UserError, match=r"expected embeddings of one width, found 2 of widths \[1, 2\]"):
+        write_deltas(*inputs, SCALED, None, tmp_path / "out")

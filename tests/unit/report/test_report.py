@@ -1,0 +1,177 @@
+"""The page, the summary and the table."""
+
+import base64
+import json
+import re
+import shutil
+from pathlib import Path
+
+import av
+import pandas as pd
+import pytest
+
+from cmet.errors import UserError
+from cmet.judge import CARD, HISTORY
+from cmet.outputs import write_json
+from cmet.params import Params, load_params
+from cmet.report.page import PAGE, SUMMARY, Scored, print_table, write_report
+from cmet.scores.evaluate import score_edits
+from cmet.scores.results import read_results, write_results
+from tests.unit.conftest import Tiny
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    """The default experiment with two examples."""
+    params = load_params(Path(__file__).parents[3] / "params.yaml")
+    return params.model_copy(update={"report": params.report.model_copy(update={"num_examples": 2})})
+
+
+@pytest.fixture(scope="module")
+def reports(tiny: Tiny, params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The report of the tiny project, written twice."""
+    root = tmp_path_factory.mktemp("reports")
+    asked = params.evaluate.model_copy(update={"metrics": ["fid"]})
+    score_edits(tiny.edits, tiny.clips, tiny.judge, root / "scores", asked, 0, root)
+    scored = {"facemesh": Scored(root / "scores", tiny.edits, tiny.model, tiny.timing)}
+    for name in ("first", "second"):
+        write_report(scored, tiny.clips, tiny.judge, None, root / "others", params, root / name)
+    return root / "first", root / "second"
+
+
+def test_the_same_results_give_the_same_bytes(reports: tuple[Path, Path]) -> None:
+    first, second = reports
+    for name in (PAGE, SUMMARY):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_page_needs_no_other_file(reports: tuple[Path, Path]) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert all(source.startswith(("data:", "#")) for source in sources)
+
+
+def test_its_videos_play_in_a_browser(reports: tuple[Path, Path], tmp_path: Path) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    videos = re.findall(r"data:video/mp4;base64,([A-Za-z0-9+/=]+)", page)
+    assert len(videos) == 2
+    for video in videos:
+        content = base64.b64decode(video)
+        assert content.index(b"moov") < content.index(b"mdat")
+        (tmp_path / "strip.mp4").write_bytes(content)
+        with av.open(str(tmp_path / "strip.mp4")) as container:
+            picture = container.streams.video[0].codec_context
+            assert (picture.name, picture.pix_fmt) == ("h264", "yuv420p")
+            assert picture.width % 2 == picture.height % 2 == 0
+            assert container.streams.audio[0].codec_context.name == "aac"
+            assert len(list(container.decode(video=0))) == 6
+
+
+def test_the_summary_has_the_promised_form(reports: tuple[Path, Path], params: Params) -> None:
+    summary = json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8"))
+    backbone = summary["backbones"]["facemesh"]
+    assert set(backbone["methods"]) == {"cmet", "neutral"}
+    scores = backbone["methods"]["cmet"]
+    assert scores["n"] == 12
+    assert scores["interval"][0] <= scores["acc_emo"] <= scores["interval"][1]
+    assert len(scores["per_emotion"]) == 6
+    assert (backbone["held_out"]["emotion"], backbone["held_out"]["n"]) == ("disgusted", 2)
+    assert 0 <= summary["judge"]["acc_ground_truth"] <= 1
+    assert summary["seed"] == params.seed
+
+
+def test_labels_say_what_the_figures_are(reports: tuple[Path, Path]) -> None:
+    labels = json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8"))["backbones"]["facemesh"]["labels"]
+    assert labels["synthetic"] is True
+    assert labels["comparability"] == "own-protocol"
+    assert (labels["lips"], labels["backbone_weights"]) == ("own", ["none, it was fitted on this corpus"])
+    assert labels["judge_saw_test_speakers"] is False
+    assert labels["whole_number_check"] == "passed"
+    assert labels["protocol"] == "pool-by-intensity-00000000"
+    assert "unedited clips of 2 training speakers (A, B)" in labels["judge_corpus"]
+    assert "pt_inception" in labels["absent"]["fid"]
+    assert labels["fid_kind"] is None
+    assert labels["rows_planned"] - labels["rows_scored"] == len(labels["dropped"]) == labels["num_dropped"] == 1
+
+
+def test_every_wide_table_scrolls_in_its_own_box(reports: tuple[Path, Path]) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    assert re.search(r"\.card \{[^}]*overflow-x: auto", page)
+    boxes = [re.findall(r'<div class="(\w+)', before)[-1] for before in page.split("<table")[:-1]]
+    assert len(boxes) > 5
+    assert set(boxes) == {"card"}
+
+
+def test_landmark_distances_are_explained_only_where_they_were_measured(
+    tiny: Tiny, params: Params, reports: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert "LMD: distance of landmarks" not in (reports[0] / PAGE).read_text(encoding="utf-8")
+    scores = reports[0].parent / "scores"
+    shutil.copytree(scores, tmp_path / "scores")
+    metrics = json.loads((scores / "metrics.json").read_text())
+    measured = {"value": 0.1, "interval": [0.1, 0.2], "n": 12, "num_failed": 0}
+    metrics["methods"]["cmet"]["metrics"]["lmd/mouth"] = measured
+    write_json(tmp_path / "scores/metrics.json", metrics)
+    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tiny.timing)}
+    write_report(scored, tiny.clips, tiny.judge, None, tmp_path / "others", params, tmp_path / "out")
+    assert "LMD: distance of landmarks" in (tmp_path / "out" / PAGE).read_text(encoding="utf-8")
+
+
+def test_a_released_judge_has_an_accuracy_and_no_curve(
+    tiny: Tiny, params: Params, reports: tuple[Path, Path], tmp_path: Path
+) -> None:
+    judge = tmp_path / "judge"
+    shutil.copytree(tiny.judge, judge)
+    history = pd.read_parquet(judge / HISTORY)
+    history.head(0).to_parquet(judge / HISTORY)
+    write_json(judge / CARD, json.loads((judge / CARD).read_text()) | {"acc_train": None, "acc_val": 0.25})
+    scored = {"facemesh": Scored(reports[0].parent / "scores", tiny.edits, tiny.model, tiny.timing)}
+    write_report(scored, tiny.clips, judge, None, tmp_path / "others", params, tmp_path / "out")
+    pages = [(folder / PAGE).read_text(encoding="utf-8") for folder in (reports[0], tmp_path / "out")]
+    assert ["augmented frames named rightly" in page for page in pages] == [True, False]
+    assert ["of its training clips rightly" in page for page in pages] == [True, False]
+    assert "It names 25.0 % of the validation speakers’ clips rightly." in pages[1]
+
+
+def test_a_lost_clip_takes_the_headline_away(reports: tuple[Path, Path]) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    assert "No headline: 13 of 14 planned rows have a" in page
+    assert 'class="tiles"' not in page
+
+
+def test_the_papers_numbers_are_in_the_page_with_what_is_wrong_with_them(reports: tuple[Path, Path]) -> None:
+    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+    for part in (
+        "Table 1, MEAD",
+        "Table 8, C-MET per emotion, CREMA-D",
+        "55.91",
+        "1070, 1100, 1127, 1157 rows would fit",
+    ):
+        assert part in page
+
+
+def test_the_table_names_methods_failures_and_the_held_out_emotion(reports: tuple[Path, Path]) -> None:
+    table = print_table(json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8")))
+    first_words = [line.split()[0] for line in table.splitlines()]
+    assert first_words[2:6] == ["neutral", "cmet", "judge", "best"]
+    assert "1 failed, counted as wrong" in table
+    assert "Held out of training: disgusted (chance 14.3%)" in table
+
+
+def test_a_report_of_two_states_is_refused(tiny: Tiny, params: Params, tmp_path: Path) -> None:
+    asked = params.evaluate.model_copy(update={"metrics": []})
+    score_edits(tiny.edits, tiny.clips, tiny.judge, tmp_path / "scores", asked, 0, tmp_path)
+    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tmp_path / "timing")}
+    with pytest.raises(UserError, match="timing.json: not there; run 'cmet timing --backbone facemesh'"):
+        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")
+    path = tmp_path / "scores/results.parquet"
+    results = read_results(path)
+    write_results(results.assign(judge="0" * 64), path)
+    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tiny.timing)}
+    with pytest.raises(UserError, match="scored by another judge than .*; run 'cmet evaluate'"):
+        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")
+    metrics = json.loads((tmp_path / "scores/metrics.json").read_text())
+    (tmp_path / "scores/metrics.json").write_text(json.dumps(metrics | {"protocol": "static-folder-1"}))
+    write_results(results, path)
+    with pytest.raises(UserError, match="scored under static-folder-1; run 'cmet evaluate'"):
+        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")

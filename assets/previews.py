@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import numpy as np
 import pandas as pd
+from cmet.project import Project
 
 from cmet.corpora.scan import count_reasons
 from cmet.edits.product import TIMING
-from cmet.project import Project
 from cmet.scores.results import METRICS
 from cmet.vocabulary import GROUND_TRUTH, METHODS, in_order
 from pipelines.resources import Stage
@@ -152,7 +152,7 @@ def preview_train(project: Project, variant: str | None) -> Metadata:
 
 def preview_judge(project: Project, variant: str | None) -> Metadata:
     """Accuracy on training and validation speakers, and the curve of its training."""
-    from cmet.judge import CARD, HISTORY
+    from cmet.judge.card import CARD, HISTORY
     from cmet.report.labels import training_set
     from cmet.scores.figures import judge_figure
 

@@ -63,7 +63,7 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
 
 def sample(project: Project) -> Report:
     """Make the sample corpus: rendered actors who speak with espeak-ng."""
-    from cmet.corpora.sample import make_sample
+    from cmet.corpora.sample.corpus import make_sample
 
     params = project.params
     return make_sample(params.sample, params.seed, project.folder("sample"), project.work("sample", params.sample, []))
@@ -202,8 +202,9 @@ def train(project: Project, backbone: str) -> Report:
 
 def judge(project: Project) -> Report:
     """Train the frame classifier that measures emotion, or take over a released one."""
-    from cmet.judge import adopt_judge, train_judge
     from cmet.judge.checkpoints import find_checkpoint
+    from cmet.judge.released import adopt_judge
+    from cmet.judge.training import train_judge
 
     params, clips_folder, out = project.params.judge, project.folder("clips"), project.folder("judge")
     rows = project.table("clips", "clips.parquet")

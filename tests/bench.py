@@ -241,9 +241,9 @@ def media_rows(scratch: Path) -> Iterator[Row]:
 
 def track_and_encode(videos: list[Path], model: Path) -> float:
     """Frames per second of one process, decoding included, start-up not."""
-    from cmet.backbones.facemesh import FaceMesh
     from cmet.backbones.facemesh.basis import ExpressionBasis
-    from cmet.media import VideoFile
+    from cmet.backbones.facemesh.model import FaceMesh
+    from cmet.media.video import VideoFile
     from cmet.native_logs import silence_native_logs
 
     silence_native_logs()
@@ -261,9 +261,9 @@ def render_speed(video: Path, model: Path) -> float:
     import cv2
     import numpy as np
 
-    from cmet.backbones.facemesh import FaceMesh
     from cmet.backbones.facemesh.basis import ExpressionBasis
-    from cmet.media import read_video
+    from cmet.backbones.facemesh.model import FaceMesh
+    from cmet.media.video import read_video
 
     cv2.setNumThreads(1)
     backbone = FaceMesh(ExpressionBasis.load(model))

@@ -66,8 +66,8 @@ def memory_while_streaming(scratch: Path, duration_s: float, is_shortened: bool)
 
 def stream(weights: Path, video: Path, out: Path, is_shortened: bool) -> None:
     """Track a video, and write it drawn anew with its own codes and its sound."""
-    from cmet.backbones.edtalk import EDTalk
-    from cmet.media import VideoFile, write_video
+    from cmet.backbones.edtalk.model import EDTalk
+    from cmet.media.video import VideoFile, write_video
     from cmet.params import InferenceParams
 
     backbone = EDTalk.load(weights, weights, InferenceParams(batch_size=None, precision="float32", compile=False))
@@ -124,7 +124,8 @@ def write_moving_video(path: Path, duration_s: float) -> None:
     """A pattern that moves, and noise to hear."""
     import numpy as np
 
-    from cmet.media import write_audio, write_video
+    from cmet.media.audio import write_audio
+    from cmet.media.video import write_video
 
     rate_hz = 16_000
     sound = path.with_suffix(".wav")

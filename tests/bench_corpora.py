@@ -16,7 +16,8 @@ import psutil
 import yaml
 
 from cmet.corpora import mead
-from cmet.media import read_audio, read_video, write_audio, write_video
+from cmet.media.audio import read_audio, write_audio
+from cmet.media.video import read_video, write_video
 from cmet.outputs import content_digest
 from tests.processes import tree_bytes
 

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmet.backbones.pdfgc import Drivers, Networks, TalkingFace, control_values
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
+from cmet.backbones.pdfgc.control import Drivers, control_values
 from cmet.backbones.pdfgc.generator import Generator
 from cmet.backbones.pdfgc.layers import Blur, ModulatedConv
+from cmet.backbones.pdfgc.loading import Networks
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.pictures import to_frames, to_pictures
+from cmet.backbones.pdfgc.rendering import TalkingFace
 from cmet.backbones.pdfgc.spectrogram import speech_windows
 
 BATCH = 8

@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 
 from cmet import cli
-from cmet.media import write_audio, write_video
+from cmet.media.audio import write_audio
+from cmet.media.video import write_video
 from cmet.params import Params, load_params
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # workers that only track need neither
     from cmet.params import ExpressionParams
 
 BACKBONES = {
-    "facemesh": "cmet.backbones.facemesh:FaceMesh",
-    "edtalk": "cmet.backbones.edtalk:EDTalk",
-    "pdfgc": "cmet.backbones.pdfgc:PDFGC",
+    "facemesh": "cmet.backbones.facemesh.model:FaceMesh",
+    "edtalk": "cmet.backbones.edtalk.model:EDTalk",
+    "pdfgc": "cmet.backbones.pdfgc.model:PDFGC",
 }
 """Module and class, imported when asked for: facemesh must not wait for the networks of the others."""
 

@@ -50,7 +50,7 @@ def score(
     seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = SEED,
 ) -> None:
     """Judge clips that any method made: single videos, or a manifest of rows for the table."""
-    from cmet.judge import open_judge
+    from cmet.judge.released import open_judge
     from cmet.scores.metrics.registry import METRICS
     from cmet.scores.other_methods import answer_table
     from cmet.vocabulary import EMOTIONS
@@ -147,7 +147,7 @@ def _checked_metrics(names: list[str] | None) -> list[str]:
 
 
 def _told_judge(judge: Any) -> str:
-    from cmet.judge import judge_name
+    from cmet.judge.card import judge_name
     from cmet.report.labels import training_set
 
     return f"{judge_name(judge.card)}, trained on {training_set(judge.card.model_dump())}"

@@ -2,8 +2,3 @@
 
 Preparing the media belongs to `cmet.clips`; which clips an evaluation takes to `cmet.edits`.
 """
-
-from cmet.corpora.listing import Clip, Corpus
-from cmet.corpora.scan import scan
-
-__all__ = ["Clip", "Corpus", "scan"]

@@ -93,7 +93,7 @@ def probe_video() -> Findings:
     """Write a clip with PyAV and read it with decord."""
     import numpy as np
 
-    from cmet.media import read_video, write_video
+    from cmet.media.video import read_video, write_video
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"

@@ -16,7 +16,8 @@ from cmet.connector.inference import num_windows, predict_directions
 from cmet.connector.official import load_official
 from cmet.errors import UserError
 from cmet.params import InferenceParams
-from cmet.speech import SpeechEncoder, load_encoder
+from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.registry import load_encoder
 from cmet.weights import find_weight, weights_folder
 
 CODE_FPS = 25.0

@@ -13,7 +13,7 @@ from cmet.editing.editor import Kind
 from cmet.editing.options import LipsFrom, named, told_of
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import AUDIO_SUFFIXES, read_audio
-from cmet.speech.encoders import SAMPLE_RATE_HZ
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 
 TrackLips = Callable[[Path], tuple[np.ndarray, float]]
 """From a video to the track of its face, one row per frame, and its frame rate."""

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmet.backbones.edtalk import EDTalk, load_audio2lip
 from cmet.backbones.edtalk.audio2lip import lips_from_speech
 from cmet.backbones.edtalk.generator import EXPRESSION, LIP, PICTURE_PX, POSE
+from cmet.backbones.edtalk.loading import load_audio2lip
 from cmet.backbones.edtalk.mel import SAMPLES_PER_FRAME
+from cmet.backbones.edtalk.model import EDTalk
 from cmet.connector.inference import predict_directions
 from cmet.editing.checks import result_file
 from cmet.editing.editor import root_mean_square
@@ -30,7 +31,7 @@ from cmet.editing.source import Source, counted, resize_remark
 from cmet.errors import UserError
 from cmet.media.video import write_video
 from cmet.pairs.deltas import speech_delta
-from cmet.speech.encoders import SAMPLE_RATE_HZ
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from cmet.editing.video import Job

@@ -32,7 +32,7 @@ from cmet.errors import ClipError
 from cmet.media.audio import read_audio
 from cmet.media.landmarks import find_faces
 from cmet.media.video import write_video
-from cmet.speech.encoders import SAMPLE_RATE_HZ
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 from cmet.weights import find_weight
 
 NUM_LOOKS = 12

@@ -45,7 +45,8 @@ from cmet.media.audio import read_audio
 from cmet.media.video import VideoFile
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import EditsParams, InferenceParams, TimingParams
-from cmet.speech.encoders import SAMPLE_RATE_HZ, SpeechEncoder, load_encoder
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, SpeechEncoder
+from cmet.speech.encoders.registry import load_encoder
 from cmet.vocabulary import METHODS
 
 PARTS = ("read", "encode", "drive", "render")

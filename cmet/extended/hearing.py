@@ -11,7 +11,8 @@ from tqdm import tqdm
 from cmet.editing.speech import VECTOR_ENCODERS, hear
 from cmet.errors import UserError
 from cmet.extended.recordings import Recording, has_kind
-from cmet.speech import SpeechEncoder, load_encoder
+from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.registry import load_encoder
 from cmet.speech.scaling import SpeechScaling
 
 # N recordings, S speech features

@@ -13,7 +13,8 @@ from cmet.editing.framing import find_square
 from cmet.editing.lips import has_sound
 from cmet.editing.source import Source
 from cmet.extended.faces import EditedVideo
-from cmet.media import read_audio, write_audio, write_video
+from cmet.media.audio import read_audio, write_audio
+from cmet.media.video import write_video
 from cmet.scores.examples import CRF, GAP_PX, LABEL_PX, PANEL_PX, WIDTH_STEP_PX
 
 MAX_COLUMNS = 4

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from cmet.engine import count_workers
 from cmet.errors import ClipError
-from cmet.media import VideoFile
+from cmet.media.video import VideoFile
 
 CLIPS_AT_ONCE = 16
 

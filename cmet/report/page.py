@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from cmet.edits.product import PROTOCOL, TIMING
 from cmet.errors import UserError
-from cmet.judge import HISTORY, JudgeCard, read_card
+from cmet.judge.card import HISTORY, JudgeCard, read_card
 from cmet.outputs import fresh_file, write_json
 from cmet.params import Params, flatten
 from cmet.report import paper

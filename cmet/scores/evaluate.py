@@ -57,7 +57,7 @@ def score_edits(
         UserError: There is no judge or there are no edits, or methods edited different rows.
     """
     # imported here: reading scores must not wait for torch
-    from cmet.judge import Judge
+    from cmet.judge.classifier import Judge
 
     edits = read_edits(edits_folder)
     judge = Judge.load(judge_folder)

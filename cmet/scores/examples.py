@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from cmet.media import read_video, write_video
+from cmet.media.video import read_video, write_video
 from cmet.vocabulary import GROUND_TRUTH, METHODS
 
 PANEL_PX = 224

@@ -24,7 +24,7 @@ from cmet.scores.text_tables import text_table
 from cmet.vocabulary import GROUND_TRUTH, METHODS
 
 if TYPE_CHECKING:
-    from cmet.judge import Judge
+    from cmet.judge.classifier import Judge
 
 OWN_BACKBONE = "its own"
 UNKNOWN_CORPUS = "not stated"

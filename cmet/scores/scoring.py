@@ -14,7 +14,7 @@ from cmet.scores.results import ACC_EMO, COLUMNS, LOGIT, ROW, SET, sample_id, sa
 from cmet.vocabulary import GROUND_TRUTH
 
 if TYPE_CHECKING:
-    from cmet.judge import Judge
+    from cmet.judge.classifier import Judge
 
 FILES = ["video", "truth", "source", "sound"]
 """Columns with paths, or None."""

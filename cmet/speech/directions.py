@@ -9,7 +9,7 @@ import pandas as pd
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.speech.embeddings import read_embeddings
-from cmet.speech.encoders import load_encoder
+from cmet.speech.encoders.registry import load_encoder
 from cmet.vocabulary import TARGET_EMOTIONS
 
 PROTOCOL = "leave-one-speaker-out nearest direction, single clips, micro-averaged"

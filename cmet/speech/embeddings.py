@@ -13,8 +13,9 @@ from cmet.errors import UserError
 from cmet.media.audio import read_audio
 from cmet.outputs import fresh_folder
 from cmet.params import SpeechParams
-from cmet.speech.encoders import SAMPLE_RATE_HZ, load_encoder
 from cmet.speech.encoders.precomputed import NO_FEATURES
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
+from cmet.speech.encoders.registry import load_encoder
 
 
 @dataclass(frozen=True)

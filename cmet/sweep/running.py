@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.judge import judge_name, read_card
+from cmet.judge.card import judge_name, read_card
 from cmet.outputs import fresh_file
 from cmet.project import Project
 from cmet.sweep.figure import ablation_figure

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cmet.edits.product import EDITS
 from cmet.errors import ClipError
-from cmet.judge import Judge
+from cmet.judge.classifier import Judge
 
 LABELS = ["row_id", "method", "speaker", "sentence", "target", "intensity"]
 """What is known of an edited clip before it is judged; `target` is the wanted emotion."""

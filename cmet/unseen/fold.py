@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from cmet.edits.writing import lips_and_weights
-from cmet.judge import CARD
+from cmet.judge.card import CARD
 from cmet.outputs import fresh_file
 from cmet.params import Params, parse_params
 from cmet.project import Project

@@ -7,7 +7,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.judge import judge_name, read_card
+from cmet.judge.card import judge_name, read_card
 from cmet.outputs import fresh_file
 from cmet.params import Params
 from cmet.project import Project

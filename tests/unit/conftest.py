@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.judge import train_judge
-from cmet.media import write_audio, write_video
+from cmet.judge.training import train_judge
+from cmet.media.audio import write_audio
+from cmet.media.video import write_video
 from cmet.outputs import write_json
 from cmet.params import JudgeParams
 from cmet.vocabulary import EMOTIONS

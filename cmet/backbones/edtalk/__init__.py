@@ -3,9 +3,3 @@
 The published checkpoints load unchanged (`loading.py`). Nothing outside of this folder knows EDTalk's key names, its
 picture size or the layout of its tensors. Editing, lengths and sound tracks belong to `cmet/editing/`.
 """
-
-from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
-from cmet.backbones.edtalk.model import EDTalk
-from cmet.backbones.edtalk.rendering import Renderer, Source
-
-__all__ = ["EDTalk", "Renderer", "Source", "load_audio2lip", "load_generator"]

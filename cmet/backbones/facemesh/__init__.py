@@ -3,8 +3,3 @@
 Works on real faces on a CPU without any weights. It moves pixels and invents none: teeth that were not visible
 do not appear.
 """
-
-from cmet.backbones.facemesh.basis import ExpressionBasis, fit_basis
-from cmet.backbones.facemesh.model import FaceMesh
-
-__all__ = ["ExpressionBasis", "FaceMesh", "fit_basis"]

@@ -4,7 +4,3 @@ An emotion is a point of affect (`affect.py`); face (`look.py`, `motion.py`, `fa
 follow from the point by fixed maps, and `corpus.py` writes the clips. Reading the tree is not done here: the
 adapter of MEAD does that.
 """
-
-from cmet.corpora.sample.corpus import SampleReport, make_sample
-
-__all__ = ["SampleReport", "make_sample"]

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from cmet.backbones.hardware import best_device
 from cmet.errors import ClipError
-from cmet.media import VideoFile
+from cmet.media.video import VideoFile
 from cmet.scores.metrics.frechet import (
     DISTRIBUTION,
     PAIRWISE_MEAN,

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from cmet.backbones.hardware import best_device
-from cmet.media import VideoFile
+from cmet.media.video import VideoFile
 from cmet.scores.metrics.frechet import (
     DISTRIBUTION,
     PAIRWISE_MEAN,

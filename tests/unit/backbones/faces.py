@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from cmet.backbones.facemesh import FaceMesh, fit_basis
+from cmet.backbones.facemesh.basis import fit_basis
+from cmet.backbones.facemesh.model import FaceMesh
 
 NUM_SPEAKERS = 6
 

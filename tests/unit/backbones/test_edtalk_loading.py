@@ -6,9 +6,9 @@ import torch
 from fill import AUDIO2LIP, EDTALK, Profile, fill
 from torch import nn
 
-from cmet.backbones.edtalk import load_audio2lip, load_generator
 from cmet.backbones.edtalk.audio2lip import Audio2Lip
 from cmet.backbones.edtalk.generator import Generator
+from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
 from cmet.errors import UserError
 
 

@@ -8,8 +8,8 @@ import torch
 from fill import images
 from torch import Tensor
 
-from cmet.backbones.edtalk import load_generator
 from cmet.backbones.edtalk.generator import EXPRESSION, Generator
+from cmet.backbones.edtalk.loading import load_generator
 from cmet.backbones.edtalk.model import EDTalk, to_frames, to_picture
 from cmet.backbones.edtalk.rendering import Renderer, Source
 from cmet.backbones.protocol import Backbone

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmet.backbones.facemesh import FaceMesh, fit_basis
+from cmet.backbones.facemesh.basis import fit_basis
+from cmet.backbones.facemesh.model import FaceMesh
 from cmet.errors import UserError
 from cmet.params import InferenceParams
 from tests.unit.backbones.faces import Faces, made_faces

@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmet.backbones.facemesh import ExpressionBasis
+from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.backbones.facemesh.calibration import MAX_GAIN, Case, calibrated
 from cmet.backbones.facemesh.mesh import BROWS, NUM_FACE_POINTS
 from cmet.backbones.facemesh.pose import mean_template
 from cmet.backbones.facemesh.warp import render
-from cmet.media import read_video
 from cmet.media.landmarks import track_landmarks
+from cmet.media.video import read_video
 
 RAISE = -0.06
 

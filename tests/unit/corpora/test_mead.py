@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmet.corpora import mead, scan
+from cmet.corpora import mead
 from cmet.corpora.listing import NotWanted
-from cmet.corpora.scan import write_manifest
+from cmet.corpora.scan import scan, write_manifest
 from cmet.errors import ClipError, UserError
 from tests.unit.corpora.trees import HTML, fill, touch, write_tar, write_zip
 

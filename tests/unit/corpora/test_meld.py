@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cmet.corpora import meld, scan
+from cmet.corpora import meld
+from cmet.corpora.scan import scan
 from cmet.errors import UserError
 from tests.unit.corpora.trees import touch
 

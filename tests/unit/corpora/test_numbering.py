@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cmet.corpora import mead, scan
-from cmet.corpora.scan import write_manifest
+from cmet.corpora import mead
+from cmet.corpora.scan import scan, write_manifest
 from cmet.errors import UserError
 from tests.unit.corpora.trees import touch
 

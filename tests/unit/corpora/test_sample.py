@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.corpora.sample import SampleReport, make_sample
 from cmet.corpora.sample.affect import ACTIONS, POINTS, affect_point, facial_actions
-from cmet.corpora.sample.corpus import FPS, list_clips, render_clip, split_speakers
+from cmet.corpora.sample.corpus import FPS, SampleReport, list_clips, make_sample, render_clip, split_speakers
 from cmet.corpora.sample.motion import blinks
 from cmet.corpora.sample.voice import SAMPLE_RATE_HZ, Manner, Voice, lip_track, speak
 from cmet.errors import UserError

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from cmet.corpora import mead, scan
+from cmet.corpora import mead
 from cmet.corpora.sample import layout as sample
+from cmet.corpora.scan import scan
 from cmet.errors import ClipError, UserError
 from tests.unit.corpora.trees import touch
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cmet.corpora import scan, table
+from cmet.corpora import table
+from cmet.corpora.scan import scan
 from cmet.errors import UserError
 from tests.unit.corpora.trees import touch
 

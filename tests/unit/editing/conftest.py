@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cmet.editing import Editor
-from cmet.media import write_audio
+from cmet.media.audio import write_audio
 from tests.unit.backbones.faces import made_model
 from tests.unit.editing.models import noise, write_model
 

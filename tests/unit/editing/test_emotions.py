@@ -9,7 +9,7 @@ from cmet.editing.editor import root_mean_square
 from cmet.editing.emotions import HeardEmotion, check_length, emotional_change, hear_emotion
 from cmet.editing.path import Transition
 from cmet.errors import ClipError, UserError
-from cmet.media import write_audio
+from cmet.media.audio import write_audio
 from tests.unit.editing.models import noise
 
 SAD_S, ANGRY_S = np.random.default_rng(1).normal(size=(2, 88)).astype(np.float32)

@@ -12,15 +12,17 @@ import torch
 from fill import images, normal, waveform
 from PIL import Image
 
-from cmet.backbones.edtalk import Renderer, load_audio2lip, load_generator
 from cmet.backbones.edtalk.audio2lip import lips_from_speech
 from cmet.backbones.edtalk.encoder import Encoder
 from cmet.backbones.edtalk.generator import EXPRESSION, Generator
+from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
+from cmet.backbones.edtalk.rendering import Renderer
 from cmet.editing import EditOptions, Editor, edit_video
 from cmet.editing.parity import published_coefficients as scheduled
 from cmet.editing.parity import source_picture, stretched, video_picture
 from cmet.errors import UserError
-from cmet.media import VideoFile, read_audio, read_video, write_audio, write_video
+from cmet.media.audio import read_audio, write_audio
+from cmet.media.video import VideoFile, read_video, write_video
 from tests import edtalk_procedure
 from tests.edtalk_procedure import published_coefficients, published_frame
 from tests.filled_weights import write_filled_weights

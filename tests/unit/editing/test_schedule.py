@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cmet.editing.schedule import frames_in_order, published_schedule, there_and_back
 from cmet.errors import UserError
-from cmet.media import VideoFile, read_video
+from cmet.media.video import VideoFile, read_video
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden/inference.npz")
 

@@ -8,9 +8,10 @@ import soundfile
 from cmet.editing import Editor
 from cmet.editing.speech import hear, speech_files
 from cmet.errors import UserError
-from cmet.media import write_audio
-from cmet.speech import SpeechEncoder, load_encoder
+from cmet.media.audio import write_audio
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
+from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.registry import load_encoder
 from tests.unit.editing.models import noise
 
 VECTOR = np.linspace(-1, 1, 1024, dtype=np.float32)

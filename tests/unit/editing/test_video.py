@@ -14,8 +14,9 @@ from PIL import Image
 from cmet.editing import EditOptions, Editor, edit_video
 from cmet.editing import video as video_module
 from cmet.errors import ClipError, UserError
-from cmet.media import VideoFile, read_audio, read_video, write_audio, write_video
+from cmet.media.audio import read_audio, write_audio
 from cmet.media.landmarks import track_landmarks
+from cmet.media.video import VideoFile, read_video, write_video
 from tests.filled_weights import write_filled_weights
 from tests.unit.editing.models import noise, write_model
 

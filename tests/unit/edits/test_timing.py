@@ -17,9 +17,10 @@ from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.edits.pools import Speech
 from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, time_edits
 from cmet.errors import ClipError, UserError
-from cmet.media import read_audio, read_video, write_audio, write_video
+from cmet.media.audio import read_audio, write_audio
+from cmet.media.video import read_video, write_video
 from cmet.params import EditsParams, NetworkParams, Params, TimingParams
-from cmet.speech.encoders import SpeechEncoder
+from cmet.speech.encoders.protocol import SpeechEncoder
 from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import METHODS
 from tests.unit.backbones.faces import made_model

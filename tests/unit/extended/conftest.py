@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmet.media import write_audio
+from cmet.media.audio import write_audio
 from cmet.speech.encoders.precomputed import WIDTH
 from cmet.vocabulary import EMOTIONS
 from tests.unit.editing.conftest import editor  # noqa: F401

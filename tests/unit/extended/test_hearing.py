@@ -6,7 +6,7 @@ import pytest
 from cmet.errors import UserError
 from cmet.extended.hearing import choose_space, listen, remembering
 from cmet.extended.recordings import Recording, in_folder
-from cmet.speech import load_encoder
+from cmet.speech.encoders.registry import load_encoder
 
 
 def test_the_space_is_the_one_that_all_have(speech: dict[str, Path], sounds: dict[str, Path], tmp_path: Path) -> None:

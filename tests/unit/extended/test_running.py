@@ -15,7 +15,7 @@ from cmet.errors import UserError
 from cmet.extended import Request, write_extended
 from cmet.extended.faces import ListeningEditor
 from cmet.extended.table import found, of_emotions
-from cmet.media import VideoFile, read_video, write_video
+from cmet.media.video import VideoFile, read_video, write_video
 from tests.unit.extended.conftest import Write, direction
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from cmet.extended import strips
 from cmet.extended.faces import EditedVideo
-from cmet.media import VideoFile, read_audio, read_video, write_video
+from cmet.media.audio import read_audio
+from cmet.media.video import VideoFile, read_video, write_video
 from cmet.scores.examples import GAP_PX, LABEL_PX, PANEL_PX
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cmet.errors import UserError
-from cmet.judge import CARD, read_card
+from cmet.judge.card import CARD, read_card
 from tests.unit.conftest import Tiny
 
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cmet.clips.product import video_path
 
+from cmet.clips.product import video_path
 from cmet.errors import ClipError, UserError
-from cmet.judge import CARD, Judge, read_frames
-from cmet.judge.card import WEIGHTS
+from cmet.judge.card import CARD, WEIGHTS
+from cmet.judge.classifier import Judge
+from cmet.judge.frames import read_frames
 from cmet.vocabulary import TARGET_EMOTIONS
 from tests.unit.conftest import JUDGE, Tiny, bars
 

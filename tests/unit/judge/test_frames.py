@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cmet.judge.frames import bilinear, by_area, read_frames
-from cmet.media import write_video
+from cmet.media.video import write_video
 from tests.unit.conftest import bars
 
 

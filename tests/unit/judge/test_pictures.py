@@ -9,7 +9,7 @@ import pytest
 from cmet.errors import ClipError
 from cmet.judge.frames import by_area
 from cmet.judge.pictures import HeldFrames, StreamedClips
-from cmet.media import write_video
+from cmet.media.video import write_video
 
 GREYS = (0, 60, 120, 180, 240)
 

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cmet.clips.product import video_path
 
+from cmet.clips.product import video_path
 from cmet.errors import UserError
-from cmet.judge import CARD, HISTORY, Judge, adopt_judge, open_judge
+from cmet.judge.card import CARD, HISTORY
+from cmet.judge.classifier import Judge
+from cmet.judge.released import adopt_judge, open_judge
 from cmet.vocabulary import TARGET_EMOTIONS
-from tests.unit.judge.conftest import PAPER_ORDER, RELEASED, RESNET, params
 from tests.unit.conftest import Tiny, bars
+from tests.unit.judge.conftest import PAPER_ORDER, RELEASED, RESNET, params
 
 Save = Callable[..., Path]
 HEAD_OF_8 = {"fc__weight": torch.ones(8, 512), "fc__bias": torch.arange(8.0)}

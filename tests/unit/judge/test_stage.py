@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cmet.project import Project
 
 from cmet.errors import UserError
-from cmet.judge import read_card
+from cmet.judge.card import read_card
 from cmet.params import JudgeParams, load_params
-from cmet.project import Project
 from cmet.stages import run_stage
-from tests.unit.judge.conftest import RELEASED, RESNET, params
 from tests.unit.conftest import Tiny
+from tests.unit.judge.conftest import RELEASED, RESNET, params
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 

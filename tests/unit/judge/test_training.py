@@ -7,16 +7,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from cmet.clips.product import video_path
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cmet.clips.product import video_path
 from cmet.errors import ClipError, UserError
-from cmet.judge import CARD, HISTORY, Judge, read_card, train_judge
-from cmet.judge.card import WEIGHTS
+from cmet.judge.card import CARD, HISTORY, WEIGHTS, read_card
+from cmet.judge.classifier import Judge
+from cmet.judge.training import train_judge
 from cmet.vocabulary import TARGET_EMOTIONS
-from tests.unit.judge.conftest import RESNET, params
 from tests.unit.conftest import JUDGE, Tiny
+from tests.unit.judge.conftest import RESNET, params
 
 
 def test_it_learns_what_the_training_clips_show(tiny: Tiny) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.engine import Job
-from cmet.media import read_video
+from cmet.media.video import read_video
 from cmet.params import Params
 
 

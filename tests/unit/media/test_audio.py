@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from cmet.errors import ClipError
-from cmet.media import read_audio
+from cmet.media.audio import read_audio
 
 
 @pytest.mark.parametrize(

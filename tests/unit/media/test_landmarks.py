@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cmet.corpora.sample.corpus import list_clips, render_clip
-from cmet.media import read_video
 from cmet.media.landmarks import find_faces, track_landmarks
+from cmet.media.video import read_video
 from cmet.params import Params
 
 NUM_FRAMES = 6

@@ -9,9 +9,11 @@ import soundfile
 
 from cmet.engine import Job
 from cmet.errors import ClipError
-from cmet.media import kept, prepare, read_audio, read_video, write_audio, write_video
+from cmet.media import kept, prepare
+from cmet.media.audio import read_audio, write_audio
 from cmet.media.landmarks import find_faces
 from cmet.media.prepare import frames_at_rate, prepare_clip
+from cmet.media.video import read_video, write_video
 from tests.unit.media.making import cut, encode, remux
 
 RATE = 16_000

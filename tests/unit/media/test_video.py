@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cmet.errors import ClipError
-from cmet.media import VideoFile, read_audio, read_video, write_video
+from cmet.media.audio import read_audio
 from cmet.media.readers import DecordReader, PyavReader
+from cmet.media.video import VideoFile, read_video, write_video
 
 
 def text(path: Path, good: bytes) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cmet.errors import UserError
-from cmet.judge import CARD, HISTORY
+from cmet.judge.card import CARD, HISTORY
 from cmet.outputs import write_json
 from cmet.params import Params, load_params
 from cmet.report.page import PAGE, SUMMARY, Scored, print_table, write_report

@@ -8,7 +8,8 @@ import pytest
 from cmet.corpora import cremad, mead
 from cmet.edits.benchmark import write_benchmark
 from cmet.errors import UserError
-from cmet.media import write_audio, write_video
+from cmet.media.audio import write_audio
+from cmet.media.video import write_video
 from cmet.scores.manifest import FROM_COLUMNS, FROM_SOURCE, check_generated, manifest_remarks, read_manifest
 
 HEADER = ["source_video_path", "gt_video_path", "gt_emotion", "intensity", "generated_path", "source_audio_path"]

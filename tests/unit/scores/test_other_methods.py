@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cmet.cli import app
 from cmet.errors import UserError
-from cmet.judge import Judge
+from cmet.judge.classifier import Judge
 from cmet.params import EvaluateParams
 from cmet.scores import other_methods
 from cmet.scores.other_methods import (

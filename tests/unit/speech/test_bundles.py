@@ -12,8 +12,9 @@ from torchaudio.models import wav2vec2_model, wavlm_model
 from cmet.errors import UserError
 from cmet.params import SpeechParams
 from cmet.speech.embeddings import read_embeddings, write_embeddings
-from cmet.speech.encoders import bundles, load_encoder
+from cmet.speech.encoders import bundles
 from cmet.speech.encoders.bundles import BUNDLES
+from cmet.speech.encoders.registry import load_encoder
 
 TINY = {
     "extractor_conv_layer_config": [(16, 10, 5), (16, 3, 2), (16, 3, 2), (16, 2, 2)],

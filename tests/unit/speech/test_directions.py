@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.corpora import mead, scan
+from cmet.corpora import mead
+from cmet.corpora.scan import scan
 from cmet.errors import UserError
 from cmet.speech.directions import directions_table, measure_directions, nearest_directions
 from cmet.speech.encoders.precomputed import read_precomputed

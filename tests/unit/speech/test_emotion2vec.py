@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from cmet.errors import UserError
-from cmet.media import read_audio, write_audio
+from cmet.media.audio import read_audio, write_audio
 from cmet.speech.encoders import emotion2vec
 from cmet.speech.encoders.emotion2vec import check_emotion2vec, embed_emotion2vec
 

@@ -9,12 +9,13 @@ import yaml
 
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError, UserError
-from cmet.media import read_audio
+from cmet.media.audio import read_audio
 from cmet.params import Encoder, ParamsError, SpeechParams, parse_params
 from cmet.speech.embeddings import embed_clip, read_embeddings, write_embeddings
-from cmet.speech.encoders import ENCODERS, SpeechEncoder, load_encoder
 from cmet.speech.encoders.egemaps import embed_opensmile
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
+from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.registry import ENCODERS, load_encoder
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 

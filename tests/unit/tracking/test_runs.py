@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from cmet.errors import UserError
-from cmet.media import write_audio, write_video
+from cmet.media.audio import write_audio
+from cmet.media.video import write_video
 from cmet.outputs import write_json
 from cmet.params import EvaluateParams, Params, load_params
 from cmet.scores.results import read_results, sample_ids, write_results

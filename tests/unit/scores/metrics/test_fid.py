@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cmet.errors import ClipError, UserError
-from cmet.media import VideoFile, write_video
+from cmet.media.video import VideoFile, write_video
 from cmet.scores.metrics import fid
 from cmet.scores.metrics.fid import FrechetInceptionDistance, pooled_inception, to_pictures
 from cmet.scores.metrics.frechet import distance_of_sets

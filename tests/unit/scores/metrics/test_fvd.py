@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cmet.errors import ClipError, UserError
-from cmet.media import write_video
+from cmet.media.video import write_video
 from cmet.scores.metrics.fvd import FrechetVideoDistance, distance_of_clips, taken_frames, to_picture
 from cmet.scores.metrics.protocol import Shown
 from cmet.scores.metrics.registry import load_metrics

@@ -7,8 +7,8 @@ from fill import EMOTION_FAN, fill
 
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.errors import ClipError, UserError
-from cmet.media import read_video, write_video
 from cmet.media.landmarks import track_landmarks
+from cmet.media.video import read_video, write_video
 from cmet.params import Params
 from cmet.scores.metrics.arcface import ArcFace
 from cmet.scores.metrics.identity import (

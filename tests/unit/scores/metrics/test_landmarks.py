@@ -7,7 +7,7 @@ import pytest
 
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.errors import ClipError
-from cmet.media import read_video, write_video
+from cmet.media.video import read_video, write_video
 from cmet.params import Params
 from cmet.scores.metrics.landmarks import (
     EYE_CORNERS,

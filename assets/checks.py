@@ -65,7 +65,7 @@ def asset_check(check: Check, stage: Stage) -> dg.AssetChecksDefinition:
 
 def speakers_do_not_cross_splits(project: Project, variant: str | None) -> Fact:
     """No speaker is in two splits."""
-    manifest = project.table("manifest", "manifest.parquet")
+    manifest = project.manifest().table
     usable = manifest[manifest.status == "ok"]
     splits = usable.groupby("speaker").split.nunique()
     crossing = splits.index[splits > 1].to_list()
@@ -76,7 +76,7 @@ def speakers_do_not_cross_splits(project: Project, variant: str | None) -> Fact:
 
 def every_split_has_speakers(project: Project, variant: str | None) -> Fact:
     """There is somebody to train on, to validate on and to test on."""
-    manifest = project.table("manifest", "manifest.parquet")
+    manifest = project.manifest().table
     counts = manifest[manifest.status == "ok"].groupby("split").speaker.nunique()
     numbers = {split: int(counts.get(split, 0)) for split in ("train", "val", "test")}
     return Fact(all(numbers.values()), ", ".join(f"{split} {count}" for split, count in numbers.items()), numbers)
@@ -84,7 +84,7 @@ def every_split_has_speakers(project: Project, variant: str | None) -> Fact:
 
 def few_clips_are_quarantined(project: Project, variant: str | None) -> Fact:
     """No more clips of the corpus are lost than `clips.max_rejected` allows, unreadable names included."""
-    clips = project.table("clips", "clips.parquet")
+    clips = project.clips().table
     share = float((clips.status != "ok").mean())
     allowed = project.params.clips.max_rejected
     return Fact(share <= allowed, f"{share:.1%} of {len(clips)} clips, {allowed:.0%} allowed", {"share": share})
@@ -102,8 +102,8 @@ def faces_are_found(project: Project, variant: str | None) -> Fact:
 
 def every_emotional_clip_has_a_neutral(project: Project, variant: str | None) -> Fact:
     """Every emotional clip has a neutral clip of the same speaker and sentence."""
-    clips = project.table("clips", "clips.parquet").set_index("clip_id")
-    pairs = project.table("deltas", "pairs.parquet", variant)
+    clips = project.clips().table.set_index("clip_id")
+    pairs = project.pairs(variant).table
     usable = clips[(clips.status == "ok") & (clips.emotion != "neutral")]
     alone = usable.index.difference(pd.Index(pairs.emotional_clip))
     first = f", first {alone[0]}" if len(alone) else ""
@@ -117,8 +117,8 @@ def held_out_emotion_is_not_in_training_shards(project: Project, variant: str | 
     held_out = project.params.held_out_emotion
     if held_out is None:
         return Fact(True, "no emotion is held out", {})
-    index = project.table("shards", "index.parquet", variant)
-    pairs = project.table("deltas", "pairs.parquet", variant)
+    index = project.shards(variant).index
+    pairs = project.pairs(variant).table
     emotions = pairs.set_index("pair_id").emotion.loc[index.key].to_numpy()
     counts = index.split[emotions == held_out].value_counts()
     numbers = {split: int(counts.get(split, 0)) for split in ("train", "val", "test")}
@@ -138,8 +138,8 @@ def prediction_beats_the_mean_change(project: Project, variant: str | None) -> F
 
 def judge_never_saw_test_speakers(project: Project, variant: str | None) -> Fact:
     """The judge was trained on training speakers only."""
-    clips = project.table("clips", "clips.parquet")
-    card = json.loads((project.folder("judge") / "judge.json").read_text(encoding="utf-8"))
+    clips = project.clips().table
+    card = json.loads((project.places.folder("judge") / "judge.json").read_text(encoding="utf-8"))
     if not card["train_speakers"]:
         return Fact(True, f"not known: a released judge, trained on: {card['trained_on']}", {})
     seen = sorted(set(card["train_speakers"]) & set(clips.speaker[clips.split != "train"]))
@@ -160,7 +160,7 @@ def judge_is_better_than_chance(project: Project, variant: str | None) -> Fact:
 
 def every_method_edited_every_row(project: Project, variant: str | None) -> Fact:
     """No edit failed, and all methods edited the same rows."""
-    edits = project.table("edits", "edits.parquet", variant)
+    edits = project.edits(variant).table
     made = edits[edits.status == "ok"]
     counts = {str(method): int((made.method == method).sum()) for method in edits.method.unique()}
     num_rows = edits.row_id.nunique()
@@ -170,7 +170,7 @@ def every_method_edited_every_row(project: Project, variant: str | None) -> Fact
 
 def cmet_beats_no_edit(project: Project, variant: str | None) -> Fact:
     """C-MET shows the wanted emotion more often than the unedited clips do, beyond the uncertainty."""
-    metrics = json.loads((project.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
+    metrics = json.loads((project.places.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
     gain = metrics["comparisons"]["cmet-neutral"]
     low, high = gain["interval"]
     difference = float(gain["difference"])
@@ -191,4 +191,4 @@ CHECKS: dict[str, tuple[Check, ...]] = {
 
 
 def _report(project: Project, stage: str, variant: str | None = None) -> dict[str, Any]:
-    return json.loads(project.metrics_file(stage, variant).read_text(encoding="utf-8"))
+    return json.loads(project.places.metrics_file(stage, variant).read_text(encoding="utf-8"))

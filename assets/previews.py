@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import numpy as np
 import pandas as pd
-from cmet.project import Project
 
 from cmet.corpora.scan import count_reasons
 from cmet.edits.product import TIMING
+from cmet.project import Project
 from cmet.scores.results import METRICS
 from cmet.vocabulary import GROUND_TRUTH, METHODS, in_order
 from pipelines.resources import Stage
@@ -46,7 +46,7 @@ def preview(stage: Stage, root: Path) -> Metadata:
 
 def preview_sample(project: Project, variant: str | None) -> Metadata:
     """Size of the corpus, and its speakers by split."""
-    corpus = project.folder("sample") / "corpus"
+    corpus = project.places.folder("sample") / "corpus"
     splits = {path.stem: path.read_text(encoding="utf-8").split() for path in sorted(corpus.glob("*.txt"))}
     rows = [(split, ", ".join(names)) for split, names in splits.items()]
     speakers = pd.DataFrame(rows, columns=["split", "speakers"])
@@ -55,7 +55,7 @@ def preview_sample(project: Project, variant: str | None) -> Metadata:
 
 def preview_manifest(project: Project, variant: str | None) -> Metadata:
     """Clips per split and emotion, what was quarantined and why, the first rows."""
-    manifest = project.table("manifest", "manifest.parquet")
+    manifest = project.manifest().table
     report = _report(project, "manifest")
     not_wanted = _counts("not wanted", report["not_wanted_by_reason"])
     return {**_clip_tables(manifest), **_quarantined(report), **not_wanted, **_numbers(report)}
@@ -63,11 +63,11 @@ def preview_manifest(project: Project, variant: str | None) -> Metadata:
 
 def preview_clips(project: Project, variant: str | None) -> Metadata:
     """Clips per split and emotion, lengths, quarantine, and a picture of every speaker in every emotion."""
-    clips = project.table("clips", "clips.parquet")
+    clips = project.clips().table
     report = _report(project, "clips")
     shown = clips[(clips.status == "ok") & clips.num_frames.notna()]
     return {
-        **({"contact_sheet": _clips_sheet(shown, project.folder("clips") / "video")} if len(shown) else {}),
+        **({"contact_sheet": _clips_sheet(shown, project.places.folder("clips") / "video")} if len(shown) else {}),
         **_clip_tables(clips),
         **_quarantined(report),
         **_numbers(report),
@@ -77,7 +77,7 @@ def preview_clips(project: Project, variant: str | None) -> Metadata:
 def preview_speech(project: Project, variant: str | None) -> Metadata:
     """Counts, and the mean length of the vectors."""
     report = _report(project, "speech", variant)
-    vectors = project.table("speech", "embeddings.parquet", variant)
+    vectors = project.voices(variant).table
     lengths = np.linalg.norm(np.stack(vectors.embedding.to_list()), axis=1)
     return {
         **_quarantined(report),
@@ -89,7 +89,7 @@ def preview_speech(project: Project, variant: str | None) -> Metadata:
 
 def preview_directions(project: Project, variant: str | None) -> Metadata:
     """Accuracy of every speech encoder."""
-    folder = project.folder("directions")
+    folder = project.places.folder("directions")
     results = json.loads((folder / "directions.json").read_text(encoding="utf-8"))["encoders"]
     accuracies = {f"accuracy/{encoder}": float(result["accuracy"]) for encoder, result in results.items()}
     return {"table": dg.MetadataValue.md((folder / "directions.md").read_text(encoding="utf-8")), **accuracies}
@@ -98,7 +98,7 @@ def preview_directions(project: Project, variant: str | None) -> Metadata:
 def preview_expression(project: Project, variant: str | None) -> Metadata:
     """Counts, the share of frames with a face, and what the fitted basis explains."""
     report = _report(project, "expression", variant)
-    basis = project.folder("expression", variant) / "model" / "facemesh_basis.safetensors"
+    basis = project.places.folder("expression", variant) / "model" / "facemesh_basis.safetensors"
     return {**(_basis_facts(basis) if basis.is_file() else {}), **_quarantined(report), **_numbers(report)}
 
 
@@ -126,7 +126,7 @@ def preview_deltas(project: Project, variant: str | None) -> Metadata:
 def preview_shards(project: Project, variant: str | None) -> Metadata:
     """The tars of every split."""
     report = _report(project, "shards", variant)
-    listing = json.loads((project.folder("shards", variant) / "shards.json").read_text(encoding="utf-8"))
+    listing = json.loads((project.places.folder("shards", variant) / "shards.json").read_text(encoding="utf-8"))
     rows = [
         (split, len(shards), sum(shard["n"] for shard in shards), sum(shard["bytes"] for shard in shards) / 2**20)
         for split, shards in listing["splits"].items()
@@ -140,7 +140,7 @@ def preview_train(project: Project, variant: str | None) -> Metadata:
     from cmet.scores.figures import curves_figure
 
     report = _report(project, "train", variant)
-    history = pd.read_parquet(project.folder("train", variant) / "history.parquet")
+    history = pd.read_parquet(project.places.folder("train", variant) / "history.parquet")
     return {
         "curves": _figure(curves_figure(history)),
         **_mlflow("train", variant, project),
@@ -156,7 +156,7 @@ def preview_judge(project: Project, variant: str | None) -> Metadata:
     from cmet.report.labels import training_set
     from cmet.scores.figures import judge_figure
 
-    folder = project.folder("judge")
+    folder = project.places.folder("judge")
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     history = folder / HISTORY
     return {
@@ -171,12 +171,12 @@ def preview_judge(project: Project, variant: str | None) -> Metadata:
 
 def preview_edits(project: Project, variant: str | None) -> Metadata:
     """Counts by method, why edits failed, and one row per emotion as every method shows it."""
-    edits = project.table("edits", "edits.parquet", variant)
+    edits = project.edits(variant).table
     made = edits[edits.status == "ok"]
     counts = pd.crosstab(edits.method, edits.status).reindex(edits.method.unique()).reset_index()
     failed = count_reasons(edits.reason[edits.status != "ok"].to_list())
     return {
-        **({"examples": _edits_sheet(made, project.folder("edits", variant))} if len(made) else {}),
+        **({"examples": _edits_sheet(made, project.places.folder("edits", variant))} if len(made) else {}),
         "rows": _markdown(counts),
         **_counts("failed", failed),
         **_numbers(_report(project, "edits", variant)),
@@ -187,7 +187,7 @@ def preview_evaluate(project: Project, variant: str | None) -> Metadata:
     """Accuracy of every method with its interval, confusions of C-MET, and the run in MLflow."""
     from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
 
-    metrics = json.loads((project.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
+    metrics = json.loads((project.places.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
     methods, held_out = metrics["methods"], metrics["held_out"]
     return {
         **_accuracy_tables(methods, held_out, "accuracy"),
@@ -203,7 +203,7 @@ def preview_evaluate(project: Project, variant: str | None) -> Metadata:
 
 def preview_timing(project: Project, variant: str | None) -> Metadata:
     """Seconds of every method by part, and what they were measured on."""
-    timing = json.loads((project.folder("timing", variant) / TIMING).read_text(encoding="utf-8"))
+    timing = json.loads((project.places.folder("timing", variant) / TIMING).read_text(encoding="utf-8"))
     rows = [
         {"method": method, "seconds per video": timed["seconds_per_video"], "sd": timed["sd"], **timed["parts"]}
         for method, timed in in_order(timing["methods"]).items()
@@ -215,7 +215,7 @@ def preview_timing(project: Project, variant: str | None) -> Metadata:
 
 def preview_report(project: Project, variant: str | None) -> Metadata:
     """Where the page is, and its table."""
-    folder = project.folder("report")
+    folder = project.places.folder("report")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     tables: Metadata = {}
     for backbone, parts in summary["backbones"].items():
@@ -247,7 +247,7 @@ PREVIEWS: dict[str, Callable[[Project, str | None], Metadata]] = {
 
 
 def _report(project: Project, stage: str, variant: str | None = None) -> dict[str, Any]:
-    return json.loads(project.metrics_file(stage, variant).read_text(encoding="utf-8"))
+    return json.loads(project.places.metrics_file(stage, variant).read_text(encoding="utf-8"))
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> Metadata:

@@ -4,7 +4,6 @@ Errors that are the user's to mend are one message and exit code 2; a traceback 
 some commands (`corpus check`).
 """
 
-import json
 import os
 import signal
 import sys
@@ -26,7 +25,7 @@ from cmet.commands.unseen import unseen
 from cmet.errors import UserError
 from cmet.launching import is_first_process, is_under_torchrun, run_under_torchrun
 from cmet.native_logs import silence_native_logs
-from cmet.stages import STAGES, Stage, run_stage
+from cmet.stages.registry import STAGES, Stage, run_stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -79,12 +78,9 @@ def summary(params: ParamsFile = Path("params.yaml")) -> None:
     from cmet.project import Project
     from cmet.report.page import print_table
 
-    page = Project.at(params).folder("report") / "index.html"
-    path = page.with_name("summary.json")
-    if not path.is_file():
-        raise UserError(f"{path}: there is no report yet; run `dvc repro`")
-    print(print_table(json.loads(path.read_text(encoding="utf-8"))))
-    print(f"\nReport: {page}")
+    report = Project.at(params).report()
+    print(print_table(report.summary))
+    print(f"\nReport: {report.page}")
 
 
 def _add_stage(name: str, stage: Stage) -> None:

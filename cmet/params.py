@@ -4,8 +4,9 @@ The YAML file holds every value once; the classes here hold meaning, unit and ra
 value cannot live in two places. A misspelt key or a value out of range is an error that names the key.
 """
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import (
@@ -481,3 +482,36 @@ def flatten(params: Section) -> dict[str, Any]:
 
 def _key(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location) or "(whole file)"
+
+
+EVERYTHING = "*"
+"""Stands for all parameters in the names of those that a stage reads."""
+
+
+class Undeclared(Exception):
+    """A stage reads a parameter that it does not declare: a fault of the program, since DVC does not watch it."""
+
+
+def declared(params: Params, names: Collection[str]) -> Params:
+    """A view of an experiment that has some of its parameters and raises `Undeclared` for all others.
+
+    Args:
+        params: The whole experiment.
+        names: Sections or values with dots (`train`, `clips.crf`), as `dvc.yaml` has them; `EVERYTHING` for all.
+    """
+    return params if EVERYTHING in names else cast(Params, _Declared(params, tuple(names)))
+
+
+class _Declared:
+    def __init__(self, values: Section, names: tuple[str, ...], above: str = "") -> None:
+        self._values, self._names, self._above = values, names, above
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self._names:
+            return getattr(self._values, name)
+        below = tuple(part.removeprefix(f"{name}.") for part in self._names if part.startswith(f"{name}."))
+        if not below:
+            raise Undeclared(f"params.{self._above}{name} is read; declared are {', '.join(self._names)}")
+        return _Declared(getattr(self._values, name), below, f"{self._above}{name}.")

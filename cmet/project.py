@@ -1,117 +1,132 @@
-"""Where a project keeps what its stages make."""
+"""A project: what one params.yaml describes, with the products that its stages have left."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from pydantic import BaseModel
-
-from cmet.errors import UserError
-from cmet.outputs import content_digest, only_run, work_folder
 from cmet.params import Params, load_params
+from cmet.places import Places
 from cmet.weights import weights_folder
+
+if TYPE_CHECKING:
+    from cmet.clips.product import Clips
+    from cmet.connector.product import Model
+    from cmet.corpora.product import Manifest
+    from cmet.edits.product import Edits, Timing
+    from cmet.expression.product import Faces
+    from cmet.judge.product import JudgeFolder
+    from cmet.pairs.product import Pairs
+    from cmet.report.product import Report
+    from cmet.scores.product import Scores
+    from cmet.shards import Shards
+    from cmet.speech.product import Voices
 
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with params.yaml; every stage owns the folder `data/<stage>[/<variant>]`."""
+    """A folder with params.yaml, and what was made in it.
 
-    root: Path
+    The products are opened when they are asked for, and say what to run where they are not there yet:
+    `Project.at("params.yaml").scores("facemesh").metrics`.
+    """
+
+    places: Places
     params: Params
-    elsewhere: Mapping[tuple[str, str | None], Path] = field(default_factory=dict)
-    """Output folders by stage and variant that are not in `data`."""
-    workplace: Path | None = None
-    """Where unfinished work waits and stages are locked, if not in `.work` itself."""
 
     @classmethod
-    def at(cls, params: Path) -> "Project":
-        """The project that a parameter file describes."""
-        return cls(params.resolve().parent, load_params(params))
-
-    def with_stages_in(self, out: Path, stages: Iterable[str], variant: str, name: str) -> "Project":
-        """The same project with some stages of a variant in `out/<stage>`; the others stay where they are.
-
-        Args:
-            out: Their folder, in the project or not.
-            stages: Names of the stages.
-            variant: The backbone or encoder they work for.
-            name: Tells the unfinished work from that of the project itself and of others like this one.
-        """
-        elsewhere = dict(self.elsewhere)
-        elsewhere |= {(stage, variant): out.resolve() / stage for stage in stages}
-        return replace(self, elsewhere=elsewhere, workplace=self.root / ".work" / name)
-
-    def folder(self, stage: str, variant: str | None = None) -> Path:
-        """Output of a stage, for one backbone or encoder."""
-        if (stage, variant) in self.elsewhere:
-            return self.elsewhere[stage, variant]
-        if stage == "report":
-            return self.root / "reports"
-        return self.root / "data" / stage / (variant or "")
-
-    def metrics_file(self, stage: str, variant: str | None = None) -> Path:
-        """Counts and metrics of a stage."""
-        if (stage, variant) in self.elsewhere:
-            return self.elsewhere[stage, variant].with_name(f"{stage}.json")
-        return self.root / "data" / "metrics" / f"{_step(stage, variant)}.json"
-
-    def corpus_root(self) -> Path:
-        """The raw corpus: its folder, or a table of clips."""
-        return (self.root / self.params.manifest.root).resolve()
-
-    def corpus_folder(self) -> Path:
-        """Where the paths of a manifest begin."""
-        root = self.corpus_root()
-        return root.parent if root.is_file() else root
-
-    def weights(self) -> Path:
-        """Folder of published checkpoints."""
-        return weights_folder(self.root)
-
-    def work(
-        self, stage: str, params: BaseModel, inputs: list[Path], variant: str | None = None, *facts: object
-    ) -> Path:
-        """Where the unfinished work of a stage waits."""
-        return work_folder(self._workplace, _step(stage, variant), params, inputs, *facts)
-
-    def only_run(self, stage: str, variant: str | None = None) -> AbstractContextManager[None]:
-        """A block in which no other process runs the stage."""
-        step = _step(stage, variant)
-        return only_run(self._workplace / f"{step}.lock", step)
-
-    def digests(self, *inputs: Path) -> dict[str, str]:
-        """Content hash of inputs by their path in the project; by the whole path where they lie outside."""
-        return {self._called(path): content_digest(path) for path in inputs}
-
-    def written(self, stage: str, name: str, variant: str | None = None) -> Path:
-        """A file or folder that a stage has written.
+    def at(cls, params: Path | str) -> "Project":
+        """The project that a parameter file describes.
 
         Raises:
-            UserError: The stage has not run.
+            ParamsError: As `load_params`.
         """
-        path = self.folder(stage, variant) / name
-        if not path.exists():
-            step = f"{stage}@{variant}" if variant else stage
-            raise UserError(f"{self._called(path)}: not there yet; run `dvc repro {step}`")
-        return path
+        path = Path(params).resolve()
+        return cls.of(path.parent, load_params(path))
 
-    def table(self, stage: str, name: str, variant: str | None = None) -> pd.DataFrame:
-        """A Parquet table that a stage has written.
-
-        Raises:
-            UserError: The stage has not run.
-        """
-        return pd.read_parquet(self.written(stage, name, variant))
+    @classmethod
+    def of(cls, root: Path, params: Params) -> "Project":
+        """The project in a folder, by parameters that need not lie there."""
+        corpus = (root / params.manifest.root).resolve()
+        return cls(Places(root, corpus, weights_folder(root)), params)
 
     @property
-    def _workplace(self) -> Path:
-        return self.workplace or self.root / ".work"
+    def root(self) -> Path:
+        """The folder."""
+        return self.places.root
 
-    def _called(self, path: Path) -> str:
-        return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+    def with_stages_in(self, out: Path, stages: Iterable[str], variant: str, name: str) -> "Project":
+        """The same project with some stages elsewhere, see `Places.with_stages_in`."""
+        return replace(self, places=self.places.with_stages_in(out, stages, variant, name))
 
+    def manifest(self) -> "Manifest":
+        """A row per clip of the raw corpus."""
+        from cmet.corpora.product import Manifest
 
-def _step(stage: str, variant: str | None) -> str:
-    return f"{stage}-{variant}" if variant else stage
+        return Manifest.open(self.places)
+
+    def clips(self) -> "Clips":
+        """The prepared clips."""
+        from cmet.clips.product import Clips
+
+        return Clips.open(self.places)
+
+    def voices(self, encoder: str | None = None) -> "Voices":
+        """Speech embeddings; those that deltas are made of by default."""
+        from cmet.speech.product import Voices
+
+        return Voices.open(self.places, encoder or self.params.deltas.speech_encoder)
+
+    def faces(self, backbone: str) -> "Faces":
+        """Expression codes, and the backbone they were read with."""
+        from cmet.expression.product import Faces
+
+        return Faces.open(self.places, backbone)
+
+    def pairs(self, backbone: str) -> "Pairs":
+        """Pairs of a neutral and an emotional clip."""
+        from cmet.pairs.product import Pairs
+
+        return Pairs.open(self.places, backbone)
+
+    def shards(self, backbone: str) -> "Shards":
+        """The pairs, packed for training."""
+        from cmet.shards import Shards
+
+        return Shards.open(self.places, backbone)
+
+    def model(self, backbone: str) -> "Model":
+        """The trained Connector."""
+        from cmet.connector.product import Model
+
+        return Model.open(self.places, backbone)
+
+    def judge(self) -> "JudgeFolder":
+        """Who names the emotion of a clip."""
+        from cmet.judge.product import JudgeFolder
+
+        return JudgeFolder.open(self.places)
+
+    def edits(self, backbone: str) -> "Edits":
+        """The edited test clips."""
+        from cmet.edits.product import Edits
+
+        return Edits.open(self.places, backbone)
+
+    def timing(self, backbone: str) -> "Timing":
+        """How long edits take."""
+        from cmet.edits.product import Timing
+
+        return Timing.open(self.places, backbone)
+
+    def scores(self, backbone: str) -> "Scores":
+        """What the edits are worth."""
+        from cmet.scores.product import Scores
+
+        return Scores.open(self.places, backbone)
+
+    def report(self) -> "Report":
+        """The page and its summary."""
+        from cmet.report.product import Report
+
+        return Report.open(self.places)

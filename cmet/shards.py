@@ -19,16 +19,21 @@ import webdataset as wds
 from tqdm import tqdm
 
 from cmet.errors import UserError
+from cmet.expression.product import Faces
 from cmet.outputs import fresh_folder, write_json
-from cmet.pairs.deltas import UNPAIRED_CLIPS, neutral_sentence, read_embeddings
+from cmet.pairs.product import Pairs
+from cmet.pairs.sentences import neutral_sentence
 from cmet.params import ShardsParams
+from cmet.places import Places
+from cmet.speech.product import Voices
 from cmet.speech.scaling import SpeechScaling
+from cmet.vocabulary import SPLITS
 
 # S speech features, T frames, K expression components
 
-SPLITS = ("train", "val", "test")
 FORMAT = 2
 UNPAIRED = "unpaired"
+INDEX, LISTING = "index.parquet", "shards.json"
 
 Entry = dict[str, Any]
 """A shard as shards.json lists it: name, n (samples), bytes, sha256."""
@@ -128,6 +133,46 @@ ARRAYS = (
 
 
 @dataclass(frozen=True)
+class Shards:
+    """What the stage `shards` leaves behind, for one backbone."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, places: Places, backbone: str) -> "Shards":
+        """The shards of a project.
+
+        Raises:
+            UserError: There are none yet.
+        """
+        return cls(places.written("shards", LISTING, backbone).parent)
+
+    @property
+    def path(self) -> Path:
+        """The file that lists the tars with their digests, written last."""
+        return self.folder / LISTING
+
+    @property
+    def index(self) -> pd.DataFrame:
+        """A row per sample: key, split, shard and its SHA-256."""
+        return pd.read_parquet(self.folder / INDEX)
+
+    @property
+    def splits(self) -> dict[str, list[Entry]]:
+        """The tars of every split.
+
+        Raises:
+            UserError: As `read_manifest`.
+        """
+        return read_manifest(self.folder)["splits"]
+
+    @property
+    def scaling(self) -> SpeechScaling:
+        """How the speech in them was scaled."""
+        return SpeechScaling.load(self.folder)
+
+
+@dataclass(frozen=True)
 class ShardsReport:
     """What was packed."""
 
@@ -142,7 +187,7 @@ class ShardsReport:
 
 
 def write_shards(
-    deltas: Path, embeddings: Path, codes: Path, params: ShardsParams, seed: int, out: Path
+    deltas: Pairs, voices: Voices, faces: Faces, params: ShardsParams, seed: int, out: Path
 ) -> ShardsReport:
     """Pack pairs into WebDataset tars, the same bytes for the same pairs and seed.
 
@@ -150,19 +195,19 @@ def write_shards(
     Training draws means over all clips of a speaker, so its clips without a partner are packed as well.
 
     Args:
-        deltas: Folder with pairs.parquet, the clips that are in none, and the speech scaling.
-        embeddings: embeddings.parquet the deltas were made of.
-        codes: Folder of `<clip_id>.npy`, expression codes (T, K).
+        deltas: Pairs, the clips that are in none, and the speech scaling.
+        voices: The embeddings that the deltas were made of.
+        faces: Expression codes.
         params: The `shards` section of params.yaml.
         seed: Decides the order of the pairs inside a split.
         out: Folder that appears complete or not at all.
     """
-    pairs = pd.read_parquet(deltas / "pairs.parquet").sort_values("pair_id", ignore_index=True)
-    unpaired = pd.read_parquet(deltas / UNPAIRED_CLIPS)
+    pairs = deltas.table.sort_values("pair_id", ignore_index=True)
+    unpaired = deltas.unpaired_clips
     held_out = set(pairs.loc[pairs["is_held_out"], "emotion"])
     unpaired = unpaired[(unpaired["split"] == "train") & ~unpaired["emotion"].isin(held_out)]
-    scaling = SpeechScaling.load(deltas)
-    speech = {clip: scaling.apply(row) for clip, row in read_embeddings(embeddings).items()}
+    scaling = deltas.scaling
+    speech = {clip: scaling.apply(row) for clip, row in voices.vectors.items()}
     is_left_out = pairs["is_held_out"] & (pairs["split"] != "test")
     kept = pairs[~is_left_out]
     _check_keys([*kept["pair_id"], *unpaired["clip_id"]])
@@ -175,7 +220,7 @@ def write_shards(
             ):
                 order = np.random.default_rng([seed, number]).permutation(len(rows))
                 read = _clips if split == UNPAIRED else _pairs
-                samples: Iterator[PairSample | ClipSample] = read(rows.iloc[order], speech, codes)
+                samples: Iterator[PairSample | ClipSample] = read(rows.iloc[order], speech, faces)
                 table[split] = []
                 for batch in _batches(samples, params.pairs_per_shard):
                     shard = write_tar(folder, f"{split}/{len(table[split]):06d}.tar", batch)
@@ -183,8 +228,8 @@ def write_shards(
                     index += [_index_row(sample.key, split, shard) for sample in batch]
                     bar.update(len(batch))
         scaling.save(folder)
-        pd.DataFrame(index, columns=["key", "split", "shard", "sha256"]).to_parquet(folder / "index.parquet")
-        write_json(folder / "shards.json", {"format": FORMAT, "splits": table})
+        pd.DataFrame(index, columns=["key", "split", "shard", "sha256"]).to_parquet(folder / INDEX)
+        write_json(folder / LISTING, {"format": FORMAT, "splits": table})
     shards = [shard for entries in table.values() for shard in entries]
     return ShardsReport(
         num_shards=len(shards),
@@ -244,7 +289,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: There is none, or it has another format.
     """
-    path = folder / "shards.json"
+    path = folder / LISTING
     if not path.is_file():
         raise UserError(f"{folder}: no shards.json, so no finished shards; run 'cmet shards' first")
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -260,17 +305,17 @@ def _check_keys(keys: Sequence[str]) -> None:
         raise UserError(f"shards: {len(bad)} clip id(s) hold a dot or a slash, first {bad[0]!r}")
 
 
-def _clips(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> Iterator[ClipSample]:
+def _clips(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> Iterator[ClipSample]:
     for row in rows.to_dict("records"):
         yield ClipSample(
             clip_id=row["clip_id"],
             **_labels(row),
             speech=speech[row["clip_id"]],
-            expression=np.load(codes / f"{row['clip_id']}.npy").astype(np.float32),
+            expression=faces.codes(row["clip_id"]).astype(np.float32),
         )
 
 
-def _pairs(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> Iterator[PairSample]:
+def _pairs(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> Iterator[PairSample]:
     for row in rows.to_dict("records"):
         yield PairSample(
             key=row["pair_id"],
@@ -279,8 +324,8 @@ def _pairs(rows: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> It
             emotional_clip=row["emotional_clip"],
             neutral_speech=speech[row["neutral_clip"]],
             emotional_speech=speech[row["emotional_clip"]],
-            neutral_expression=np.load(codes / f"{row['neutral_clip']}.npy").astype(np.float32),
-            emotional_expression=np.load(codes / f"{row['emotional_clip']}.npy").astype(np.float32),
+            neutral_expression=faces.codes(row["neutral_clip"]).astype(np.float32),
+            emotional_expression=faces.codes(row["emotional_clip"]).astype(np.float32),
             speech_delta=speech[row["emotional_clip"]] - speech[row["neutral_clip"]],
             expression_delta=np.asarray(row["expression_delta"], np.float32),
         )

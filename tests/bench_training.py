@@ -320,7 +320,7 @@ def write_mead_shards(folder: Path, expression_width: int, speech_width: int = 1
     """Shards of the paper's 47 speakers with random features, no more than one shard in memory; number of samples."""
     from cmet.corpora.mead import TEST, TRAIN
     from cmet.outputs import write_json
-    from cmet.pairs.deltas import neutral_sentence
+    from cmet.pairs.sentences import neutral_sentence
     from cmet.shards import FORMAT, SPLITS, UNPAIRED, write_tar
     from cmet.speech.scaling import SpeechScaling
     from tests.official_sampler import mead_clip, mead_labels

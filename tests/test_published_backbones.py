@@ -17,7 +17,7 @@ from cmet.edits import rendering
 from cmet.errors import UserError
 from cmet.media.audio import write_audio
 from cmet.media.video import VideoFile, write_video
-from cmet.stages import run_stage
+from cmet.stages.registry import run_stage
 from tests.clip_maps import without_workers
 from tests.filled_weights import write_filled_weights
 

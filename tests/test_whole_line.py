@@ -15,7 +15,7 @@ from cmet.connector.bundle import load_bundle
 from cmet.media.audio import read_audio
 from cmet.media.video import read_video
 from cmet.outputs import content_digest
-from cmet.stages import STAGES, run_stage
+from cmet.stages.registry import STAGES, run_stage
 from cmet.sweep import read_variants, run_sweep
 from cmet.unseen.fold import Fold, FoldRun, Inputs
 from tests.clip_maps import without_workers

@@ -45,8 +45,8 @@ class PublishedBackbone(ABC):
     def fit(
         cls,
         clips: "pd.DataFrame",
-        videos: Path,
-        tracks: Path,
+        video: Callable[[str], Path],
+        track: Callable[[str], np.ndarray],
         held_out_emotion: str | None,
         params: "ExpressionParams",
         weights: Path,

@@ -53,8 +53,8 @@ class BackboneClass(Protocol):
     def fit(
         self,
         clips: "pd.DataFrame",
-        videos: Path,
-        tracks: Path,
+        video: Callable[[str], Path],
+        track: Callable[[str], np.ndarray],
         held_out_emotion: str | None,
         params: "ExpressionParams",
         weights: Path,
@@ -64,8 +64,8 @@ class BackboneClass(Protocol):
 
         Args:
             clips: Clips with a track, by clip id.
-            videos: Folder of `<clip_id>.mp4`.
-            tracks: Folder of `<clip_id>.npy`.
+            video: The picture of a clip.
+            track: What `tracker` gave of a clip.
             held_out_emotion: Clips of this emotion take no part.
             params: The `expression` section.
             weights: Folder of published checkpoints.

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from cmet.archives import archive_above
-from cmet.corpora.scan import count_reasons
+from cmet.clips.product import TABLE, VIDEO, below
 from cmet.engine import ClipMap, Job
-from cmet.errors import UserError
 from cmet.media.contact_sheet import contact_sheet, to_jpeg
 from cmet.media.prepare import prepare_clip
 from cmet.params import ClipsParams
+from cmet.quarantine import check_rejected, count_reasons
 
 CONTACT_SHEET = "contact_sheet.jpg"
 MAX_SHEET_SPEAKERS = 100
@@ -46,11 +46,11 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     """Prepare all usable clips of a manifest.
 
     Args:
-        manifest: Rows of `manifest.parquet`.
+        manifest: Rows of a `Manifest`.
         root: Folder of the raw corpus.
-        out: Gets `video/<clip_id>.mp4`, `audio/<clip_id>.wav`, `clips.parquet` (the manifest with the facts of
-            each prepared clip and the reason of each quarantined one) and, where there are pictures,
-            `contact_sheet.jpg`: a row for each of the first `MAX_SHEET_SPEAKERS` speakers, a column per emotion.
+        out: Gets what `Clips` reads (the manifest with the facts of each prepared clip and the reason of each
+            quarantined one) and, where there are pictures, `contact_sheet.jpg`: a row for each of the first
+            `MAX_SHEET_SPEAKERS` speakers, a column per emotion.
         work: Keeps finished clips over an interruption.
         params: The `clips` section.
 
@@ -80,9 +80,9 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     clips.update(records[["status", "reason"]])
     _check_share(records.reset_index(), lost, params.max_rejected)
     files = work / "files"
-    clips.reset_index().to_parquet(files / "clips.parquet", index=False)
+    clips.reset_index().to_parquet(files / TABLE, index=False)
     ok = clips[clips.status == "ok"]
-    cells = sheet_cells(ok[ok.num_frames.notna()].reset_index(), files / "video", MAX_SHEET_SPEAKERS)
+    cells = sheet_cells(ok[ok.num_frames.notna()].reset_index(), files / VIDEO, MAX_SHEET_SPEAKERS)
     if len(cells):
         (files / CONTACT_SHEET).write_bytes(to_jpeg(contact_sheet(cells, SHEET_TILE_PX), MAX_SHEET_BYTES))
     clip_map.publish(out)
@@ -111,22 +111,6 @@ def sheet_cells(clips: pd.DataFrame, videos: Path, max_speakers: int) -> pd.Data
     )
 
 
-def check_rejected(stage: str, is_rejected: pd.Series, reasons: pd.Series, max_rejected: float) -> None:
-    """Stop a stage that lost too many clips.
-
-    Raises:
-        UserError: With the count and the first few reasons.
-    """
-    share = float(is_rejected.mean()) if len(is_rejected) else 1.0
-    if share > max_rejected or share == 1.0:
-        counts = ", ".join(f"{number} {code}" for code, number in count_reasons(reasons[is_rejected]).items())
-        first = "; ".join(f"{clip_id}: {reason}" for clip_id, reason in reasons[is_rejected].head(3).items())
-        raise UserError(
-            f"{stage}: {int(is_rejected.sum())} of {len(is_rejected)} clips rejected, {stage}.max_rejected allows "
-            f"{max_rejected:.0%}: {counts}; first {first}"
-        )
-
-
 def _lost_files(manifest: pd.DataFrame) -> pd.DataFrame:
     """Rows of the files that the scan could not read; those it left out are told on stderr, unless for their labels."""
     out = manifest[manifest.status != "ok"]
@@ -147,11 +131,6 @@ def _check_share(clips: pd.DataFrame, lost: pd.DataFrame, max_rejected: float) -
     rows = pd.concat([table[["clip_id", "status", "reason"]].astype(object) for table in (clips, lost)])
     rows = rows.set_index("clip_id")
     check_rejected("clips", rows.status.eq("quarantined"), rows.reason, max_rejected)
-
-
-def below(root: Path, path: str | float | None) -> str | None:
-    """A path of a table below its root; None where it is missing, which a column without any says by NaN."""
-    return str(root / str(path)) if pd.notna(path) and path else None
 
 
 def _stamp(path: str | None) -> list[int] | None:

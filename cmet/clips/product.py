@@ -1,8 +1,74 @@
 """What the stage `clips` leaves behind."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
 
-def video_path(clips_folder: Path, clip_id: str) -> Path:
-    """Where the picture of a prepared clip lies."""
-    return clips_folder / "video" / f"{clip_id}.mp4"
+from cmet.places import Places
+
+TABLE = "clips.parquet"
+VIDEO, SOUND = "video", "audio"
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Prepared clips: the manifest with the facts of each, a picture and a sound of those that are usable."""
+
+    folder: Path
+    corpus: Path | None = None
+    """Folder of the raw corpus, where the paths of the manifest begin; only some encoders read from there."""
+
+    @classmethod
+    def open(cls, places: Places) -> "Clips":
+        """The prepared clips of a project.
+
+        Raises:
+            UserError: They are not there yet.
+        """
+        return cls(places.written("clips", TABLE).parent, places.corpus_folder)
+
+    @property
+    def path(self) -> Path:
+        """The table as a file."""
+        return self.folder / TABLE
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row per clip, quarantined ones too."""
+        return pd.read_parquet(self.path)
+
+    @property
+    def usable(self) -> pd.DataFrame:
+        """The rows that are not quarantined."""
+        return self.table[self.table.status == "ok"]
+
+    def video(self, clip_id: str) -> Path:
+        """The picture of a clip."""
+        return self.folder / VIDEO / f"{clip_id}.mp4"
+
+    def sound(self, clip_id: str) -> Path:
+        """The sound of a clip, over the same span."""
+        return self.folder / SOUND / f"{clip_id}.wav"
+
+    def raw_sound(self, row: pd.Series | dict) -> Path:
+        """The raw file that a clip's sound comes from."""
+        assert self.corpus is not None
+        path = below(self.corpus, row["audio"]) or below(self.corpus, row["video"])
+        return Path(str(path))
+
+    @property
+    def sounds(self) -> list[Path]:
+        """Files that decide what is heard."""
+        return [self.folder / SOUND, self.path]
+
+    @property
+    def pictures(self) -> list[Path]:
+        """Files that decide what is seen."""
+        return [self.folder / VIDEO, self.path]
+
+
+def below(root: Path, path: str | float | None) -> str | None:
+    """A path of a table below its root; None where it is missing, which a column without any says by NaN."""
+    return str(root / str(path)) if pd.notna(path) and path else None

@@ -85,7 +85,8 @@ def read_run(place: str, root: Path) -> "pd.DataFrame":
     from cmet.scores.results import read_results
 
     if RUN_ID.fullmatch(place) and not Path(place).exists():
-        from cmet.tracking.runs import download_results
+        from cmet.scores.results import RESULTS
+        from cmet.tracking.runs import download_file
 
-        return read_results(download_results(place, root))
+        return read_results(download_file(place, RESULTS, root))
     return read_results(Path(place))

@@ -35,7 +35,7 @@ def sweep(
     project = Project.at(params)
     backbone = chosen_backbone("sweep", backbone, project.params.backbones, params)
     variants = read_variants(params, layers)
-    out = chosen_out(out, project.folder("sweep"))
+    out = chosen_out(out, project.places.folder("sweep"))
     print(run_sweep(project, backbone, variants, seeds, out, not no_edits))
     print(f"\nMore in {out / backbone}; all runs in MLflow (tag cmet.ablation).")
 

@@ -30,6 +30,6 @@ def unseen(
 
     project = Project.at(params)
     backbone = chosen_backbone("unseen", backbone, project.params.backbones, params)
-    out = chosen_out(out, project.folder("unseen"))
+    out = chosen_out(out, project.places.folder("unseen"))
     print(run_unseen(project, backbone, emotions or [], seeds or [project.params.seed], out))
     print(f"\nMore in {out / backbone}; all folds in MLflow (tag cmet.fold).")

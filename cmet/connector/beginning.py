@@ -9,17 +9,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cmet.connector.bundle import CONFIG, load_bundle, write_tensors
+from cmet.connector.bundle import load_bundle, write_tensors
+from cmet.connector.card import CONFIG
 from cmet.connector.checkpoint import TrainingState
 from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH
+from cmet.connector.product import LAST
 from cmet.errors import UserError
 from cmet.params import PUBLISHED_CONNECTOR
 from cmet.weights import find_weight, load_file_as
 from cmet.weights.containers import optimizer_state
-
-LAST = "last.safetensors"
-"""Weights after the last step and the optimizer's moments, in the folder of a model, whose own weights are the best."""
 
 SPREAD = "spread"
 

@@ -3,56 +3,26 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import PositiveInt, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from cmet.connector.card import CONFIG, FORMAT, WEIGHTS, BundleConfig
 from cmet.connector.inference import predict_directions
 from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.outputs import write_json
-from cmet.pairs.deltas import speech_delta
-from cmet.params import NetworkParams, Section
+from cmet.pairs.differences import speech_delta
 from cmet.speech.scaling import FILE as SPEECH_SCALING
 from cmet.speech.scaling import SpeechScaling
 
 # N, M clips or frames, S speech features, K expression components
 
-WEIGHTS = "connector.safetensors"
-CONFIG = "config.json"
 SPEECH_LIMIT = "speech_limit.npy"
-FORMAT: Literal[2] = 2
-
-
-class BundleConfig(Section):
-    """What a trained model was made for."""
-
-    format: Literal[2] = FORMAT
-    backbone: str
-    speech_encoder: str
-    expression_width: PositiveInt
-    speech_width: PositiveInt
-    network: NetworkParams
-    step: int
-    """Training step the weights are of."""
-    seed: int
-    held_out_emotion: str | None
-    expression_deltas: dict[str, list[float]] = {}
-    """Mean expression delta of the training pairs, by emotion; empty where they are not known."""
-
-    def likeness(self, change_NK: np.ndarray) -> dict[str, float]:
-        """Cosine of a clip's mean change with the mean delta of each trained emotion, the highest first."""
-        mean_K = change_NK.mean(axis=0, dtype=np.float64)
-        cosines = {
-            emotion: float(mean_K @ delta_K / max(np.linalg.norm(mean_K) * np.linalg.norm(delta_K), 1e-12))
-            for emotion, delta_K in self.expression_deltas.items()
-        }
-        return dict(sorted(cosines.items(), key=lambda item: -item[1]))
 
 
 @dataclass(frozen=True, eq=False)

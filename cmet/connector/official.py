@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cmet.connector.bundle import Bundle, BundleConfig
+from cmet.connector.bundle import Bundle
+from cmet.connector.card import BundleConfig
 from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.outputs import fresh_file

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,43 +17,63 @@ from torch import nn
 from tqdm import tqdm
 
 from cmet.connector.batches import make_batches
-from cmet.connector.beginning import LAST, begin_from, save_last
-from cmet.connector.bundle import BundleConfig, save_bundle
+from cmet.connector.beginning import begin_from, save_last
+from cmet.connector.bundle import save_bundle
+from cmet.connector.card import BundleConfig
 from cmet.connector.checkpoint import TrainingState
 from cmet.connector.features import read_features
 from cmet.connector.loss_watch import LossWatch
 from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
+from cmet.connector.product import BACKBONE, HISTORY, LAST
 from cmet.connector.step import TrainingStep
 from cmet.connector.threads import fitting_threads
 from cmet.connector.validation import SCORE, Validator
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
 from cmet.params import TrainParams
-from cmet.speech.scaling import SpeechScaling
+from cmet.shards import Shards
 
 CHECKPOINT = "checkpoint.pt"
-HISTORY = "history.parquet"
 
 
 class Tracker(Protocol):
     """Where metrics are shown while training runs."""
 
-    def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Take the metrics of one step."""
 
     def flush(self) -> None:
         """Let nothing that was taken wait: what a checkpoint has behind it is not logged again."""
 
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file."""
+
 
 class Untracked:
     """A tracker that keeps nothing."""
 
-    def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Take the metrics of one step."""
 
     def flush(self) -> None:
         """There is nothing that waits."""
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Take a file."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a model is trained for; it says so itself."""
+
+    backbone: str
+    speech_encoder: str
+    held_out_emotion: str | None
+    backbone_model: Path | None = None
+    """What the backbone was fitted to; copied into the model, so that an edit needs nothing else."""
+    beginning: Path | None = None
+    """Weights to begin with (`cmet.connector.beginning`); drawn ones when None."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +98,14 @@ class TrainReport:
 
 
 def train(
-    shards: Path,
+    shards: Shards,
     out: Path,
     params: TrainParams,
     seed: int,
     work: Path,
     tracker: Tracker,
     processes: Processes,
-    *,
-    backbone: str,
-    speech_encoder: str,
-    held_out_emotion: str | None,
-    backbone_model: Path | None = None,
-    beginning: Path | None = None,
+    purpose: Purpose,
 ) -> TrainReport:
     """Train a Connector on the training shards and write it as a bundle.
 
@@ -99,7 +114,7 @@ def train(
     and is measured, too.
 
     Args:
-        shards: Folder of the shards.
+        shards: The shards.
         out: Folder of the bundle, with history.parquet (step, metric, value) and the last state of training beside
             the model. It appears complete or not at all.
         params: The `train` section of params.yaml.
@@ -109,12 +124,7 @@ def train(
             done with the result may fail.
         tracker: Gets the metrics while training runs.
         processes: Those that train together; all of them call this, the first one writes.
-        backbone: Named in the bundle, as are speech_encoder and held_out_emotion.
-        speech_encoder: See above.
-        held_out_emotion: See above.
-        backbone_model: What the backbone was fitted to; copied into the bundle as `backbone/`, so that an edit
-            needs nothing else.
-        beginning: Weights to begin with (`cmet.connector.beginning`); drawn ones when None.
+        purpose: What the model is for, and what it begins with.
 
     Raises:
         UserError: The shards are unusable, the loss is no longer a number, the disk is full, or what training begins
@@ -122,7 +132,7 @@ def train(
     """
     if params.batch_size % processes.num:
         raise UserError(f"train.batch_size: {params.batch_size} is not a multiple of {processes.num} processes")
-    features = read_features(shards, params, processes.device, processes.is_first)
+    features = read_features(shards.folder, params, processes.device, processes.is_first)
     facts = features.facts
     speech_limit_S = facts.speech_limit_S
     if not params.num_steps:
@@ -140,8 +150,8 @@ def train(
         processes.synced(connector)
         module = TrainingStep(connector.train(), params, processes)
         state = TrainingState.begin(module, make_batches(features, params, seed, processes), params)
-        if beginning is not None:
-            begin_from(beginning, state, backbone, speech_encoder)
+        if purpose.beginning is not None:
+            begin_from(purpose.beginning, state, purpose.backbone, purpose.speech_encoder)
         state.update_average()
         if checkpoint.is_file():
             state.load(checkpoint, processes)
@@ -155,7 +165,7 @@ def train(
                 f"twice in a mean; first {clip_id}: {num} clip(s) of {emotion}, level {level}",
                 file=sys.stderr,
             )
-        if beginning is not None and not state.step and validator.pairs:
+        if purpose.beginning is not None and not state.step and validator.pairs:
             _note(state, _validate(state, validator, processes), tracker, {})
             if not math.isfinite(state.best_score):
                 raise UserError(f"train.begin_from: {params.begin_from} predicts values that are no numbers")
@@ -168,14 +178,14 @@ def train(
                 "lower train.learning_rate, or look for extreme values in the features"
             )
         config = BundleConfig(
-            backbone=backbone,
-            speech_encoder=speech_encoder,
+            backbone=purpose.backbone,
+            speech_encoder=purpose.speech_encoder,
             expression_width=connector.expression_width,
             speech_width=connector.speech_width,
             network=params.network,
             step=state.best_step if has_validation else state.step,
             seed=seed,
-            held_out_emotion=held_out_emotion,
+            held_out_emotion=purpose.held_out_emotion,
             expression_deltas={emotion: delta_K.tolist() for emotion, delta_K in facts.emotion_deltas.items()},
         )
         history = pd.DataFrame(state.history, columns=["step", "metric", "value"])
@@ -195,11 +205,11 @@ def train(
             return report
         with fresh_folder(out) as folder:
             kept = state.best_weights if has_validation else state.validated.state_dict()
-            save_bundle(folder, kept, config, SpeechScaling.load(shards), speech_limit_S)
+            save_bundle(folder, kept, config, shards.scaling, speech_limit_S)
             history.to_parquet(folder / HISTORY)
             save_last(state, folder / LAST)
-            if backbone_model is not None:
-                copytree(backbone_model, folder / "backbone")
+            if purpose.backbone_model is not None:
+                copytree(purpose.backbone_model, folder / BACKBONE)
     return report
 
 

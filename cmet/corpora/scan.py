@@ -1,8 +1,7 @@
 """From a raw corpus tree to a manifest, the same way for every corpus."""
 
 import sys
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,10 @@ import pandas as pd
 
 from cmet.corpora.listing import Corpus, Found, Rejected
 from cmet.corpora.numbering import FILE, Numbering, Settled
+from cmet.corpora.product import TABLE
 from cmet.errors import ClipError, UserError
 from cmet.outputs import fresh_folder
+from cmet.quarantine import count_reasons
 
 MAX_NAMED = 8
 COLUMNS = [
@@ -53,7 +54,7 @@ def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
     if lines:
         print(f"{FILE}: {lines_text(lines)} speak of no clip that is there", file=sys.stderr)
     with fresh_folder(out) as folder:
-        manifest.to_parquet(folder / "manifest.parquet", index=False)
+        manifest.to_parquet(folder / TABLE, index=False)
     ok = manifest[manifest.status == "ok"]
     bad = manifest[manifest.status != "ok"]
     return ManifestReport(
@@ -66,11 +67,6 @@ def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
         not_wanted_by_reason=not_wanted,
         num_numbering_rows_without_clip=len(lines),
     )
-
-
-def count_reasons(reasons: Iterable[str]) -> dict[str, int]:
-    """Number of quarantined clips by reason code."""
-    return dict(sorted(Counter(reason.split(":")[0] for reason in reasons).items()))
 
 
 def lines_text(lines: Sequence[int]) -> str:

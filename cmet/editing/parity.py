@@ -30,7 +30,7 @@ from cmet.editing.schedule import published_schedule
 from cmet.editing.source import Source, counted, resize_remark
 from cmet.errors import UserError
 from cmet.media.video import write_video
-from cmet.pairs.deltas import speech_delta
+from cmet.pairs.differences import speech_delta
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:

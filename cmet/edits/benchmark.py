@@ -13,7 +13,7 @@ from typing import Any
 
 from cmet.errors import UserError
 from cmet.outputs import fresh_file
-from cmet.pairs.deltas import neutral_sentence
+from cmet.pairs.sentences import neutral_sentence
 
 MEAD_COLUMNS = ["source_video_path", "gt_video_path", "gt_emotion", "intensity"]
 CREMAD_COLUMNS = ["source_video_path", "gt_video_path", "index", "sentence", "gt_emotion", "intensity"]

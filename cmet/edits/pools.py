@@ -16,6 +16,7 @@ import pandas as pd
 
 from cmet.connector.bundle import Bundle
 from cmet.params import EditsParams
+from cmet.speech.product import Voices
 
 EMOTIONAL_STRIDE = 7
 NO_LEVEL = 0
@@ -53,10 +54,10 @@ def choose_speech(rows: pd.DataFrame, clips: pd.DataFrame, heard: pd.Index, para
     return chosen
 
 
-def speech_directions(speech: dict[Key, Speech], embeddings: pd.Series, bundle: Bundle) -> dict[Key, np.ndarray]:
+def speech_directions(speech: dict[Key, Speech], voices: Voices, bundle: Bundle) -> dict[Key, np.ndarray]:
     """Scaled speech direction of every emotion and level, shape (S,)."""
     return {
-        key: bundle.speech_direction(_stacked(embeddings, chosen.neutral), _stacked(embeddings, chosen.emotional))
+        key: bundle.speech_direction(voices.of(chosen.neutral), voices.of(chosen.emotional))
         for key, chosen in speech.items()
     }
 
@@ -77,7 +78,3 @@ def _strided(emotional: Sequence[str], neutral: Sequence[str], params: EditsPara
 def _drawn(emotional: Sequence[str], neutral: Sequence[str], params: EditsParams) -> Speech:
     draw = random.Random(params.pool_seed)
     return Speech(*(tuple(draw.sample(ids, min(params.num_speech_clips, len(ids)))) for ids in (emotional, neutral)))
-
-
-def _stacked(embeddings: pd.Series, clip_ids: Sequence[str]) -> np.ndarray:
-    return np.stack(embeddings.loc[list(clip_ids)].to_list())

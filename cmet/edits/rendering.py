@@ -7,8 +7,10 @@ import numpy as np
 
 from cmet.backbones.protocol import Backbone, SpeechDriven
 from cmet.backbones.registry import load_backbone
+from cmet.clips.product import Clips
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
+from cmet.expression.product import Faces
 from cmet.media.audio import read_audio
 from cmet.media.video import FASTEST, VideoFile, write_video
 from cmet.params import InferenceParams
@@ -17,15 +19,15 @@ from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 
 def render_row(job: Job, files: Path) -> Record:
     """Write one neutral clip as every method shows it."""
-    clips = Path(job["clips"])
-    source = clips / "video" / f"{job['source_clip']}.mp4"
+    clips, faces = Clips(Path(job["clips"])), Faces(Path(job["expression"]))
+    source = clips.video(job["source_clip"])
     file = VideoFile(source)
     frames = list(file.frames_at(range(len(file))))
-    track = np.load(Path(job["expression"]) / "tracks" / f"{job['source_clip']}.npy")
-    backbone = _backbone(job["backbone"], job["expression"], job["weights"], InferenceParams(**job["inference"]))
+    track = faces.track(job["source_clip"])
+    backbone = _backbone(job["backbone"], faces.model, job["weights"], InferenceParams(**job["inference"]))
     if job["lips"] == "speech":
         assert isinstance(backbone, SpeechDriven)
-        samples = read_audio(clips / "audio" / f"{job['source_clip']}.wav", SAMPLE_RATE_HZ)
+        samples = read_audio(clips.sound(job["source_clip"]), SAMPLE_RATE_HZ)
         track = backbone.with_speech(track, samples, file.fps)
     if backbone.picture_px is not None:
         frames = [_identity_frame(frames, job["identity_frame"], job["source_clip"])]
@@ -50,5 +52,5 @@ def _identity_frame(frames: list[np.ndarray], number: int, clip_id: str) -> np.n
 
 
 @cache
-def _backbone(name: str, expression: str, weights: str, inference: InferenceParams) -> Backbone:
-    return load_backbone(name, Path(expression) / "model", Path(weights), inference)
+def _backbone(name: str, model: Path, weights: str, inference: InferenceParams) -> Backbone:
+    return load_backbone(name, model, Path(weights), inference)

@@ -25,26 +25,24 @@ from statistics import fmean, stdev
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 
 from cmet.backbones.protocol import Backbone, SpeechDriven
 from cmet.backbones.registry import backbone_class, load_backbone
 from cmet.backbones.tracks import fill_gaps
-from cmet.clips.preparation import below
-from cmet.clips.product import video_path
+from cmet.clips.product import Clips
 from cmet.connector.bundle import Bundle
-from cmet.connector.inference import predict_directions
-from cmet.connector.threads import fitting_threads
+from cmet.edits.material import Material, Recipe
+from cmet.edits.methods import cmet_codes, draw_references, oracle_codes, reference_codes
 from cmet.edits.pools import Key, Speech, choose_speech, with_level
 from cmet.edits.product import TIMING
-from cmet.edits.writing import CodeShelf, draw_references, fit_length, lips_and_weights
+from cmet.edits.rows import planned_rows
 from cmet.environment import describe_environment
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
 from cmet.media.video import VideoFile
 from cmet.outputs import fresh_folder, write_json
-from cmet.params import EditsParams, InferenceParams, TimingParams
+from cmet.params import TimingParams
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from cmet.vocabulary import METHODS
@@ -87,38 +85,20 @@ def device_clock() -> float:
 
 
 def time_edits(
-    rows: pd.DataFrame,
-    clips: pd.DataFrame,
-    clips_folder: Path,
-    corpus_folder: Path,
-    expression_folder: Path,
-    heard: pd.Index,
-    bundle: Bundle,
-    out: Path,
+    material: Material,
+    recipe: Recipe,
     params: TimingParams,
-    edits: EditsParams,
-    inference: InferenceParams,
-    weights: Path,
-    seed: int,
+    out: Path,
     methods: Sequence[str] = METHODS,
     clock: Callable[[], float] = device_clock,
 ) -> TimingReport:
     """Time the edits of rows that are evenly spaced over all that can be made; the first of them warm up.
 
     Args:
-        rows: As `planned_rows` gives them. Where there are fewer than are wanted, some are timed again.
-        clips: Rows of `clips.parquet`.
-        clips_folder: Folder that holds `video/<clip_id>.mp4` and `audio/<clip_id>.wav`.
-        corpus_folder: Folder of the raw corpus, for encoders that read vectors from there.
-        expression_folder: The fitted backbone, and codes, which say which clips can be references.
-        heard: Ids of the clips that have a speech embedding.
-        bundle: The trained model.
-        out: Gets `timing.json`.
+        material: What the edits are made of. Where there are fewer rows than are wanted, some are timed again.
+        recipe: How.
         params: The `timing` section. Without warm-up, models that are loaded at their first use are timed with it.
-        edits: The `edits` section.
-        inference: The `inference` section.
-        weights: Folder of published checkpoints.
-        seed: Draws the references, as for the edits.
+        out: Gets what `Timing` reads.
         methods: Those of `METHODS` that are wanted.
         clock: Gives seconds.
 
@@ -126,6 +106,8 @@ def time_edits(
         UserError: No row can be made, a file that backbone or encoder need is missing, or a prepared clip cannot be
             read or shows no face.
     """
+    bundle, clips, faces = material.bundle, material.clips, material.faces
+    rows = planned_rows(material.pairs, clips.table, recipe.edits, recipe.held_out_emotion)
     whole = with_level(rows[rows.reason.isna()])
     if whole.empty:
         raise UserError("timing: none of the planned rows can be made, so there is no edit to time")
@@ -133,14 +115,13 @@ def time_edits(
     if encoder.check is not None:
         encoder.check()
     timer = RowTimer(
-        load_backbone(bundle.config.backbone, expression_folder / "model", weights, inference),
+        load_backbone(bundle.config.backbone, faces.model, material.weights, recipe.inference),
         bundle,
-        edits,
-        lips_and_weights(bundle.config.backbone, edits, weights)[0],
-        clips_folder,
-        choose_speech(whole, clips, heard, edits),
-        draw_references(whole, clips, CodeShelf(expression_folder / "codes"), seed),
-        Ear(encoder, clips, clips_folder, corpus_folder),
+        recipe,
+        clips,
+        choose_speech(whole, clips.table, material.voices.clip_ids, recipe.edits),
+        draw_references(whole, clips.table, faces, recipe.seed),
+        Ear(encoder, clips),
         methods,
         clock,
     )
@@ -173,10 +154,7 @@ class Ear:
     """Speech embeddings of clips, made anew whenever they are asked for."""
 
     encoder: SpeechEncoder
-    clips: pd.DataFrame
-    """Rows of `clips.parquet`."""
-    clips_folder: Path
-    corpus_folder: Path
+    clips: Clips
 
     def embeddings(self, clip_ids: Iterable[str]) -> np.ndarray:
         """Raw embeddings, shape (N, S).
@@ -188,11 +166,10 @@ class Ear:
 
     def _embedding(self, clip_id: str) -> np.ndarray:
         if self.encoder.embed is not None:
-            return self.encoder.embed(read_audio(_sound(self.clips_folder, clip_id), SAMPLE_RATE_HZ))
+            return self.encoder.embed(read_audio(self.clips.sound(clip_id), SAMPLE_RATE_HZ))
         assert self.encoder.read is not None
-        row = self.clips[self.clips.clip_id == clip_id].iloc[0]
-        raw = below(self.corpus_folder, row["audio"]) or below(self.corpus_folder, row["video"])
-        return self.encoder.read(Path(str(raw)))
+        table = self.clips.table
+        return self.encoder.read(self.clips.raw_sound(table[table.clip_id == clip_id].iloc[0]))
 
 
 @dataclass(frozen=True)
@@ -201,10 +178,8 @@ class RowTimer:
 
     backbone: Backbone
     bundle: Bundle
-    edits: EditsParams
-    lips: str
-    """What lips follow: `own`, or `speech`."""
-    clips_folder: Path
+    recipe: Recipe
+    clips: Clips
     speech: Mapping[Key, Speech]
     references: Mapping[str, str | None]
     """Driving clip of every row."""
@@ -237,11 +212,11 @@ class RowTimer:
         return result, self.clock() - start
 
     def _read(self, clip_id: str) -> tuple[VideoFile, list[np.ndarray], np.ndarray]:
-        file = VideoFile(video_path(self.clips_folder, clip_id))
+        file = VideoFile(self.clips.video(clip_id))
         return (
             file,
             list(file.frames_at(range(len(file)))),
-            read_audio(_sound(self.clips_folder, clip_id), SAMPLE_RATE_HZ),
+            read_audio(self.clips.sound(clip_id), SAMPLE_RATE_HZ),
         )
 
     def _encode_source(
@@ -249,13 +224,13 @@ class RowTimer:
     ) -> tuple[np.ndarray, np.ndarray]:
         track = self._track(frames)
         codes = self.backbone.encode(track)
-        if self.lips == "speech":
+        if self.recipe.lips(self.bundle.config.backbone) == "speech":
             assert isinstance(self.backbone, SpeechDriven)
             track = self.backbone.with_speech(track, samples, fps)
         return track, codes
 
     def _identity_frame(self, frames: list[np.ndarray], clip_id: str) -> np.ndarray:
-        number = self.edits.identity_frame
+        number = self.recipe.edits.identity_frame
         if number >= len(frames):
             raise ClipError("too_short", f"{clip_id} has {len(frames)} frames, the identity frame is number {number}")
         return frames[number]
@@ -268,21 +243,20 @@ class RowTimer:
         return fill_gaps(track, is_found)
 
     def _codes(self, clip_id: str) -> np.ndarray:
-        file = VideoFile(video_path(self.clips_folder, clip_id))
+        file = VideoFile(self.clips.video(clip_id))
         return self.backbone.encode(self._track(file.frames_at(range(len(file)))))
 
     def _reference(self, row: Row, own: np.ndarray) -> np.ndarray:
-        return fit_length(self._codes(str(self.references[row["row_id"]])), len(own))
+        return reference_codes(own, self._codes(str(self.references[row["row_id"]])))
 
     def _predicted(self, row: Row, own: np.ndarray) -> np.ndarray:
         speech = self.speech[row["emotion"], row["level"]]
         neutral, emotional = (self.ear.embeddings(clip_ids) for clip_ids in (speech.neutral, speech.emotional))
         direction = self.bundle.speech_direction(neutral, emotional)
-        with fitting_threads(self.bundle.config.network.hidden):
-            return own + self.edits.strength * predict_directions(self.bundle.connector, direction, own)
+        return cmet_codes(own, self.bundle, direction, self.recipe.edits.strength)
 
     def _true(self, row: Row, own: np.ndarray) -> np.ndarray:
-        return own + (self._codes(row["target_clip"]).mean(axis=0) - own.mean(axis=0)).astype(np.float32)
+        return oracle_codes(own, self._codes(row["target_clip"]))
 
     def _render(self, frames: list[np.ndarray], track: np.ndarray, codes: np.ndarray) -> None:
         deque(self.backbone.render(frames, track, codes), maxlen=0)
@@ -306,10 +280,6 @@ def summed_up(timed: Sequence[tuple[float, Laps]]) -> dict[str, Any]:
         "num_videos": len(timed),
         "seconds_of_video": fmean(length_s for length_s, _ in timed),
     }
-
-
-def _sound(clips_folder: Path, clip_id: str) -> Path:
-    return clips_folder / "audio" / f"{clip_id}.wav"
 
 
 def _machine(backbone: str) -> dict[str, Any]:

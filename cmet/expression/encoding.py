@@ -1,5 +1,6 @@
 """Expression codes of prepared clips, and the fitting of backbones that learn their codes from the corpus."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from cmet.backbones.hardware import count_network_workers
+from cmet.backbones.protocol import Backbone
 from cmet.backbones.registry import backbone_class
-from cmet.backbones.tracks import track_clip
 from cmet.backbones.used_weights import weights_digests
-from cmet.clips.preparation import check_rejected
-from cmet.corpora.scan import count_reasons
+from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job
+from cmet.expression.product import CODES, MODEL, QUARANTINE, Faces, codes_file
+from cmet.expression.tracking import track_clip
 from cmet.params import ExpressionParams, InferenceParams
+from cmet.quarantine import check_rejected, count_reasons
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,7 @@ class ExpressionReport:
 
 
 def write_expression(
-    clips: pd.DataFrame,
-    clips_folder: Path,
+    clips: Clips,
     backbone: str,
     held_out_emotion: str | None,
     out: Path,
@@ -43,12 +45,10 @@ def write_expression(
     """Track every usable clip, fit the backbone if it is one that is fitted, and encode the tracks.
 
     Args:
-        clips: Rows of `clips.parquet`.
-        clips_folder: Folder that holds `video/<clip_id>.mp4`.
+        clips: The prepared clips.
         backbone: Name in the registry.
         held_out_emotion: Clips of this emotion take no part in fitting.
-        out: Gets `tracks/<clip_id>.npy`, `codes/<clip_id>.npy` (T, K), what the backbone fitted or which weights it
-            used in `model/`, and `quarantine.csv`.
+        out: Gets what `Faces` reads, and `quarantine.csv`.
         work: Keeps finished clips over an interruption.
         params: The `expression` section.
         weights: Folder of published checkpoints.
@@ -60,16 +60,16 @@ def write_expression(
     """
     kind = backbone_class(backbone)
     used = weights_digests(kind.weights, weights)
-    usable = clips[(clips.status == "ok") & clips.num_frames.notna()].set_index("clip_id")
+    usable = clips.usable[clips.usable.num_frames.notna()].set_index("clip_id")
     jobs: list[Job] = [
         {
             "clip_id": clip_id,
-            "video": str(clips_folder / "video" / f"{clip_id}.mp4"),
+            "video": str(clips.video(clip_id)),
             "backbone": backbone,
             "min_face_ratio": params.min_face_ratio,
             "weights": str(weights),
             "inference": inference.model_dump(),
-            "stamp": {"weights": used},
+            "stamp": {"weights": used, "inference": inference.model_dump()},
         }
         for clip_id in usable.index
     ]
@@ -80,13 +80,9 @@ def write_expression(
     check_rejected("expression", is_bad, records.reason, params.max_rejected)
     files = work / "files"
     good = usable.loc[records.index[~is_bad]]
-    model = kind.fit(good, clips_folder / "video", files / "tracks", held_out_emotion, params, weights, inference)
-    (files / "model").mkdir(exist_ok=True)
-    model.save(files / "model")
-    (files / "codes").mkdir(exist_ok=True)
-    for clip_id in good.index:
-        np.save(files / "codes" / f"{clip_id}.npy", model.encode(np.load(files / "tracks" / f"{clip_id}.npy")))
-    records.loc[is_bad, ["reason"]].to_csv(files / "quarantine.csv")
+    model = kind.fit(good, clips.video, Faces(files).track, held_out_emotion, params, weights, inference)
+    write_faces(files, model, Faces(files), good.index)
+    records.loc[is_bad, ["reason"]].to_csv(files / QUARANTINE)
     clip_map.publish(out)
     return ExpressionReport(
         num_clips=len(good),
@@ -96,6 +92,15 @@ def write_expression(
         face_ratio=None if kind.weights else float(records.num_faces.sum() / records.num_frames.sum()),
         quarantined_by_reason=count_reasons(records.reason.dropna()),
     )
+
+
+def write_faces(out: Path, model: Backbone, tracked: Faces, clip_ids: Iterable[str]) -> None:
+    """Write a fitted backbone and the codes that it reads off the tracks of clips, into an existing folder."""
+    for name in (MODEL, CODES):
+        (out / name).mkdir(exist_ok=True)
+    model.save(out / MODEL)
+    for clip_id in clip_ids:
+        np.save(codes_file(out, clip_id), model.encode(tracked.track(clip_id)))
 
 
 _COLUMNS = ["clip_id", "status", "reason", "num_frames", "num_faces"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cmet.clips.product import Clips
 from cmet.errors import UserError
 from cmet.judge.card import ALIGNMENT, CARD, HISTORY, NOT_STATED, JudgeCard
 from cmet.judge.checkpoints import load_judge_network, sha256_of
@@ -22,14 +23,11 @@ PAPER_PX = 224
 """What the paper's judges are given; for a checkpoint that is opened without params.yaml."""
 
 
-def adopt_judge(
-    clips: pd.DataFrame, clips_folder: Path, out: Path, params: JudgeParams, checkpoint: Path
-) -> JudgeReport:
+def adopt_judge(clips: Clips, out: Path, params: JudgeParams, checkpoint: Path) -> JudgeReport:
     """Take over a released judge: a copy of its file, with a card, and its accuracy on the validation speakers.
 
     Args:
         clips: Prepared clips, of all splits.
-        clips_folder: Where `video/<clip_id>.mp4` lie.
         out: Folder of the judge.
         params: The `judge` section of params.yaml, with `label_order` and `trained_on`.
         checkpoint: The file.
@@ -43,7 +41,7 @@ def adopt_judge(
         update={"image_px": params.image_px, "num_frames": params.num_frames, "params": params}
     )
     val = usable_clips(clips, order, "val")
-    acc_val = Judge(network, card).accuracy(videos_of(val, clips_folder), list(val["emotion"]), "judge: validation")
+    acc_val = Judge(network, card).accuracy(videos_of(val, clips), list(val["emotion"]), "judge: validation")
     with fresh_folder(out) as folder:
         shutil.copyfile(checkpoint, folder / card.weights)
         pd.DataFrame(columns=HISTORY_COLUMNS).to_parquet(folder / HISTORY, index=False)

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from cmet.clips.product import Clips
 from cmet.errors import UserError
 from cmet.judge.augmentation import augment
 from cmet.judge.card import ALIGNMENT, CARD, HISTORY, WEIGHTS, JudgeCard, trained_classes
@@ -57,14 +58,11 @@ class Recipe:
     is_augmented: bool
 
 
-def train_judge(
-    clips: pd.DataFrame, clips_folder: Path, out: Path, params: JudgeParams, seed: int, begin_from: Path | None = None
-) -> JudgeReport:
+def train_judge(clips: Clips, out: Path, params: JudgeParams, seed: int, begin_from: Path | None = None) -> JudgeReport:
     """Train the judge on unedited clips of the training speakers, and write it with its card.
 
     Args:
         clips: Prepared clips, of all splits; those of other emotions and quarantined ones are left out here.
-        clips_folder: Where `video/<clip_id>.mp4` lie.
         out: Folder of the judge.
         params: The `judge` section of params.yaml.
         seed: Decides the first weights, the order and every augmentation; on a CPU identical input gives identical
@@ -77,9 +75,9 @@ def train_judge(
     """
     classes = trained_classes(params.has_neutral)
     train, val = (usable_clips(clips, classes, split) for split in ("train", "val"))
-    _refuse_few(train, clips_folder)
+    _refuse_few(train, clips)
     labels_V = np.array([classes.index(emotion) for emotion in train["emotion"]])
-    pictures = _pictures(videos_of(train, clips_folder), labels_V, params)
+    pictures = _pictures(videos_of(train, clips), labels_V, params)
     network, history = _fit(pictures, len(classes), params, seed, begin_from)
     classifier = ClipClassifier(network, params.network, classes, params.image_px, params.num_frames)
     with fresh_folder(out) as folder:
@@ -107,18 +105,18 @@ def train_judge(
             params=params,
             seed=seed,
             acc_train=_accuracy_on(classifier, pictures, labels_V),
-            acc_val=classifier.accuracy(videos_of(val, clips_folder), list(val["emotion"]), "judge: validation"),
+            acc_val=classifier.accuracy(videos_of(val, clips), list(val["emotion"]), "judge: validation"),
         )
         write_json(folder / CARD, card.model_dump())
     return JudgeReport(len(train), len(val), card.num_parameters, card.acc_train, card.acc_val, card.sha256)
 
 
-def _refuse_few(train: pd.DataFrame, clips_folder: Path) -> None:
+def _refuse_few(train: pd.DataFrame, clips: Clips) -> None:
     if train.empty:
-        raise UserError(f"{clips_folder}: no emotional clip of a training speaker is usable, so there is no judge")
+        raise UserError(f"{clips.folder}: no emotional clip of a training speaker is usable, so there is no judge")
     if train["emotion"].nunique() < 2:
         raise UserError(
-            f"{clips_folder}: the usable clips of the training speakers, {len(train)}, are all of one emotion, "
+            f"{clips.folder}: the usable clips of the training speakers, {len(train)}, are all of one emotion, "
             f"{train['emotion'].iloc[0]}; a judge learns to tell emotions apart and needs two or more"
         )
 

@@ -1,7 +1,4 @@
-"""Pairs of a neutral and an emotional clip, and the change of voice and face between them.
-
-How clips are found and filtered belongs in `cmet.corpora`; how pairs are packed for training in `cmet.shards`.
-"""
+"""Pairing clips, and writing what changes between the two of a pair."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from cmet.clips.product import Clips
 from cmet.errors import UserError
+from cmet.expression.product import Faces
 from cmet.outputs import fresh_folder
+from cmet.pairs.differences import expression_delta, speech_delta
+from cmet.pairs.product import TABLE, UNPAIRED, UNPAIRED_CLIPS
+from cmet.pairs.sentences import neutral_sentence
 from cmet.params import DeltasParams
+from cmet.speech.product import Voices
 from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import EMOTIONS
 
@@ -33,11 +36,6 @@ PAIR_COLUMNS = [
 ]
 UNPAIRED_COLUMNS = ["clip_id", "reason"]
 CLIP_COLUMNS = ["clip_id", "corpus", "speaker", "sentence", "emotion", "intensity", "split"]
-UNPAIRED_CLIPS = "unpaired_clips.parquet"
-"""The clips of unpaired.csv that have speech and codes: training draws from them, too."""
-
-NUM_COMMON_MEAD_SENTENCES = 3
-NUM_EXTRA_NEUTRAL_MEAD_SENTENCES = 10
 
 
 class Pairing(NamedTuple):
@@ -63,17 +61,17 @@ class DeltasReport:
 
 
 def write_deltas(
-    clips: Path, embeddings: Path, codes: Path, params: DeltasParams, held_out_emotion: str | None, out: Path
+    clips: Clips, voices: Voices, faces: Faces, params: DeltasParams, held_out_emotion: str | None, out: Path
 ) -> DeltasReport:
     """Pair the clips and write their difference vectors.
 
-    Writes `pairs.parquet` (one row per pair, the deltas raw and not normalised), `unpaired.csv`, `UNPAIRED_CLIPS` and
-    the scaling of speech features, which the shards apply.
+    Writes what `Pairs` reads: one row per pair, the deltas raw and not normalised; the clips that are in none, with the
+    reason; and the scaling of speech features, which the shards apply.
 
     Args:
-        clips: clips.parquet.
-        embeddings: embeddings.parquet of the encoder that params names.
-        codes: Folder of `<clip_id>.npy`, expression codes (T, K).
+        clips: The prepared clips.
+        voices: Speech embeddings by the encoder that params names.
+        faces: Expression codes.
         params: The `deltas` section of params.yaml.
         held_out_emotion: Its pairs are marked, and its clips have no part in the scale.
         out: Folder that appears complete or not at all.
@@ -81,23 +79,23 @@ def write_deltas(
     Raises:
         UserError: No pair is left.
     """
-    speech = read_embeddings(embeddings)
-    table = pd.read_parquet(clips)
-    usable, unusable = _usable_clips(table[table["status"] == "ok"], speech, codes)
+    speech = voices.vectors
+    usable, unusable = _usable_clips(clips.usable, speech, faces)
     pairing = pair_clips(usable)
     unpaired = pd.concat([unusable, pairing.unpaired], ignore_index=True).sort_values("clip_id", ignore_index=True)
     if pairing.pairs.empty:
         raise UserError(
-            f"{clips}: no emotional clip has a neutral clip of the same speaker and sentence "
-            f"({len(table)} clips; {_reasons(unpaired)}); see that the corpus has neutral clips and the encoders ran"
+            f"{clips.folder}: no emotional clip has a neutral clip of the same speaker and sentence "
+            f"({len(clips.table)} clips; {_reasons(unpaired)}); see that the corpus has neutral clips and the "
+            "encoders ran"
         )
     pairs = pairing.pairs.assign(is_held_out=pairing.pairs["emotion"] == held_out_emotion)[PAIR_COLUMNS]
-    deltas = _delta_columns(pairs, speech, codes)
+    deltas = _delta_columns(pairs, speech, faces)
     scaling = fit_scaling(usable, speech, params, held_out_emotion)
     with fresh_folder(out) as folder:
-        pairs.assign(**{name: list(rows) for name, rows in deltas.items()}).to_parquet(folder / "pairs.parquet")
+        pairs.assign(**{name: list(rows) for name, rows in deltas.items()}).to_parquet(folder / TABLE)
         scaling.save(folder)
-        unpaired.to_csv(folder / "unpaired.csv", index=False)
+        unpaired.to_csv(folder / UNPAIRED, index=False)
         is_single = usable["clip_id"].isin(pairing.unpaired["clip_id"])
         usable[is_single].sort_values("clip_id")[CLIP_COLUMNS].to_parquet(folder / UNPAIRED_CLIPS, index=False)
     return _report(pairs, unpaired, deltas["speech_delta"] / scaling.spread_S, deltas["expression_delta"])
@@ -134,41 +132,6 @@ def pair_clips(clips: pd.DataFrame) -> Pairing:
     return Pairing(pairs, unpaired.sort_values("clip_id", ignore_index=True))
 
 
-def neutral_sentence(corpus: str, sentence: str) -> str:
-    """Label of the neutral recording of a sentence.
-
-    MEAD numbers its neutral clips apart: sentences 1 to 3 are common, from there on the neutral number of a
-    shared sentence is higher by ten.
-    """
-    if corpus != "mead" or int(sentence) <= NUM_COMMON_MEAD_SENTENCES:
-        return sentence
-    return str(int(sentence) + NUM_EXTRA_NEUTRAL_MEAD_SENTENCES).zfill(len(sentence))
-
-
-def speech_delta(neutral_NS: np.ndarray, emotional_MS: np.ndarray) -> np.ndarray:
-    """Mean emotional minus mean neutral utterance embedding.
-
-    Returns:
-        Shape (S,), float32, not normalised.
-
-    Raises:
-        ValueError: One side is empty.
-    """
-    return _mean(emotional_MS, "emotional_MS") - _mean(neutral_NS, "neutral_NS")
-
-
-def expression_delta(neutral_TK: np.ndarray, emotional_TK: np.ndarray) -> np.ndarray:
-    """Mean over time of the emotional minus that of the neutral expression codes; lengths may differ.
-
-    Returns:
-        Shape (K,), float32, not normalised.
-
-    Raises:
-        ValueError: One side is empty.
-    """
-    return _mean(emotional_TK, "emotional_TK") - _mean(neutral_TK, "neutral_TK")
-
-
 def fit_scaling(
     clips: pd.DataFrame, speech: dict[str, np.ndarray], params: DeltasParams, held_out_emotion: str | None
 ) -> SpeechScaling:
@@ -185,50 +148,30 @@ def fit_scaling(
     return SpeechScaling.fit(np.stack([speech[clip] for clip in chosen]))
 
 
-def read_embeddings(path: Path) -> dict[str, np.ndarray]:
-    """Speech embedding of each clip, shape (S,), float32; clips without one are left out.
-
-    Raises:
-        UserError: The file is missing, holds nothing, or its embeddings differ in width.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run 'cmet speech' first")
-    table = pd.read_parquet(path, columns=["clip_id", "embedding"]).dropna(subset="embedding")
-    speech = {clip: np.asarray(row, np.float32) for clip, row in zip(table["clip_id"], table["embedding"], strict=True)}
-    widths = sorted({len(row) for row in speech.values()})
-    if len(widths) != 1:
-        raise UserError(f"{path}: expected embeddings of one width, found {len(speech)} of widths {widths}")
-    return speech
-
-
-def _usable_clips(clips: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _usable_clips(
+    clips: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     reasons = {}
     for clip, emotion in zip(clips["clip_id"], clips["emotion"], strict=True):
         if emotion not in EMOTIONS:
             reasons[clip] = f"{emotion} is none of the paper's emotions"
         elif clip not in speech:
             reasons[clip] = "no speech embedding"
-        elif not (codes / f"{clip}.npy").is_file():
+        elif not faces.has_codes(clip):
             reasons[clip] = "no expression codes"
     return clips[~clips["clip_id"].isin(reasons)], pd.DataFrame(list(reasons.items()), columns=UNPAIRED_COLUMNS)
 
 
-def _delta_columns(pairs: pd.DataFrame, speech: dict[str, np.ndarray], codes: Path) -> dict[str, np.ndarray]:
+def _delta_columns(pairs: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
     used = sorted({*pairs["neutral_clip"], *pairs["emotional_clip"]})
-    faces = {clip: np.load(codes / f"{clip}.npy") for clip in used}
+    codes = {clip: faces.codes(clip) for clip in used}
     names = list(zip(pairs["neutral_clip"], pairs["emotional_clip"], strict=True))
     return {
         "speech_delta": np.stack(
             [speech_delta(speech[neutral][None], speech[other][None]) for neutral, other in names]
         ),
-        "expression_delta": np.stack([expression_delta(faces[neutral], faces[other]) for neutral, other in names]),
+        "expression_delta": np.stack([expression_delta(codes[neutral], codes[other]) for neutral, other in names]),
     }
-
-
-def _mean(rows: np.ndarray, name: str) -> np.ndarray:
-    if not len(rows):
-        raise ValueError(f"{name} is empty")
-    return rows.mean(0, dtype=np.float64).astype(np.float32)
 
 
 def _reasons(unpaired: pd.DataFrame) -> dict[str, int]:

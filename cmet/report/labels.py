@@ -1,6 +1,5 @@
 """What a metric row must say of itself to be comparable at all (evaluation protocol, labels of a report)."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from cmet.backbones.used_weights import FILE as USED_WEIGHTS
+from cmet.connector.product import Model
 from cmet.edits.benchmark import BENCHMARKS
-from cmet.edits.product import PROTOCOL
+from cmet.edits.product import Edits
 from cmet.errors import UserError
 from cmet.params import Params
-from cmet.scores.results import answers
+from cmet.scores.product import Scores
 from cmet.scores.whole_numbers import not_whole
 from cmet.vocabulary import GROUND_TRUTH
 
@@ -34,40 +34,30 @@ REQUIRED = (
 """Without one of these a row is `uncomparable`."""
 
 
-def describe(
-    results: pd.DataFrame,
-    metrics: Mapping[str, Any],
-    edits: pd.DataFrame,
-    edits_folder: Path,
-    model: Path,
-    clips: pd.DataFrame,
-    params: Params,
-) -> dict[str, Any]:
+def describe(scores: Scores, made: Edits, model: Model, clips: pd.DataFrame, params: Params) -> dict[str, Any]:
     """The labels of every row of one backbone's table.
 
     Args:
-        results: All results of the backbone.
-        metrics: The numbers made of them.
-        edits: Rows of `edits.parquet`.
-        edits_folder: Holds `protocol.json`.
-        model: The trained bundle.
-        clips: Rows of `clips.parquet`.
+        scores: What was measured.
+        made: The edits that it was measured on.
+        model: The trained model.
+        clips: Rows of a `Clips` table.
         params: The whole experiment.
 
     Raises:
         UserError: The edits are not those that were scored.
     """
-    protocol = json.loads((edits_folder / PROTOCOL).read_text(encoding="utf-8"))
+    metrics, edits, protocol = scores.metrics, made.table, made.protocol
     if protocol["name"] != metrics["protocol"]:
         raise UserError(
-            f"{edits_folder}: made under {protocol['name']}, scored under {metrics['protocol']}; run 'cmet evaluate'"
+            f"{made.folder}: made under {protocol['name']}, scored under {metrics['protocol']}; run 'cmet evaluate'"
         )
     judge = metrics["judge"]
-    said = answers(results)
+    said = scores.answers
     edited = said[said["method"] != GROUND_TRUTH]
     failed = edited[edited["predicted"].isna()]
     speakers = sorted(said["speaker"].unique())
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    config = model.config
     shown = clips[clips.clip_id.isin(said["target_clip"].dropna())]
     labels: dict[str, Any] = {
         "corpus": str(said["corpus"].iloc[0]),
@@ -92,12 +82,12 @@ def describe(
             f"{params.clips.fps} fps, crop {params.clips.crop_rule}, wav cropped-clip, identity frame "
             f"{protocol['identity_frame']}"
         ),
-        "backbone": config["backbone"],
-        "checkpoint_sha256": hashlib.sha256((model / "connector.safetensors").read_bytes()).hexdigest(),
-        "backbone_weights": _weights(model / "backbone"),
+        "backbone": config.backbone,
+        "checkpoint_sha256": model.sha256,
+        "backbone_weights": _weights(model.backbone),
         "strength": params.edits.strength,
         "lips": ", ".join(sorted(edits["lips"].unique())),
-        "training_steps": config["step"],
+        "training_steps": config.step,
         "seed": params.seed,
         "test_speakers": speakers,
         "uncertainty": (

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,25 +11,26 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from cmet.edits.product import PROTOCOL, TIMING
+from cmet.clips.product import Clips
+from cmet.connector.product import Model
+from cmet.edits.product import Edits, Timing
 from cmet.errors import UserError
-from cmet.judge.card import HISTORY, JudgeCard, read_card
+from cmet.judge.card import JudgeCard
+from cmet.judge.product import JudgeFolder
 from cmet.outputs import fresh_file, write_json
 from cmet.params import Params, flatten
 from cmet.report import paper
 from cmet.report.labels import describe, paper_rows, training_set
+from cmet.report.product import PAGE, SUMMARY
 from cmet.scores import figures
-from cmet.scores.evaluate import read_edits
 from cmet.scores.examples import LABELS, Example, choose_examples, write_strip
 from cmet.scores.metrics.registry import TITLES
 from cmet.scores.other_methods import Scored as OtherScored
 from cmet.scores.other_methods import read_scored
-from cmet.scores.results import METRICS, answers, read_results
+from cmet.scores.product import Scores
 from cmet.scores.tables import is_one_class
+from cmet.speech.product import DirectionsResult
 from cmet.vocabulary import CHANCE, GROUND_TRUTH, in_order
-
-PAGE = "index.html"
-SUMMARY = "summary.json"
 
 METHOD_NOTES = {
     "neutral": (
@@ -52,13 +52,13 @@ METHOD_NOTES = {
 
 
 @dataclass(frozen=True)
-class Scored:
-    """The folders of one backbone that the report reads."""
+class Reported:
+    """What the report reads of one backbone."""
 
-    evaluation: Path
-    edits: Path
-    model: Path
-    timing: Path
+    scores: Scores
+    edits: Edits
+    model: Model
+    timing: Timing
 
 
 @dataclass(frozen=True)
@@ -71,50 +71,46 @@ class ReportResult:
 
 
 def write_report(
-    backbones: Mapping[str, Scored],
-    clips_folder: Path,
-    judge_folder: Path,
-    directions: Path | None,
+    backbones: Mapping[str, Reported],
+    clips: Clips,
+    judge: JudgeFolder,
+    directions: DirectionsResult | None,
     others: Path,
     params: Params,
     out: Path,
 ) -> ReportResult:
-    """Write `index.html` and `summary.json` into the folder `out`; the same bytes for the same inputs.
+    """Write the page and the summary (`Report`) into a folder; the same bytes for the same inputs.
 
     Args:
-        backbones: Folders of each scored backbone, by name.
-        clips_folder: The prepared clips with `clips.parquet`.
-        judge_folder: What `train_judge` wrote.
-        directions: `directions.json`; left out of the page when None or not there.
+        backbones: What there is of each scored backbone, by name.
+        clips: The prepared clips.
+        judge: Who named the emotions.
+        directions: Left out of the page when None.
         others: Folder of results of other methods (`cmet score`), of which those with rows of ours are shown.
         params: The whole experiment.
         out: The folder `reports`; other files in it are left alone.
+
+    Raises:
+        UserError: The scores are of another judge, or the edits are not those that were scored.
     """
-    _check_there(backbones)
-    card = read_card(judge_folder)
-    clips = pd.read_parquet(clips_folder / "clips.parquet")
-    metrics = {name: read_metrics(folders.evaluation) for name, folders in backbones.items()}
-    results = {name: read_results(folders.evaluation) for name, folders in backbones.items()}
-    edits = {name: read_edits(folders.edits) for name, folders in backbones.items()}
-    timing = {name: read_timing(folders.timing) for name, folders in backbones.items()}
+    card = judge.card
+    metrics = {name: made.scores.metrics for name, made in backbones.items()}
+    results = {name: made.scores.results for name, made in backbones.items()}
+    timing = {name: made.timing.facts for name, made in backbones.items()}
     labels = {
-        name: describe(results[name], metrics[name], edits[name], folders.edits, folders.model, clips, params)
-        for name, folders in backbones.items()
+        name: describe(made.scores, made.edits, made.model, clips.table, params) for name, made in backbones.items()
     }
     for name, table in results.items():
         if table["judge"].iloc[0] != card.sha256:
             raise UserError(
-                f"{backbones[name].evaluation}: scored by another judge than {judge_folder}; run 'cmet evaluate'"
+                f"{backbones[name].scores.folder}: scored by another judge than {judge.folder}; run 'cmet evaluate'"
             )
     summary = summarise(metrics, labels, card, params)
     ours = _row_ids(results)
     scored = [part for part in read_scored(others) if ours & set(part.results["row_id"].dropna())]
     sections = [
-        _backbone_section(
-            name, folders, metrics[name], labels[name], answers(results[name]), edits[name], clips_folder, params
-        )
-        | {"timing": timing[name]}
-        for name, folders in backbones.items()
+        _backbone_section(name, made, labels[name], clips, params) | {"timing": timing[name]}
+        for name, made in backbones.items()
     ]
     page = (
         _environment()
@@ -123,13 +119,13 @@ def write_report(
             sections=sections,
             summary=summary,
             card=card,
-            judge_figure=_judge_figure(judge_folder),
+            judge_figure=_judge_figure(judge),
             judge_training_set=training_set(card.model_dump()),
             is_synthetic=params.manifest.corpus == "sample",
             held_out_emotion=params.held_out_emotion,
-            quarantine=_quarantine(clips),
-            num_clips=clips["split"].value_counts().to_dict(),
-            directions=_directions(directions),
+            quarantine=_quarantine(clips.table),
+            num_clips=clips.table["split"].value_counts().to_dict(),
+            directions=directions and directions.facts,
             params=flatten(params),
             params_sha256=hashlib.sha256(params.model_dump_json().encode()).hexdigest(),
             notes=METHOD_NOTES,
@@ -143,24 +139,6 @@ def write_report(
     write_json(out / SUMMARY, summary)
     num_examples = sum(len(section["examples"]) for section in sections)
     return ReportResult(num_examples, round((out / PAGE).stat().st_size / 2**20, 2))
-
-
-def _check_there(backbones: Mapping[str, Scored]) -> None:
-    """Name the stage that has to run first.
-
-    Raises:
-        UserError: A folder of a backbone lacks what the report reads.
-    """
-    for name, folders in backbones.items():
-        needed = {
-            "evaluate": folders.evaluation / METRICS,
-            "edits": folders.edits / PROTOCOL,
-            "timing": folders.timing / TIMING,
-            "train": folders.model / "config.json",
-        }
-        for stage, path in needed.items():
-            if not path.is_file():
-                raise UserError(f"{path}: not there; run 'cmet {stage} --backbone {name}'")
 
 
 def _paper_tables(
@@ -217,18 +195,10 @@ def _other_method(part: OtherScored, results: Mapping[str, pd.DataFrame]) -> dic
     }
 
 
-def _judge_figure(folder: Path) -> str | None:
+def _judge_figure(judge: JudgeFolder) -> str | None:
     """The curve of its training; a released judge has none."""
-    history = pd.read_parquet(folder / HISTORY)
+    history = judge.history
     return None if history.empty else figures.to_svg(figures.judge_figure(history), "judge")
-
-
-def read_metrics(evaluation: Path) -> dict[str, Any]:
-    """The metrics that `score_edits` wrote, methods in the order of every table."""
-    metrics = json.loads((evaluation / METRICS).read_text(encoding="utf-8"))
-    for part in (metrics, metrics["held_out"] or {"methods": {}}):
-        part["methods"] = in_order(part["methods"])
-    return metrics
 
 
 def summarise(
@@ -300,23 +270,17 @@ def _table_line(name: str, scores: Mapping[str, Any]) -> str:
 
 
 def _backbone_section(
-    name: str,
-    folders: Scored,
-    metrics: dict[str, Any],
-    labels: dict[str, Any],
-    predictions: pd.DataFrame,
-    edits: pd.DataFrame,
-    clips_folder: Path,
-    params: Params,
+    name: str, made: Reported, labels: dict[str, Any], clips: Clips, params: Params
 ) -> dict[str, Any]:
+    metrics, edits = made.scores.metrics, made.edits.table
     methods = metrics["methods"]
     held_out_methods = metrics["held_out"]["methods"] if metrics["held_out"] else {}
-    chosen = choose_examples(predictions, edits, folders.edits, clips_folder, params.report.num_examples, params.seed)
+    chosen = choose_examples(made.scores.answers, made.edits, clips, params.report.num_examples, params.seed)
     drawn = {
         "methods": figures.method_figure(methods, metrics["chance"] or CHANCE),
         "emotions": figures.emotion_figure(_joined_emotions(methods, held_out_methods)),
         "levels": figures.level_figure(methods),
-        "curves": figures.curves_figure(pd.read_parquet(folders.model / "history.parquet")),
+        "curves": figures.curves_figure(made.model.history),
     }
     return {
         "name": name,
@@ -338,11 +302,6 @@ def _backbone_section(
         "examples": [_shown_example(example) for example in chosen],
         "failures": edits.loc[edits["status"] != "ok", "reason"].fillna("unknown").value_counts().to_dict(),
     }
-
-
-def read_timing(folder: Path) -> dict[str, Any]:
-    """What `time_edits` wrote."""
-    return json.loads((folder / TIMING).read_text(encoding="utf-8"))
 
 
 def _value_rows(methods: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -410,10 +369,6 @@ def _shown_example(example: Example) -> dict[str, Any]:
 def _quarantine(clips: pd.DataFrame) -> dict[str, int]:
     reasons = clips.loc[clips["status"] != "ok", "reason"].fillna("unknown").str.split(":").str[0]
     return {str(reason): int(count) for reason, count in reasons.value_counts().sort_index().items()}
-
-
-def _directions(path: Path | None) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else None
 
 
 def _environment() -> Environment:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
+from cmet.clips.product import Clips
+from cmet.edits.product import Edits
 from cmet.media.video import read_video, write_video
 from cmet.vocabulary import GROUND_TRUTH, METHODS
 
@@ -48,9 +50,7 @@ class Example:
     sound: Path
 
 
-def choose_examples(
-    predictions: pd.DataFrame, edits: pd.DataFrame, edits_folder: Path, clips_folder: Path, count: int, seed: int
-) -> list[Example]:
+def choose_examples(predictions: pd.DataFrame, edits: Edits, clips: Clips, count: int, seed: int) -> list[Example]:
     """Rows drawn at random, emotions in turn, at each emotion's highest level; a wrong answer is as likely as it is."""
     rng = np.random.default_rng([seed, count])
     piles = []
@@ -59,7 +59,7 @@ def choose_examples(
         strongest = rows.loc[levels == levels.max(), "row_id"].to_numpy()
         piles.append(list(rng.permutation(strongest)))
     in_turn = [row_id for row_id in chain.from_iterable(zip_longest(*piles)) if row_id is not None]
-    return [_example(row_id, predictions, edits, edits_folder, clips_folder) for row_id in in_turn[:count]]
+    return [_example(row_id, predictions, edits, clips) for row_id in in_turn[:count]]
 
 
 def write_strip(example: Example, path: Path) -> None:
@@ -70,19 +70,12 @@ def write_strip(example: Example, path: Path) -> None:
     write_video(path, _frames(columns, len(first.frames)), first.fps, example.sound, CRF)
 
 
-def _example(
-    row_id: str, predictions: pd.DataFrame, edits: pd.DataFrame, edits_folder: Path, clips_folder: Path
-) -> Example:
+def _example(row_id: str, predictions: pd.DataFrame, edits: Edits, clips: Clips) -> Example:
     said = predictions[predictions["row_id"] == row_id].set_index("method")["predicted"]
-    made = edits[edits["row_id"] == row_id].set_index("method")["video"]
-    row = edits[edits["row_id"] == row_id].iloc[0]
-    videos = {
-        method: edits_folder / made[method] for method in METHODS[1:] if method in made and pd.notna(made[method])
-    }
-    ends = {
-        name: clips_folder / "video" / f"{row[key]}.mp4"
-        for name, key in (("neutral", "source_clip"), (GROUND_TRUTH, "target_clip"))
-    }
+    rows = edits.table[edits.table["row_id"] == row_id]
+    made, row = rows.set_index("method")["video"], rows.iloc[0]
+    videos = {method: edits.video(made[method]) for method in METHODS[1:] if method in made and pd.notna(made[method])}
+    ends = {name: clips.video(row[key]) for name, key in (("neutral", "source_clip"), (GROUND_TRUTH, "target_clip"))}
     return Example(
         row_id=row_id,
         speaker=row["speaker"],
@@ -92,7 +85,7 @@ def _example(
         is_held_out=bool(row["is_held_out"]),
         answers={name: said[name] if name in said and pd.notna(said[name]) else None for name in LABELS},
         panels={name: path for name in LABELS if (path := (videos | ends).get(name)) is not None},
-        sound=clips_folder / "audio" / f"{row['source_clip']}.wav",
+        sound=clips.sound(row["source_clip"]),
     )
 
 

@@ -26,16 +26,6 @@ COLUMNS = ["sample_id", *SET, *ROW, "metric", "value", "answer", "reason"]
 the emotion that the judge named, in rows of `ACC_EMO`."""
 
 
-def sample_id(protocol: str, row_id: str | None, method: str) -> str:
-    """Name of one clip of one method under a protocol, or of all of them."""
-    return ".".join(part for part in (protocol, row_id, method) if part is not None)
-
-
-def sample_ids(clips: pd.DataFrame) -> list[str]:
-    """Names of clips, from the columns protocol, row_id and method."""
-    return [sample_id(*names) for names in clips[["protocol", "row_id", "method"]].itertuples(index=False)]
-
-
 def write_results(results: pd.DataFrame, path: Path) -> None:
     """Write results after checking them.
 

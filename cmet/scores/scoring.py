@@ -1,16 +1,16 @@
 """From clips to results: what the judge says of every clip, and every other metric, each failed clip included."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from cmet.edits.product import sample_id, sample_ids
 from cmet.errors import ClipError
 from cmet.scores.metrics.protocol import Measured, Metric, Shown
-from cmet.scores.results import ACC_EMO, COLUMNS, LOGIT, ROW, SET, sample_id, sample_ids
+from cmet.scores.results import ACC_EMO, COLUMNS, LOGIT, ROW, SET
 from cmet.vocabulary import GROUND_TRUTH
 
 if TYPE_CHECKING:
@@ -115,7 +115,6 @@ def _of_set(clips: pd.DataFrame, found: Mapping[str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"intensity": "Int64"})
 
 
-def paths_or_none(names: Iterable[Any], folder: Path) -> pd.Series:
-    """Paths below a folder, None where a name is null."""
-    found = [None if pd.isna(name) else place / name for name, place in zip(names, repeat(folder))]
-    return pd.Series(found, dtype=object)
+def paths_or_none(names: Iterable[Any], path_of: Callable[[str], Path]) -> pd.Series:
+    """The path of every name, None where a name is null."""
+    return pd.Series([None if pd.isna(name) else path_of(name) for name in names], dtype=object)

@@ -7,6 +7,7 @@ clustered by (speaker, sentence), and the held-out emotion is counted apart.
 
 # R rows
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,30 @@ def constant_floor(rows: pd.DataFrame) -> dict[str, Any]:
     """The best accuracy that the same answer for every clip can reach, and that answer."""
     shares = rows["emotion"].value_counts(normalize=True).sort_index(kind="stable")
     return {"acc_emo": float(shares.max()), "answer": str(shares.idxmax())}
+
+
+def evaluation_metrics(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, float]:
+    """The scores of one method under names that are the same for all methods and backbones."""
+    values: dict[str, float] = {
+        "acc_emo": scores["acc_emo"],
+        "acc_emo_macro": scores["acc_emo_macro"],
+        "acc_emo_low": scores["interval"][0],
+        "acc_emo_high": scores["interval"][1],
+        "coverage": scores["coverage"],
+        "n": scores["n"],
+    }
+    values |= {f"acc_emo/{emotion}": value for emotion, value in scores["per_emotion"].items()}
+    values |= {f"acc_emo/{level}": value for level, value in scores["per_level"].items()}
+    values |= _measured_values(scores["metrics"], "")
+    if held_out:
+        values["acc_emo_held_out"] = held_out["acc_emo"]
+        values |= _measured_values(held_out["metrics"], "_held_out")
+    return values
+
+
+def _measured_values(metrics: Mapping[str, Any], suffix: str) -> dict[str, float]:
+    """What was measured; a metric that is absent has no value rather than a zero."""
+    return {f"{name}{suffix}": found["value"] for name, found in metrics.items() if found["value"] is not None}
 
 
 def is_one_class(metrics: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """What speech deltas say about emotion: how often a delta of an unheard speaker points to its own emotion."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pandas as pd
 
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
-from cmet.speech.embeddings import read_embeddings
 from cmet.speech.encoders.registry import load_encoder
+from cmet.speech.product import RESULT, TEXT, Voices
 from cmet.vocabulary import TARGET_EMOTIONS
 
 PROTOCOL = "leave-one-speaker-out nearest direction, single clips, micro-averaged"
@@ -70,18 +71,18 @@ def _mean_direction(
     return np.mean(deltas, axis=0)
 
 
-def measure_directions(clips: pd.DataFrame, embeddings: pd.Series, encoder: str) -> Directions:
+def measure_directions(clips: pd.DataFrame, voices: Voices, encoder: str) -> Directions:
     """Score one encoder on all usable clips of a corpus.
 
     Raises:
         UserError: Fewer than two speakers have neutral clips.
     """
-    rows = clips[clips.clip_id.isin(embeddings.index)]
+    rows = clips[clips.clip_id.isin(voices.clip_ids)]
     with_neutral = set(rows.speaker[rows.emotion == "neutral"])
     if len(with_neutral) < 2:
         raise UserError(f"directions: {len(with_neutral)} speaker(s) with neutral clips, at least two are needed")
     rows = rows[rows.speaker.isin(with_neutral)]
-    vectors = np.stack(embeddings.loc[rows.clip_id].to_list()).astype(np.float64)
+    vectors = voices.of(rows.clip_id.to_list()).astype(np.float64)
     if load_encoder(encoder).is_scaled:
         spread = vectors.std(axis=0)
         vectors = vectors / np.where(spread > 0, spread, 1.0)
@@ -104,15 +105,15 @@ class DirectionsReport:
     num_speakers: int
 
 
-def write_directions(clips: pd.DataFrame, speech_folders: dict[str, Path], out: Path) -> DirectionsReport:
-    """Score every encoder, print the table, and write it as `directions.json` and `directions.md` into a folder."""
-    results = [measure_directions(clips, read_embeddings(folder), name) for name, folder in speech_folders.items()]
+def write_directions(clips: pd.DataFrame, voices: Mapping[str, Voices], out: Path) -> DirectionsReport:
+    """Score every encoder, print the table, and write what `DirectionsResult` reads into a folder."""
+    results = [measure_directions(clips, heard, name) for name, heard in voices.items()]
     with fresh_folder(out) as folder:
         write_json(
-            folder / "directions.json",
+            folder / RESULT,
             {"protocol": PROTOCOL, "encoders": {result.encoder: asdict(result) for result in results}},
         )
-        (folder / "directions.md").write_text(directions_table(results), encoding="utf-8")
+        (folder / TEXT).write_text(directions_table(results), encoding="utf-8")
     print(directions_table(results))
     return DirectionsReport(
         {result.encoder: result.accuracy for result in results}, results[0].num_clips, results[0].num_speakers

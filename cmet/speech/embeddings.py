@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmet.clips.preparation import below, check_rejected
-from cmet.corpora.scan import count_reasons
+from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError
 from cmet.media.audio import read_audio
 from cmet.outputs import fresh_folder
 from cmet.params import SpeechParams
+from cmet.quarantine import check_rejected, count_reasons
 from cmet.speech.encoders.precomputed import NO_FEATURES
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 from cmet.speech.encoders.registry import load_encoder
+from cmet.speech.product import TABLE
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,13 @@ class SpeechReport:
     quarantined_by_reason: dict[str, int]
 
 
-def write_embeddings(
-    clips: pd.DataFrame, clips_folder: Path, root: Path, encoder: str, out: Path, work: Path, params: SpeechParams
-) -> SpeechReport:
+def write_embeddings(clips: Clips, encoder: str, out: Path, work: Path, params: SpeechParams) -> SpeechReport:
     """Embed the sound of every usable clip.
 
     Args:
-        clips: Rows of `clips.parquet`.
-        clips_folder: Folder that holds `audio/<clip_id>.wav`.
-        root: Folder of the raw corpus, for encoders that read vectors from there.
+        clips: The prepared clips.
         encoder: Name in the registry.
-        out: Gets `embeddings.parquet` (clip_id, embedding) and `quarantine.csv` (clip_id, reason).
+        out: Gets what `Voices` reads, and `quarantine.csv` (clip_id, reason).
         work: Keeps finished clips over an interruption.
         params: The `speech` section.
 
@@ -53,10 +50,10 @@ def write_embeddings(
         {
             "clip_id": row["clip_id"],
             "encoder": encoder,
-            "sound": str(clips_folder / "audio" / f"{row['clip_id']}.wav"),
-            "raw": below(root, row["audio"]) or below(root, row["video"]),
+            "sound": str(clips.sound(row["clip_id"])),
+            "raw": str(clips.raw_sound(row)),
         }
-        for row in clips[clips.status == "ok"].to_dict("records")
+        for row in clips.usable.to_dict("records")
     ]
     clip_map = ClipMap(embed_clip, work, f"speech {encoder}")
     records = pd.DataFrame(clip_map.run(jobs)).set_index("clip_id")
@@ -70,7 +67,7 @@ def write_embeddings(
     vectors = [np.load(work / "files" / f"{clip_id}.npy") for clip_id in records.index[~is_bad]]
     with fresh_folder(out) as folder:
         table = pd.DataFrame({"clip_id": records.index[~is_bad], "embedding": vectors})
-        table.to_parquet(folder / "embeddings.parquet", index=False)
+        table.to_parquet(folder / TABLE, index=False)
         records.loc[is_bad, ["reason"]].to_csv(folder / "quarantine.csv")
     clip_map.forget()
     return SpeechReport(len(vectors), int(is_bad.sum()), len(vectors[0]), count_reasons(records.reason.dropna()))
@@ -86,8 +83,3 @@ def embed_clip(job: Job, files: Path) -> Record:
         vector = encoder.read(Path(job["raw"]))
     np.save(files / f"{job['clip_id']}.npy", vector)
     return {}
-
-
-def read_embeddings(folder: Path) -> pd.Series:
-    """Vectors by clip id."""
-    return pd.read_parquet(folder / "embeddings.parquet").set_index("clip_id").embedding

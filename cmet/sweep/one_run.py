@@ -86,17 +86,17 @@ class Inputs:
         Raises:
             UserError: Something is missing; the message says how to make it.
         """
-        train = [project.written("shards", "shards.json", backbone).parent, _fitted(project, backbone)]
+        train = [project.places.written("shards", "shards.json", backbone).parent, _fitted(project, backbone)]
         if not has_edits:
-            return cls(project.digests(*train), {})
+            return cls(project.places.digests(*train), {})
         edits = [
-            project.written("clips", "clips.parquet"),
-            project.written("deltas", "pairs.parquet", backbone),
-            project.written("speech", "embeddings.parquet", project.params.deltas.speech_encoder),
-            project.written("expression", "codes", backbone),
-            project.written("judge", CARD),
+            project.places.written("clips", "clips.parquet"),
+            project.places.written("deltas", "pairs.parquet", backbone),
+            project.places.written("speech", "embeddings.parquet", project.params.deltas.speech_encoder),
+            project.places.written("expression", "codes", backbone),
+            project.places.written("judge", CARD),
         ]
-        return cls(project.digests(*train), project.digests(*edits))
+        return cls(project.places.digests(*train), project.places.digests(*edits))
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class SweepRun:
             "crf": params.clips.crf,
             "seed": self.project.params.seed,
             "inputs": self.inputs.edits,
-            "weights": lips_and_weights(self.backbone, params.edits, self.project.weights())[1],
+            "weights": lips_and_weights(self.backbone, params.edits, self.project.places.weights)[1],
             "code": code_digest(EDIT_CODE),
         }
         return MadeOf(train=train, edits=edits)
@@ -183,7 +183,7 @@ class SweepRun:
     @property
     def _beginning(self) -> Path | None:
         named = self.params.train.begin_from
-        return beginning_path(named, self.project.root, self.project.weights()) if named else None
+        return beginning_path(named, self.project.root, self.project.places.weights) if named else None
 
     def _kept(self) -> MadeOf | None:
         path = self.out / MADE_OF
@@ -216,7 +216,7 @@ class SweepRun:
             return model
         with training_processes() as processes:
             train(
-                self.project.folder("shards", self.backbone),
+                self.project.places.folder("shards", self.backbone),
                 model,
                 params.train,
                 self.seed,
@@ -239,7 +239,7 @@ class SweepRun:
             edit_pairs(
                 replace(project, params=params),
                 self.backbone,
-                project.table("deltas", "pairs.parquet", self.backbone),
+                project.pairs(self.backbone).table,
                 model,
                 edits,
                 work / "unfinished-edits",
@@ -248,12 +248,12 @@ class SweepRun:
             )
         score_edits(
             edits,
-            project.folder("clips"),
-            project.folder("judge"),
+            project.places.folder("clips"),
+            project.places.folder("judge"),
             scores,
             params.evaluate,
             project.params.seed,
-            project.weights(),
+            project.places.weights,
         )
         metrics = json.loads((scores / METRICS).read_text(encoding="utf-8"))
         held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(METHOD)
@@ -294,17 +294,17 @@ def edit_pairs(
     params = project.params
     write_edits(
         pairs,
-        project.table("clips", "clips.parquet"),
-        project.folder("clips"),
-        project.folder("expression", backbone),
-        read_embeddings(project.folder("speech", params.deltas.speech_encoder)),
+        project.clips().table,
+        project.places.folder("clips"),
+        project.places.folder("expression", backbone),
+        read_embeddings(project.places.folder("speech", params.deltas.speech_encoder)),
         load_bundle(model),
         out,
         work,
         params.edits,
         seed,
         params.clips.crf,
-        project.weights(),
+        project.places.weights,
         params.inference,
         params.held_out_emotion,
         methods=methods,
@@ -313,7 +313,7 @@ def edit_pairs(
 
 def _fitted(project: Project, backbone: str) -> Path:
     """What the backbone was fitted to."""
-    return project.written("expression", "model", backbone)
+    return project.places.written("expression", "model", backbone)
 
 
 def _model_metrics(model: Path) -> dict[str, float]:

@@ -39,7 +39,7 @@ def run_sweep(
         UserError: Another sweep is at work, a seed comes twice, or something that is needed is not there.
     """
     check_seeds(seeds)
-    with project.only_run("sweep"):
+    with project.places.only_run("sweep"):
         inputs = Inputs.of(project, backbone, has_edits)
         # a seed of all layers, then the next: what is done at any time can be compared
         runs = [
@@ -58,7 +58,7 @@ def run_sweep(
             corpus=project.params.manifest.corpus,
             backbone=backbone,
             held_out_emotion=project.params.held_out_emotion,
-            judge_name=judge_name(read_card(project.folder("judge"))) if has_edits else None,
+            judge_name=judge_name(read_card(project.places.folder("judge"))) if has_edits else None,
             seeds=seeds,
             confidence=project.params.evaluate.confidence,
             same={variant.name: variant.same for variant in variants},

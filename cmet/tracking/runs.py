@@ -1,4 +1,4 @@
-"""The one module that talks to MLflow: every training and every evaluation becomes a run that can be compared.
+"""Runs of MLflow: every training and every evaluation becomes one that can be compared.
 
 Runs go to `MLFLOW_TRACKING_URI`, or without it to a SQLite file in the project folder. MLflow takes seconds to
 import, so it is imported where it is used.
@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -21,19 +20,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from cmet.edits.product import EDITS, TIMING
 from cmet.environment import describe_environment
 from cmet.errors import UserError
-from cmet.outputs import content_digest_of_source
 from cmet.params import Params, flatten
-from cmet.scores.results import METRICS, RESULTS, answers, read_results, write_results
-from cmet.vocabulary import in_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-    from cmet.scores.examples import Example
 
 EXPERIMENT = "cmet"
 POINTS_PER_BATCH = 500
@@ -90,36 +84,77 @@ class Run:
         """Keep a figure, `name` with .png or .svg."""
         self.client.log_figure(self.run_id, figure, name)
 
+    def log_model(
+        self, name: str, files: Sequence[Path], metrics: Mapping[str, float], dataset: tuple[str, str]
+    ) -> None:
+        """Make an entry under Models, so that trained ones are ranked by what was measured on the same rows.
+
+        Args:
+            name: Of the entry.
+            files: What it consists of.
+            metrics: What was measured; the run gets them, too.
+            dataset: Name and digest of the rows that they were measured on.
+        """
+        for path in files:
+            self.log_file(path, "model")
+        experiment = self.client.get_run(self.run_id).info.experiment_id
+        entry = self.client.create_logged_model(experiment, name=name, source_run_id=self.run_id, model_type="cmet")
+        for key in sorted(metrics):
+            self.client.log_metric(
+                self.run_id, key, metrics[key], step=0, model_id=entry.model_id,
+                dataset_name=dataset[0], dataset_digest=dataset[1],
+            )  # fmt: skip
+        self.client.finalize_logged_model(entry.model_id, "READY")
+
     def log_table(self, table: pd.DataFrame, name: str) -> None:
         """Keep a table, `name` with .json; the page of MLflow compares tables of one name across runs."""
         self.client.log_table(self.run_id, table, name)
 
 
+@dataclass(frozen=True)
+class About:
+    """What a run is of; of two that are the same in all of it, one goes on where the other was killed."""
+
+    name: str
+    """Shown in the list of runs."""
+    stage: str
+    """The stage that works."""
+    backbone: str
+    """The backbone it works for."""
+    params: Params
+    """Logged flat, with dots."""
+    inputs: Mapping[str, str]
+    """Hash of each input, by its path in the project, for example `data/shards/facemesh`."""
+    code: str
+    """Digest of the code that works (`cmet.closure`)."""
+    root: Path
+    """The project folder; the store lies there unless `MLFLOW_TRACKING_URI` names another."""
+
+    def key(self, parent: Run | None) -> str:
+        """Same for two runs exactly if they would log the same numbers (and stand under the same parent)."""
+        parts = [
+            self.name,
+            self.stage,
+            self.backbone,
+            self.params.model_dump_json(),
+            sorted(self.inputs.items()),
+            self.code,
+            parent and parent.run_id,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
 @contextmanager
 def tracked_run(
-    name: str,
-    stage: str,
-    backbone: str,
-    params: Params,
-    inputs: Mapping[str, str],
-    root: Path,
-    parent: Run | None = None,
-    tags: Mapping[str, str] | None = None,
-    system_metrics: bool = False,
+    about: About, parent: Run | None = None, tags: Mapping[str, str] | None = None, system_metrics: bool = False
 ) -> Iterator[Run]:
     """An MLflow run for the length of the block: finished at its end, failed when the block raises.
 
-    A run of the same name, params, inputs and code that did not finish (a killed or failed training) is
-    continued. Every run says what it was computed on, in its tags and in environment.json; a continued one says it of
-    its last part.
+    A run about the same that did not finish (a killed or failed training) is continued. Every run says what it was
+    computed on, in its tags and in environment.json; a continued one says it of its last part.
 
     Args:
-        name: Shown in the list of runs.
-        stage: The stage that works.
-        backbone: The backbone it works for.
-        params: Logged flat, with dots.
-        inputs: Hash of each input, by its path in the project, for example `data/shards/facemesh`.
-        root: The project folder; the store lies there unless `MLFLOW_TRACKING_URI` names another.
+        about: What the run is of.
         parent: The run under which this one is shown; that of `runs_below` by default.
         tags: More tags.
         system_metrics: Sample the use of processor, memory, disk, network and GPUs (where `nvidia-ml-py` is installed)
@@ -128,19 +163,21 @@ def tracked_run(
     outer = _OUTER.get()
     if outer is not None:
         parent, tags = parent or outer[0], {**outer[1], **(tags or {})}
-    client, experiment = _open_store(root)
-    key = _key(name, stage, backbone, params, inputs, parent)
+    client, experiment = _open_store(about.root)
+    key = about.key(parent)
     environment = describe_environment()
     tags = {
-        **_provenance(root, inputs),
+        **_provenance(about.root, about.inputs),
         **_environment_tags(environment),
         **(tags or {}),
         **({"mlflow.parentRunId": parent.run_id} if parent else {}),
         "cmet.key": key,
-        "cmet.stage": stage,
-        "cmet.backbone": backbone,
+        "cmet.stage": about.stage,
+        "cmet.backbone": about.backbone,
     }
-    run = Run(client, _find_unfinished(client, experiment, key) or _create(client, experiment, name, params))
+    run = Run(
+        client, _find_unfinished(client, experiment, key) or _create(client, experiment, about.name, about.params)
+    )
     _set_tags(client, run.run_id, tags)
     client.update_run(run.run_id, status="RUNNING")
     status = "FAILED"
@@ -174,96 +211,6 @@ def runs_below(parent: Run, tags: Mapping[str, str]) -> Iterator[None]:
 _OUTER: ContextVar[tuple[Run, Mapping[str, str]] | None] = ContextVar("outer run", default=None)
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """The folders of a scored backbone."""
-
-    results: Path
-    """What `score_edits` wrote."""
-    edits: Path
-    clips: Path
-    model: Path
-    """The trained bundle, to which the scores of `cmet` are attached."""
-    timing: Path
-    """What `time_edits` wrote."""
-
-
-def log_evaluation(backbone: str, params: Params, inputs: Mapping[str, str], folders: Evaluated, root: Path) -> None:
-    """Log a scored backbone: a parent run, and below it one run per method with the same metric names.
-
-    The parent has the figures, side-by-side strips and all results, each method its own results, its confusion matrix
-    and the clips of the strips.
-
-    Args:
-        backbone: Name of the backbone.
-        params: The whole experiment.
-        inputs: Hash of each input by its path in the project.
-        folders: What is logged.
-        root: The project folder.
-    """
-    from cmet.scores.examples import choose_examples
-    from cmet.scores.figures import emotion_figure, method_figure
-
-    metrics = json.loads((folders.results / METRICS).read_text(encoding="utf-8"))
-    timing = json.loads((folders.timing / TIMING).read_text(encoding="utf-8"))["methods"]
-    results = read_results(folders.results)
-    said, edits = answers(results), pd.read_parquet(folders.edits / EDITS)
-    examples = choose_examples(said, edits, folders.edits, folders.clips, params.report.num_examples, params.seed)
-    with tracked_run(f"evaluate {backbone}", "evaluate", backbone, params, inputs, root) as parent:
-        parent.log_file(folders.results / METRICS)
-        parent.log_file(folders.results / RESULTS)
-        parent.log_figure(method_figure(metrics["methods"]), "figures/methods.png")
-        parent.log_figure(emotion_figure(metrics["methods"]), "figures/emotions.png")
-        _log_strips(parent, examples)
-        parent.log_metrics(0, _comparison_metrics(metrics))
-        for method, scores in in_order(metrics["methods"]).items():
-            held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(method)
-            values = evaluation_metrics(scores, held_out) | _seconds(timing.get(method))
-            name = f"{backbone} {method}"
-            tags = {"cmet.method": method, "cmet.protocol": metrics["protocol"]}
-            with tracked_run(name, "evaluate", backbone, params, inputs, root, parent, tags) as run:
-                if method == "cmet":
-                    # once for run and model: a metric of two steps is drawn as a curve
-                    _log_model(run, f"cmet-{backbone}", folders.model, values, metrics["protocol"])
-                else:
-                    run.log_metrics(0, values)
-                rows = said[said["method"] == method]
-                run.log_table(rows[["row_id", "emotion", "intensity", "predicted", "correct"]], "predictions.json")
-                _log_confusion(parent, run, scores["confusion"], method)
-                _log_results(run, results[results["method"] == method])
-                for example in examples:
-                    if method in example.panels:
-                        run.log_file(example.panels[method], "clips")
-
-
-def evaluation_metrics(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, float]:
-    """The scores of one method under names that are the same for all methods and backbones."""
-    values: dict[str, float] = {
-        "acc_emo": scores["acc_emo"],
-        "acc_emo_macro": scores["acc_emo_macro"],
-        "acc_emo_low": scores["interval"][0],
-        "acc_emo_high": scores["interval"][1],
-        "coverage": scores["coverage"],
-        "n": scores["n"],
-    }
-    values |= {f"acc_emo/{emotion}": value for emotion, value in scores["per_emotion"].items()}
-    values |= {f"acc_emo/{level}": value for level, value in scores["per_level"].items()}
-    values |= _measured_values(scores["metrics"], "")
-    if held_out:
-        values["acc_emo_held_out"] = held_out["acc_emo"]
-        values |= _measured_values(held_out["metrics"], "_held_out")
-    return values
-
-
-def _measured_values(metrics: Mapping[str, Any], suffix: str) -> dict[str, float]:
-    """What was measured; a metric that is absent has no value rather than a zero."""
-    return {f"{name}{suffix}": found["value"] for name, found in metrics.items() if found["value"] is not None}
-
-
-def _seconds(timed: Mapping[str, Any] | None) -> dict[str, float]:
-    return {} if timed is None else {"seconds_per_video": timed["seconds_per_video"]}
-
-
 def find_run(stage: str, backbone: str, root: Path) -> str | None:
     """Id of the newest finished top-level run of a stage, for a link; None where there is none."""
     client, experiment = _open_store(root)
@@ -272,11 +219,11 @@ def find_run(stage: str, backbone: str, root: Path) -> str | None:
     return next((run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
 
 
-def download_results(run_id: str, root: Path) -> Path:
-    """The results that a run has logged, as a file in the work folder of the project.
+def download_file(run_id: str, name: str, root: Path) -> Path:
+    """A file that a run has logged, in the work folder of the project.
 
     Raises:
-        UserError: There is no store, no such run, or the run has logged none.
+        UserError: There is no store, no such run, or the run has logged no such file.
     """
     store = default_store(root)
     # opening would make an empty one
@@ -291,11 +238,11 @@ def download_results(run_id: str, root: Path) -> Path:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise UserError(f"{run_id}: no such run in {store}") from error
-    if RESULTS not in logged:
-        raise UserError(f"{run_id}: this run has logged no {RESULTS}; runs of `cmet evaluate` have one")
+    if name not in logged:
+        raise UserError(f"{run_id}: this run has logged no {name}; runs of `cmet evaluate` have one")
     folder = root / ".work" / "runs" / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(client.download_artifacts(run_id, RESULTS, str(folder)))
+    return Path(client.download_artifacts(run_id, name, str(folder)))
 
 
 def default_store(root: Path) -> str:
@@ -344,13 +291,6 @@ def _find_unfinished(client: "MlflowClient", experiment: str, key: str) -> str |
         [experiment], f"tags.`cmet.key` = '{key}' AND attributes.status != 'FINISHED'", max_results=1
     )
     return runs[0].info.run_id if runs else None
-
-
-def _key(name: str, stage: str, backbone: str, params: Params, inputs: Mapping[str, str], parent: Run | None) -> str:
-    """Same for two runs exactly if they would log the same numbers (and stand under the same parent)."""
-    code = content_digest_of_source(Path(__file__).parent)
-    parts = [name, stage, backbone, params.model_dump_json(), sorted(inputs.items()), code, parent and parent.run_id]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _provenance(root: Path, inputs: Mapping[str, str]) -> dict[str, str]:
@@ -432,50 +372,3 @@ def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> N
     from mlflow.entities import RunTag
 
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-
-
-def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, int]], method: str) -> None:
-    """Drawn once for both: drawing takes longer than keeping."""
-    from cmet.scores.figures import confusion_figure
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"confusion-{method}.png"
-        confusion_figure(confusion, method).savefig(path)
-        parent.log_file(path, "figures")
-        run.log_file(path.rename(path.with_name("confusion.png")), "figures")
-
-
-def _comparison_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
-    floor = {"floor": metrics["floor"]["acc_emo"], "chance": metrics["chance"]}
-    return floor | {name: gain["difference"] for name, gain in metrics["comparisons"].items()}
-
-
-def _log_strips(run: Run, examples: Sequence["Example"]) -> None:
-    """Side-by-side clips, as they stand in the report."""
-    from cmet.scores.examples import write_strip
-
-    with tempfile.TemporaryDirectory() as folder:
-        for example in examples:
-            path = Path(folder) / f"{example.row_id}.mp4"
-            write_strip(example, path)
-            run.log_file(path, "strips")
-
-
-def _log_results(run: Run, results: pd.DataFrame) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        write_results(results, Path(folder) / RESULTS)
-        run.log_file(Path(folder) / RESULTS)
-
-
-def _log_model(run: Run, name: str, model: Path, values: Mapping[str, float], protocol: str) -> None:
-    """An entry under Models, so that trained connectors are ranked by what was measured on the same rows."""
-    run.log_file(model / "connector.safetensors", "model")
-    run.log_file(model / "config.json", "model")
-    experiment = run.client.get_run(run.run_id).info.experiment_id
-    entry = run.client.create_logged_model(experiment, name=name, source_run_id=run.run_id, model_type="cmet")
-    for key in sorted(values):
-        run.client.log_metric(
-            run.run_id, key, values[key], step=0, model_id=entry.model_id,
-            dataset_name="test rows", dataset_digest=protocol,
-        )  # fmt: skip
-    run.client.finalize_logged_model(entry.model_id, "READY")

@@ -22,7 +22,7 @@ from cmet.judge.card import CARD
 from cmet.outputs import fresh_file
 from cmet.params import Params, parse_params
 from cmet.project import Project
-from cmet.stages import run_stage
+from cmet.stages.registry import run_stage
 from cmet.sweep.one_run import EDIT_CODE, TRAIN_CODE, code_digest, edit_pairs
 from cmet.tracking.runs import Run, runs_below, tracked_run
 from cmet.unseen.answers import judge_edits
@@ -56,13 +56,13 @@ class Inputs:
             UserError: Something is missing; the message says how to make it.
         """
         data = [
-            project.written("clips", "clips.parquet"),
-            project.written("speech", "embeddings.parquet", project.params.deltas.speech_encoder),
-            project.written("expression", "tracks", backbone),
+            project.places.written("clips", "clips.parquet"),
+            project.places.written("speech", "embeddings.parquet", project.params.deltas.speech_encoder),
+            project.places.written("expression", "tracks", backbone),
         ]
         if not is_fitted(backbone):
-            data += [project.written("expression", name, backbone) for name in ("codes", "model")]
-        return cls(project.digests(*data), project.digests(project.written("judge", CARD).parent))
+            data += [project.places.written("expression", name, backbone) for name in ("codes", "model")]
+        return cls(project.places.digests(*data), project.places.digests(project.places.written("judge", CARD).parent))
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class FoldRun:
             "crf": self._params.clips.crf,
             "seed": self.fold.project.params.seed,
             "methods": METHODS,
-            "weights": lips_and_weights(self.fold.backbone, self._params.edits, self.project.weights())[1],
+            "weights": lips_and_weights(self.fold.backbone, self._params.edits, self.project.places.weights)[1],
             "code": code_digest(EDIT_CODE),
         }
 
@@ -229,10 +229,10 @@ class FoldRun:
         if self._record.has("edits", self._edits_made_of) and self._folder("edits").is_dir():
             return
         backbone = self.fold.backbone
-        pairs = self.project.table("deltas", "pairs.parquet", backbone)
-        model, codes = self._folder("train"), self.project.folder("expression", backbone) / "codes"
-        inputs = [model, codes, self.project.folder("clips") / "clips.parquet"]
-        work = self.project.work("edits", self._params.edits, inputs, backbone)
+        pairs = self.project.pairs(backbone).table
+        model, codes = self._folder("train"), self.project.places.folder("expression", backbone) / "codes"
+        inputs = [model, codes, self.project.places.folder("clips") / "clips.parquet"]
+        work = self.project.places.work("edits", self._params.edits, inputs, backbone)
         with self._record.making("edits", self._edits_made_of):
             edit_pairs(
                 self.project,
@@ -247,7 +247,7 @@ class FoldRun:
 
     def _judge(self) -> None:
         with self._record.making("answers", self._answers_made_of):
-            answers = judge_edits(self._folder("edits"), self.project.folder("judge"), self.fold.emotion)
+            answers = judge_edits(self._folder("edits"), self.project.places.folder("judge"), self.fold.emotion)
             with fresh_file(self.out / ANSWERS) as unfinished:
                 answers.to_parquet(unfinished, index=False)
 
@@ -257,7 +257,7 @@ class FoldRun:
         run.log_table(answers[["row_id", "method", "target", "intensity", "predicted", "correct"]], "answers.json")
 
     def _folder(self, stage: str) -> Path:
-        return self.project.folder(stage, self.fold.backbone)
+        return self.project.places.folder(stage, self.fold.backbone)
 
 
 def accuracies(answers: pd.DataFrame, name: str) -> dict[str, float]:

@@ -30,12 +30,14 @@ def refit_expression(project: Project, held_out_emotion: str | None, backbone: s
     Raises:
         UserError: The project has no tracks yet, or too few clips are left to fit on.
     """
-    params, videos = project.params, project.folder("clips") / "video"
-    tracks = project.written("expression", "tracks", backbone)
-    clips = project.table("clips", "clips.parquet").set_index("clip_id")
+    params, videos = project.params, project.places.folder("clips") / "video"
+    tracks = project.places.written("expression", "tracks", backbone)
+    clips = project.clips().table.set_index("clip_id")
     tracked = clips[[(tracks / f"{clip_id}.npy").is_file() for clip_id in clips.index]]
     kind = backbone_class(backbone)
-    model = kind.fit(tracked, videos, tracks, held_out_emotion, params.expression, project.weights(), params.inference)
+    model = kind.fit(
+        tracked, videos, tracks, held_out_emotion, params.expression, project.places.weights, params.inference
+    )
     with fresh_folder(out) as folder:
         for name in ("model", "codes"):
             (folder / name).mkdir()

@@ -60,9 +60,9 @@ def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: 
     """
     check_seeds(seeds)
     check_experiment(project.params)
-    with project.only_run("unseen"):
+    with project.places.only_run("unseen"):
         inputs = Inputs.of(project, backbone)
-        pairs = project.table("deltas", "pairs.parquet", backbone)
+        pairs = project.pairs(backbone).table
         chosen = chosen_emotions(emotions, emotions_of(pairs, TARGET_EMOTIONS))
         folds = [
             Fold(project, backbone, emotion, out / backbone / (emotion or SEEN), inputs) for emotion in (None, *chosen)
@@ -74,7 +74,7 @@ def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: 
             tqdm.write(f"unseen: fold {number} of {len(runs)}: {run.name}{', is there already' if is_finished else ''}")
             if not is_finished:
                 run.finish()
-        params, card = project.params, read_card(project.folder("judge"))
+        params, card = project.params, read_card(project.places.folder("judge"))
         labels = Labels(
             corpus=params.manifest.corpus,
             backbone=backbone,

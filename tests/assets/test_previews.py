@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from assets.previews import PREVIEWS, preview
 from cmet.outputs import write_json
 from cmet.project import Project
-from cmet.stages import STAGES
+from cmet.stages.registry import STAGES
 from cmet.vocabulary import GROUND_TRUTH, METHODS
 from pipelines.resources import Stage
 from tests.assets.tiny_project import clip_table, make_project, write_grey_video, write_report, write_table

@@ -1,6 +1,6 @@
 """The facemesh backbone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +51,8 @@ class FaceMesh:
     def fit(
         cls,
         clips: "pd.DataFrame",
-        videos: Path,
-        tracks: Path,
+        video: Callable[[str], Path],
+        track: Callable[[str], np.ndarray],
         held_out_emotion: str | None,
         params: "ExpressionParams",
         weights: Path,
@@ -62,8 +62,8 @@ class FaceMesh:
 
         Args:
             clips: Clips with a track, by clip id.
-            videos: Folder of `<clip_id>.mp4`.
-            tracks: Folder of `<clip_id>.npy`.
+            video: The picture of a clip.
+            track: What `tracker` gave of a clip.
             held_out_emotion: Left out.
             params: The `expression` section.
             weights: Not needed.
@@ -74,11 +74,11 @@ class FaceMesh:
         seen = clips[(clips.split == "train") & (clips.emotion != held_out_emotion)]
         for clip_id, speaker, emotion in zip(seen.index, seen.speaker, seen.emotion, strict=True):
             side = neutral if emotion == "neutral" else emotional
-            track = np.load(tracks / f"{clip_id}.npy", mmap_mode="r")
-            chosen = np.unique(np.linspace(0, len(track) - 1, params.max_frames_per_clip).round().astype(int))
-            side.setdefault(speaker, []).append(track[chosen])
+            landmarks = track(clip_id)
+            chosen = np.unique(np.linspace(0, len(landmarks) - 1, params.max_frames_per_clip).round().astype(int))
+            side.setdefault(speaker, []).append(landmarks[chosen])
         basis = fit_basis(neutral, emotional, params.num_components, params.ridge)
-        return cls(calibrated(basis, _calibration_cases(basis, seen, tracks, videos, params.num_calibration_clips)))
+        return cls(calibrated(basis, _calibration_cases(basis, seen, track, video, params.num_calibration_clips)))
 
     def save(self, folder: Path) -> None:
         """Write the basis into a folder."""
@@ -99,7 +99,11 @@ class FaceMesh:
 
 
 def _calibration_cases(
-    basis: ExpressionBasis, clips: "pd.DataFrame", tracks: Path, videos: Path, num_cases: int
+    basis: ExpressionBasis,
+    clips: "pd.DataFrame",
+    track: Callable[[str], np.ndarray],
+    video: Callable[[str], Path],
+    num_cases: int,
 ) -> list[Case]:
     """Evenly chosen emotional clips, each with a neutral clip of its speaker that the change is tried on."""
     emotional = clips[clips.emotion != "neutral"].sort_index()
@@ -111,10 +115,10 @@ def _calibration_cases(
         if own.empty:
             continue
         source = str(own[len(cases) % len(own)])
-        track = np.load(tracks / f"{source}.npy")
-        change = basis.encode(np.load(tracks / f"{clip_id}.npy")).mean(axis=0) - basis.encode(track).mean(axis=0)
-        start = max(0, (len(track) - FRAMES_PER_CASE) // 2)
-        indices = range(start, min(len(track), start + FRAMES_PER_CASE))
-        frames = read_video(videos / f"{source}.mp4", indices).frames
-        cases.append(Case(frames, track[list(indices)], change))
+        landmarks = track(source)
+        change = basis.encode(track(clip_id)).mean(axis=0) - basis.encode(landmarks).mean(axis=0)
+        start = max(0, (len(landmarks) - FRAMES_PER_CASE) // 2)
+        indices = range(start, min(len(landmarks), start + FRAMES_PER_CASE))
+        frames = read_video(video(source), indices).frames
+        cases.append(Case(frames, landmarks[list(indices)], change))
     return cases

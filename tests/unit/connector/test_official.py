@@ -25,7 +25,7 @@ from cmet.connector.processes import Processes
 from cmet.connector.training import TrainReport, train
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
-from cmet.pairs.deltas import speech_delta
+from cmet.pairs.differences import speech_delta
 from cmet.params import PAPER_NETWORK, TrainParams
 from cmet.scores.figures import curves_figure
 from cmet.shards import FORMAT, PairSample, write_tar

@@ -9,7 +9,7 @@ from cmet.project import Project
 from cmet.errors import UserError
 from cmet.judge.card import read_card
 from cmet.params import JudgeParams, load_params
-from cmet.stages import run_stage
+from cmet.stages.registry import run_stage
 from tests.unit.conftest import Tiny
 from tests.unit.judge.conftest import RELEASED, RESNET, params
 

@@ -15,7 +15,7 @@ from cmet.errors import UserError
 from cmet.judge.card import JudgeCard, judge_name
 from cmet.outputs import content_digest, write_json
 from cmet.params import Params, ParamsError
-from cmet.stages import run_stage
+from cmet.stages.registry import run_stage
 from cmet.tracking.runs import Run, default_store, find_run
 from cmet.unseen import fold, run_unseen
 from cmet.unseen.fold import Fold, FoldRun, Inputs, accuracies, emotions_of

@@ -1,0 +1,64 @@
+"""What the stage `expression` leaves behind, for one backbone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmet.places import Places
+
+TRACKS, CODES, MODEL = "tracks", "codes", "model"
+QUARANTINE = "quarantine.csv"
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Expression codes of clips, what the backbone saw of them, and what it was fitted to."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, places: Places, backbone: str) -> "Faces":
+        """The faces of a project's clips.
+
+        Raises:
+            UserError: They are not there yet.
+        """
+        return cls(places.written("expression", CODES, backbone).parent)
+
+    @property
+    def model(self) -> Path:
+        """What the backbone was fitted to, or which weights it used: the folder that `load_backbone` takes."""
+        return self.folder / MODEL
+
+    @property
+    def all_codes(self) -> Path:
+        """Folder of the codes of all clips."""
+        return self.folder / CODES
+
+    @property
+    def all_tracks(self) -> Path:
+        """Folder of the tracks of all clips."""
+        return self.folder / TRACKS
+
+    def codes(self, clip_id: str) -> np.ndarray:
+        """Expression codes of a clip, shape (T, K), float32."""
+        return np.load(codes_file(self.folder, clip_id))
+
+    def has_codes(self, clip_id: str) -> bool:
+        """Whether a clip was encoded."""
+        return codes_file(self.folder, clip_id).is_file()
+
+    def track(self, clip_id: str) -> np.ndarray:
+        """What the backbone saw of a clip, shape (T, ...), float32."""
+        return np.load(track_file(self.folder, clip_id))
+
+
+def codes_file(folder: Path, clip_id: str) -> Path:
+    """Where the codes of a clip lie."""
+    return folder / CODES / f"{clip_id}.npy"
+
+
+def track_file(folder: Path, clip_id: str) -> Path:
+    """Where the track of a clip lies."""
+    return folder / TRACKS / f"{clip_id}.npy"

@@ -1,0 +1,183 @@
+"""Where a project keeps what its stages make: folders, locks, and the unfinished work that outlives a kill.
+
+DVC deletes an output before it runs the stage, so work worth keeping lives in `.work/<stage>/<key>/` and becomes the
+output by a rename.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from cmet.errors import UserError
+from cmet.outputs import content_digest
+
+LIMITS = frozenset({"max_rejected", "time_limit_s", "checkpoint_every", "num_processes"})
+"""Parameters that decide which work is accepted, or how it is gone about, and change nothing of it."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of a project; every stage owns `data/<stage>[/<variant>]`."""
+
+    root: Path
+    corpus: Path
+    """The raw corpus: its folder, or a table of clips."""
+    weights: Path
+    """Folder of published checkpoints."""
+    code: str = ""
+    """Digest of the code that works here: work begun by other code is not continued."""
+    elsewhere: Mapping[tuple[str, str | None], Path] = field(default_factory=dict)
+    """Output folders by stage and variant that are not in `data`."""
+    workplace: Path | None = None
+    """Where unfinished work waits and stages are locked, if not in `.work` itself."""
+
+    def with_stages_in(self, out: Path, stages: Iterable[str], variant: str, name: str) -> "Places":
+        """The same places with some stages of a variant in `out/<stage>`; the others stay where they are.
+
+        Args:
+            out: Their folder, in the project or not.
+            stages: Names of the stages.
+            variant: The backbone or encoder they work for.
+            name: Tells the unfinished work from that of the project itself and of others like this one.
+        """
+        elsewhere = dict(self.elsewhere)
+        elsewhere |= {(stage, variant): out.resolve() / stage for stage in stages}
+        return replace(self, elsewhere=elsewhere, workplace=self.root / ".work" / name)
+
+    def folder(self, stage: str, variant: str | None = None) -> Path:
+        """Output of a stage, for one backbone or encoder."""
+        if (stage, variant) in self.elsewhere:
+            return self.elsewhere[stage, variant]
+        if stage == "report":
+            return self.root / "reports"
+        return self.root / "data" / stage / (variant or "")
+
+    def metrics_file(self, stage: str, variant: str | None = None) -> Path:
+        """Counts and metrics of a stage."""
+        if (stage, variant) in self.elsewhere:
+            return self.elsewhere[stage, variant].with_name(f"{stage}.json")
+        return self.root / "data" / "metrics" / f"{step_name(stage, variant)}.json"
+
+    @property
+    def corpus_folder(self) -> Path:
+        """Where the paths of a manifest begin."""
+        return self.corpus.parent if self.corpus.is_file() else self.corpus
+
+    @property
+    def scores(self) -> Path:
+        """Results of other methods that the report shows."""
+        return self.root / "scores"
+
+    def work(self, stage: str, variant: str | None, params: BaseModel, inputs: Sequence[Path], *facts: object) -> Path:
+        """Where the unfinished work of a stage waits; see `work_folder`."""
+        return work_folder(self._workplace, step_name(stage, variant), params, inputs, self.code, *facts)
+
+    def only_run(self, stage: str, variant: str | None = None) -> AbstractContextManager[None]:
+        """A block in which no other process runs the stage."""
+        step = step_name(stage, variant)
+        return only_run(self._workplace / f"{step}.lock", step)
+
+    def digests(self, *inputs: Path) -> dict[str, str]:
+        """Content hash of inputs by their path in the project; by the whole path where they lie outside."""
+        return {self.named(path): content_digest(path) for path in inputs}
+
+    def written(self, stage: str, name: str, variant: str | None = None) -> Path:
+        """A file or folder that a stage has written.
+
+        Raises:
+            UserError: The stage has not run.
+        """
+        path = self.folder(stage, variant) / name
+        if not path.exists():
+            step = f"{stage}@{variant}" if variant else stage
+            raise UserError(f"{self.named(path)}: not there yet; run `dvc repro {step}`")
+        return path
+
+    def named(self, path: Path) -> str:
+        """A path as messages and ledgers have it: from the root where it lies below it."""
+        return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+
+    @property
+    def _workplace(self) -> Path:
+        return self.workplace or self.root / ".work"
+
+
+def step_name(stage: str, variant: str | None) -> str:
+    """Stage and variant as file names have them."""
+    return f"{stage}-{variant}" if variant else stage
+
+
+def work_folder(root: Path, stage: str, params: BaseModel, inputs: Sequence[Path], *facts: object) -> Path:
+    """Folder for the unfinished work of one stage, the same one as long as inputs, params and facts stay the same.
+
+    Folders of the stage that belong to other inputs or params are deleted: their work can never be finished.
+
+    Args:
+        root: The project's `.work`.
+        stage: Name of the stage, with backbone or encoder.
+        params: Every parameter the result depends on; `LIMITS` among them do not count.
+        inputs: Files whose content decides the result. A folder counts with all its files.
+        facts: Values besides, on which the result depends, such as the digest of the code.
+    """
+    digest = hashlib.sha256(params.model_dump_json(exclude=set(LIMITS)).encode())
+    digest.update(repr(facts).encode())
+    for path in inputs:
+        digest.update(content_digest(path).encode())
+    folder = root / stage / digest.hexdigest()[:16]
+    if folder.parent.exists():
+        for other in folder.parent.iterdir():
+            if other != folder:
+                shutil.rmtree(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def only_run(path: Path, stage: str) -> Iterator[None]:
+    """Let no other process run the same stage during the block.
+
+    Args:
+        path: The lock file; it is there during the block only, or after a kill, when it locks nothing.
+        stage: Name for the message.
+
+    Raises:
+        UserError: Another run holds the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        stream = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            stream.seek(0)
+            with stream:
+                raise UserError(
+                    f"{stage}: another run of this stage is at work (pid {stream.read() or 'unknown'}); "
+                    "wait for it or stop it"
+                ) from error
+        if _is_at(stream.fileno(), path):
+            break
+        # the run before removed the file after we had opened it
+        stream.close()
+    with stream:
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,37 @@
+"""What the stage `report` leaves behind."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cmet.places import Places
+
+PAGE = "index.html"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page for people and the summary for machines."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, places: Places) -> "Report":
+        """The report of a project.
+
+        Raises:
+            UserError: There is none yet.
+        """
+        return cls(places.written("report", SUMMARY).parent)
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+        return self.folder / PAGE
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The numbers."""
+        return json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))

@@ -1,0 +1,17 @@
+"""The stage `manifest`."""
+
+from typing import TYPE_CHECKING
+
+from cmet.params import Params
+from cmet.places import Places
+
+if TYPE_CHECKING:
+    from cmet.corpora.scan import ManifestReport
+
+
+def manifest(places: Places, params: Params) -> "ManifestReport":
+    """Scan the raw corpus into one row per clip."""
+    from cmet.corpora.registry import CORPORA
+    from cmet.corpora.scan import write_manifest
+
+    return write_manifest(CORPORA[params.manifest.corpus], places.corpus, places.folder("manifest"))

@@ -1,0 +1,133 @@
+"""All stages, and the one way to run one: the command line, DVC, Dagster and studies call nothing else."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from cmet.closure import code_digest
+from cmet.launching import is_first_process
+from cmet.outputs import write_json
+from cmet.params import EVERYTHING, Params, declared
+from cmet.project import Project
+from cmet.stages.clips import clips
+from cmet.stages.deltas import deltas
+from cmet.stages.directions import directions
+from cmet.stages.edits import edits
+from cmet.stages.evaluate import evaluate
+from cmet.stages.expression import expression
+from cmet.stages.judge import judge
+from cmet.stages.manifest import manifest
+from cmet.stages.report import report
+from cmet.stages.sample import sample
+from cmet.stages.shards import shards
+from cmet.stages.speech import speech
+from cmet.stages.timing import timing
+from cmet.stages.train import train
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Report: TypeAlias = "DataclassInstance"
+"""A frozen dataclass of counts and metrics."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage, over what it is repeated, and which parameters it reads."""
+
+    function: Callable[..., Report]
+    per: Literal["project", "encoder", "backbone"]
+    params: tuple[str, ...]
+    """Sections or values with dots; a test holds dvc.yaml to them."""
+    num_processes: Callable[[Params], int] = lambda params: 1
+    """How many processes torchrun starts for it; the first one writes, tracks and reports."""
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (self.function.__doc__ or "").splitlines()[0]
+
+    @property
+    def module(self) -> str:
+        """Where its code begins."""
+        return self.function.__module__
+
+
+def run_stage(name: str, project: Project, variant: str | None = None) -> dict[str, Any]:
+    """Run one stage and keep its report as a metrics file, which the first of several processes does for all.
+
+    Returns:
+        The report as plain values.
+
+    Raises:
+        UserError: Another process is running the stage, or what the stage itself says.
+    """
+    stage, is_first = STAGES[name], is_first_process()
+    places = replace(project.places, code=stage_digest(name, variant))
+    variants = [] if variant is None else [variant]
+    with ExitStack() as stack:
+        tracking: dict[str, Any] = {}
+        if is_first:
+            stack.enter_context(places.only_run(name, variant))
+            tracking = stack.enter_context(_tracked(name, project, variant))
+        report = asdict(stage.function(places, declared(project.params, stage.params), *variants, **tracking))
+        if is_first:
+            write_json(places.metrics_file(name, variant), report)
+    return report
+
+
+def stage_digest(name: str, variant: str | None = None) -> str:
+    """Digest of all code that a stage reaches for one backbone or encoder."""
+    return code_digest(STAGES[name].module, () if variant is None else (variant,))
+
+
+@contextmanager
+def _tracked(name: str, project: Project, variant: str | None) -> Iterator[dict[str, Any]]:
+    """A block in which a stage that is tracked gets what it needs for that, and whose result is tracked at its end."""
+    if name == "train":
+        from cmet.stages.tracked import tracked_training
+
+        assert variant is not None
+        with tracked_training(project, variant, stage_digest(name, variant)) as run:
+            yield {"tracker": run}
+    else:
+        yield {}
+        if name == "evaluate":
+            from cmet.stages.tracked import track_evaluation
+
+            assert variant is not None
+            track_evaluation(project, variant, stage_digest(name, variant))
+
+
+STAGES: dict[str, Stage] = {
+    "sample": Stage(sample, "project", ("seed", "sample")),
+    "manifest": Stage(manifest, "project", ("manifest",)),
+    "clips": Stage(clips, "project", ("clips",)),
+    "speech": Stage(speech, "encoder", ("speech",)),
+    "directions": Stage(directions, "project", ("speech_encoders",)),
+    "expression": Stage(expression, "backbone", ("expression", "held_out_emotion", "inference")),
+    "deltas": Stage(deltas, "backbone", ("deltas", "held_out_emotion")),
+    "shards": Stage(shards, "backbone", ("deltas.speech_encoder", "seed", "shards")),
+    "train": Stage(
+        train,
+        "backbone",
+        ("deltas.speech_encoder", "held_out_emotion", "seed", "train"),
+        lambda params: params.train.num_processes,
+    ),
+    "judge": Stage(judge, "project", ("judge", "seed")),
+    "edits": Stage(
+        edits,
+        "backbone",
+        ("clips.crf", "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed"),
+    ),
+    "timing": Stage(
+        timing,
+        "backbone",
+        ("clips.crf", "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed", "timing"),
+    ),
+    "evaluate": Stage(evaluate, "backbone", ("evaluate", "seed")),
+    # the page shows all of them
+    "report": Stage(report, "project", (EVERYTHING,)),
+}
+"""In the order in which data moves."""

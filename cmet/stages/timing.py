@@ -1,0 +1,29 @@
+"""The stage `timing`."""
+
+from typing import TYPE_CHECKING
+
+from cmet.params import Params
+from cmet.places import Places
+
+if TYPE_CHECKING:
+    from cmet.edits.timing import TimingReport
+
+
+def timing(places: Places, params: Params, backbone: str) -> "TimingReport":
+    """Time the edits of a few test rows, clip by clip."""
+    from cmet.clips.product import Clips
+    from cmet.connector.bundle import load_bundle
+    from cmet.edits.material import Material, Recipe
+    from cmet.edits.timing import time_edits
+    from cmet.expression.product import Faces
+    from cmet.pairs.product import Pairs
+    from cmet.speech.product import Voices
+
+    encoder = params.deltas.speech_encoder
+    bundle = load_bundle(places.folder("train", backbone))
+    bundle.expect(backbone=backbone, speech_encoder=encoder)
+    clips, faces = Clips.open(places), Faces.open(places, backbone)
+    pairs, voices = Pairs.open(places, backbone), Voices.open(places, encoder)
+    material = Material(pairs.table, clips, faces, voices, bundle, places.weights)
+    recipe = Recipe(params.edits, params.inference, params.seed, params.clips.crf, params.held_out_emotion)
+    return time_edits(material, recipe, params.timing, places.folder("timing", backbone))

@@ -1,0 +1,129 @@
+"""What MLflow gets of a stage: figures, tables and files are made here and handed to `cmet.tracking`."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cmet.clips.product import Clips
+from cmet.connector.product import Model
+from cmet.edits.product import Edits, Timing
+from cmet.project import Project
+from cmet.scores.examples import Example, choose_examples, write_strip
+from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
+from cmet.scores.product import Scores
+from cmet.scores.results import RESULTS, write_results
+from cmet.scores.tables import evaluation_metrics
+from cmet.tracking.runs import About, Run, tracked_run
+
+
+@contextmanager
+def tracked_training(project: Project, backbone: str, code: str) -> Iterator[Run]:
+    """The run of a training."""
+    places = project.places
+    inputs = places.digests(places.folder("shards", backbone), project.faces(backbone).model)
+    about = About(f"train {backbone}", "train", backbone, project.params, inputs, code, project.root)
+    with tracked_run(about, system_metrics=True) as run:
+        yield run
+
+
+def track_evaluation(project: Project, backbone: str, code: str) -> None:
+    """Log a scored backbone: a parent run, and below it one run per method with the same metric names.
+
+    The parent has the figures, side-by-side strips and all results, each method its own results, its confusion matrix
+    and the clips of the strips.
+    """
+    places = project.places
+    inputs = places.digests(
+        *(places.folder(*names) for names in (("edits", backbone), ("judge",), ("train", backbone)))
+    )
+    about = About(f"evaluate {backbone}", "evaluate", backbone, project.params, inputs, code, project.root)
+    log_evaluation(
+        about,
+        project.scores(backbone),
+        project.edits(backbone),
+        project.clips(),
+        project.model(backbone),
+        project.timing(backbone),
+    )
+
+
+def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, model: Model, timing: Timing) -> None:
+    """Log a scored backbone, see `track_evaluation`.
+
+    Args:
+        about: What the parent run is of.
+        scores: What was measured.
+        edits: What it was measured on.
+        clips: The prepared clips.
+        model: The trained model, to which the scores of `cmet` are attached.
+        timing: How long edits take.
+    """
+    metrics, results, params = scores.metrics, scores.results, about.params
+    examples = choose_examples(scores.answers, edits, clips, params.report.num_examples, params.seed)
+    with tracked_run(about) as parent:
+        parent.log_file(scores.metrics_file)
+        parent.log_file(scores.results_file)
+        parent.log_figure(method_figure(metrics["methods"]), "figures/methods.png")
+        parent.log_figure(emotion_figure(metrics["methods"]), "figures/emotions.png")
+        _log_strips(parent, examples)
+        parent.log_metrics(0, _comparison_metrics(metrics))
+        for method, measured in metrics["methods"].items():
+            held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(method)
+            values = evaluation_metrics(measured, held_out) | _seconds(timing.methods.get(method))
+            tags = {"cmet.method": method, "cmet.protocol": metrics["protocol"]}
+            with tracked_run(replace(about, name=f"{about.backbone} {method}"), parent, tags) as run:
+                if method == "cmet":
+                    # once for run and model: a metric of two steps is drawn as a curve
+                    name, rows = f"cmet-{about.backbone}", ("test rows", metrics["protocol"])
+                    run.log_model(name, [model.weights, model.card], values, rows)
+                else:
+                    run.log_metrics(0, values)
+                said = scores.answers[scores.answers["method"] == method]
+                run.log_table(said[ANSWER_COLUMNS], "predictions.json")
+                _log_confusion(parent, run, measured["confusion"], method)
+                _log_results(run, results[results["method"] == method])
+                for example in examples:
+                    if method in example.panels:
+                        run.log_file(example.panels[method], "clips")
+
+
+ANSWER_COLUMNS = ["row_id", "emotion", "intensity", "predicted", "correct"]
+"""What the table of a run has of every clip."""
+
+
+def _seconds(timed: Mapping[str, Any] | None) -> dict[str, float]:
+    return {} if timed is None else {"seconds_per_video": timed["seconds_per_video"]}
+
+
+def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, int]], method: str) -> None:
+    """Drawn once for both: drawing takes longer than keeping."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"confusion-{method}.png"
+        confusion_figure(confusion, method).savefig(path)
+        parent.log_file(path, "figures")
+        run.log_file(path.rename(path.with_name("confusion.png")), "figures")
+
+
+def _comparison_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    floor = {"floor": metrics["floor"]["acc_emo"], "chance": metrics["chance"]}
+    return floor | {name: gain["difference"] for name, gain in metrics["comparisons"].items()}
+
+
+def _log_strips(run: Run, examples: list[Example]) -> None:
+    """Side-by-side clips, as they stand in the report."""
+    with tempfile.TemporaryDirectory() as folder:
+        for example in examples:
+            path = Path(folder) / f"{example.row_id}.mp4"
+            write_strip(example, path)
+            run.log_file(path, "strips")
+
+
+def _log_results(run: Run, results: pd.DataFrame) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_results(results, Path(folder) / RESULTS)
+        run.log_file(Path(folder) / RESULTS)

@@ -1,10 +1,10 @@
 """What code a module reaches: the one source of truth for what a result depends on.
 
 A module reaches what it imports, also inside its functions, and so on; imports for type checking alone do not count.
-The packages above a module are reached with it, as Python runs them first. A text `cmet.room.module:Name`, as
-registries have them, is an import too: where such texts are the values of a dict, and one of its keys is chosen (the
-backbone that a stage works for), the others are passed over. A module that opens package data (`importlib.resources`,
-jinja's `PackageLoader`) reaches all files below its folder that are no Python.
+The packages above a module are reached with it, as Python runs them first, unless they hold nothing but a docstring.
+A text `cmet.room.module:Name`, as registries have them, is an import too: where such texts are the values of a dict,
+and one of its keys is chosen (the backbone that a stage works for), the others are passed over. A module that opens
+package data (`importlib.resources`, jinja's `PackageLoader`) reaches all files below its folder that are no Python.
 
 The source is read and nothing is run, in milliseconds: whatever is unfinished is bound to the digest of its code.
 """
@@ -81,7 +81,7 @@ def closure(begin: str, chosen: tuple[str, ...] = ()) -> Closure:
         for library in source.libraries:
             libraries.setdefault(library, module)
         for imported in source.imports(chosen):
-            if imported not in modules and not is_exempt(imported):
+            if imported not in modules and not is_exempt(imported) and not _read(imported).is_empty:
                 modules[imported] = module
                 waiting.append(imported)
     return Closure(modules, tuple(sorted(data)), libraries)
@@ -118,6 +118,8 @@ class _Source:
     """Modules that it names in texts, each with its key in a dict."""
     libraries: tuple[str, ...]
     data: tuple[Path, ...]
+    is_empty: bool
+    """Whether it is nothing but a docstring, as packages are."""
 
     def imports(self, chosen: Collection[str]) -> Iterator[str]:
         """Modules of the package that are reached directly."""
@@ -148,6 +150,7 @@ def _read(module: str) -> _Source:
         tuple((key or None, name) for key, name in _REFERENCE.findall(code)),
         tuple(libraries),
         tuple(_data_below(file.parent)) if _OPENS_DATA.search(code) else (),
+        not code.strip(),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cmet.params import Params, load_params
 from cmet.places import Places
-from cmet.weights import weights_folder
+from cmet.weights.registry import weights_folder
 
 if TYPE_CHECKING:
     from cmet.clips.product import Clips

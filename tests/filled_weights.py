@@ -17,7 +17,7 @@ from cmet.backbones.pdfgc.generator import Generator as PDFGCGenerator
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.connector.network import Connector
 from cmet.params import NetworkParams
-from cmet.weights import CHECKPOINTS
+from cmet.weights.registry import CHECKPOINTS
 
 PAPER = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.1)
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from cmet.project import Project
 
 from cmet.connector.bundle import load_bundle
 from cmet.edits import rendering
 from cmet.errors import UserError
 from cmet.media.audio import write_audio
 from cmet.media.video import VideoFile, write_video
+from cmet.project import Project
 from cmet.stages.registry import run_stage
 from tests.clip_maps import without_workers
 from tests.filled_weights import write_filled_weights

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from cmet.project import Project
 
 from cmet.connector.bundle import load_bundle
 from cmet.media.audio import read_audio
 from cmet.media.video import read_video
 from cmet.outputs import content_digest
+from cmet.project import Project
 from cmet.stages.registry import STAGES, run_stage
 from cmet.sweep import read_variants, run_sweep
 from cmet.unseen.fold import Fold, FoldRun, Inputs

@@ -3,7 +3,3 @@
 A backbone is what C-MET steers: it reads expression codes off a face and shows a face with other codes. Adding one
 means adding a module or folder here and a line in `registry.py`.
 """
-
-from cmet.backbones.protocol import Backbone
-
-__all__ = ["Backbone"]

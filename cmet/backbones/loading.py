@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from cmet.weights import load_weights
+from cmet.weights.identify import load_weights
 
 AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cmet.errors import UserError
 from cmet.outputs import write_json
-from cmet.weights import find_weight
+from cmet.weights.registry import find_weight
 
 FILE = "weights.json"
 

@@ -265,7 +265,7 @@ def chosen_editor(
     """
     from cmet.backbones.registry import backbone_class
     from cmet.editing import Editor
-    from cmet.weights import CHECKPOINTS, weights_folder
+    from cmet.weights.registry import CHECKPOINTS, weights_folder
 
     if model is not None and connector is not None:
         raise UserError("--model and --connector name two models; leave one out")

@@ -90,7 +90,7 @@ def _score_manifest(
     from cmet.scores.other_methods import check_method, same_rows, score_manifest, scored_table
     from cmet.scores.results import read_results
     from cmet.scores.tables import is_one_class, measure
-    from cmet.weights import weights_folder
+    from cmet.weights.registry import weights_folder
 
     if method is not None:
         check_method(method)

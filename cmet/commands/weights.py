@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from cmet.weights import Checkpoint, Identification
+    from cmet.weights.identify import Identification
+    from cmet.weights.registry import Checkpoint
 
 app = typer.Typer(help="Pretrained checkpoints: what there is, and what a file is.", rich_markup_mode=None)
 
@@ -27,7 +28,7 @@ def listing(
     """List the pretrained checkpoints: where users get them, and which are here. Nothing is downloaded."""
     if context.invoked_subcommand is not None:
         return
-    from cmet.weights import CHECKPOINTS, weights_folder
+    from cmet.weights.registry import CHECKPOINTS, weights_folder
 
     folder = weights_folder() if folder is None else folder
     rows = [_row(checkpoint, folder) for checkpoint in CHECKPOINTS.values()]
@@ -41,7 +42,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Say what a file is and whether it loads (exit code 0), does not (1) or cannot be read (2)."""
-    from cmet.weights import identify
+    from cmet.weights.identify import identify
 
     found = identify(path, name)
     print(json.dumps(_facts(found), indent=2) if as_json else _verdict(found))
@@ -82,7 +83,7 @@ def _row(checkpoint: "Checkpoint", folder: Path) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], folder: Path) -> str:
-    from cmet.weights import CHECKPOINTS
+    from cmet.weights.registry import CHECKPOINTS
 
     lines = [f"{'name':<20}{'file':<43}{'licence':<13}{'bytes':>12}{'keys':>12}  here"]
     for row in rows:

@@ -17,8 +17,9 @@ from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH
 from cmet.connector.product import LAST
 from cmet.errors import UserError
 from cmet.params import PUBLISHED_CONNECTOR
-from cmet.weights import find_weight, load_file_as
 from cmet.weights.containers import optimizer_state
+from cmet.weights.identify import load_file_as
+from cmet.weights.registry import find_weight
 
 SPREAD = "spread"
 

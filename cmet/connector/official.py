@@ -16,7 +16,8 @@ from cmet.errors import UserError
 from cmet.outputs import fresh_file
 from cmet.params import PAPER_NETWORK, PUBLISHED_CONNECTOR
 from cmet.speech.scaling import SpeechScaling
-from cmet.weights import load_file_as, whole_numbers
+from cmet.weights.containers import whole_numbers
+from cmet.weights.identify import load_file_as
 
 EXPRESSION_WIDTH = 10
 """EDTalk's expression code."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cmet.doctor import libraries, machine, packages, project
 from cmet.doctor.finding import Finding, Findings
-from cmet.weights import weights_folder
+from cmet.weights.registry import weights_folder
 
 PROBE_ERRORS = (OSError, ImportError, ValueError, RuntimeError, AttributeError, LookupError, subprocess.SubprocessError)
 """What looking at files, packages and other programs can raise, also where they are damaged."""

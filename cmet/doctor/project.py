@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings
-from cmet.weights import CHECKPOINTS
+from cmet.weights.registry import CHECKPOINTS
 
 
 def probe_tools(which: Callable[[str], str | None] | None = None) -> Findings:

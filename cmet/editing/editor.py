@@ -18,7 +18,7 @@ from cmet.errors import UserError
 from cmet.params import InferenceParams
 from cmet.speech.encoders.protocol import SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
-from cmet.weights import find_weight, weights_folder
+from cmet.weights.registry import find_weight, weights_folder
 
 CODE_FPS = 25.0
 """Rate of the expression codes C-MET was trained on."""

@@ -33,7 +33,7 @@ from cmet.media.audio import read_audio
 from cmet.media.landmarks import find_faces
 from cmet.media.video import write_video
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
-from cmet.weights import find_weight
+from cmet.weights.registry import find_weight
 
 NUM_LOOKS = 12
 """Frames in which faces are counted where no square is looked for."""

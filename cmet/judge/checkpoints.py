@@ -10,9 +10,9 @@ from torch import Tensor
 from cmet.errors import UserError
 from cmet.judge.emotion_fan import NUM_FEATURES, PlainJudge, ResNet18
 from cmet.vocabulary import order_problem
-from cmet.weights import CHECKPOINTS, NETWORKS, find_weight
 from cmet.weights.containers import UnreadableWeights, kind_of, state_dicts
 from cmet.weights.identify import match
+from cmet.weights.registry import CHECKPOINTS, NETWORKS, find_weight
 
 HOME = "judge"
 """Folder among the weights where such files belong."""

@@ -24,11 +24,11 @@ from cmet.report.labels import describe, paper_rows, training_set
 from cmet.report.product import PAGE, SUMMARY
 from cmet.scores import figures
 from cmet.scores.examples import LABELS, Example, choose_examples, write_strip
-from cmet.scores.metrics.registry import TITLES
-from cmet.scores.other_methods import Scored as OtherScored
-from cmet.scores.other_methods import read_scored
+from cmet.scores.other_results import Scored as OtherScored
+from cmet.scores.other_results import read_scored
 from cmet.scores.product import Scores
 from cmet.scores.tables import is_one_class
+from cmet.scores.titles import TITLES
 from cmet.speech.product import DirectionsResult
 from cmet.vocabulary import CHANCE, GROUND_TRUTH, in_order
 

@@ -1,11 +1,9 @@
 """Clips that another method made, scored as ours are: same judge, same metrics, same rules for lost clips."""
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,8 @@ from cmet.outputs import fresh_folder, write_json
 from cmet.params import EvaluateParams
 from cmet.scores.manifest import check_generated, manifest_remarks, read_manifest
 from cmet.scores.metrics.registry import load_metrics
-from cmet.scores.results import METRICS, RESULTS, read_results, write_results
+from cmet.scores.other_results import Scored
+from cmet.scores.results import METRICS, RESULTS, write_results
 from cmet.scores.scoring import score_clips
 from cmet.scores.tables import measure
 from cmet.scores.text_tables import text_table
@@ -28,14 +27,6 @@ if TYPE_CHECKING:
 
 OWN_BACKBONE = "its own"
 UNKNOWN_CORPUS = "not stated"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What came out of scoring a manifest."""
-
-    results: pd.DataFrame
-    metrics: dict[str, Any]
 
 
 def check_out(out: Path) -> None:
@@ -108,23 +99,6 @@ def score_manifest(
         write_results(results, folder / RESULTS)
         write_json(folder / METRICS, metrics)
     return Scored(results, metrics)
-
-
-def read_scored(folder: Path) -> list[Scored]:
-    """All results of `score_manifest` below a folder, by the names of theirs.
-
-    Raises:
-        UserError: One is damaged.
-    """
-    return [_read(path) for path in sorted(folder.glob(f"*/{RESULTS}"))]
-
-
-def _read(path: Path) -> Scored:
-    beside = path.with_name(METRICS)
-    metrics = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-    if "manifest_sha256" not in metrics:
-        raise UserError(f"{path.parent}: no results of `cmet score`; take the folder out of {path.parent.parent}")
-    return Scored(read_results(path), metrics)
 
 
 def answer_table(videos: Sequence[Path], judge: "Judge") -> tuple[str, int]:

@@ -16,7 +16,7 @@ from cmet.backbones.pdfgc.generator import Generator as PDFGCGenerator
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.connector.network import Connector
 from cmet.judge.emotion_fan import EmotionFan
-from cmet.weights import NETWORKS
+from cmet.weights.registry import NETWORKS
 from tests.golden.ours import DROPOUT_OFF
 
 MAKERS: dict[str, Callable[[], nn.Module]] = {

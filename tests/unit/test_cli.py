@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from cmet.project import Project
 
 from cmet import cli
 from cmet.commands.edit import (
@@ -23,6 +22,7 @@ from cmet.editing import EditReport, EmotionReport
 from cmet.errors import UserError
 from cmet.media.audio import write_audio
 from cmet.params import Params
+from cmet.project import Project
 from tests.conftest import Command
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from cmet.commands.doctor import doctor
 from cmet.doctor import Finding, can_run_sample, examine, libraries, machine, packages, project
 from cmet.doctor.examination import isolated
 from cmet.doctor.finding import GIB
-from cmet.weights import CHECKPOINTS
+from cmet.weights.registry import CHECKPOINTS
 
 ROOT = Path(__file__).parents[2]
 

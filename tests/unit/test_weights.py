@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from cmet.commands.weights import app
 from cmet.errors import UserError
-from cmet.weights import CHECKPOINTS, NETWORKS, Checkpoint, find_weight, identify, load_weights, weights_folder
+from cmet.weights.identify import identify, load_weights
+from cmet.weights.registry import CHECKPOINTS, NETWORKS, Checkpoint, find_weight, weights_folder
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from cmet.weights import load_weights
+from cmet.weights.identify import load_weights
 
 SIZE_PX = 112
 NUM_FEATURES = 512

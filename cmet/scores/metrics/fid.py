@@ -33,7 +33,7 @@ from cmet.scores.metrics.frechet import (
     measure_pairs,
 )
 from cmet.scores.metrics.protocol import Measured, Shown
-from cmet.weights import load_weights
+from cmet.weights.identify import load_weights
 
 PICTURE_PX = 299
 FRAMES_AT_ONCE = 32

@@ -31,7 +31,7 @@ from cmet.scores.metrics.frechet import (
 )
 from cmet.scores.metrics.i3d import I3D
 from cmet.scores.metrics.protocol import Measured, Shown
-from cmet.weights import load_weights
+from cmet.weights.identify import load_weights
 
 NUM_FRAMES = 15
 FRAME_PX = 224

@@ -17,19 +17,6 @@ METRICS = {
 }
 """Module and class, imported when asked for: reading results must not wait for networks."""
 
-TITLES = {
-    "fid/pairwise-mean": ("FID, pairwise mean", "lower"),
-    "fid/distribution": ("FID, distribution", "lower"),
-    "fvd/pairwise-mean": ("FVD, pairwise mean", "lower"),
-    "fvd/distribution": ("FVD, distribution", "lower"),
-    "sync_conf": ("sync confidence", "higher"),
-    "identity_similarity": ("identity similarity", "higher"),
-    "lmd/mouth": ("M-LMD to the true clip", "lower"),
-    "lmd/face": ("F-LMD to the true clip", "lower"),
-    "lmd/lips_moved": ("lips moved from the source", ""),
-}
-"""What a table calls each value, and which way is better; neither way where it only informs."""
-
 
 def metric_class(name: str) -> type[Metric]:
     """The class of a metric."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from cmet.weights import load_weights
+from cmet.weights.identify import load_weights
 
 NUM_FEATURES = 1024
 NUM_HIDDEN = 512

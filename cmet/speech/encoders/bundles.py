@@ -11,7 +11,7 @@ import numpy as np
 
 from cmet.errors import UserError
 from cmet.speech.encoders.protocol import check_length, finite
-from cmet.weights import weights_folder
+from cmet.weights.registry import weights_folder
 
 URL = "https://download.pytorch.org/torchaudio/models/"
 

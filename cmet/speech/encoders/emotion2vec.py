@@ -19,7 +19,7 @@ import yaml
 
 from cmet.errors import UserError
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
-from cmet.weights import weights_folder
+from cmet.weights.registry import weights_folder
 
 WIDTH = 1024
 FOLDER = "emotion2vec_plus_large"

@@ -30,7 +30,7 @@ from cmet.params import PAPER_NETWORK, TrainParams
 from cmet.scores.figures import curves_figure
 from cmet.shards import FORMAT, PairSample, write_tar
 from cmet.speech.scaling import SpeechScaling
-from cmet.weights import CHECKPOINTS, NETWORKS
+from cmet.weights.registry import CHECKPOINTS, NETWORKS
 
 MakeParams = Callable[..., TrainParams]
 MakePairs = Callable[[str], list[PairSample]]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cmet.project import Project
 
 from cmet.errors import UserError
 from cmet.judge.card import read_card
 from cmet.params import JudgeParams, load_params
+from cmet.project import Project
 from cmet.stages.registry import run_stage
 from tests.unit.conftest import Tiny
 from tests.unit.judge.conftest import RELEASED, RESNET, params

@@ -8,9 +8,9 @@ import pytest
 
 from cmet.errors import UserError
 from cmet.outputs import content_digest
+from cmet.pairs.deltas import pair_clips, write_deltas
 from cmet.pairs.differences import expression_delta, speech_delta
 from cmet.pairs.sentences import neutral_sentence
-from cmet.pairs.deltas import pair_clips, write_deltas
 from cmet.params import DeltasParams
 from cmet.speech.scaling import SpeechScaling
 

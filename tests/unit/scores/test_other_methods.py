@@ -11,16 +11,8 @@ from cmet.errors import UserError
 from cmet.judge.classifier import Judge
 from cmet.params import EvaluateParams
 from cmet.scores import other_methods
-from cmet.scores.other_methods import (
-    Scored,
-    answer_table,
-    check_method,
-    check_out,
-    read_scored,
-    same_rows,
-    score_manifest,
-    scored_table,
-)
+from cmet.scores.other_methods import answer_table, check_method, check_out, same_rows, score_manifest, scored_table
+from cmet.scores.other_results import Scored, read_scored
 from cmet.scores.results import answers, read_results, write_results
 from cmet.vocabulary import TARGET_EMOTIONS
 from tests.unit.conftest import ROOT, Tiny

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from cmet.project import Project
 
 from cmet.errors import UserError
 from cmet.judge.card import JudgeCard, judge_name
 from cmet.outputs import content_digest, write_json
 from cmet.params import Params, ParamsError
+from cmet.project import Project
 from cmet.stages.registry import run_stage
 from cmet.tracking.runs import Run, default_store, find_run
 from cmet.unseen import fold, run_unseen

@@ -5,7 +5,7 @@ import torch
 
 from cmet.errors import UserError
 from cmet.scores.metrics.arcface import ArcFace, load_arcface
-from cmet.weights import NETWORKS
+from cmet.weights.registry import NETWORKS
 
 FILE = "backbone.pth"
 SHAPES = NETWORKS["arcface"].shapes

@@ -14,7 +14,7 @@ from cmet.scores.metrics.fid import FrechetInceptionDistance, pooled_inception, 
 from cmet.scores.metrics.frechet import distance_of_sets
 from cmet.scores.metrics.protocol import Shown
 from cmet.scores.metrics.registry import load_metrics
-from cmet.weights import CHECKPOINTS, NETWORKS
+from cmet.weights.registry import CHECKPOINTS, NETWORKS
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 

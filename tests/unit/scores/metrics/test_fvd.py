@@ -10,7 +10,7 @@ from cmet.media.video import write_video
 from cmet.scores.metrics.fvd import FrechetVideoDistance, distance_of_clips, taken_frames, to_picture
 from cmet.scores.metrics.protocol import Shown
 from cmet.scores.metrics.registry import load_metrics
-from cmet.weights import NETWORKS
+from cmet.weights.registry import NETWORKS
 
 FILE = "i3d_pretrained_400.pt"
 

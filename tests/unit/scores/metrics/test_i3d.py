@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cmet.scores.metrics.i3d import I3D, Unit, pad_same, pool_same
-from cmet.weights import NETWORKS
+from cmet.weights.registry import NETWORKS
 
 
 def line(*values: float) -> Tensor:

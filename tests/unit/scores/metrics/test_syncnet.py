@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cmet.errors import UserError
 from cmet.scores.metrics.syncnet import SyncNet, load_syncnet
-from cmet.weights import NETWORKS
+from cmet.weights.registry import NETWORKS
 
 FILE = "syncnet_v2.model"
 

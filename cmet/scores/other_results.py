@@ -1,0 +1,36 @@
+"""Results of other methods, as `cmet score` leaves them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cmet.errors import UserError
+from cmet.scores.results import METRICS, RESULTS, read_results
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came out of scoring a manifest."""
+
+    results: pd.DataFrame
+    metrics: dict[str, Any]
+
+
+def read_scored(folder: Path) -> list[Scored]:
+    """All results of `score_manifest` below a folder, by the names of theirs.
+
+    Raises:
+        UserError: One is damaged.
+    """
+    return [_read(path) for path in sorted(folder.glob(f"*/{RESULTS}"))]
+
+
+def _read(path: Path) -> Scored:
+    beside = path.with_name(METRICS)
+    metrics = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    if "manifest_sha256" not in metrics:
+        raise UserError(f"{path.parent}: no results of `cmet score`; take the folder out of {path.parent.parent}")
+    return Scored(read_results(path), metrics)

@@ -1,0 +1,14 @@
+"""What people call the values of metrics."""
+
+TITLES = {
+    "fid/pairwise-mean": ("FID, pairwise mean", "lower"),
+    "fid/distribution": ("FID, distribution", "lower"),
+    "fvd/pairwise-mean": ("FVD, pairwise mean", "lower"),
+    "fvd/distribution": ("FVD, distribution", "lower"),
+    "sync_conf": ("sync confidence", "higher"),
+    "identity_similarity": ("identity similarity", "higher"),
+    "lmd/mouth": ("M-LMD to the true clip", "lower"),
+    "lmd/face": ("F-LMD to the true clip", "lower"),
+    "lmd/lips_moved": ("lips moved from the source", ""),
+}
+"""What a table calls each value, and which way is better; neither way where it only informs."""

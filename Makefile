@@ -53,10 +53,11 @@ test: setup ## All tests
 check: lint ## Format, lint, types and unit tests
 	$(PYTEST) tests/unit
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy and the floors of the house
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports
 
 format: setup ## Format the code
 	ruff format .

@@ -59,7 +59,7 @@ def use(
         list[Path] | None,
         typer.Argument(help="Files of changes to lay over it, in this order (experiments/ablations/)."),
     ] = None,
-    root: Annotated[Path | None, typer.Option("--root", help="Folder of the raw corpus (manifest.root).")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the raw corpus, or the table.")] = None,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
     """Make an experiment the current one: write it to params.yaml."""

@@ -16,6 +16,9 @@ from cmet.params import ParamsError, parse_params
 BASE = "base"
 """Key of an experiment file that names the file it differs from, beside it."""
 
+OUTPUTS = ("data", "reports")
+"""Folders of a project that its stages write."""
+
 
 def read_experiment(path: Path) -> dict[str, Any]:
     """All values of an experiment, with the ones of its base.
@@ -68,6 +71,7 @@ def use_experiment(experiment: Path, params: Path, root: Path | None, layers: Se
         experiment: File of `experiments/`.
         params: The project's params.yaml.
         root: Folder of the raw corpus, or the table, from the current folder; as the experiment has it when None.
+            `manifest.files` becomes the same folder, or the one that all files named in the table have in common.
         layers: Files of changes (`experiments/ablations/`) that are laid over the experiment, in this order.
 
     Returns:
@@ -75,15 +79,13 @@ def use_experiment(experiment: Path, params: Path, root: Path | None, layers: Se
 
     Raises:
         ParamsError: The experiment or a layer is not valid.
-        UserError: `root` does not exist.
+        UserError: `root` does not exist, is no table though a file, or DVC cannot watch the folder of its files.
     """
     values = read_experiment(experiment)
     for layer in layers:
         values = lay_over(values, layer)
     if root is not None:
-        if not root.exists():
-            raise UserError(f"--root {root}: no such folder or file")
-        values["manifest"]["root"] = _root_for(params, root)
+        values["manifest"] |= _places(params, root, values["manifest"]["corpus"])
     files = [str(path) for path in (experiment, *layers)]
     parse_params(values, " + ".join(files))
     before = flat_values(yaml.safe_load(params.read_text(encoding="utf-8"))) if params.is_file() else {}
@@ -116,9 +118,33 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     return values
 
 
-def _root_for(params: Path, root: Path) -> str:
+def _places(params: Path, root: Path, corpus: str) -> dict[str, str]:
+    """Where the corpus is and what DVC watches of it, as the section `manifest` has them."""
+    if not root.exists():
+        raise UserError(f"--root {root}: no such folder or file")
+    # pandas comes with it
+    from cmet.corpora import table
+    from cmet.corpora.watched import files_folder
+
+    if root.is_file() and corpus != table.NAME:
+        raise UserError(f"--root {root}: a file, but the corpus {corpus} is a folder")
+    # paths in a table count from where the table really lies
+    files = files_folder(corpus, root.resolve()).resolve()
+    outputs = [params.resolve().parent / name for name in OUTPUTS]
+    if any(place.is_relative_to(files) for output in outputs for place in (output, output.resolve())):
+        advice = "put the corpus into a folder of its own"
+        if root.is_file():
+            advice = f"put the recordings into one folder beside the table, e.g. {root.parent / 'recordings'}/"
+        raise UserError(
+            f"--root {root}: all its files have only {files} in common, in which the stages write data/ and reports/, "
+            f"so DVC cannot watch it; {advice}"
+        )
+    return {"root": _place_in(params, root), "files": _place_in(params, files)}
+
+
+def _place_in(params: Path, place: Path) -> str:
     """The same place as params.yaml says it: from its own folder when it is below that, absolute otherwise."""
-    folder, place = params.resolve().parent, root.resolve()
+    folder, place = params.resolve().parent, place.resolve()
     return (place.relative_to(folder) if folder in place.parents else place).as_posix()
 
 

@@ -87,6 +87,9 @@ class ManifestParams(Section):
     corpus: CorpusName
     root: str
     """Folder of the raw corpus, or the table itself; relative paths start at the folder of params.yaml."""
+    files: str
+    """Folder below which all files of the corpus lie, which DVC watches with `root`; of a corpus in a folder, the same
+    one. It cannot hold what the stages write, so the folder of params.yaml itself will not do."""
 
 
 class ClipsParams(Section):

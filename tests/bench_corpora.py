@@ -118,7 +118,7 @@ def make_project(folder: Path, corpus: str, root: Path) -> Path:
     """A folder with a params.yaml for one corpus; clips may be short."""
     folder.mkdir(parents=True, exist_ok=True)
     values = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
-    values["manifest"] |= {"corpus": corpus, "root": str(root)}
+    values["manifest"] |= {"corpus": corpus, "root": str(root), "files": str(root)}
     values["clips"] |= {"min_duration_s": 0.1}
     (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     return folder

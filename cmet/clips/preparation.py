@@ -25,7 +25,7 @@ BY_LABEL = frozenset({"bad_name", "unknown_speaker", "known_defect", "off_script
 BY_FILE = frozenset(
     {
         "html_page", "bad_archive", "truncated_archive", "refused_member", "missing_file", "unreadable_file",
-        "unsupported_archive",
+        "unsupported_archive", "outside_root",
     }
 )  # fmt: skip
 """Reasons of a manifest that say a file is lost to us, as much as one that cannot be prepared."""

@@ -28,12 +28,16 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Cut no list.")] = False,
     disk: Annotated[Path, typer.Option("--disk", help="Folder on the disk that preparing will write to.")] = Path(),
+    files: Annotated[
+        Path | None,
+        typer.Option("--files", help="Folder that DVC will watch (manifest.files); default as `cmet use` sets it."),
+    ] = None,
 ) -> None:
     """Say what is there of a corpus and what is not: exit code 0 complete, 1 incomplete, 2 not this corpus."""
     from cmet.corpora.check import MAX_LISTED, check_corpus, check_table
     from cmet.corpora.registry import CORPORA
 
-    report = check_corpus(CORPORA[corpus], root, disk)
+    report = check_corpus(CORPORA[corpus], root, disk, files)
     if as_json:
         json.dump(asdict(report) | {"is_complete": report.is_complete}, sys.stdout, indent=2)
         print()

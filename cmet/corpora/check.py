@@ -19,8 +19,9 @@ from cmet.archives import (
 )
 from cmet.corpora import cremad, table
 from cmet.corpora.listing import Clip, Corpus, Found, Listing
-from cmet.corpora.numbering import Numbering, Settled
+from cmet.corpora.numbering import Settled
 from cmet.corpora.scan import lines_text
+from cmet.corpora.watched import files_folder, list_watched, watched_numbering
 from cmet.errors import ClipError, UserError
 from cmet.vocabulary import EMOTIONS
 
@@ -108,22 +109,24 @@ class CheckReport:
         return not (self.missing or self.problems or self.pointers)
 
 
-def check_corpus(corpus: Corpus, root: Path, disk: Path) -> CheckReport:
+def check_corpus(corpus: Corpus, root: Path, disk: Path, files: Path | None = None) -> CheckReport:
     """Look at names, archive headers and the beginnings of small files; no medium is decoded.
 
     Args:
         corpus: Whose rules apply.
         root: Folder of the raw corpus.
         disk: A folder of the disk that preparing will write to.
+        files: The folder `manifest.files`; when None, the one that `cmet use --root` sets.
 
     Raises:
         UserError: The folder does not exist, or holds nothing of this corpus.
     """
-    listing = corpus.list_files(root)
+    files = files_folder(corpus.NAME, root) if files is None else files
+    listing = list_watched(corpus, root, files)
     folder = root if root.is_dir() else root.parent
     _refuse_other_corpus(corpus, root, listing)
     expected = corpus.expected(root)
-    numbering = Numbering.of(folder)
+    numbering = watched_numbering(root, files)
     problems = [Problem(rejected.code, rejected.path, rejected.message) for rejected in listing.rejected]
     pointers: list[PointerFile] = []
     unusable = {found.clip.clip_id for found in listing.found if not _looks_usable(folder, found, problems, pointers)}

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from cmet.corpora.listing import Corpus, Found, Rejected
-from cmet.corpora.numbering import FILE, Numbering, Settled
+from cmet.corpora.numbering import FILE, Settled
 from cmet.corpora.product import TABLE
+from cmet.corpora.watched import files_folder, list_watched, watched_numbering
 from cmet.errors import ClipError, UserError
 from cmet.outputs import fresh_folder
 from cmet.quarantine import count_reasons
@@ -37,20 +38,26 @@ class ManifestReport:
     """Rows of a numbering.csv that speak of no clip that is there."""
 
 
-def scan(corpus: Corpus, root: Path) -> pd.DataFrame:
+def scan(corpus: Corpus, root: Path, files: Path | None = None) -> pd.DataFrame:
     """One row per clip, ordered by clip id.
 
-    A file whose labels cannot be read, or an archive that cannot, becomes a quarantined row; none vanishes.
+    A file whose labels cannot be read, or an archive that cannot, becomes a quarantined row; none vanishes. So does a
+    clip with a file outside of both folders, which DVC would not see change.
+
+    Args:
+        corpus: Whose rules apply.
+        root: Folder of the raw corpus, or the table.
+        files: The folder `manifest.files`; when None, the one that `cmet use --root` sets.
 
     Raises:
         UserError: The folder does not exist, is empty, or holds no clip of this corpus.
     """
-    return _scan(corpus, root)[0]
+    return _scan(corpus, root, files_folder(corpus.NAME, root) if files is None else files)[0]
 
 
-def write_manifest(corpus: Corpus, root: Path, out: Path) -> ManifestReport:
-    """Scan a corpus and write `manifest.parquet` into the folder `out`."""
-    manifest, not_wanted, lines = _scan(corpus, root)
+def write_manifest(corpus: Corpus, root: Path, files: Path, out: Path) -> ManifestReport:
+    """Scan a corpus, as `scan` does, and write `manifest.parquet` into the folder `out`."""
+    manifest, not_wanted, lines = _scan(corpus, root, files)
     if lines:
         print(f"{FILE}: {lines_text(lines)} speak of no clip that is there", file=sys.stderr)
     with fresh_folder(out) as folder:
@@ -75,12 +82,12 @@ def lines_text(lines: Sequence[int]) -> str:
     return f"{len(lines)} rows ({shown}{', ...' * (len(lines) > MAX_NAMED)})"
 
 
-def _scan(corpus: Corpus, root: Path) -> tuple[pd.DataFrame, dict[str, int], list[int]]:
+def _scan(corpus: Corpus, root: Path, files: Path) -> tuple[pd.DataFrame, dict[str, int], list[int]]:
     """The manifest, how many files were not wanted and why, and the rows of a numbering.csv that fit no clip."""
-    listing = corpus.list_files(root)
+    listing = list_watched(corpus, root, files)
     if not listing.found and not listing.rejected and not listing.not_wanted:
         raise UserError(f"{root}: no video or sound file below this folder; is it the root of the corpus?")
-    numbering = Numbering.of(root if root.is_dir() else root.parent)
+    numbering = watched_numbering(root, files)
     clips = [found.clip for found in listing.found]
     rows = [
         _clip_row(corpus.NAME, found, settled)

@@ -106,6 +106,18 @@ def expected(root: Path) -> list[Clip]:
     return _clips(_read(find_table(root)))
 
 
+def named_files(root: Path) -> list[Path]:
+    """The files that the rows of a table name and that are there; all that are named where none is there.
+
+    Raises:
+        UserError: As `list_files`.
+    """
+    path = find_table(root)
+    files = [path.parent / file for row in _read(path) for file in (row.video, row.audio) if file]
+    # one misspelt name must not lead to a folder higher up
+    return list(filter(_is_file, files)) or files
+
+
 def _read(path: Path) -> list[Row]:
     """All rows, checked; columns that are not there are empty.
 

@@ -14,4 +14,5 @@ def manifest(places: Places, params: Params) -> "ManifestReport":
     from cmet.corpora.registry import CORPORA
     from cmet.corpora.scan import write_manifest
 
-    return write_manifest(CORPORA[params.manifest.corpus], places.corpus, places.folder("manifest"))
+    corpus, files = CORPORA[params.manifest.corpus], (places.root / params.manifest.files).resolve()
+    return write_manifest(corpus, places.corpus, files, places.folder("manifest"))

@@ -98,7 +98,7 @@ def test_a_root_that_is_no_corpus_is_one_message(
     if content is not None:
         root.mkdir(exist_ok=True)
     text = (ROOT / "params.yaml").read_text()
-    text = text.replace("corpus: sample", "corpus: mead").replace("root: data/sample/corpus", f"root: {root}")
+    text = text.replace("corpus: sample", "corpus: mead").replace("data/sample/corpus", str(root))
     (tmp_path / "params.yaml").write_text(text)
     assert_one_message(cmet("manifest", cwd=tmp_path), said)
     assert not (tmp_path / "data/manifest").exists()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cmet.errors import UserError
 from cmet.experiments import flat_values, lay_over, read_experiment, read_layer, use_experiment
 from cmet.params import ParamsError, load_params, parse_params
 
@@ -88,3 +89,81 @@ def test_an_experiment_under_layers_keeps_the_values_of_its_base(tmp_path: Path)
     before = yaml.safe_dump(read_experiment(path) | {"train": None})
     assert yaml.safe_dump(values | {"train": None}) == before
     assert values["train"] == read_experiment(path)["train"] | {"reconstruction": "mse"}
+
+
+OWN = ROOT / "experiments/own-recordings.yaml"
+
+
+def write_table(path: Path, *videos: str, make: bool = True) -> Path:
+    """A table of clips and, where asked, the files it names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("video,speaker,emotion\n" + "".join(f"{video},Ann,sad\n" for video in videos))
+    for video in videos if make else ():
+        (path.parent / video).parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / video).touch()
+    return path
+
+
+def used(project: Path, root: Path) -> tuple[str, str]:
+    """What `cmet use --root` makes of a root."""
+    project.mkdir(exist_ok=True)
+    use_experiment(OWN, project / "params.yaml", root)
+    manifest = load_params(project / "params.yaml").manifest
+    return manifest.root, manifest.files
+
+
+def test_the_files_of_a_table_are_below_the_deepest_folder_that_has_them_all(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    table = write_table(project / "clips.csv", "rec/ann/1.mp4", "rec/bob/x/2.mp4", str(tmp_path / "project/rec/3.mp4"))
+    assert used(project, table) == ("clips.csv", "rec")
+    assert used(project, write_table(project / "one.csv", "rec/ann/1.mp4")) == ("one.csv", "rec/ann")
+    outside = write_table(tmp_path / "tables/clips.csv", "../disk/1.mp4", "../disk/b/2.mp4")
+    assert used(project, outside) == (str(outside), str(tmp_path / "disk"))
+    (project / "linked.csv").symlink_to(outside)
+    assert used(project, project / "linked.csv") == (str(outside), str(tmp_path / "disk"))
+
+
+def test_a_folder_with_a_table_is_watched_as_a_whole(tmp_path: Path) -> None:
+    write_table(tmp_path / "project/rec/clips.csv", "ann/1.mp4")
+    assert used(tmp_path / "project", tmp_path / "project/rec") == ("rec", "rec")
+
+
+def test_a_misspelt_file_of_a_table_does_not_widen_the_folder(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "clips.csv", "rec/1.mp4")
+    table.write_text(table.read_text() + "reco/2.mp4,Ann,sad\n")
+    assert used(tmp_path, table) == ("clips.csv", "rec")
+    assert used(tmp_path, write_table(tmp_path / "planned.csv", "a/b/1.mp4", "a/c/1.mp4", make=False))[1] == "a"
+
+
+def test_a_linked_folder_of_a_table_is_watched_where_its_files_are(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "rec").symlink_to(tmp_path / "disk")
+    assert used(project, write_table(project / "clips.csv", "rec/1.mp4")) == ("clips.csv", str(tmp_path / "disk"))
+
+
+@pytest.mark.parametrize("videos", [["1.mp4"], ["rec/1.mp4", "more/2.mp4"], ["rec/1.mp4", "../disk/2.mp4"]])
+def test_files_that_have_only_the_project_in_common_are_refused(tmp_path: Path, videos: list[str]) -> None:
+    table = write_table(tmp_path / "project/clips.csv", *videos)
+    with pytest.raises(UserError, match=r"put the recordings into one folder beside the table, e\.g\. .*recordings/"):
+        used(tmp_path / "project", table)
+    assert not (tmp_path / "project/params.yaml").exists()
+
+
+def test_the_project_itself_is_refused_as_a_corpus_and_so_is_a_linked_data_folder(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError,
+        match="DVC cannot watch it; put the corpus into a folder of its own",
+    ):
+        used(tmp_path, tmp_path)
+    (tmp_path / "disk/cmet").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "disk/cmet")
+    with pytest.raises(UserError, match="so DVC cannot watch it"):
+        used(tmp_path, tmp_path / "disk")
+
+
+def test_a_file_is_no_root_of_a_corpus_in_a_folder(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "clips.csv", "rec/1.mp4")
+    with pytest.raises(UserError, match=r"clips\.csv: a file, but the corpus mead is a folder"):
+        use_experiment(ROOT / "experiments/mead-speech.yaml", tmp_path / "params.yaml", table)

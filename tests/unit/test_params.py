@@ -103,15 +103,18 @@ def test_a_root_from_the_current_folder_means_the_same_place_in_params(
     monkeypatch.chdir(tmp_path)
     params = tmp_path / "project/params.yaml"
     use_experiment(ROOT / "experiments/mead-speech.yaml", params, Path(place))
-    assert load_params(params).manifest.root == kept.format(tmp_path)
+    manifest = load_params(params).manifest
+    assert (manifest.root, manifest.files) == (kept.format(tmp_path), kept.format(tmp_path))
     assert Project.at(params).corpus_root() == tmp_path / place
 
 
 def test_using_an_experiment_says_what_changes_and_can_be_undone(tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
+    (tmp_path / "MEAD").mkdir()
     use_experiment(ROOT / "experiments/sample.yaml", params, None)
-    changed = use_experiment(ROOT / "experiments/mead-speech.yaml", params, tmp_path)
-    assert f"manifest.root: data/sample/corpus -> {tmp_path}" in changed
+    changed = use_experiment(ROOT / "experiments/mead-speech.yaml", params, tmp_path / "MEAD")
+    assert "manifest.root: data/sample/corpus -> MEAD" in changed
+    assert "manifest.files: data/sample/corpus -> MEAD" in changed
     assert load_params(params).speech_encoders == ["opensmile", "precomputed"]
     use_experiment(ROOT / "experiments/sample.yaml", params, None)
     assert params.read_bytes() == (ROOT / "experiments/sample.yaml").read_bytes()

@@ -141,16 +141,17 @@ def with_lost(manifest: pd.DataFrame, *reasons: str) -> pd.DataFrame:
 def test_files_that_the_manifest_could_not_read_count_as_rejected_before_the_work_begins(
     tmp_path: Path, root: Path, manifest: pd.DataFrame, params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = with_lost(manifest, "html_page: a.mp4", "bad_archive: b.tar", "bad_name: c.mp4", "lfs_pointer: d.mp4")
+    reasons = ("html_page: a.mp4", "outside_root: b.mp4", "bad_name: c.mp4", "lfs_pointer: d.mp4")
+    rows = with_lost(manifest, *reasons)
     with pytest.raises(
         UserError,
-        match="clips: 2 of 3 clips rejected, clips.max_rejected allows 5%: 1 bad_archive, 1 html_page; first lost0: ",
+        match="clips: 2 of 3 clips rejected, clips.max_rejected allows 5%: 1 html_page, 1 outside_root; first lost0: ",
     ):
         prepare_clips(rows, root, tmp_path / "out", tmp_path / "work", params.clips)
     assert not (tmp_path / "work").exists()
     assert (
-        "clips: WARNING: 3 of 5 rows of the manifest are quarantined already: 1 bad_archive, 1 html_page, "
-        "1 lfs_pointer; first lost0: html_page: a.mp4\n"
+        "clips: WARNING: 3 of 5 rows of the manifest are quarantined already: 1 html_page, 1 lfs_pointer, "
+        "1 outside_root; first lost0: html_page: a.mp4\n"
     ) in capsys.readouterr().err
 
 

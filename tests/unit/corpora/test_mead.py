@@ -151,7 +151,9 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "root/M003").symlink_to(tmp_path / "disk/M003")
     (tmp_path / "disk/M003/front/loop").symlink_to(tmp_path / "disk/M003")
-    assert scan(mead, tmp_path / "root").video.to_list() == ["M003/front/sad/level_3/001.mp4"]
+    rows = scan(mead, tmp_path / "root", tmp_path / "disk")
+    assert rows.video.to_list() == ["M003/front/sad/level_3/001.mp4"]
+    assert rows.status.to_list() == ["ok"]
 
 
 def test_what_cannot_be_opened_is_a_row_and_not_the_end(tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def test_what_cannot_be_opened_is_a_row_and_not_the_end(tmp_path: Path) -> None:
     Path(os.fsdecode(bytes(tmp_path) + b"/M003/front/sad/level_3/\xff.mp4")).touch()
     reasons = scan(mead, tmp_path).reason.dropna().str.split(":").str[0]
     assert sorted(reasons) == ["bad_name", "unreadable_file", "unreadable_file", "unreadable_file"]
-    assert len(write_manifest(mead, tmp_path, tmp_path / "out").quarantined_by_reason) == 2
+    assert len(write_manifest(mead, tmp_path, tmp_path, tmp_path / "out").quarantined_by_reason) == 2
 
 
 @pytest.mark.parametrize(("root", "hint"), [("M003", "MEAD"), ("", "MEAD")])
@@ -175,5 +177,6 @@ def test_a_root_one_folder_off_is_told(tmp_path: Path, root: str, hint: str) -> 
 
 
 def test_columns_without_a_value_come_back_as_nothing(tmp_path: Path) -> None:
-    write_manifest(mead, touch(tmp_path / "c", "M003/front/sad/level_3/001.mp4", "M003/front/x.mp4"), tmp_path / "out")
+    root = touch(tmp_path / "c", "M003/front/sad/level_3/001.mp4", "M003/front/x.mp4")
+    write_manifest(mead, root, root, tmp_path / "out")
     assert pd.read_parquet(tmp_path / "out/manifest.parquet").audio.to_list() == [None, None]

@@ -43,7 +43,7 @@ def test_rows_that_speak_of_no_clip_are_told(tmp_path: Path, capsys: pytest.Capt
     root = tree(
         tmp_path / "tree", HEADER + "M003,angry,1,016,017,author\nM003,angry,1,17,16,author\nM026,sad,1,1,2,author\n"
     )
-    report = write_manifest(mead, root, tmp_path / "out")
+    report = write_manifest(mead, root, root, tmp_path / "out")
     assert report.num_numbering_rows_without_clip == 1
     assert "numbering.csv: 1 rows (4) speak of no clip that is there" in capsys.readouterr().err
 

@@ -11,6 +11,7 @@ from dvc.repo import Repo
 from cmet.experiments import use_experiment
 from cmet.project import Project
 from cmet.stages.registry import run_stage
+from cmet.weights.linking import link_elsewhere
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,7 +58,8 @@ def changed(project: Path) -> dict[str, set[str]]:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A project of a table and two recordings, one of them a link."""
-    (tmp_path / "recordings").mkdir()
+    for folder in ("recordings", "weights/speech"):
+        (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "recordings/1.mp4").write_text("one")
     (tmp_path / "elsewhere.mp4").write_text("two")
     (tmp_path / "recordings/2.mp4").symlink_to(tmp_path / "elsewhere.mp4")
@@ -84,3 +86,59 @@ def test_the_table_is_seen_too_and_a_file_that_no_stage_would_see_is_left_out(ta
     project = Project.at(table / "params.yaml")
     report = run_stage("manifest", project)
     assert (report["num_clips"], report["quarantined_by_reason"]) == (3, {"outside_root": 1})
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What CMET_WEIGHTS names: a judge and a model of emotion2vec, for a project that has reproduced two stages."""
+    store = tmp_path / "store"
+    for name in ("emotion2vec_plus_large/model.pt", "judge/Emotion-FAN_MEAD.pth"):
+        path = store / name
+        path.parent.mkdir(parents=True)
+        path.write_text("weights")
+    monkeypatch.setenv("CMET_WEIGHTS", str(store))
+    for name in ("TORCH_HOME", "MODELSCOPE_CACHE", "HF_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "no-cache"))
+    for folder in ("data/sample/corpus", "data/clips"):
+        (tmp_path / folder).mkdir(parents=True)
+    use_experiment(ROOT / "experiments/sample.yaml", tmp_path / "params.yaml", None)
+    write_graph(tmp_path, "speech", "judge")
+    link_elsewhere(tmp_path)
+    reproduce(tmp_path)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "home"),
+    [
+        ("emotion2vec_plus_large/model.pt", "speech@opensmile", "weights/speech"),
+        ("judge/Emotion-FAN_MEAD.pth", "judge", "weights/judge"),
+    ],
+)
+def test_changed_weights_outside_of_the_project_are_seen(
+    store: Path, tmp_path: Path, name: str, stage: str, home: str
+) -> None:
+    (store / name).write_text("others")
+    assert changed(tmp_path) == {stage: {home}}
+    (store / name).unlink()
+    link_elsewhere(tmp_path)
+    assert changed(tmp_path) == {stage: {home}}
+
+
+def test_weights_that_come_are_seen_after_the_next_command(store: Path, tmp_path: Path) -> None:
+    (store / "wavlm_base.pth").write_text("weights")
+    assert changed(tmp_path) == {}
+    link_elsewhere(tmp_path)
+    assert changed(tmp_path) == {"speech@opensmile": {"weights/speech"}}
+
+
+def test_it_makes_no_difference_to_dvc_where_weights_lie(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CMET_WEIGHTS")
+    link_elsewhere(tmp_path)
+    assert changed(tmp_path).keys() == {"speech@opensmile", "judge"}
+    (store / "emotion2vec_plus_large").rename(tmp_path / "weights/speech/emotion2vec_plus_large")
+    (store / "judge/Emotion-FAN_MEAD.pth").rename(tmp_path / "weights/judge/Emotion-FAN_MEAD.pth")
+    link_elsewhere(tmp_path)
+    assert changed(tmp_path) == {}

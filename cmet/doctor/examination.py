@@ -40,6 +40,8 @@ def examine(root: Path) -> list[Finding]:
         ("project", lambda: project.probe_project(root)),
         ("clock", lambda: project.probe_clock(root)),
         ("environment", lambda: project.probe_environment(os.environ, locale.getpreferredencoding(False))),
+        # first, so that what hubs have is found too
+        ("weights", lambda: project.probe_links(root)),
         ("weights", lambda: project.probe_weights(weights_folder(root))),
     ]
     try:

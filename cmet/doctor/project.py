@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings
+from cmet.errors import UserError
+from cmet.weights.linking import link_elsewhere
 from cmet.weights.registry import CHECKPOINTS
 
 
@@ -85,6 +87,14 @@ def probe_environment(variables: Mapping[str, str], encoding: str) -> Findings:
         )
     if not num_found:
         yield Finding("environment", "ok", "UTF-8, compiled Python is kept")
+
+
+def probe_links(root: Path) -> Findings:
+    """Whether DVC sees the weights that lie outside of the project; the links it needs are made."""
+    try:
+        link_elsewhere(root)
+    except UserError as error:
+        yield Finding("weights", "problem", str(error), "`cmet weights` makes the links too")
 
 
 def probe_weights(folder: Path) -> Findings:

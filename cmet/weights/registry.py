@@ -65,6 +65,8 @@ class Checkpoint:
     file: str | None = None
     """Its published name; None where none is stated."""
     is_folder: bool = False
+    parts: tuple[str, ...] = ()
+    """Files that are read of a folder, or of what has no name of its own."""
     home: str = ""
     """Folder among the weights where it belongs; a stage that reads the folder runs anew when a file in it changes."""
     enables: str | None = None
@@ -76,10 +78,12 @@ class Checkpoint:
 
     def located(self, folder: Path) -> Path | None:
         """Where it lies: in the folder or in a folder of it, as published repositories have it."""
-        if self.file is None:
-            return None
-        found = [path for path in (folder / self.file, *sorted(folder.glob(f"*/{self.file}"))) if path.exists()]
-        return found[0] if found else None
+        return next(iter(places_of(self.file, folder)), None) if self.file else None
+
+
+def places_of(name: str, folder: Path) -> list[Path]:
+    """Where a file or folder of this name lies: in the folder and in folders of it; the first is the one to take."""
+    return [path for path in (folder / name, *sorted(folder.glob(f"*/{name}"))) if path.exists()]
 
 
 _CONNECTOR = Network("connector", "C-MET's Connector", "state_dict")
@@ -274,12 +278,25 @@ CHECKPOINTS = {
             "ModelScope iic/emotion2vec_plus_large",
             "emotion2vec_plus_large",
             is_folder=True,
+            parts=("config.yaml", "model.pt"),
+            home="speech",
             enables="speech encoder emotion2vec",
         ),
         Checkpoint(
             "torchaudio-bundles",
             "speech encoders WavLM, HuBERT, wav2vec 2.0; one file per bundle",
             "torchaudio.pipelines",
+            parts=(
+                "hubert_fairseq_base_ls960.pth",
+                "hubert_fairseq_large_ll60k.pth",
+                "wav2vec2_fairseq_base_ls960.pth",
+                "wav2vec2_fairseq_large_ls960.pth",
+                "wav2vec2_fairseq_large_lv60k.pth",
+                "wavlm_base.pth",
+                "wavlm_base_plus.pth",
+                "wavlm_large.pth",
+            ),
+            home="speech",
         ),
     )
 }

@@ -11,7 +11,8 @@ import numpy as np
 
 from cmet.errors import UserError
 from cmet.speech.encoders.protocol import check_length, finite
-from cmet.weights.registry import weights_folder
+from cmet.weights.hubs import torch_checkpoints
+from cmet.weights.registry import CHECKPOINTS, places_of, weights_folder
 
 URL = "https://download.pytorch.org/torchaudio/models/"
 
@@ -76,12 +77,11 @@ def _load(name: str) -> tuple[Any, bool]:
 
 
 def _find(name: str, file: str) -> Path:
-    import torch
-
-    mine = (weights_folder() / file).absolute()
+    weights = weights_folder().absolute()
     # where torchaudio itself keeps what it has downloaded
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / file
-    for path in (mine, cached):
+    cached = torch_checkpoints() / file
+    for path in (*places_of(file, weights), cached):
         if path.is_file():
             return path
-    raise UserError(f"{name}: its weights are not here; download {URL}{file} to {mine} (also looked for: {cached})")
+    home = weights / CHECKPOINTS["torchaudio-bundles"].home / file
+    raise UserError(f"{name}: its weights are not here; download {URL}{file} to {home} (also looked for: {cached})")

@@ -6,7 +6,6 @@ Source    Ma et al., arXiv 2312.15185; FunASR, funasr/models/emotion2vec/model.p
 """
 
 import importlib.util
-import os
 import re
 from contextlib import redirect_stdout
 from functools import cache
@@ -19,11 +18,11 @@ import yaml
 
 from cmet.errors import UserError
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
-from cmet.weights.registry import weights_folder
+from cmet.weights.hubs import emotion2vec_folders
+from cmet.weights.registry import CHECKPOINTS, weights_folder
 
 WIDTH = 1024
-FOLDER = "emotion2vec_plus_large"
-FILES = ("config.yaml", "model.pt")
+MODEL = CHECKPOINTS["emotion2vec"]
 
 PRETRAINING = re.compile(r"\.decoder\.")
 """Weights the published file lacks, and an embedding never touches."""
@@ -87,27 +86,19 @@ def _load() -> Any:
 
 
 def _find() -> Path:
-    mine = (weights_folder() / FOLDER).absolute()
-    for folder in (mine, *_hub_folders()):
+    weights = weights_folder().absolute()
+    mine = MODEL.located(weights)
+    for folder in (*([mine] if mine else []), *emotion2vec_folders()):
         if folder.is_dir():
-            missing = [name for name in FILES if not (folder / name).is_file()]
+            missing = [name for name in MODEL.parts if not (folder / name).is_file()]
             if missing:
                 raise UserError(f"emotion2vec: {folder} has no {' and no '.join(missing)}; download the model again")
             return folder
+    home = weights / MODEL.home / str(MODEL.file)
     raise UserError(
-        f"emotion2vec: its model is not here; put {' and '.join(FILES)} into {mine}, for example with "
-        f"`modelscope download --model iic/{FOLDER} --local_dir {mine}`"
+        f"emotion2vec: its model is not here; put {' and '.join(MODEL.parts)} into {home}, for example with "
+        f"`modelscope download --model iic/{MODEL.file} --local_dir {home}`"
     )
-
-
-def _hub_folders() -> list[Path]:
-    """Where the two hubs keep the model once it was downloaded."""
-    modelscope = Path(os.environ.get("MODELSCOPE_CACHE") or Path.home() / ".cache/modelscope")
-    face = Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface")
-    return [
-        *(modelscope / part / "iic" / FOLDER for part in ("hub/models", "hub", "models", "")),
-        *sorted((face / f"hub/models--emotion2vec--{FOLDER}/snapshots").glob("*")),
-    ]
 
 
 def _read_model_conf(path: Path) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from cmet.speech.embeddings import read_embeddings, write_embeddings
 from cmet.speech.encoders import bundles
 from cmet.speech.encoders.bundles import BUNDLES
 from cmet.speech.encoders.registry import load_encoder
+from cmet.weights.hubs import torch_checkpoints
+from cmet.weights.registry import CHECKPOINTS
 
 TINY = {
     "extractor_conv_layer_config": [(16, 10, 5), (16, 3, 2), (16, 3, 2), (16, 2, 2)],
@@ -84,6 +86,30 @@ def test_an_embedding_is_the_time_mean_of_what_torchaudio_gives(name: str, shrin
     np.testing.assert_allclose(vector, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("place", ["weights", "weights/speech", "torch/hub/checkpoints"])
+@pytest.mark.parametrize("name", sorted(BUNDLES))
+def test_weights_are_found_where_people_and_torchaudio_put_them(tmp_path: Path, name: str, place: str) -> None:
+    path = tmp_path / place / bundle_of(name)._path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    assert bundles._find(name, bundle_of(name)._path) == path
+
+
+def test_the_registry_knows_the_files_of_the_bundles() -> None:
+    assert set(CHECKPOINTS["torchaudio-bundles"].parts) == {bundle_of(name)._path for name in BUNDLES}
+
+
+@pytest.mark.parametrize("variables", [{}, {"XDG_CACHE_HOME": "~/cache"}, {"TORCH_HOME": "~/torch"}])
+def test_the_folder_of_torch_hub_is_the_one_that_torch_takes(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name in ("XDG_CACHE_HOME", "TORCH_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert torch_checkpoints() == Path(torch.hub.get_dir()) / "checkpoints"
+
+
 def test_a_model_is_loaded_once(shrink: Any, weights: Path) -> None:
     shrink("wav2vec2-base")
     path = weights / bundle_of("wav2vec2-base")._path
@@ -109,7 +135,8 @@ def test_absent_weights_are_one_sentence_and_no_download(
     with pytest.raises(UserError) as caught:
         bundles.embed_with_bundle(SOUND, name)
     file = bundle_of(name)._path
-    said = f"{name}: its weights are not here; download {bundles.URL}{file} to {weights / file} (also looked for: "
+    home = weights / "speech" / file
+    said = f"{name}: its weights are not here; download {bundles.URL}{file} to {home} (also looked for: "
     assert str(caught.value).startswith(said)
 
 

@@ -125,7 +125,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 def test_an_absent_model_is_one_sentence(weights: Path) -> None:
     with pytest.raises(UserError) as caught:
         embed_emotion2vec(SOUND)
-    folder = weights / "emotion2vec_plus_large"
+    folder = weights / "speech/emotion2vec_plus_large"
     assert str(caught.value).startswith(
         f"emotion2vec: its model is not here; put config.yaml and model.pt into {folder}"
     )
@@ -147,6 +147,7 @@ def test_an_incomplete_model_folder_is_told_by_what_it_lacks(weights: Path, pres
     "place",
     [
         "weights/emotion2vec_plus_large",
+        "weights/speech/emotion2vec_plus_large",
         "modelscope/hub/models/iic/emotion2vec_plus_large",
         "modelscope/hub/iic/emotion2vec_plus_large",
         "modelscope/models/iic/emotion2vec_plus_large",

@@ -24,6 +24,7 @@ from cmet.stages.shards import shards
 from cmet.stages.speech import speech
 from cmet.stages.timing import timing
 from cmet.stages.train import train
+from cmet.weights.linking import link_elsewhere
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -70,6 +71,7 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
         tracking: dict[str, Any] = {}
         if is_first:
             stack.enter_context(places.only_run(name, variant))
+            link_elsewhere(project.root)
             tracking = stack.enter_context(_tracked(name, project, variant))
         report = asdict(stage.function(places, declared(project.params, stage.params), *variants, **tracking))
         if is_first:

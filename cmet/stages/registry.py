@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cmet.closure import code_digest
@@ -71,7 +72,7 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
         tracking: dict[str, Any] = {}
         if is_first:
             stack.enter_context(places.only_run(name, variant))
-            link_elsewhere(project.root)
+            link_elsewhere(project.root, _named_weights(project))
             tracking = stack.enter_context(_tracked(name, project, variant))
         report = asdict(stage.function(places, declared(project.params, stage.params), *variants, **tracking))
         if is_first:
@@ -82,6 +83,14 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
 def stage_digest(name: str, variant: str | None = None) -> str:
     """Digest of all code that a stage reaches for one backbone or encoder."""
     return code_digest(STAGES[name].module, () if variant is None else (variant,))
+
+
+def _named_weights(project: Project) -> dict[str, list[Path]]:
+    """By home among the weights, what params.yaml names by a path: DVC watches homes only."""
+    judge, train = project.params.judge, project.params.train
+    named = {"judge": (judge.checkpoint, judge.begin_from), "connector": (train.begin_from,)}
+    paths = {home: [project.root / name for name in names if name] for home, names in named.items()}
+    return {home: [path for path in found if path.exists()] for home, found in paths.items()}
 
 
 @contextmanager

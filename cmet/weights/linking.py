@@ -7,7 +7,7 @@ difference where a file lies.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,11 +24,14 @@ RECORD = ".linked.json"
 ASIDE = "elsewhere"
 """Folder of a home for a link whose name is taken there by a file that is not read."""
 
+NAMED = "named"
+"""Folder of a home for links to what params.yaml names by a path."""
+
 BY_NAME = ("judge",)
 """Homes whose files are also read without being registered, by the name that params.yaml has for them."""
 
 
-def link_elsewhere(project: Path) -> None:
+def link_elsewhere(project: Path, named: Mapping[str, Sequence[Path]] | None = None) -> None:
     """Make the links of a project agree with where its weights lie now; to be called before weights are read.
 
     DVC watches `weights/<home>` and nothing else, but weights are read from wherever `CMET_WEIGHTS` says, from directly
@@ -43,6 +46,7 @@ def link_elsewhere(project: Path) -> None:
 
     Args:
         project: The folder of params.yaml and dvc.yaml.
+        named: By home, files and folders of weights that params.yaml names by their paths; None leaves their links.
 
     Raises:
         UserError: A link cannot be made or removed.
@@ -51,7 +55,7 @@ def link_elsewhere(project: Path) -> None:
         return
     links = _Links.of((project / "weights").absolute())
     try:
-        links.replace_by(links.wanted(weights_folder(project).absolute()))
+        links.replace_by(links.wanted(weights_folder(project).absolute()) | links.named(named))
     except OSError as error:
         raise UserError(
             f"{links.folder}: no link can be made or removed in it ({error.strerror}), so DVC would not see a change "
@@ -86,6 +90,18 @@ class _Links:
                 link = place / ASIDE / name
             wanted[link.relative_to(self.folder).as_posix()] = str(path)
         return wanted
+
+    def named(self, named: Mapping[str, Sequence[Path]] | None) -> dict[str, str]:
+        """What should lead to files that were named by their paths, and to those in folders that were."""
+        if named is None:
+            return {link: target for link, target in self.made.items() if Path(link).parts[1] == NAMED}
+        return {
+            f"{home}/{NAMED}/{name}": str(file)
+            for home, paths in named.items()
+            for path in paths
+            for name, file in _files_at(path.absolute()).items()
+            if not _real(file).is_relative_to(os.path.realpath(self.folder / home))
+        }
 
     def replace_by(self, wanted: dict[str, str]) -> None:
         """Remove what is not wanted and make what is."""
@@ -155,6 +171,13 @@ class _Links:
     @cached_property
     def _targets(self) -> dict[Path, str]:
         return {_real(self.folder / name): target for name, target in self.made.items()}
+
+
+def _files_at(path: Path) -> dict[str, Path]:
+    """A file by its name, or those directly in a folder by the names of both."""
+    if path.is_dir():
+        return {f"{path.name}/{file.name}": file for file in sorted(path.iterdir()) if file.is_file()}
+    return {path.name: path} if path.is_file() else {}
 
 
 def _real(path: Path) -> Path:

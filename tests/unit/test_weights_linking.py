@@ -274,3 +274,21 @@ def test_the_commands_that_look_at_weights_link_them(project: Path, store: Path,
     other = write(store / "Audio2Lip.pt")
     assert list(probe_links(project)) == []
     assert links(project)["edtalk/Audio2Lip.pt"] == other
+
+
+def test_what_params_name_by_a_path_is_linked_and_stays_until_they_name_something_else(project: Path) -> None:
+    judge, model = write(project / "mine/judge.pth"), write(project / "runs/model/config.json")
+    named = {"judge": [judge], "connector": [model.parent]}
+    link_elsewhere(project, named)
+    wanted = {"connector/named/model/config.json": model, "judge/named/judge.pth": judge}
+    assert links(project) == wanted
+    # a command that knows no parameters leaves them
+    link_elsewhere(project)
+    assert links(project) == wanted
+    link_elsewhere(project, {"judge": [], "connector": [model.parent]})
+    assert links(project) == {"connector/named/model/config.json": model}
+
+
+def test_a_named_file_that_lies_in_its_home_needs_no_link(project: Path) -> None:
+    link_elsewhere(project, {"judge": [write(project / "weights/judge/mine.pth")]})
+    assert links(project) == {}

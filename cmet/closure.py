@@ -20,11 +20,11 @@ PACKAGE = Path(__file__).parent
 
 EXEMPT: Mapping[str, str] = {
     "errors": "says what went wrong, and changes no result",
-    "native_logs": "keeps libraries quiet",
     "outputs": "moves finished files into place, whatever is in them",
     "places": "knows folders and locks; what lies in a folder is watched itself",
     "params": "parameters are watched by value, so a new key elsewhere repeats nothing",
     "launching": "starts and ends processes; what they compute is theirs",
+    "environment": "says what the machine has; no code can know where it will run",
 }
 """Modules of the ground floor that every stage uses and no result depends on, each with the reason why."""
 

@@ -19,6 +19,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
+from cmet.environment import count_workers
 from cmet.errors import ClipError, UserError
 from cmet.launching import die_with
 from cmet.native_logs import silence_native_logs
@@ -179,11 +180,6 @@ class ClipMap:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
         return _read(folder)["record"]
-
-
-def count_workers() -> int:
-    """Processor cores this process may use, or CMET_WORKERS."""
-    return int(os.environ.get("CMET_WORKERS") or len(os.sched_getaffinity(0)))
 
 
 def _start_worker(parent: int, temporary: Path) -> None:

@@ -1,17 +1,24 @@
-"""What numbers were computed on: versions, processor, memory and GPUs, and nothing that tells whose machine it was."""
+"""What this process runs on and may use of it: cores, memory, GPU and versions, and nothing that tells whose it is."""
 
+import math
 import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cmet.doctor.finding import GIB
-from cmet.doctor.machine import cgroups, memory, usable_cores
+# torch takes seconds to import, and most of what asks about the machine needs none
+if TYPE_CHECKING:
+    import torch
+
+GIB = 2**30
+
+NUM_WORKERS_ON_GPU = 2
+"""One decodes and writes video while the other computes."""
 
 PACKAGES = (
     "av",
@@ -35,6 +42,70 @@ PACKAGES = (
     "webdataset",
 )
 """Distributions whose version can change a number."""
+
+
+def count_workers() -> int:
+    """Processes or threads that fill what this process may use, or CMET_WORKERS."""
+    return int(os.environ.get("CMET_WORKERS") or math.ceil(usable_cores(cgroups())))
+
+
+def count_network_workers() -> int | None:
+    """Processes that run networks side by side: few where they share a GPU; None is one per core."""
+    import torch
+
+    return NUM_WORKERS_ON_GPU if torch.cuda.is_available() else None
+
+
+def best_device() -> "torch.device":
+    """A GPU where there is one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def usable_cores(groups: Sequence[Path]) -> float:
+    """Cores this process may use: its affinity, or the quota of its cgroups where that is less."""
+    cores = float(len(os.sched_getaffinity(0)))
+    for folder in groups:
+        # version 2 has one file, with "max" for no limit; version 1 has two, with -1
+        quota = _words(folder / "cpu.max")
+        quota = quota or _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        if len(quota) == 2 and quota[0] not in ("max", "-1"):
+            cores = min(cores, int(quota[0]) / int(quota[1]))
+    return cores
+
+
+def memory(groups: Sequence[Path]) -> tuple[float, float, float | None]:
+    """Bytes of memory: in the machine, available to this process, and the limit of its cgroups."""
+    lines = (line.split() for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+    info = {line[0].rstrip(":"): int(line[1]) * 1024.0 for line in lines}
+    available, limit = info["MemAvailable"], None
+    for folder in groups:
+        allowed = _words(folder / "memory.max") or _words(folder / "memory.limit_in_bytes")
+        # version 1 says "no limit" by a number larger than any memory
+        if allowed and allowed[0] != "max" and int(allowed[0]) < info["MemTotal"]:
+            used = int((_words(folder / "memory.current") or _words(folder / "memory.usage_in_bytes") or ["0"])[0])
+            stat = _words(folder / "memory.stat")
+            # the page cache counts as used and is given back when memory is short
+            cache = int(stat[stat.index("inactive_file") + 1]) if "inactive_file" in stat else 0
+            available = min(available, float(allowed[0]) - used + cache)
+            limit = min(limit or info["MemTotal"], float(allowed[0]))
+    return info["MemTotal"], available, limit
+
+
+def cgroups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> list[Path]:
+    """Folders in which limits of this process can stand, of both versions of cgroups.
+
+    Args:
+        root: Where they are mounted.
+        own: The list of those that this process is in.
+    """
+    found = [root / name for name in ("", "memory", "cpu")]
+    for line in _text(own).splitlines():
+        _, controllers, name = line.split(":", 2)
+        folder = root / controllers / name.lstrip("/")
+        found += [folder, *folder.parents]
+    return [folder for folder in dict.fromkeys(found) if folder.is_relative_to(root) and folder.is_dir()]
 
 
 def describe_environment() -> dict[str, Any]:
@@ -107,3 +178,7 @@ def _versions() -> Mapping[str, str]:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _words(path: Path) -> list[str]:
+    return _text(path).split()

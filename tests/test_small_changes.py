@@ -29,6 +29,7 @@ CHANGES: dict[str, set[str]] = {
     "cmet/media/crop.py": {"clips", "expression@facemesh", *CLIPS_ON, *DELTAS_ON},
     "cmet/commands/edit.py": set(),
     "cmet/doctor/machine.py": set(),
+    "cmet/environment.py": set(),
     "cmet/tracking/runs.py": set(),
     "cmet/params.py": set(),
 }

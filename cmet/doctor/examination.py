@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cmet.doctor import libraries, machine, packages, project
 from cmet.doctor.finding import Finding, Findings
+from cmet.environment import cgroups, memory, usable_cores
 from cmet.weights.registry import weights_folder
 
 PROBE_ERRORS = (OSError, ImportError, ValueError, RuntimeError, AttributeError, LookupError, subprocess.SubprocessError)
@@ -22,13 +23,13 @@ def examine(root: Path) -> list[Finding]:
         root: Folder of a project; it need not exist.
     """
     root = root.resolve()
-    groups = machine.cgroups()
+    groups = cgroups()
     children = {name: libraries.start_probe(name) for name in libraries.PROBES}
     probes: list[tuple[str, Callable[[], Findings]]] = [
         # while the children compute: a host shows what it takes away only from those who ask for it
         ("load", machine.probe_load),
-        ("cores", lambda: machine.probe_cores(machine.usable_cores(groups))),
-        ("memory", lambda: machine.probe_memory(*machine.memory(groups))),
+        ("cores", lambda: machine.probe_cores(usable_cores(groups))),
+        ("memory", lambda: machine.probe_memory(*memory(groups))),
         ("disk", lambda: machine.probe_disk(root)),
         ("write rights", lambda: machine.probe_write_rights(root)),
         ("shared memory", lambda: machine.probe_shared_memory(machine.free_bytes(Path("/dev/shm")))),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-GIB = 2**30
+from cmet.environment import GIB
 
 
 @dataclass(frozen=True)

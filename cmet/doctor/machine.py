@@ -1,13 +1,14 @@
-"""Processor, memory and disks."""
+"""What is said of processor, memory and disks."""
 
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from cmet.doctor.finding import GIB, Finding, Findings, gib
+from cmet.doctor.finding import Finding, Findings, gib
+from cmet.environment import GIB, cgroups, usable_cores
 
 MEMORY_NEEDED = 1.5 * GIB
 """The sample was measured at 1.0 GiB on two cores."""
@@ -20,16 +21,6 @@ STEAL_NOTED = 0.05
 
 WRITTEN = ("data", ".work", "reports")
 """Folders of a project that the stages write to."""
-
-
-def usable_cores(groups: Sequence[Path]) -> float:
-    """Cores this process may use: its affinity, or the quota of its cgroups (version 2) where that is less."""
-    cores = float(len(os.sched_getaffinity(0)))
-    for folder in groups:
-        quota = _words(folder / "cpu.max")
-        if len(quota) == 2 and quota[0] != "max":
-            cores = min(cores, int(quota[0]) / int(quota[1]))
-    return cores
 
 
 def probe_cores(cores: float, which: Callable[[str], str | None] = shutil.which) -> Findings:
@@ -52,24 +43,6 @@ def probe_cores(cores: float, which: Callable[[str], str | None] = shutil.which)
         )
 
 
-def memory(groups: Sequence[Path]) -> tuple[float, float, float | None]:
-    """Bytes of memory: in the machine, available to this process, and the limit of its cgroups."""
-    lines = (line.split() for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-    info = {line[0].rstrip(":"): int(line[1]) * 1024.0 for line in lines}
-    available, limit = info["MemAvailable"], None
-    for folder in groups:
-        allowed = _words(folder / "memory.max") or _words(folder / "memory.limit_in_bytes")
-        # version 1 says "no limit" by a number larger than any memory
-        if allowed and allowed[0] != "max" and int(allowed[0]) < info["MemTotal"]:
-            used = int((_words(folder / "memory.current") or _words(folder / "memory.usage_in_bytes") or ["0"])[0])
-            stat = _words(folder / "memory.stat")
-            # the page cache counts as used and is given back when memory is short
-            cache = int(stat[stat.index("inactive_file") + 1]) if "inactive_file" in stat else 0
-            available = min(available, float(allowed[0]) - used + cache)
-            limit = min(limit or info["MemTotal"], float(allowed[0]))
-    return info["MemTotal"], available, limit
-
-
 def probe_memory(total: float, available: float, limit: float | None) -> Findings:
     """Memory that is left."""
     found = f"{gib(available)} available of {gib(total)}"
@@ -83,25 +56,6 @@ def probe_memory(total: float, available: float, limit: float | None) -> Finding
         yield Finding("memory", "note", found, "enough for the sample; for real corpora 4 GiB and more are better")
     else:
         yield Finding("memory", "ok", found)
-
-
-def cgroups() -> list[Path]:
-    """Folders in which limits of this process can stand, of both versions of cgroups."""
-    root = Path("/sys/fs/cgroup")
-    own = [root / name for name in ("", "memory", "cpu")]
-    for line in _lines(Path("/proc/self/cgroup")):
-        _, controllers, name = line.split(":", 2)
-        folder = root / controllers / name.lstrip("/")
-        own += [folder, *folder.parents]
-    return [folder for folder in dict.fromkeys(own) if folder.is_relative_to(root) and folder.is_dir()]
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-
-
-def _words(path: Path) -> list[str]:
-    return " ".join(_lines(path)).split()
 
 
 def _existing(path: Path) -> Path:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmet.backbones.hardware import count_network_workers
 from cmet.backbones.registry import backbone_class
 from cmet.edits.material import Material, Recipe
 from cmet.edits.methods import cmet_codes, draw_references, oracle_codes, reference_codes
@@ -16,6 +15,7 @@ from cmet.edits.product import PROTOCOL, TABLE, sample_ids
 from cmet.edits.rendering import render_row
 from cmet.edits.rows import planned_rows, protocol_facts
 from cmet.engine import ClipMap, Job
+from cmet.environment import count_network_workers
 from cmet.outputs import write_json
 from cmet.vocabulary import METHODS
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmet.backbones.hardware import count_network_workers
 from cmet.backbones.protocol import Backbone
 from cmet.backbones.registry import backbone_class
 from cmet.backbones.used_weights import weights_digests
 from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job
+from cmet.environment import count_network_workers
 from cmet.expression.product import CODES, MODEL, QUARANTINE, Faces, codes_file
 from cmet.expression.tracking import track_clip
 from cmet.params import ExpressionParams, InferenceParams

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmet.engine import count_workers
+from cmet.environment import count_workers
 from cmet.errors import ClipError
 from cmet.media.video import VideoFile
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from cmet.backbones.hardware import best_device
+from cmet.environment import best_device
 from cmet.judge.emotion_fan import PlainJudge
 from cmet.judge.frames import Resize, bilinear, by_area
 from cmet.judge.small import SmallNetwork

@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 from cmet.commands.doctor import doctor
 from cmet.doctor import Finding, can_run_sample, examine, libraries, machine, packages, project
 from cmet.doctor.examination import isolated
-from cmet.doctor.finding import GIB
+from cmet.environment import GIB
 from cmet.weights.registry import CHECKPOINTS
 
 ROOT = Path(__file__).parents[2]
@@ -98,27 +97,6 @@ def test_memory_is_judged_by_what_is_left(available_gib: float, status: str) -> 
     findings = list(machine.probe_memory(16 * GIB, available_gib * GIB, 10 * GIB))
     assert statuses(findings) == [status]
     assert f"{available_gib:.1f} GiB available of 16.0 GiB, limited to 10.0 GiB" in said(findings)
-
-
-def test_limits_of_a_container_count(tmp_path: Path) -> None:
-    for name, text in {
-        "cpu.max": "50000 100000\n",
-        "memory.max": f"{GIB // 2}\n",
-        "memory.current": f"{GIB // 4}\n",
-        "memory.stat": f"anon 1\ninactive_file {GIB // 8}\n",
-    }.items():
-        (tmp_path / name).write_text(text)
-    assert machine.usable_cores([tmp_path]) == 0.5
-    total, available, limit = machine.memory([tmp_path])
-    assert (available, limit) == (3 * GIB / 8, GIB / 2)
-    assert total > limit
-
-
-def test_without_limits_all_cores_and_memory_count(tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    (tmp_path / "memory.max").write_text("max\n")
-    assert machine.usable_cores([tmp_path]) == len(os.sched_getaffinity(0))
-    assert machine.memory([tmp_path])[2] is None
 
 
 @pytest.mark.parametrize(("load", "steal", "status"), [(0.5, 0.01, "ok"), (3.0, 0.0, "note"), (0.5, 0.2, "note")])

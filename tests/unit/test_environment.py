@@ -1,11 +1,13 @@
-"""What a run was computed on."""
+"""What a run was computed on, and what it may use."""
 
 import getpass
 import json
+import os
 import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +16,142 @@ import pytest
 import torch
 
 from cmet import environment
-from cmet.environment import PACKAGES, describe_environment
+from cmet.environment import (
+    GIB,
+    PACKAGES,
+    best_device,
+    cgroups,
+    count_network_workers,
+    count_workers,
+    describe_environment,
+    memory,
+    usable_cores,
+)
 
 OPEN_DRIVER = (
     "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (someone@builder)  Tue Sep 23\n"
     "GCC version:  gcc version 13.3.0 (Ubuntu 13.3.0-6ubuntu2)\n"
 )
 DRIVER = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\n"
+
+CORES = 8
+"""Of the made-up machine."""
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Path]]:
+    """Groups of a process on a machine of eight cores, from its list and the files of the tree they are in."""
+
+    def make(own: str, **files: str) -> list[Path]:
+        (tmp_path / "own").write_text(own)
+        for name, text in files.items():
+            path = tmp_path / "cgroup" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        found = cgroups(tmp_path / "cgroup", tmp_path / "own")
+        monkeypatch.setattr(environment, "cgroups", lambda: found)
+        return found
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(CORES)))
+    monkeypatch.delenv("CMET_WORKERS", raising=False)
+    return make
+
+
+V1 = "5:memory:/box\n4:cpu,cpuacct:/box/inner\n1:name=systemd:/box\n0::/\n"
+V2 = "0::/box/inner\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cores", "workers"),
+    [
+        (V2, {"box/inner/cpu.max": "400000 100000\n"}, 4, 4),
+        (V2, {"box/inner/cpu.max": "max 100000\n", "box/cpu.max": "250000 100000\n"}, 2.5, 3),
+        (V2, {"box/inner/cpu.max": "50000 100000\n"}, 0.5, 1),
+        (V2, {"box/inner/cpu.max": "1600000 100000\n"}, CORES, CORES),
+        (V2, {"box/inner/cpu.max": "max 100000\n"}, CORES, CORES),
+        # a container sees its own group as the root, and the path of the host in its list
+        ("0::/\n", {"cpu.max": "400000 100000\n"}, 4, 4),
+        (V1, {"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4, 4),
+        (
+            V1,
+            {
+                "cpu,cpuacct/box/inner/cpu.cfs_quota_us": "-1\n",
+                "cpu,cpuacct/box/inner/cpu.cfs_period_us": "100000\n",
+                "cpu,cpuacct/box/cpu.cfs_quota_us": "75000\n",
+                "cpu,cpuacct/box/cpu.cfs_period_us": "50000\n",
+            },
+            1.5,
+            2,
+        ),
+        (V1, {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, CORES, CORES),
+        ("", {}, CORES, CORES),
+    ],
+)
+def test_cores_are_the_affinity_or_a_quota_below_it(
+    groups: Callable[..., list[Path]], own: str, files: dict[str, str], cores: float, workers: int
+) -> None:
+    assert usable_cores(groups(own, **files)) == cores
+    assert count_workers() == workers
+
+
+def test_the_affinity_counts_where_it_is_below_the_quota(
+    groups: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5})
+    assert usable_cores(groups(V2, **{"box/cpu.max": "400000 100000\n"})) == 2
+
+
+def test_a_number_of_workers_that_is_asked_for_is_taken(
+    groups: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups(V2, **{"box/cpu.max": "400000 100000\n"})
+    monkeypatch.setenv("CMET_WORKERS", "11")
+    assert count_workers() == 11
+
+
+@pytest.mark.parametrize(
+    ("own", "files"),
+    [
+        (
+            V2,
+            {
+                "box/memory.max": f"{GIB // 2}\n",
+                "box/memory.current": f"{GIB // 4}\n",
+                "box/memory.stat": f"anon 1\ninactive_file {GIB // 8}\n",
+            },
+        ),
+        (
+            V1,
+            {
+                "memory/box/memory.limit_in_bytes": f"{GIB // 2}\n",
+                "memory/box/memory.usage_in_bytes": f"{GIB // 4}\n",
+                "memory/box/memory.stat": f"cache 1\ninactive_file {GIB // 8}\n",
+                "memory/memory.limit_in_bytes": "9223372036854771712\n",
+            },
+        ),
+    ],
+)
+def test_memory_is_that_of_the_machine_or_a_limit_below_it(
+    groups: Callable[..., list[Path]], own: str, files: dict[str, str]
+) -> None:
+    total, available, limit = memory(groups(own, **files))
+    assert (available, limit) == (3 * GIB / 8, GIB / 2)
+    assert total > limit
+
+
+@pytest.mark.parametrize("text", ["max\n", "9223372036854771712\n"])
+def test_no_limit_of_memory_is_none(groups: Callable[..., list[Path]], text: str) -> None:
+    name = "memory.max" if text == "max\n" else "memory.limit_in_bytes"
+    assert memory(groups("0::/\n", **{name: text}))[2] is None
+
+
+@pytest.mark.parametrize(("has_gpu", "device", "workers"), [(True, "cuda", 2), (False, "cpu", None)])
+def test_networks_run_on_a_gpu_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, has_gpu: bool, device: str, workers: int | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    assert best_device() == torch.device(device)
+    assert count_network_workers() == workers
 
 
 def test_it_names_the_software_and_the_machine() -> None:
@@ -55,7 +186,7 @@ def test_gpus_are_named_with_their_driver(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     gpu = SimpleNamespace(name="NVIDIA X", total_memory=80 * 2**30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: gpu)
-    monkeypatch.setattr(environment, "_text", lambda path: OPEN_DRIVER)
+    monkeypatch.setattr(environment, "_text", lambda path: OPEN_DRIVER if path.name == "version" else "")
     found = describe_environment()["torch"]
     assert found["device"] == "cuda"
     assert found["gpus"] == [{"name": "NVIDIA X", "memory_gib": 80.0}] * 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cmet.backbones.hardware import autocast_type, best_device
+from cmet.backbones.hardware import autocast_type
 from cmet.backbones.pdfgc.control import MOUTH_GAIN, smoothed, steered
 from cmet.backbones.pdfgc.loading import load_networks
 from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH
@@ -16,6 +16,7 @@ from cmet.backbones.pdfgc.rendering import TalkingFace
 from cmet.backbones.published import PublishedBackbone
 from cmet.backbones.timing import SPEECH_FPS, resampled
 from cmet.backbones.used_weights import check_used
+from cmet.environment import best_device
 from cmet.params import InferenceParams
 
 WEIGHTS = ("pdfgc-appearance", "pdfgc-motion", "pdfgc-audio", "pdfgc-generator")

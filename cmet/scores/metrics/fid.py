@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmet.backbones.hardware import best_device
+from cmet.environment import best_device
 from cmet.errors import ClipError
 from cmet.media.video import VideoFile
 from cmet.scores.metrics.frechet import (

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cmet.engine import count_workers
+from cmet.environment import count_workers
 from cmet.errors import ClipError
 from cmet.scores.metrics.protocol import Measured, Shown
 

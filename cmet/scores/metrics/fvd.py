@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmet.backbones.hardware import best_device
+from cmet.environment import best_device
 from cmet.media.video import VideoFile
 from cmet.scores.metrics.frechet import (
     DISTRIBUTION,

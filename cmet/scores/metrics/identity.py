@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from cmet.backbones.hardware import best_device
+from cmet.environment import best_device
 from cmet.errors import ClipError
 from cmet.media.landmarks import track_landmarks
 from cmet.media.video import VideoFile

@@ -27,7 +27,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from cmet.backbones.batching import batched
-from cmet.backbones.hardware import best_device
+from cmet.environment import best_device
 from cmet.errors import ClipError
 from cmet.media.audio import read_audio, rms_db
 from cmet.media.crop import MARGIN

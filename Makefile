@@ -80,6 +80,7 @@ mlflow: setup ## MLflow on http://localhost:5000
 lock: $(UV) ## Resolve the dependencies anew
 	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	$(UV) run --no-project --quiet --python 3.11 python -m cmet.versions
 
 clean: ## Remove everything the pipeline made
 	rm -rf data reports .work mlflow.db mlruns

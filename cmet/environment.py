@@ -20,28 +20,30 @@ GIB = 2**30
 NUM_WORKERS_ON_GPU = 2
 """One decodes and writes video while the other computes."""
 
-PACKAGES = (
-    "av",
-    "cmet",
-    "decord",
-    "espeakng-loader",
-    "funasr",
-    "mediapipe",
-    "numpy",
-    "opencv-python-headless",
-    "opensmile",
-    "pandas",
-    "pyarrow",
-    "safetensors",
-    "scikit-learn",
-    "scipy",
-    "soundfile",
-    "soxr",
-    "torch",
-    "torchaudio",
-    "webdataset",
-)
-"""Distributions whose version can change a number."""
+LIBRARIES = {
+    "PIL": "pillow",
+    "av": "av",
+    "cv2": "opencv-python-headless",
+    "decord": "decord",
+    "espeakng_loader": "espeakng-loader",
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "mediapipe": "mediapipe",
+    "numpy": "numpy",
+    "opensmile": "opensmile",
+    "python_speech_features": "python-speech-features",
+    "scipy": "scipy",
+    "soundfile": "soundfile",
+    "soxr": "soxr",
+    "torch": "torch",
+    "torch_fidelity": "torch-fidelity",
+    "torchaudio": "torchaudio",
+    "webdataset": "webdataset",
+}
+"""Libraries whose version can change numbers or bytes of outputs: the name in imports, and that of the distribution."""
+
+PACKAGES = ("cmet", "funasr", "pandas", "pyarrow", "safetensors", *LIBRARIES.values())
+"""Distributions that a description names; FunASR is not among the locked ones."""
 
 
 def count_workers() -> int:

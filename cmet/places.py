@@ -4,15 +4,15 @@ DVC deletes an output before it runs the stage, so work worth keeping lives in `
 output by a rename.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from cmet.errors import UserError
@@ -151,33 +151,21 @@ def only_run(path: Path, stage: str) -> Iterator[None]:
         UserError: Another run holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        stream = path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            stream.seek(0)
-            with stream:
-                raise UserError(
-                    f"{stage}: another run of this stage is at work (pid {stream.read() or 'unknown'}); "
-                    "wait for it or stop it"
-                ) from error
-        if _is_at(stream.fileno(), path):
-            break
-        # the run before removed the file after we had opened it
-        stream.close()
-    with stream:
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+    # a moment's patience: a run that ends removes the file under those who have just opened it
+    lock = FileLock(path, timeout=0.1, poll_interval=0.01, fallback_to_soft=False)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        pid = ""
+        with suppress(FileNotFoundError):
+            pid = path.read_text(encoding="utf-8")
+        raise UserError(
+            f"{stage}: another run of this stage is at work (pid {pid or 'unknown'}); wait for it or stop it"
+        ) from error
+    with held:
+        path.write_text(str(os.getpid()), encoding="utf-8")
         try:
             yield
         finally:
+            # before it is let go: it may be the next run's after that
             path.unlink(missing_ok=True)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

@@ -1,11 +1,8 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from cmet.errors import UserError
-from cmet.outputs import content_digest, fresh_file, fresh_folder, only_run, work_folder
+from cmet.outputs import content_digest, fresh_file, fresh_folder, work_folder
 from cmet.params import Params
 
 
@@ -85,32 +82,6 @@ def test_raising_a_limit_keeps_the_work(tmp_path: Path, params: Params, change: 
     (work_folder(tmp_path, "clips", params.clips, []) / "done").touch()
     changed = params.clips.model_copy(update=change)
     assert (work_folder(tmp_path, "clips", changed, []) / "done").exists() == is_kept
-
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from cmet.outputs import only_run
-
-with only_run(Path(sys.argv[1]), "clips"):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_a_second_run_of_a_stage_is_told_of_the_first_until_that_is_gone(tmp_path: Path) -> None:
-    lock = tmp_path / "clips.lock"
-    with subprocess.Popen([sys.executable, "-c", HOLDER, lock], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        said = rf"clips: another run of this stage is at work \(pid {process.pid}\); wait for it or stop it"
-        with pytest.raises(UserError, match=said), only_run(lock, "clips"):
-            pass
-        process.kill()
-    # what a killed run leaves behind locks nothing
-    with only_run(lock, "clips"):
-        assert lock.exists()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_digest_of_a_folder_changes_with_names_and_contents(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cmet.versions import LOCK, VERSIONS, versions_text
 ROOT = Path(__file__).parents[2]
 NEUTRAL = {
     "cmet",
+    "filelock",
     "funasr",
     "mlflow",
     "packaging",

@@ -18,6 +18,7 @@ from cmet.corpora.scan import count_reasons
 from cmet.edits.product import TIMING
 from cmet.project import Project
 from cmet.scores.results import METRICS
+from cmet.text_tables import text_table
 from cmet.vocabulary import GROUND_TRUTH, METHODS, in_order
 from pipelines.resources import Stage
 
@@ -368,9 +369,8 @@ def _mlflow(stage: str, backbone: str | None, project: Project) -> Metadata:
 
 
 def _markdown(table: pd.DataFrame) -> dg.MetadataValue:
-    lines = [" | ".join(str(column) for column in table), " | ".join("---" for _ in table)]
-    lines += [" | ".join(_cell(value) for value in row) for row in table.itertuples(index=False)]
-    return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
+    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    return dg.MetadataValue.md(text_table([str(column) for column in table], rows, is_padded=False))
 
 
 def _cell(value: object) -> str:

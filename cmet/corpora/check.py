@@ -23,6 +23,7 @@ from cmet.corpora.numbering import Settled
 from cmet.corpora.scan import lines_text
 from cmet.corpora.watched import files_folder, list_watched, watched_numbering
 from cmet.errors import ClipError, UserError
+from cmet.text_tables import padded
 from cmet.vocabulary import EMOTIONS
 
 MAX_STAND_IN_BYTES = 1 << 20
@@ -301,14 +302,9 @@ def _grid(report: CheckReport, present: set[str]) -> list[str]:
     shown = [name for name in speakers if name in present]
     absent = [name for name in speakers if name not in present]
     texts = {key: " ".join(_count(cell) for cell in several) for key, several in cells.items()}
-    widths = [max([len(emotion), *(len(texts.get((name, emotion), "-")) for name in shown)]) for emotion in emotions]
-    first = max([len("speaker"), *map(len, shown)])
-    lines = [
-        "  ".join([f"{'speaker':<{first}}", *(f"{e:<{w}}" for e, w in zip(emotions, widths, strict=True))]).rstrip()
-    ]
-    for name in shown:
-        row = [f"{texts.get((name, emotion), '-'):<{width}}" for emotion, width in zip(emotions, widths, strict=True)]
-        lines.append("  ".join([f"{name:<{first}}", *row]).rstrip())
+    rows = [[name, *(texts.get((name, emotion), "-") for emotion in emotions)] for name in shown]
+    columns = padded([["speaker", *emotions], *rows], [False] * (len(emotions) + 1))
+    lines = ["  ".join(line).rstrip() for line in columns]
     if any(cell.intensity is not None for cell in report.cells):
         lines.append("(clips without a level and of each level in its order; n/m where m are expected)")
     if absent:

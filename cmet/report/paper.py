@@ -25,7 +25,7 @@ from cmet.corpora import cremad, mead
 from cmet.edits.benchmark import benchmark_paths
 from cmet.errors import UserError
 from cmet.outputs import fresh_file
-from cmet.scores.text_tables import text_table
+from cmet.text_tables import text_table
 from cmet.scores.whole_numbers import fitting_numbers_of_rows, not_whole, right_rows
 
 FILE = "paper_results.json"

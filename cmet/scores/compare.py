@@ -20,7 +20,7 @@ from cmet.outputs import fresh_file
 from cmet.params import EvaluateParams
 from cmet.scores.intervals import ClusterBootstrap, clusters
 from cmet.scores.results import ACC_EMO, LOGIT, values
-from cmet.scores.text_tables import text_table
+from cmet.text_tables import text_table
 from cmet.vocabulary import GROUND_TRUTH
 
 DEFAULT_METHOD = "cmet"

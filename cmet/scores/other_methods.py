@@ -19,7 +19,7 @@ from cmet.scores.other_results import Scored
 from cmet.scores.results import METRICS, RESULTS, write_results
 from cmet.scores.scoring import score_clips
 from cmet.scores.tables import measure
-from cmet.scores.text_tables import text_table
+from cmet.text_tables import text_table
 from cmet.vocabulary import GROUND_TRUTH, METHODS
 
 if TYPE_CHECKING:

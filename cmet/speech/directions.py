@@ -11,6 +11,7 @@ from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.speech.encoders.registry import load_encoder
 from cmet.speech.product import RESULT, TEXT, Voices
+from cmet.text_tables import text_table
 from cmet.vocabulary import TARGET_EMOTIONS
 
 PROTOCOL = "leave-one-speaker-out nearest direction, single clips, micro-averaged"
@@ -123,15 +124,17 @@ def write_directions(clips: pd.DataFrame, voices: Mapping[str, Voices], out: Pat
 def directions_table(results: list[Directions]) -> str:
     """A Markdown table, one row per encoder."""
     emotions = sorted({emotion for result in results for emotion in result.per_emotion})
-    lines = [
-        "Speech deltas that point to their own emotion",
-        f"({PROTOCOL})",
-        "",
-        "| encoder | all | " + " | ".join(emotions) + " | clips | speakers | chance |",
-        "|---" * (len(emotions) + 5) + "|",
+    headings = ["encoder", "all", *emotions, "clips", "speakers", "chance"]
+    rows = [
+        [
+            result.encoder,
+            f"{result.accuracy:.3f}",
+            *(f"{result.per_emotion.get(emotion, float('nan')):.2f}" for emotion in emotions),
+            str(result.num_clips),
+            str(result.num_speakers),
+            f"{result.chance:.2f}",
+        ]
+        for result in results
     ]
-    for result in results:
-        cells = [f"{result.per_emotion.get(emotion, float('nan')):.2f}" for emotion in emotions]
-        counts = [str(result.num_clips), str(result.num_speakers), f"{result.chance:.2f}"]
-        lines.append(f"| {result.encoder} | {result.accuracy:.3f} | " + " | ".join(cells + counts) + " |")
-    return "\n".join(lines) + "\n"
+    table = text_table(headings, rows, is_padded=False)
+    return f"Speech deltas that point to their own emotion\n({PROTOCOL})\n\n{table}\n"

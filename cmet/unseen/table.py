@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.params import EvaluateParams
-from cmet.scores.text_tables import text_table
+from cmet.text_tables import text_table
 from cmet.unseen.survival import Estimate, paired_answers, survival
 
 METHOD = "cmet"

@@ -14,6 +14,7 @@ import pandas as pd
 from cmet.params import load_params
 from cmet.scores.results import read_results
 from cmet.scores.tables import measure
+from cmet.text_tables import text_table
 
 ROOT = Path(__file__).parents[1]
 SEEDS = (5, 6, 7)
@@ -48,19 +49,18 @@ def seeds_table(parts: list[pd.DataFrame]) -> str:
     params = load_params(ROOT / "params.yaml")
     pooled = pd.concat(parts, ignore_index=True).assign(protocol="pooled", judge="one for each seed")
     named = [(str(part.seed.iloc[0]), measure(part, params.evaluate, 0)) for part in parts]
-    lines = [
-        "| seed | method | accuracy | interval | n | held out | interval | n |",
-        "|---|---|---|---|---|---|---|---|",
+    rows = [
+        [name, method, *_cells(scores), *_cells(metrics["held_out"]["methods"][method])]
+        for name, metrics in [*named, ("all", measure(pooled, params.evaluate, 0))]
+        for method, scores in metrics["methods"].items()
     ]
-    for name, metrics in [*named, ("all", measure(pooled, params.evaluate, 0))]:
-        for method, scores in metrics["methods"].items():
-            lines.append(f"| {name} | {method} | {_cells(scores)} | {_cells(metrics['held_out']['methods'][method])} |")
-    return "\n".join(lines)
+    headings = ["seed", "method", "accuracy", "interval", "n", "held out", "interval", "n"]
+    return text_table(headings, rows, is_padded=False)
 
 
-def _cells(scores: dict[str, Any]) -> str:
+def _cells(scores: dict[str, Any]) -> list[str]:
     low, high = scores["interval"]
-    return f"{100 * scores['acc_emo']:.1f} % | {100 * low:.1f} - {100 * high:.1f} | {scores['n']}"
+    return [f"{100 * scores['acc_emo']:.1f} %", f"{100 * low:.1f} - {100 * high:.1f}", str(scores["n"])]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
+
+from cmet.scores.intervals import wilson_interval
 
 # N clips (or speakers, or videos), B resamples, S features, E basic emotions
 
@@ -71,11 +72,10 @@ class ClipBootstrap:
 
 
 def share(num_hits: int, n: int) -> Measure:
-    """A share with Wilson's interval, which has a width at 0 and 1 too."""
+    """A share with Wilson's interval."""
     if not n:
         return Measure(None, 0, reason="no clip")
-    ends = binomtest(num_hits, n).proportion_ci(CONFIDENCE, method="wilson")
-    return Measure(num_hits / n, n, float(ends.low), float(ends.high))
+    return Measure(num_hits / n, n, *wilson_interval(num_hits, n, CONFIDENCE))
 
 
 def cosines(one_NS: np.ndarray, other_ES: np.ndarray) -> np.ndarray:

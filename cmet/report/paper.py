@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
@@ -25,8 +24,9 @@ from cmet.corpora import cremad, mead
 from cmet.edits.benchmark import benchmark_paths
 from cmet.errors import UserError
 from cmet.outputs import fresh_file
-from cmet.text_tables import text_table
+from cmet.scores.intervals import wilson_interval
 from cmet.scores.whole_numbers import fitting_numbers_of_rows, not_whole, right_rows
+from cmet.text_tables import text_table
 
 FILE = "paper_results.json"
 CORPORA = {"mead": "MEAD", "cremad": "CREMA-D"}
@@ -134,18 +134,6 @@ def official_rows(corpus: str) -> OfficialRows:
         per_emotion=dict(sorted(Counter(clip.emotion for clip in clips).items())),
         num_clusters=len({(clip.speaker, clip.sentence) for clip in clips}),
     )
-
-
-def wilson_interval(num_right: int, num_rows: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Interval of a share as if rows were independent, which rows with a common source are not.
-
-    Source: Wilson 1927, JASA 22, 209-212.
-    """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, weight = num_right / num_rows, z**2 / num_rows
-    middle = (share + weight / 2) / (1 + weight)
-    reach = z * math.sqrt(share * (1 - share) / num_rows + weight / (4 * num_rows)) / (1 + weight)
-    return middle - reach, middle + reach
 
 
 def paper_tables() -> dict[str, pd.DataFrame]:
@@ -335,7 +323,7 @@ def _emotion_table(corpus: str, printed: Mapping[str, float]) -> pd.DataFrame:
 def _accuracy(percentage: float, num_rows: int) -> dict[str, Any]:
     num_right = right_rows(percentage, num_rows)
     known = num_right is not None
-    low, high = wilson_interval(num_right, num_rows) if num_right is not None else (math.nan, math.nan)
+    low, high = wilson_interval(num_right, num_rows, CONFIDENCE) if num_right is not None else (math.nan, math.nan)
     return {
         "acc_emo": round(percentage / 100, 4),
         "num_rows": num_rows if known else pd.NA,

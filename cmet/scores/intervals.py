@@ -1,4 +1,4 @@
-"""How far a mean is known: clips of one speaker and sentence share their source and are no independent trials."""
+"""How far a mean or a share is known: clips of one speaker and sentence share a source and are no independent rows."""
 
 # R rows, K clusters, B bootstrap resamples
 
@@ -38,3 +38,14 @@ def clusters(rows: pd.DataFrame) -> tuple[np.ndarray, int]:
     """A number per row that says to which (speaker, sentence) it belongs, shape (R,), and how many there are."""
     codes = rows.groupby(CLUSTER).ngroup().to_numpy()
     return codes, int(codes.max()) + 1 if len(codes) else 0
+
+
+def wilson_interval(num_right: int, num_rows: int, confidence: float) -> tuple[float, float]:
+    """Interval of a share as if rows were independent, which rows with a common source are not.
+
+    It has a width at shares of 0 and 1, too.
+    """
+    from scipy.stats import binomtest
+
+    ends = binomtest(num_right, num_rows).proportion_ci(confidence, method="wilson")
+    return float(ends.low), float(ends.high)

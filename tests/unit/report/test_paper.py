@@ -20,7 +20,6 @@ from cmet.report.paper import (
     official_rows,
     paper_tables,
     printed_table,
-    wilson_interval,
 )
 from cmet.scores.whole_numbers import fitting_numbers_of_rows, not_whole, right_rows
 
@@ -122,16 +121,6 @@ def test_methods_at_the_floor_are_flagged(tables: dict[str, pd.DataFrame]) -> No
     flagged = {name: list(tables[name].method[tables[name].is_at_floor]) for name in ("table1-mead", "table1-cremad")}
     assert flagged == {"table1-mead": ["FLOAT"], "table1-cremad": ["EAMM"]}
     assert "floor: at or below the best constant answer (fear for every row, 21.28 %)" in notes(tables["table1-cremad"])
-
-
-def test_the_wilson_interval_is_where_the_share_is_just_as_far_as_its_own_spread() -> None:
-    num_right, num_rows = 639, 1143
-    for end in wilson_interval(num_right, num_rows):
-        spread = math.sqrt(end * (1 - end) / num_rows)
-        assert abs(end - num_right / num_rows) == pytest.approx(1.959964 * spread, rel=1e-6)
-    low, high = wilson_interval(num_right, num_rows)
-    assert (high - low) / 2 == pytest.approx(0.029, abs=0.0005)
-    assert wilson_interval(0, 10)[0] == pytest.approx(0)
 
 
 def test_every_row_states_its_labels(tables: dict[str, pd.DataFrame]) -> None:

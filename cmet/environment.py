@@ -31,6 +31,9 @@ LIBRARIES = {
     "mediapipe": "mediapipe",
     "numpy": "numpy",
     "opensmile": "opensmile",
+    # both write their versions into every Parquet file; pandas imports pyarrow for it
+    "pandas": "pandas",
+    "pyarrow": "pyarrow",
     "python_speech_features": "python-speech-features",
     "scipy": "scipy",
     "soundfile": "soundfile",
@@ -42,7 +45,7 @@ LIBRARIES = {
 }
 """Libraries whose version can change numbers or bytes of outputs: the name in imports, and that of the distribution."""
 
-PACKAGES = ("cmet", "funasr", "pandas", "pyarrow", "safetensors", *LIBRARIES.values())
+PACKAGES = ("cmet", "funasr", "safetensors", *LIBRARIES.values())
 """Distributions that a description names; FunASR is not among the locked ones."""
 
 

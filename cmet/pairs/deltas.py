@@ -63,10 +63,10 @@ class DeltasReport:
 def write_deltas(
     clips: Clips, voices: Voices, faces: Faces, params: DeltasParams, held_out_emotion: str | None, out: Path
 ) -> DeltasReport:
-    """Pair the clips and write their difference vectors.
+    """Pair the clips and write what changes in the face.
 
-    Writes what `Pairs` reads: one row per pair, the deltas raw and not normalised; the clips that are in none, with the
-    reason; and the scaling of speech features, which the shards apply.
+    Writes what `Pairs` reads: one row per pair, its expression delta raw and not normalised; the clips that are in none
+    with the reason; and the scaling of speech features, which the shards apply before they take speech deltas.
 
     Args:
         clips: The prepared clips.
@@ -90,15 +90,15 @@ def write_deltas(
             "encoders ran"
         )
     pairs = pairing.pairs.assign(is_held_out=pairing.pairs["emotion"] == held_out_emotion)[PAIR_COLUMNS]
-    deltas = _delta_columns(pairs, speech, faces)
+    speech_NS, expression_NK = _deltas(pairs, speech, faces)
     scaling = fit_scaling(usable, speech, params, held_out_emotion)
     with fresh_folder(out) as folder:
-        pairs.assign(**{name: list(rows) for name, rows in deltas.items()}).to_parquet(folder / TABLE)
+        pairs.assign(expression_delta=list(expression_NK)).to_parquet(folder / TABLE)
         scaling.save(folder)
         unpaired.to_csv(folder / UNPAIRED, index=False)
         is_single = usable["clip_id"].isin(pairing.unpaired["clip_id"])
         usable[is_single].sort_values("clip_id")[CLIP_COLUMNS].to_parquet(folder / UNPAIRED_CLIPS, index=False)
-    return _report(pairs, unpaired, deltas["speech_delta"] / scaling.spread_S, deltas["expression_delta"])
+    return _report(pairs, unpaired, speech_NS / scaling.spread_S, expression_NK)
 
 
 def pair_clips(clips: pd.DataFrame) -> Pairing:
@@ -162,16 +162,15 @@ def _usable_clips(
     return clips[~clips["clip_id"].isin(reasons)], pd.DataFrame(list(reasons.items()), columns=UNPAIRED_COLUMNS)
 
 
-def _delta_columns(pairs: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> dict[str, np.ndarray]:
+def _deltas(pairs: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> tuple[np.ndarray, np.ndarray]:
+    """Raw speech and expression deltas of pairs, shapes (N, S) and (N, K)."""
     used = sorted({*pairs["neutral_clip"], *pairs["emotional_clip"]})
     codes = {clip: faces.codes(clip) for clip in used}
     names = list(zip(pairs["neutral_clip"], pairs["emotional_clip"], strict=True))
-    return {
-        "speech_delta": np.stack(
-            [speech_delta(speech[neutral][None], speech[other][None]) for neutral, other in names]
-        ),
-        "expression_delta": np.stack([expression_delta(codes[neutral], codes[other]) for neutral, other in names]),
-    }
+    return (
+        np.stack([speech_delta(speech[neutral][None], speech[other][None]) for neutral, other in names]),
+        np.stack([expression_delta(codes[neutral], codes[other]) for neutral, other in names]),
+    )
 
 
 def _reasons(unpaired: pd.DataFrame) -> dict[str, int]:

@@ -31,7 +31,7 @@ class Pairs:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row per pair, with its deltas, raw and not normalised."""
+        """A row per pair, with its expression delta, raw and not normalised."""
         return pd.read_parquet(self.folder / TABLE)
 
     @property

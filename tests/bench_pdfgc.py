@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.control import Drivers, control_values
 from cmet.backbones.pdfgc.generator import Generator
 from cmet.backbones.pdfgc.layers import Blur, ModulatedConv
 from cmet.backbones.pdfgc.loading import Networks
@@ -24,6 +23,7 @@ from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.pictures import to_frames, to_pictures
 from cmet.backbones.pdfgc.rendering import TalkingFace
 from cmet.backbones.pdfgc.spectrogram import speech_windows
+from tests.pdfgc_procedure import Drivers, control_values
 
 BATCH = 8
 CPU = torch.device("cpu")

@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from cmet.connector.card import CONFIG, FORMAT, WEIGHTS, BundleConfig
-from cmet.connector.inference import predict_directions
 from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.outputs import write_json
@@ -54,10 +53,6 @@ class Bundle:
         """Scaled speech direction from raw embeddings, kept inside the range seen in training, shape (S,)."""
         scaled = (self.scaling.apply(embeddings) for embeddings in (neutral_NS, emotional_MS))
         return clamp_direction(speech_delta(*scaled), self.speech_limit_S)
-
-    def predict(self, neutral_NS: np.ndarray, emotional_MS: np.ndarray, codes_NK: np.ndarray) -> np.ndarray:
-        """Direction to add to each expression code, shape (frames, K), from raw speech embeddings."""
-        return predict_directions(self.connector, self.speech_direction(neutral_NS, emotional_MS), codes_NK)
 
 
 def clamp_direction(direction_S: np.ndarray, limit_S: np.ndarray) -> np.ndarray:

@@ -54,17 +54,6 @@ class ClipClassifier:
             return np.zeros((0, len(self.classes)), np.float32)
         return self.logits(np.concatenate(clips)).reshape(len(clips), -1, len(self.classes)).mean(axis=1)
 
-    def classify_clip(self, path: Path) -> np.ndarray:
-        """Mean logits of a clip, shape (C,).
-
-        Raises:
-            ClipError: The video cannot be read.
-        """
-        answer = self.classify_clips([path])[0]
-        if isinstance(answer, ClipError):
-            raise answer
-        return answer
-
     def classify_clips(self, paths: Sequence[Path], label: str = "judge") -> list[np.ndarray | ClipError]:
         """Mean logits of each clip, shape (C,), or why it cannot be read; `label` names the progress bar.
 

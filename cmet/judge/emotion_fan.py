@@ -1,19 +1,14 @@
-"""The judge networks of the literature: the paper's plain ResNet-18, and Emotion-FAN's two forms of frame attention.
+"""The paper's judge: Emotion-FAN's ResNet-18 without its attention over frames.
 
-Legend: B frames, P side of a frame in pixels (224), F features of a frame (512), V videos, T frames of each,
-G features of a frame and of its video (1024), L labels (7).
+Legend: B frames, P side of a frame in pixels (224), L labels (7).
 
 Source: Open-Debin/Emotion-FAN at 874e871. The paper judges with a plain ResNet-18 that starts from Emotion-FAN's
 `Resnet18_FER+_pytorch.pth.tar`. No trained attention network is published.
 """
 
-from typing import Literal, NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-Form = Literal["self", "relation"]
 
 NUM_FEATURES = 512
 NUM_LABELS = 7
@@ -70,7 +65,7 @@ class BasicBlock(nn.Module):
 
 
 class PlainJudge(ResNet18):
-    """The paper's judge: every frame is classified, a video by the mean of its logits.
+    """The paper's judge: every frame is classified, and a clip by the mean of the logits of its frames.
 
     Source: emotion-fan.py and emotion_finetune.py among the evaluation scripts of C-MET.
     """
@@ -88,64 +83,3 @@ class PlainJudge(ResNet18):
     def forward(self, frames_B3PP: Tensor) -> Tensor:
         """Logits of each frame, shape (B, L); frames are RGB in [0, 1] and brought to ImageNet's colours here."""
         return self.fc(self.features((frames_B3PP - self.mean) / self.deviation))
-
-    def videos(self, frames_VT3PP: Tensor) -> Tensor:
-        """Logits of each video, shape (V, L)."""
-        return self(frames_VT3PP.flatten(0, 1)).unflatten(0, frames_VT3PP.shape[:2]).mean(1)
-
-
-class FrameReading(NamedTuple):
-    """What the attention network sees in single frames."""
-
-    feature_BF: Tensor
-    weight_B1: Tensor
-    """Attention of the frame, in (0, 1)."""
-
-
-class EmotionFan(ResNet18):
-    """ResNet-18 whose frames are weighed before they are averaged. Frames are RGB in [0, 1], without normalisation."""
-
-    def __init__(self, form: Form, num_labels: int = NUM_LABELS) -> None:
-        """Draw initial weights; names and their order are those of the published code, equal in both forms.
-
-        Args:
-            form: `self` weighs a frame by itself, `relation` also by how it relates to the whole video.
-            num_labels: L.
-        """
-        super().__init__()
-        self.form = form
-        self.alpha = nn.Sequential(nn.Linear(NUM_FEATURES, 1), nn.Sigmoid())
-        self.beta = nn.Sequential(nn.Linear(2 * NUM_FEATURES, 1), nn.Sigmoid())
-        self.pred_fc1 = nn.Linear(NUM_FEATURES, num_labels)
-        self.pred_fc2 = nn.Linear(2 * NUM_FEATURES, num_labels)
-        self.dropout = nn.Dropout(0.5)
-        self.last_dropout = nn.Dropout(0.6)
-
-    def forward(self, frames_VT3PP: Tensor) -> Tensor:
-        """Scores of each video, shape (V, L)."""
-        read = self.read(frames_VT3PP.flatten(0, 1))
-        feature_VTF, weight_VT1 = (values.unflatten(0, frames_VT3PP.shape[:2]) for values in read)
-        return self.scores(feature_VTF, weight_VT1)
-
-    def read(self, frames_B3PP: Tensor) -> FrameReading:
-        """Feature and attention of each frame."""
-        feature_BF = self.features(frames_B3PP)
-        return FrameReading(feature_BF, self.alpha(self.dropout(feature_BF)))
-
-    def scores(self, feature_VTF: Tensor, weight_VT1: Tensor, as_published: bool = False) -> Tensor:
-        """Scores of each video, shape (V, L), from frames read before.
-
-        Args:
-            feature_VTF: Features of its frames.
-            weight_VT1: Their attention.
-            as_published: Leave the second weight out of the numerator, as the published evaluation of the form
-                `relation` does and its training does not.
-        """
-        video_VF = (weight_VT1 * feature_VTF).sum(1) / weight_VT1.sum(1)
-        if self.form == "self":
-            return self.pred_fc1(self.dropout(video_VF))
-        both_VTG = torch.cat([feature_VTF, video_VF.unsqueeze(1).expand_as(feature_VTF)], 2)
-        related_VT1 = weight_VT1 * self.beta(self.dropout(both_VTG))
-        numerator_VT1 = weight_VT1 if as_published else related_VT1
-        video_VG = (numerator_VT1 * both_VTG).sum(1) / related_VT1.sum(1)
-        return self.pred_fc2(self.last_dropout(video_VG))

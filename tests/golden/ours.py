@@ -18,20 +18,17 @@ from cmet.backbones.edtalk.mel import mel_spectrogram, mel_windows
 from cmet.backbones.edtalk.rendering import Renderer
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.control import Drivers, Part, control_values
 from cmet.backbones.pdfgc.generator import Generator as PDFGCGenerator
 from cmet.backbones.pdfgc.layers import Noise
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.spectrogram import analysis_window, spectrogram
 from cmet.connector.inference import predict_directions
 from cmet.connector.network import Connector
-from cmet.judge.emotion_fan import EmotionFan, Form
 from cmet.params import NetworkParams
 from tests.golden.fill import (
     AUDIO2LIP,
     CONNECTOR,
     EDTALK,
-    EMOTION_FAN,
     PDFGC,
     Profile,
     fill,
@@ -43,24 +40,24 @@ from tests.golden.fill import (
     uniform,
     waveform,
 )
+from tests.pdfgc_procedure import Drivers, control_values
 
 HERE = Path(__file__).parent
-FORMS: tuple[Form, ...] = ("self", "relation")
 DROPOUT_OFF = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.0)
-PARTS: dict[str, Part] = {
-    "no_blink": "blink",
-    "no_gaze": "gaze",
-    "no_pose": "pose",
-    "no_emotion": "expression",
-    "no_mouth": "mouth",
+SWITCHED_OFF = {
+    "no_blink": [530, 531, 534, 535],
+    "no_gaze": [532, 533],
+    "no_pose": range(536, 542),
+    "no_emotion": range(500, 530),
+    "no_mouth": range(500),
 }
+"""Columns of the control values that are zero where a part is switched off."""
 FILES = (
     "edtalk",
     "audio2lip",
     "pdfgc",
     "pdfgc_control",
     "pdfgc_audio_frontend",
-    "emotion_fan",
     "connector_10",
     "connector_30",
     "inference",
@@ -137,7 +134,6 @@ def ours(file: str) -> Mapping[str, Tensor | np.ndarray | float]:
         "pdfgc": pdfgc,
         "pdfgc_control": pdfgc_control,
         "pdfgc_audio_frontend": pdfgc_audio_frontend,
-        "emotion_fan": emotion_fan,
         "connector_10": lambda: connector(10),
         "connector_30": lambda: connector(30),
         "inference": inference,
@@ -163,7 +159,11 @@ def edtalk() -> Found:
     audio_driven[:, EXPRESSION] = normal("edtalk/exp", (1, 10), 1.0)
     video_driven = audio_driven.clone()
     video_driven[:, LIP] = coefficients_TK[2, LIP]
-    expressed = renderer.generator.dec.express(source.maps, renderer.expression(audio_driven))
+    expression_BS = renderer.expression(audio_driven)
+    expressed = [
+        block(one, expression_BS)
+        for block, one in zip(renderer.generator.dec.fineadainresblock, source.maps, strict=True)
+    ]
     found: Found = {
         "alpha_lip": coefficients_TK[:, LIP],
         "alpha_pose": coefficients_TK[:, POSE],
@@ -171,7 +171,7 @@ def edtalk() -> Found:
         "source_latent": source.latent_1S,
         "basis": renderer.basis_SK,
         "motion_latent": renderer.motion(audio_driven),
-        "expression_latent": renderer.expression(audio_driven),
+        "expression_latent": expression_BS,
     }
     for level, (one, modulated) in enumerate(zip(source.maps, expressed, strict=True)):
         found[f"feature{level}_sample"] = sample(one.feature_MCHW, 512)
@@ -252,10 +252,13 @@ def pdfgc_control() -> Found:
         motion(images("pdfgc/drive_expression", 13, 224)).expression_BE,
         motion(images("pdfgc/drive_eye", 12, 224)).eye_B6,
     )
-    switched = {
-        name: sample(control_values(mouth_NM, drivers, frozenset({part})), 2000) for name, part in PARTS.items()
-    }
-    return {"all": control_values(mouth_NM, drivers), **switched}
+    control_NC = control_values(mouth_NM, drivers)
+    switched: Found = {}
+    for name, columns in SWITCHED_OFF.items():
+        part_NC = control_NC.clone()
+        part_NC[:, list(columns)] = 0
+        switched[name] = sample(part_NC, 2000)
+    return {"all": control_NC, **switched}
 
 
 def pdfgc_audio_frontend() -> Found:
@@ -265,25 +268,6 @@ def pdfgc_audio_frontend() -> Found:
         "window": analysis_window(),
         "rms_before": math.sqrt(np.mean(np.square(wave, dtype=np.float64))),
     }
-
-
-def emotion_fan() -> Found:
-    frames = images("fan/frames", 5, 224) / 2 + 0.5
-    found: Found = {}
-    for form in FORMS:
-        network = filled(EmotionFan(form), EMOTION_FAN)
-        feature_BF, weight_B1 = network.read(frames)
-        videos = [
-            network.scores(feature_BF[None, part], weight_B1[None, part], as_published=True)
-            for part in (slice(0, 3), slice(3, 5))
-        ]
-        found |= {
-            f"{form}_feature": feature_BF,
-            f"{form}_weight": weight_B1,
-            f"{form}_video_scores": torch.cat(videos),
-            f"{form}_three_frame_scores": network(torch.stack([frames[0:3], frames[1:4]])),
-        }
-    return found
 
 
 def connector(width: Literal[10, 30]) -> Found:

@@ -15,7 +15,6 @@ from cmet.backbones.pdfgc.audio import AudioNetwork
 from cmet.backbones.pdfgc.generator import Generator as PDFGCGenerator
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.connector.network import Connector
-from cmet.judge.emotion_fan import EmotionFan
 from cmet.weights.registry import NETWORKS
 from tests.golden.ours import DROPOUT_OFF
 
@@ -28,8 +27,6 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
     "pdfgc_motion": MotionNetwork,
     "pdfgc_audio": AudioNetwork,
     "pdfgc_generator": PDFGCGenerator,
-    "emotion_fan_self": lambda: EmotionFan("self"),
-    "emotion_fan_relation": lambda: EmotionFan("relation"),
 }
 
 

@@ -189,10 +189,6 @@ class Decoder(nn.Module):
         """Do what depends on the source picture alone, from its maps of 8x8 ... 256x256 pixels."""
         return tuple(block.prepare(feature) for block, feature in zip(self._blocks, features_MCHW, strict=True))
 
-    def express(self, source: Sequence[SourceMap], expression_BS: Tensor) -> list[Tensor]:
-        """The source's maps with an expression."""
-        return [block(one, expression_BS) for block, one in zip(self._blocks, source, strict=True)]
-
     def forward(self, source: Sequence[SourceMap], latent_BS: Tensor, expression_BS: Tensor) -> Tensor:
         """Pictures, shape (B, 3, 256, 256), not clamped.
 

@@ -4,7 +4,6 @@ Landmark numbers are MediaPipe's (canonical face model).
 """
 
 from functools import cache
-from itertools import combinations
 
 import numpy as np
 
@@ -109,12 +108,3 @@ def with_rings(points_NP2: np.ndarray, movement_NP2: np.ndarray) -> tuple[np.nda
     points = [points_NP2] + [centre + reach * (outline - centre) for reach, _ in RINGS]
     movement = [movement_NP2] + [share * shift for _, share in RINGS]
     return np.concatenate(points, axis=1), np.concatenate(movement, axis=1)
-
-
-def edge_counts(triangles: np.ndarray) -> dict[tuple[int, int], int]:
-    """How many triangles share each edge; a mesh without holes or overlaps has twos, and ones on its outer rim."""
-    counts: dict[tuple[int, int], int] = {}
-    for triangle in triangles.tolist():
-        for a, b in combinations(sorted(triangle), 2):
-            counts[a, b] = counts.get((a, b), 0) + 1
-    return counts

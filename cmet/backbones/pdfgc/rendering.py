@@ -100,7 +100,7 @@ class TalkingFace:
 
         Args:
             appearance: One person.
-            control_NC: What `control_values` gives.
+            control_NC: What `steered` gives.
         """
         for start in range(0, len(control_NC), self.batch_size):
             control_BC = control_NC[start : start + self.batch_size].to(self.device)

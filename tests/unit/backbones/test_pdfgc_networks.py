@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from cmet.backbones.loading import load_network
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.control import Drivers, control_values
 from cmet.backbones.pdfgc.generator import Generator
 from cmet.backbones.pdfgc.layers import Noise
 from cmet.backbones.pdfgc.loading import Networks, load_networks
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.rendering import TalkingFace
 from cmet.errors import ClipError, UserError
+from tests.pdfgc_procedure import Drivers, control_values
 
 Tensors = dict[str, Tensor]
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from cmet.backbones.pdfgc import spectrogram as front_end
-from cmet.backbones.pdfgc.control import Drivers, Part, control_values, neighbour_mean, smoothed
+from cmet.backbones.pdfgc.control import neighbour_mean, smoothed, steered
 from cmet.backbones.pdfgc.layers import Doubling, ModulatedConv, noise_field
 from cmet.backbones.pdfgc.pictures import to_frames, to_pictures
 from cmet.backbones.pdfgc.spectrogram import mel_bands, spectrogram, speech_windows
@@ -15,22 +15,7 @@ from cmet.errors import ClipError
 CPU = torch.device("cpu")
 
 
-def ramp(num_frames: int, width: int) -> torch.Tensor:
-    """Frame t holds t + 1 everywhere."""
-    return (torch.arange(num_frames) + 1.0).unsqueeze(1).expand(num_frames, width)
-
-
-def drivers(num_pose: int, num_expression: int, num_eye: int) -> Drivers:
-    return Drivers(ramp(num_pose, 6), ramp(num_expression, 30), ramp(num_eye, 6))
-
-
 # Control
-
-
-def test_tracks_begin_at_their_third_frame_and_repeat_from_there() -> None:
-    control_NC = control_values(torch.zeros(7, 500), drivers(9, 5, 3))
-    assert torch.allclose(control_NC[:, 500] / 1.2, torch.tensor([3.0, 4, 5, 3, 4, 5, 3]))
-    assert torch.allclose(control_NC[:, 530] / 1.2, torch.full((7,), 3.0))
 
 
 def test_pose_is_the_mean_of_neighbours_and_of_two_frames_at_the_ends() -> None:
@@ -45,30 +30,8 @@ def test_smoothing_keeps_a_constant_inside_and_loses_a_quarter_at_the_ends() -> 
 
 
 def test_one_frame_goes_through() -> None:
-    assert control_values(torch.ones(1, 500), drivers(3, 3, 3)).shape == (1, 542)
-
-
-@pytest.mark.parametrize(
-    ("off", "zeros"),
-    [
-        ({"mouth"}, {*range(500)}),
-        ({"expression"}, {*range(500, 530)}),
-        ({"blink"}, {530, 531, 534, 535}),
-        ({"gaze"}, {532, 533}),
-        ({"blink", "gaze"}, {*range(530, 536)}),
-        ({"pose"}, {*range(536, 542)}),
-    ],
-)
-def test_what_is_switched_off_is_zero_and_nothing_else_is(off: set[Part], zeros: set[int]) -> None:
-    mouth_NM, tracks = torch.ones(4, 500), drivers(6, 6, 6)
-    control_NC = control_values(mouth_NM, tracks, off)
-    assert {int(column) for column in torch.nonzero((control_NC == 0).all(0))} == zeros
-    assert (mouth_NM == 1).all() and (tracks.pose_T6[0] == 1).all(), "inputs are left alone"
-
-
-def test_a_driving_video_without_a_third_frame_is_refused() -> None:
-    with pytest.raises(ClipError, match="2 driving frames, at least 3 are needed"):
-        control_values(torch.zeros(7, 500), drivers(9, 2, 9))
+    control_NC = steered(smoothed(torch.ones(1, 500)), torch.ones(1, 30), torch.ones(1, 6), torch.ones(1, 6))
+    assert control_NC.shape == (1, 542)
 
 
 # Speech

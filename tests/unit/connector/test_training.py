@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from cmet.connector.beginning import LAST
 from cmet.connector.bundle import WEIGHTS, load_bundle
+from cmet.connector.inference import predict_directions
 from cmet.connector.loss_watch import LossWatch
 from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
@@ -267,7 +268,8 @@ def test_bundle_predicts_from_raw_embeddings_inside_the_training_range(
     bundle.expect(backbone="facemesh", speech_encoder="opensmile")
     neutral, far = np.zeros((2, 12), np.float32), np.full((3, 12), 1e6, np.float32)
     assert bundle.speech_direction(neutral, far) == pytest.approx(bundle.speech_limit_S)
-    assert bundle.predict(neutral, far, np.zeros((13, 10), np.float32)).shape == (13, 10)
+    directions = predict_directions(bundle.connector, bundle.speech_limit_S, np.zeros((13, 10), np.float32))
+    assert directions.shape == (13, 10)
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,14 @@ def test_a_clip_is_the_mean_of_the_logits_of_its_frames(tiny: Tiny) -> None:
     path = video_path(tiny.clips, "sample-D-happy-2-001")
     (frames,) = read_frames([path], JUDGE.num_frames, JUDGE.image_px)
     assert isinstance(frames, np.ndarray)
-    np.testing.assert_allclose(judge.classify_clip(path), judge.logits(frames).mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(judge.classify_clips([path])[0], judge.logits(frames).mean(axis=0), rtol=1e-4, atol=1e-5)
 
 
 def test_the_largest_logit_names_the_emotion(tiny: Tiny) -> None:
     judge = Judge.load(tiny.judge)
     assert judge.classes == TARGET_EMOTIONS
     assert [judge.name_of(row) for row in np.eye(7)] == list(TARGET_EMOTIONS)
-    assert judge.name_of(judge.classify_clip(video_path(tiny.clips, "sample-D-happy-2-001"))) == "happy"
+    assert judge.name_of(judge.classify_clips([video_path(tiny.clips, "sample-D-happy-2-001")])[0]) == "happy"
 
 
 def test_frames_of_any_size_are_judged(tiny: Tiny) -> None:
@@ -41,8 +41,7 @@ def test_an_unreadable_clip_is_an_answer_with_a_reason(tiny: Tiny, tmp_path: Pat
     assert isinstance(second, ClipError) and isinstance(fourth, ClipError)
     assert (second.code, fourth.code) == ("unreadable_video", "missing_video")
     np.testing.assert_array_equal(first, third)
-    with pytest.raises(ClipError, match="none.mp4"):
-        judge.classify_clip(tmp_path / "none.mp4")
+    assert "none.mp4" in str(fourth)
 
 
 def test_no_clip_has_no_answer(tiny: Tiny) -> None:

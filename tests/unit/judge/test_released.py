@@ -41,7 +41,7 @@ def test_a_released_judge_is_used_as_it_is(tiny: Tiny, clips: pd.DataFrame, save
     assert (card.acc_train, card.train_speakers, card.num_train_clips) == (None, [], 0)
     assert (report.num_train_clips, report.num_val_clips, report.acc_train) == (0, 1, None)
     clip = video_path(tiny.clips, "sample-C-happy-2-001")
-    assert report.acc_val == card.acc_val == float(judge.name_of(judge.classify_clip(clip)) == "happy")
+    assert report.acc_val == card.acc_val == float(judge.name_of(judge.classify_clips([clip])[0]) == "happy")
     assert pd.read_parquet(tmp_path / "judge" / HISTORY).empty
 
 
@@ -63,7 +63,7 @@ def test_a_released_judge_with_neutral_may_answer_neutral(
     adopt_judge(clips, tiny.clips, tmp_path / "judge", params(**RESNET, **changes, checkpoint=path.name), path)
     judge = Judge.load(tmp_path / "judge")
     assert judge.card.has_neutral
-    assert judge.name_of(judge.classify_clip(video_path(tiny.clips, "sample-D-happy-2-001"))) == "neutral"
+    assert judge.name_of(judge.classify_clips([video_path(tiny.clips, "sample-D-happy-2-001")])[0]) == "neutral"
 
 
 def test_an_order_of_another_length_is_refused(tiny: Tiny, clips: pd.DataFrame, save: Save, tmp_path: Path) -> None:

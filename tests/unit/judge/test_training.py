@@ -63,7 +63,7 @@ def test_a_judge_with_neutral_may_answer_neutral(tiny: Tiny, tmp_path: Path) -> 
     assert judge.card.has_neutral
     assert report.num_train_clips == 2 * 8 * 2
     assert judge.card.num_clips_per_class["neutral"] == 4
-    assert judge.name_of(judge.classify_clip(video_path(tiny.clips, "sample-D-neutral-2-001"))) == "neutral"
+    assert judge.name_of(judge.classify_clips([video_path(tiny.clips, "sample-D-neutral-2-001")])[0]) == "neutral"
 
 
 def test_a_class_without_training_clips_is_counted(tiny: Tiny, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_resnet18_is_trained_from_a_published_trunk(
     weights = load_file(tmp_path / "judge" / WEIGHTS)
     torch.testing.assert_close(weights["layer4.1.conv2.weight"], trunk_and_head["layer4.1.conv2.weight"])
     assert not torch.allclose(weights["fc.weight"], trunk_and_head["fc.weight"])
-    assert judge.classify_clip(video_path(tiny.clips, "sample-D-happy-2-001")).shape == (7,)
+    assert judge.classify_clips([video_path(tiny.clips, "sample-D-happy-2-001")])[0].shape == (7,)
 
 
 def test_a_resnet18_learns_whole_clips_and_the_same_from_the_same_seed(tiny: Tiny, tmp_path: Path) -> None:

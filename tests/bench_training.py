@@ -271,7 +271,7 @@ class PlainLoop:
 def plain_pass(
     connector: "Connector", reference_BTD: "Tensor", speech_B1S: "Tensor", source_BTD: "Tensor"
 ) -> "Prediction":
-    """One pass as networks.md states it: stream by stream, and every token through every layer."""
+    """One pass in the published order of work: stream by stream, and every token through every layer."""
     import torch
 
     from cmet.connector.network import ConvUnit, Prediction

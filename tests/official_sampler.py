@@ -1,7 +1,7 @@
 """Training samples as the published data set makes them, file by file, to compare `cmet.connector.sampler` with.
 
-A reading of networks.md, section 4 (ChanHyeok-Choi/C-MET at bd384ac, `Dataset` in mode `mean` with direction
-`average`), slow where the published code is slow.
+A reading of ChanHyeok-Choi/C-MET at bd384ac, `Dataset` in mode `mean` with direction `average`, slow where the
+published code is slow.
 
 Layout    train.txt with a speaker per line, and <ID>/front/<emotion>/level_<k>/ with NNN.mp4 (looked for, never
           opened), NNN_ED_exp.npy and emotion2vec+large_features/NNN.npy

@@ -2,7 +2,7 @@
 
 Legend: B batch, T frames of a window, M rows (B·T frames), D expression width, H hidden width.
 
-Source: networks.md's section 3, after ChanHyeok-Choi/C-MET at bd384ac.
+Source: ChanHyeok-Choi/C-MET at bd384ac, the losses of its training loop.
 """
 
 from functools import cache

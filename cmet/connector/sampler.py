@@ -5,7 +5,7 @@ with direction `average`): a clip is drawn uniformly and gives speaker, emotion 
 from the others; the speech direction is a difference of means over clips of all speakers, the expression
 direction one over clips of this speaker. On MEAD its sentence lists are kept (`cmet.corpora.mead`).
 
-`corrected` departs from `official` in what networks.md lists as quirks:
+`corrected` departs from `official` in what are quirks of the published code:
     Level: a neutral first emotion is followed by a drawn level of emotion 2, instead of level 1.
     Speech: the place in the speech lists is drawn, instead of being the loader's running index.
     Exclusion: a sample with an excluded emotion on either side is left out, instead of on both sides; the bank

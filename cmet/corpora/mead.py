@@ -89,7 +89,7 @@ def _clip(corpus: str, speaker: str, emotion: str, level: int, sentence: str, sp
 
 
 def is_drawn(emotion: str, sentence: int) -> bool:
-    """Whether the published data set draws training samples from clips of this sentence (networks.md, section 4)."""
+    """Whether the published data set draws training samples from clips of this sentence."""
     generic = range(31, 41) if emotion == "neutral" else range(21, 31)
     return sentence in range(1, 4) or sentence in generic
 

@@ -1,5 +1,5 @@
-"""`sampler: official` draws what the published data set draws: compared with the distributions that networks.md states
-and with a slow reading of it (`tests.official_sampler`)."""
+"""`sampler: official` draws what the published data set draws: compared with the probabilities that its code gives, and
+with a slow reading of it (`tests.official_sampler`)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable

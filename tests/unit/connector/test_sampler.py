@@ -1,4 +1,4 @@
-"""Batches hold what networks.md says, checked against a slow reading of it."""
+"""Batches hold what the samplers promise, checked against a slow reading of that."""
 
 from collections.abc import Callable
 from dataclasses import replace

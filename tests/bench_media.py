@@ -58,7 +58,8 @@ def decode_and_scale(video: Path) -> None:
 def prepare(video: Path, folder: Path) -> None:
     """One clip, with the settings of the project."""
     settings = load_params(PARAMS).clips.model_dump()
-    prepare_clip({"clip_id": "clip", "video": str(video), "audio": None, **settings}, folder)
+    files = {"video": str(video), "audio": None, "picture": "video/clip.mp4", "sound": "audio/clip.wav"}
+    prepare_clip({"clip_id": "clip", **files, **settings}, folder)
 
 
 def fastest(*tasks: Callable[[], object]) -> list[float]:

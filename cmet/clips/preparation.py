@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from cmet.archives import archive_above
-from cmet.clips.product import TABLE, VIDEO, below
+from cmet.clips.product import TABLE, Clips, below
 from cmet.engine import ClipMap, Job
 from cmet.media.contact_sheet import contact_sheet, to_jpeg
 from cmet.media.prepare import prepare_clip
@@ -62,12 +62,14 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     lost = _lost_files(manifest)
     # their share can only grow
     _check_share(usable.assign(reason=None), lost, params.max_rejected)
-    settings = params.model_dump()
+    settings, prepared = params.model_dump(), Clips(Path())
     jobs: list[Job] = [
         {
             "clip_id": row["clip_id"],
             "video": below(root, row["video"]),
             "audio": below(root, row["audio"]),
+            "picture": prepared.video(row["clip_id"]).as_posix(),
+            "sound": prepared.sound(row["clip_id"]).as_posix(),
             "stamp": [_stamp(below(root, row[column])) for column in ("video", "audio")],
             **settings,
         }
@@ -82,7 +84,7 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     files = work / "files"
     clips.reset_index().to_parquet(files / TABLE, index=False)
     ok = clips[clips.status == "ok"]
-    cells = sheet_cells(ok[ok.num_frames.notna()].reset_index(), files / VIDEO, MAX_SHEET_SPEAKERS)
+    cells = sheet_cells(ok[ok.num_frames.notna()].reset_index(), Clips(files), MAX_SHEET_SPEAKERS)
     if len(cells):
         (files / CONTACT_SHEET).write_bytes(to_jpeg(contact_sheet(cells, SHEET_TILE_PX), MAX_SHEET_BYTES))
     clip_map.publish(out)
@@ -95,19 +97,19 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     )
 
 
-def sheet_cells(clips: pd.DataFrame, videos: Path, max_speakers: int) -> pd.DataFrame:
+def sheet_cells(shown: pd.DataFrame, clips: Clips, max_speakers: int) -> pd.DataFrame:
     """Each speaker's most intense clip of every emotion, as `contact_sheet` takes it.
 
     Args:
-        clips: Usable clips with a picture.
-        videos: Folder of `<clip_id>.mp4`.
+        shown: Usable rows of the table that have a picture.
+        clips: Where the pictures are.
         max_speakers: Rows of the sheet; the first speakers by name.
     """
-    rows = clips.sort_values(["speaker", "emotion", "intensity", "clip_id"], ascending=[True, True, False, True])
+    rows = shown.sort_values(["speaker", "emotion", "intensity", "clip_id"], ascending=[True, True, False, True])
     rows = rows[rows.speaker.isin(rows.speaker.unique()[:max_speakers])]
     emotions = pd.Categorical(rows.emotion, sorted(rows.emotion.unique()))
     return pd.DataFrame(
-        {"row": rows.speaker, "column": emotions, "video": [videos / f"{clip_id}.mp4" for clip_id in rows.clip_id]}
+        {"row": rows.speaker, "column": emotions, "video": [clips.video(clip_id) for clip_id in rows.clip_id]}
     )
 
 

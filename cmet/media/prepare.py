@@ -28,8 +28,9 @@ def prepare_clip(job: Job, folder: Path) -> Record:
     """Prepare one clip; one without a video gets its sound prepared only.
 
     Args:
-        job: `clip_id`, `video` and `audio` (paths, which may go on inside an archive, or None) and the `clips` section.
-        folder: Gets `video/<clip_id>.mp4` and `audio/<clip_id>.wav`.
+        job: `video` and `audio` (paths, which may go on inside an archive, or None), `picture` and `sound` (where the
+            prepared ones go, from the folder on) and the `clips` section.
+        folder: Gets the prepared files.
 
     Raises:
         ClipError: The reason to quarantine it.
@@ -37,8 +38,8 @@ def prepare_clip(job: Job, folder: Path) -> Record:
     with ExitStack() as stack:
         video = stack.enter_context(local_file(Path(job["video"]))) if job["video"] else None
         audio = stack.enter_context(local_file(Path(job["audio"]))) if job["audio"] else None
-        for name in ("video", "audio"):
-            (folder / name).mkdir(exist_ok=True)
+        for name in ("picture", "sound"):
+            (folder / job[name]).parent.mkdir(exist_ok=True)
         if video is None:
             assert audio is not None
             return _prepare_sound(audio, folder, job) | {"source_sha256": _sha256(audio)}
@@ -58,7 +59,7 @@ def _prepare_sound(audio: Path, folder: Path, job: Job) -> Record:
     sound = read_audio(audio, rate)
     _check_duration(len(sound) / rate, job)
     facts = _sound_facts(sound, job)
-    write_audio(folder / "audio" / f"{job['clip_id']}.wav", sound, rate)
+    write_audio(folder / job["sound"], sound, rate)
     return facts | {"num_frames": None, "duration_s": len(sound) / rate}
 
 
@@ -76,7 +77,7 @@ def _prepare_video(file: VideoFile, audio: Path, folder: Path, job: Job) -> Reco
     box = square_around(track.boxes)
     cut = CROP_RULES[job["crop_rule"]](box, file.width, file.height)
     kept.drop_unless_holding(cut)
-    audio_path, video_path = folder / "audio" / f"{job['clip_id']}.wav", folder / "video" / f"{job['clip_id']}.mp4"
+    audio_path, video_path = folder / job["sound"], folder / job["picture"]
     write_audio(audio_path, sound, rate)
     write_video(video_path, _cut_frames(file, shown, kept, cut, job["size_px"]), fps, audio_path, job["crf"], FASTEST)
     left, top, right, bottom = (float(value) for value in box)

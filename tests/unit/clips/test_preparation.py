@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from cmet.clips.preparation import CONTACT_SHEET, _stamp, below, prepare_clips, sheet_cells
+from cmet.clips.product import Clips
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.errors import UserError
 from cmet.params import ClipsParams, Params
@@ -166,8 +167,8 @@ def test_rows_that_are_left_out_for_their_labels_are_no_loss(
 
 def test_the_sheet_shows_the_most_intense_clips_of_the_first_speakers() -> None:
     rows = [("W2", "sad", 1), ("M1", "sad", 2), ("M1", "sad", 3), ("W3", "sad", 1), ("M1", "angry", 1)]
-    clips = pd.DataFrame(rows, columns=["speaker", "emotion", "intensity"])
-    clips["clip_id"] = clips.speaker + clips.emotion + clips.intensity.astype(str)
-    cells = sheet_cells(clips, Path("video"), max_speakers=2)
+    shown = pd.DataFrame(rows, columns=["speaker", "emotion", "intensity"])
+    shown["clip_id"] = shown.speaker + shown.emotion + shown.intensity.astype(str)
+    cells = sheet_cells(shown, Clips(Path()), max_speakers=2)
     assert cells["row"].tolist() == ["M1", "M1", "M1", "W2"]
     assert [path.stem for path in cells["video"]] == ["M1angry1", "M1sad3", "M1sad2", "W2sad1"]

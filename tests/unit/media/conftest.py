@@ -29,4 +29,5 @@ def talking_frames(talking: Path) -> np.ndarray:
 @pytest.fixture
 def job(params: Params) -> Job:
     """A job without its files; a face is looked for often, since the clips are short."""
-    return {"clip_id": "clip", "video": None, "audio": None, **params.clips.model_dump(), "detect_stride": 5}
+    files = {"video": None, "audio": None, "picture": "video/clip.mp4", "sound": "audio/clip.wav"}
+    return {"clip_id": "clip", **files, **params.clips.model_dump(), "detect_stride": 5}

@@ -1,6 +1,5 @@
 """Facts that must hold for the outputs of a stage. A check computes and reports; an error stays an error."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +7,9 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from assets.dvc_project import DvcProject, Stage
 from cmet.project import Project
-from cmet.scores.results import METRICS
 from cmet.vocabulary import CHANCE
-from pipelines.resources import DvcProject, Stage
 
 SAMPLE_FACE_RATIO = 0.99
 """Share of frames of the sample corpus in which the face must be found; other corpora go by their params."""
@@ -32,7 +30,8 @@ class Fact:
 class Check:
     """A fact about the outputs of a stage."""
 
-    function: Callable[[Project, str | None], Fact]
+    function: Callable[..., Fact]
+    """Takes the project, and where a stage has variants the one that is meant."""
     is_blocking: bool = False
     """A false fact stops what comes after, since its numbers would be wrong."""
 
@@ -55,7 +54,7 @@ def asset_check(check: Check, stage: Stage) -> dg.AssetChecksDefinition:
         asset=stage.key, name=check.name, blocking=check.is_blocking, description=check.function.__doc__ or ""
     )
     def fact(project: DvcProject) -> dg.AssetCheckResult:
-        found = check.function(Project.at(project.path / "params.yaml"), stage.variant)
+        found = check.function(Project.at(project.path / "params.yaml"), *stage.arguments)
         return dg.AssetCheckResult(
             passed=found.is_true, severity=severity, description=found.description, metadata=found.numbers
         )
@@ -63,10 +62,9 @@ def asset_check(check: Check, stage: Stage) -> dg.AssetChecksDefinition:
     return fact
 
 
-def speakers_do_not_cross_splits(project: Project, variant: str | None) -> Fact:
+def speakers_do_not_cross_splits(project: Project) -> Fact:
     """No speaker is in two splits."""
-    manifest = project.manifest().table
-    usable = manifest[manifest.status == "ok"]
+    usable = project.manifest().usable
     splits = usable.groupby("speaker").split.nunique()
     crossing = splits.index[splits > 1].to_list()
     shown = f"in several splits: {', '.join(crossing[:NUM_SPEAKERS_SHOWN])}" if crossing else "each in one split"
@@ -74,15 +72,14 @@ def speakers_do_not_cross_splits(project: Project, variant: str | None) -> Fact:
     return Fact(not crossing, f"{len(splits)} speakers, {shown}", numbers)
 
 
-def every_split_has_speakers(project: Project, variant: str | None) -> Fact:
+def every_split_has_speakers(project: Project) -> Fact:
     """There is somebody to train on, to validate on and to test on."""
-    manifest = project.manifest().table
-    counts = manifest[manifest.status == "ok"].groupby("split").speaker.nunique()
+    counts = project.manifest().usable.groupby("split").speaker.nunique()
     numbers = {split: int(counts.get(split, 0)) for split in ("train", "val", "test")}
     return Fact(all(numbers.values()), ", ".join(f"{split} {count}" for split, count in numbers.items()), numbers)
 
 
-def few_clips_are_quarantined(project: Project, variant: str | None) -> Fact:
+def few_clips_are_quarantined(project: Project) -> Fact:
     """No more clips of the corpus are lost than `clips.max_rejected` allows, unreadable names included."""
     clips = project.clips().table
     share = float((clips.status != "ok").mean())
@@ -90,9 +87,9 @@ def few_clips_are_quarantined(project: Project, variant: str | None) -> Fact:
     return Fact(share <= allowed, f"{share:.1%} of {len(clips)} clips, {allowed:.0%} allowed", {"share": share})
 
 
-def faces_are_found(project: Project, variant: str | None) -> Fact:
+def faces_are_found(project: Project, backbone: str) -> Fact:
     """The face is found in nearly all frames."""
-    ratio = _report(project, "expression", variant)["face_ratio"]
+    ratio = project.places.reported("expression", backbone)["face_ratio"]
     if ratio is None:
         return Fact(True, "this backbone takes the face of a prepared clip for granted", {})
     is_sample = project.params.manifest.corpus == "sample"
@@ -100,11 +97,11 @@ def faces_are_found(project: Project, variant: str | None) -> Fact:
     return Fact(ratio >= needed, f"in {ratio:.2%} of the frames, {needed:.0%} needed", {"face_ratio": ratio})
 
 
-def every_emotional_clip_has_a_neutral(project: Project, variant: str | None) -> Fact:
+def every_emotional_clip_has_a_neutral(project: Project, backbone: str) -> Fact:
     """Every emotional clip has a neutral clip of the same speaker and sentence."""
-    clips = project.clips().table.set_index("clip_id")
-    pairs = project.pairs(variant).table
-    usable = clips[(clips.status == "ok") & (clips.emotion != "neutral")]
+    clips = project.clips().usable.set_index("clip_id")
+    pairs = project.pairs(backbone).table
+    usable = clips[clips.emotion != "neutral"]
     alone = usable.index.difference(pd.Index(pairs.emotional_clip))
     first = f", first {alone[0]}" if len(alone) else ""
     return Fact(
@@ -112,13 +109,13 @@ def every_emotional_clip_has_a_neutral(project: Project, variant: str | None) ->
     )
 
 
-def held_out_emotion_is_not_in_training_shards(project: Project, variant: str | None) -> Fact:
+def held_out_emotion_is_not_in_training_shards(project: Project, backbone: str) -> Fact:
     """The connector can see no pair of the held-out emotion while it is trained or chosen."""
     held_out = project.params.held_out_emotion
     if held_out is None:
         return Fact(True, "no emotion is held out", {})
-    index = project.shards(variant).index
-    pairs = project.pairs(variant).table
+    index = project.shards(backbone).index
+    pairs = project.pairs(backbone).table
     emotions = pairs.set_index("pair_id").emotion.loc[index.key].to_numpy()
     counts = index.split[emotions == held_out].value_counts()
     numbers = {split: int(counts.get(split, 0)) for split in ("train", "val", "test")}
@@ -126,9 +123,9 @@ def held_out_emotion_is_not_in_training_shards(project: Project, variant: str | 
     return Fact(numbers["train"] + numbers["val"] == 0, f"pairs of {held_out}: {found}", numbers)
 
 
-def prediction_beats_the_mean_change(project: Project, variant: str | None) -> Fact:
+def prediction_beats_the_mean_change(project: Project, backbone: str) -> Fact:
     """On the validation speakers the predicted change is nearer to the true one than the mean change of training."""
-    validation = _report(project, "train", variant)["validation"]
+    validation = project.places.reported("train", backbone)["validation"]
     if not validation:
         return Fact(False, "there are no validation pairs, so nothing is known", {})
     error, mean = validation["delta_mse"], validation["delta_mse_mean"]
@@ -136,20 +133,20 @@ def prediction_beats_the_mean_change(project: Project, variant: str | None) -> F
     return Fact(error < mean, f"error {error:.4f}, of the mean change {mean:.4f}", numbers)
 
 
-def judge_never_saw_test_speakers(project: Project, variant: str | None) -> Fact:
+def judge_never_saw_test_speakers(project: Project) -> Fact:
     """The judge was trained on training speakers only."""
     clips = project.clips().table
-    card = json.loads((project.places.folder("judge") / "judge.json").read_text(encoding="utf-8"))
-    if not card["train_speakers"]:
-        return Fact(True, f"not known: a released judge, trained on: {card['trained_on']}", {})
-    seen = sorted(set(card["train_speakers"]) & set(clips.speaker[clips.split != "train"]))
-    shown = f"saw {', '.join(seen)}" if seen else f"saw {len(card['train_speakers'])} training speakers"
+    card = project.judge().card
+    if not card.train_speakers:
+        return Fact(True, f"not known: a released judge, trained on: {card.trained_on}", {})
+    seen = sorted(set(card.train_speakers) & set(clips.speaker[clips.split != "train"]))
+    shown = f"saw {', '.join(seen)}" if seen else f"saw {len(card.train_speakers)} training speakers"
     return Fact(not seen, shown, {"num_seen": len(seen)})
 
 
-def judge_is_better_than_chance(project: Project, variant: str | None) -> Fact:
+def judge_is_better_than_chance(project: Project) -> Fact:
     """On speakers it never saw, the judge is right more often than chance by at least two standard errors."""
-    report = _report(project, "judge")
+    report = project.places.reported("judge")
     if not report["num_val_clips"]:
         return Fact(False, "there are no clips of validation speakers, so nothing is known", {})
     needed = CHANCE + 2 * (CHANCE * (1 - CHANCE) / report["num_val_clips"]) ** 0.5
@@ -158,9 +155,9 @@ def judge_is_better_than_chance(project: Project, variant: str | None) -> Fact:
     return Fact(accuracy > needed, f"accuracy {accuracy:.3f}, chance {CHANCE:.3f}, needed {needed:.3f}", numbers)
 
 
-def every_method_edited_every_row(project: Project, variant: str | None) -> Fact:
+def every_method_edited_every_row(project: Project, backbone: str) -> Fact:
     """No edit failed, and all methods edited the same rows."""
-    edits = project.edits(variant).table
+    edits = project.edits(backbone).table
     made = edits[edits.status == "ok"]
     counts = {str(method): int((made.method == method).sum()) for method in edits.method.unique()}
     num_rows = edits.row_id.nunique()
@@ -168,10 +165,9 @@ def every_method_edited_every_row(project: Project, variant: str | None) -> Fact
     return Fact(set(counts.values()) == {num_rows}, f"{num_rows} rows; {shown}", counts)
 
 
-def cmet_beats_no_edit(project: Project, variant: str | None) -> Fact:
+def cmet_beats_no_edit(project: Project, backbone: str) -> Fact:
     """C-MET shows the wanted emotion more often than the unedited clips do, beyond the uncertainty."""
-    metrics = json.loads((project.places.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
-    gain = metrics["comparisons"]["cmet-neutral"]
+    gain = project.scores(backbone).metrics["comparisons"]["cmet-neutral"]
     low, high = gain["interval"]
     difference = float(gain["difference"])
     return Fact(low > 0, f"{difference:+.1%}, interval {low:+.1%} to {high:+.1%}", {"gain": difference})
@@ -188,7 +184,3 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "edits": (Check(every_method_edited_every_row),),
     "evaluate": (Check(cmet_beats_no_edit),),
 }
-
-
-def _report(project: Project, stage: str, variant: str | None = None) -> dict[str, Any]:
-    return json.loads(project.places.metrics_file(stage, variant).read_text(encoding="utf-8"))

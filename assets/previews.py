@@ -5,7 +5,6 @@ Plain numbers are drawn by Dagster as curves over the runs. Pictures land in its
 
 import base64
 import io
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +13,20 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from cmet.corpora.scan import count_reasons
-from cmet.edits.product import TIMING
+from assets.dvc_project import Stage
 from cmet.project import Project
-from cmet.scores.results import METRICS
+from cmet.quarantine import count_reasons
 from cmet.text_tables import text_table
-from cmet.vocabulary import GROUND_TRUTH, METHODS, in_order
-from pipelines.resources import Stage
+from cmet.vocabulary import GROUND_TRUTH, METHODS, SPLITS, in_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from cmet.clips.product import Clips
+    from cmet.edits.product import Edits
+
 Metadata = dict[str, Any]
 
-SPLITS = ("train", "val", "test")
 MAX_PICTURE_BYTES = 70_000
 """Before base64, which makes it a third longer."""
 SHEET_TILE_PX = 72
@@ -42,44 +41,44 @@ def preview(stage: Stage, root: Path) -> Metadata:
     """Metadata of a stage that has run; nothing for a stage this module does not know."""
     if stage.kind not in PREVIEWS:
         return {}
-    return PREVIEWS[stage.kind](Project.at(root / "params.yaml"), stage.variant)
+    return PREVIEWS[stage.kind](Project.at(root / "params.yaml"), *stage.arguments)
 
 
-def preview_sample(project: Project, variant: str | None) -> Metadata:
+def preview_sample(project: Project) -> Metadata:
     """Size of the corpus, and its speakers by split."""
-    corpus = project.places.folder("sample") / "corpus"
-    splits = {path.stem: path.read_text(encoding="utf-8").split() for path in sorted(corpus.glob("*.txt"))}
-    rows = [(split, ", ".join(names)) for split, names in splits.items()]
-    speakers = pd.DataFrame(rows, columns=["split", "speakers"])
-    return {"speakers": _markdown(speakers), **_numbers(_report(project, "sample"))}
+    from cmet.corpora.sample.layout import read_splits
+
+    speakers = pd.DataFrame(read_splits(project.sample().corpus).items(), columns=["speakers", "split"])
+    table = speakers.groupby("split").speakers.agg(", ".join).reset_index()
+    return {"speakers": _markdown(table), **_numbers(project.places.reported("sample"))}
 
 
-def preview_manifest(project: Project, variant: str | None) -> Metadata:
+def preview_manifest(project: Project) -> Metadata:
     """Clips per split and emotion, what was quarantined and why, the first rows."""
     manifest = project.manifest().table
-    report = _report(project, "manifest")
+    report = project.places.reported("manifest")
     not_wanted = _counts("not wanted", report["not_wanted_by_reason"])
     return {**_clip_tables(manifest), **_quarantined(report), **not_wanted, **_numbers(report)}
 
 
-def preview_clips(project: Project, variant: str | None) -> Metadata:
+def preview_clips(project: Project) -> Metadata:
     """Clips per split and emotion, lengths, quarantine, and a picture of every speaker in every emotion."""
-    clips = project.clips().table
-    report = _report(project, "clips")
-    shown = clips[(clips.status == "ok") & clips.num_frames.notna()]
+    clips = project.clips()
+    report = project.places.reported("clips")
+    shown = clips.usable[clips.usable.num_frames.notna()]
     return {
-        **({"contact_sheet": _clips_sheet(shown, project.places.folder("clips") / "video")} if len(shown) else {}),
-        **_clip_tables(clips),
+        **({"contact_sheet": _clips_sheet(shown, clips)} if len(shown) else {}),
+        **_clip_tables(clips.table),
         **_quarantined(report),
         **_numbers(report),
     }
 
 
-def preview_speech(project: Project, variant: str | None) -> Metadata:
+def preview_speech(project: Project, encoder: str) -> Metadata:
     """Counts, and the mean length of the vectors."""
-    report = _report(project, "speech", variant)
-    vectors = project.voices(variant).table
-    lengths = np.linalg.norm(np.stack(vectors.embedding.to_list()), axis=1)
+    report = project.places.reported("speech", encoder)
+    vectors = project.voices(encoder).vectors
+    lengths = np.linalg.norm(np.stack(list(vectors.values())), axis=1)
     return {
         **_quarantined(report),
         **_numbers(report),
@@ -88,24 +87,24 @@ def preview_speech(project: Project, variant: str | None) -> Metadata:
     }
 
 
-def preview_directions(project: Project, variant: str | None) -> Metadata:
+def preview_directions(project: Project) -> Metadata:
     """Accuracy of every speech encoder."""
-    folder = project.places.folder("directions")
-    results = json.loads((folder / "directions.json").read_text(encoding="utf-8"))["encoders"]
-    accuracies = {f"accuracy/{encoder}": float(result["accuracy"]) for encoder, result in results.items()}
-    return {"table": dg.MetadataValue.md((folder / "directions.md").read_text(encoding="utf-8")), **accuracies}
+    directions = project.directions()
+    results = directions.facts["encoders"].items()
+    accuracies = {f"accuracy/{encoder}": float(result["accuracy"]) for encoder, result in results}
+    return {"table": dg.MetadataValue.md(directions.text), **accuracies}
 
 
-def preview_expression(project: Project, variant: str | None) -> Metadata:
+def preview_expression(project: Project, backbone: str) -> Metadata:
     """Counts, the share of frames with a face, and what the fitted basis explains."""
-    report = _report(project, "expression", variant)
-    basis = project.places.folder("expression", variant) / "model" / "facemesh_basis.safetensors"
-    return {**(_basis_facts(basis) if basis.is_file() else {}), **_quarantined(report), **_numbers(report)}
+    report = project.places.reported("expression", backbone)
+    facts = _basis_facts(project.faces(backbone).model) if backbone == "facemesh" else {}
+    return {**facts, **_quarantined(report), **_numbers(report)}
 
 
-def preview_deltas(project: Project, variant: str | None) -> Metadata:
+def preview_deltas(project: Project, backbone: str) -> Metadata:
     """Cosines of deltas of the same and of other emotions, pairs per split and emotion, clips without a partner."""
-    report = _report(project, "deltas", variant)
+    report = project.places.reported("deltas", backbone)
     cosines = pd.DataFrame(
         {
             "delta": name,
@@ -124,71 +123,68 @@ def preview_deltas(project: Project, variant: str | None) -> Metadata:
     }
 
 
-def preview_shards(project: Project, variant: str | None) -> Metadata:
+def preview_shards(project: Project, backbone: str) -> Metadata:
     """The tars of every split."""
-    report = _report(project, "shards", variant)
-    listing = json.loads((project.places.folder("shards", variant) / "shards.json").read_text(encoding="utf-8"))
+    report = project.places.reported("shards", backbone)
     rows = [
         (split, len(shards), sum(shard["n"] for shard in shards), sum(shard["bytes"] for shard in shards) / 2**20)
-        for split, shards in listing["splits"].items()
+        for split, shards in project.shards(backbone).splits.items()
     ]
     table = pd.DataFrame(rows, columns=["split", "tars", "pairs", "size_mib"])
     return {"shards": _markdown(table), **_numbers(report), "dagster/row_count": report["num_pairs"]}
 
 
-def preview_train(project: Project, variant: str | None) -> Metadata:
+def preview_train(project: Project, backbone: str) -> Metadata:
     """Loss curves, the metrics of the kept weights, and the run in MLflow."""
     from cmet.scores.figures import curves_figure
 
-    report = _report(project, "train", variant)
-    history = pd.read_parquet(project.places.folder("train", variant) / "history.parquet")
+    report = project.places.reported("train", backbone)
     return {
-        "curves": _figure(curves_figure(history)),
-        **_mlflow("train", variant, project),
+        "curves": _figure(curves_figure(project.model(backbone).history)),
+        **_mlflow("train", backbone, project),
         **_numbers(report),
         **_numbers(report["validation"], "validation/"),
         **_numbers(report["losses"], "loss/"),
     }
 
 
-def preview_judge(project: Project, variant: str | None) -> Metadata:
+def preview_judge(project: Project) -> Metadata:
     """Accuracy on training and validation speakers, and the curve of its training."""
-    from cmet.judge.card import CARD, HISTORY
     from cmet.report.labels import training_set
     from cmet.scores.figures import judge_figure
 
-    folder = project.places.folder("judge")
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    history = folder / HISTORY
+    judge = project.judge()
+    card, history = judge.card, judge.history
     return {
         # a released judge has no curve
-        **({"curve": _figure(judge_figure(pd.read_parquet(history)))} if history.is_file() else {}),
-        **_numbers(_report(project, "judge")),
-        "judge": f"{card['network']}, {card['source']}",
-        "trained_on": training_set(card),
-        "classes": ", ".join(card["classes"]),
+        **({} if history.empty else {"curve": _figure(judge_figure(history))}),
+        **_numbers(project.places.reported("judge")),
+        "judge": f"{card.network}, {card.source}",
+        "trained_on": training_set(card.model_dump()),
+        "classes": ", ".join(card.classes),
     }
 
 
-def preview_edits(project: Project, variant: str | None) -> Metadata:
+def preview_edits(project: Project, backbone: str) -> Metadata:
     """Counts by method, why edits failed, and one row per emotion as every method shows it."""
-    edits = project.edits(variant).table
+    product = project.edits(backbone)
+    edits = product.table
     made = edits[edits.status == "ok"]
     counts = pd.crosstab(edits.method, edits.status).reindex(edits.method.unique()).reset_index()
     failed = count_reasons(edits.reason[edits.status != "ok"].to_list())
     return {
-        **({"examples": _edits_sheet(made, project.places.folder("edits", variant))} if len(made) else {}),
+        **({"examples": _edits_sheet(made, product)} if len(made) else {}),
         "rows": _markdown(counts),
         **_counts("failed", failed),
-        **_numbers(_report(project, "edits", variant)),
+        **_numbers(project.places.reported("edits", backbone)),
     }
 
 
-def preview_evaluate(project: Project, variant: str | None) -> Metadata:
+def preview_evaluate(project: Project, backbone: str) -> Metadata:
     """Accuracy of every method with its interval, confusions of C-MET, and the run in MLflow."""
     from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
 
-    metrics = json.loads((project.places.folder("evaluate", variant) / METRICS).read_text(encoding="utf-8"))
+    metrics = project.scores(backbone).metrics
     methods, held_out = metrics["methods"], metrics["held_out"]
     return {
         **_accuracy_tables(methods, held_out, "accuracy"),
@@ -196,40 +192,40 @@ def preview_evaluate(project: Project, variant: str | None) -> Metadata:
         "methods": _figure(method_figure(methods)),
         "emotions": _figure(emotion_figure(methods)),
         **({"confusion": _figure(confusion_figure(methods["cmet"]["confusion"], "cmet"))} if "cmet" in methods else {}),
-        **_mlflow("evaluate", variant, project),
+        **_mlflow("evaluate", backbone, project),
         **{f"acc_emo/{method}": float(scores["acc_emo"]) for method, scores in methods.items()},
         **_numbers({"acc_emo_held_out": held_out["acc_emo"]} if held_out else {}),
     }
 
 
-def preview_timing(project: Project, variant: str | None) -> Metadata:
+def preview_timing(project: Project, backbone: str) -> Metadata:
     """Seconds of every method by part, and what they were measured on."""
-    timing = json.loads((project.places.folder("timing", variant) / TIMING).read_text(encoding="utf-8"))
+    timing = project.timing(backbone)
+    facts = timing.facts
     rows = [
         {"method": method, "seconds per video": timed["seconds_per_video"], "sd": timed["sd"], **timed["parts"]}
-        for method, timed in in_order(timing["methods"]).items()
+        for method, timed in in_order(timing.methods).items()
     ]
-    seconds = {f"seconds_per_video/{row['method']}": float(row["seconds per video"]) for row in rows}
-    measured = f"{timing['device']}, {timing['threads']} threads, after {timing['warm_up']} clip(s) of warm-up"
+    seconds = {f"seconds_per_video/{method}": float(value) for method, value in timing.seconds.items()}
+    measured = f"{facts['device']}, {facts['threads']} threads, after {facts['warm_up']} clip(s) of warm-up"
     return {"table": _markdown(pd.DataFrame(rows)), "measured_on": measured, **seconds}
 
 
-def preview_report(project: Project, variant: str | None) -> Metadata:
+def preview_report(project: Project) -> Metadata:
     """Where the page is, and its table."""
-    folder = project.places.folder("report")
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    report = project.report()
     tables: Metadata = {}
-    for backbone, parts in summary["backbones"].items():
+    for backbone, parts in report.summary["backbones"].items():
         methods = parts["methods"] | {GROUND_TRUTH: parts["ground_truth"]}
         tables |= _accuracy_tables(methods, parts["held_out"], f"accuracy/{backbone}")
     return tables | {
-        "page": dg.MetadataValue.path(str(folder / "index.html")),
-        "summary": dg.MetadataValue.path(str(folder / "summary.json")),
-        "size_mib": round((folder / "index.html").stat().st_size / 2**20, 1),
+        "page": dg.MetadataValue.path(str(report.page)),
+        "summary": dg.MetadataValue.path(str(report.summary_file)),
+        "size_mib": round(report.page.stat().st_size / 2**20, 1),
     }
 
 
-PREVIEWS: dict[str, Callable[[Project, str | None], Metadata]] = {
+PREVIEWS: dict[str, Callable[..., Metadata]] = {
     "sample": preview_sample,
     "manifest": preview_manifest,
     "clips": preview_clips,
@@ -245,10 +241,7 @@ PREVIEWS: dict[str, Callable[[Project, str | None], Metadata]] = {
     "evaluate": preview_evaluate,
     "report": preview_report,
 }
-
-
-def _report(project: Project, stage: str, variant: str | None = None) -> dict[str, Any]:
-    return json.loads(project.places.metrics_file(stage, variant).read_text(encoding="utf-8"))
+"""Each takes the project, and where a stage has variants the one that is meant."""
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> Metadata:
@@ -277,28 +270,28 @@ def _counts(name: str, counts: Mapping[str, int]) -> Metadata:
     return {name: _markdown(pd.DataFrame(list(counts.items()), columns=["reason", "clips"]))}
 
 
-def _basis_facts(path: Path) -> Metadata:
-    from safetensors.numpy import load_file
+def _basis_facts(model: Path) -> Metadata:
+    from cmet.backbones.facemesh.basis import ExpressionBasis
 
-    explained = load_file(path)["explained"]
+    explained = ExpressionBasis.load(model).explained
     components = range(1, len(explained) + 1)
     shares = pd.DataFrame({"component": components, "share": explained, "up to here": explained.cumsum()})
     return {"explained": float(explained.sum()), "components": _markdown(shares)}
 
 
-def _clips_sheet(clips: pd.DataFrame, videos: Path) -> dg.MetadataValue:
+def _clips_sheet(shown: pd.DataFrame, clips: "Clips") -> dg.MetadataValue:
     """Each speaker's most intense clip of every emotion; all speakers are on the sheet that the stage writes."""
     from cmet.clips.preparation import sheet_cells
 
-    return _sheet(sheet_cells(clips, videos, MAX_SPEAKERS), SHEET_TILE_PX)
+    return _sheet(sheet_cells(shown, clips, MAX_SPEAKERS), SHEET_TILE_PX)
 
 
-def _edits_sheet(made: pd.DataFrame, folder: Path) -> dg.MetadataValue:
+def _edits_sheet(made: pd.DataFrame, edits: "Edits") -> dg.MetadataValue:
     """The first row of every emotion at its highest level."""
     strongest_first = made.sort_values(["emotion", "intensity", "row_id"], ascending=[True, False, True])
     chosen = strongest_first.drop_duplicates("emotion").row_id
     rows = made[made.row_id.isin(chosen)].sort_values("emotion", kind="stable")
-    videos = [folder / video for video in rows.video]
+    videos = [edits.video(name) for name in rows.video]
     cells = pd.DataFrame({"row": rows.speaker + " " + rows.emotion, "column": rows.method, "video": videos})
     return _sheet(cells, STRIP_TILE_PX)
 
@@ -358,11 +351,11 @@ def _accuracy_table(methods: Mapping[str, Any]) -> dg.MetadataValue:
     return _markdown(pd.DataFrame(rows, columns=["method", "acc_emo", "low", "high", "n", "failed"]))
 
 
-def _mlflow(stage: str, backbone: str | None, project: Project) -> Metadata:
+def _mlflow(stage: str, backbone: str, project: Project) -> Metadata:
     """Link to the run that the stage has logged; nothing when the store was removed since."""
     from cmet.tracking.runs import default_store, find_run
 
-    run_id = find_run(stage, str(backbone), project.root)
+    run_id = find_run(stage, backbone, project.root)
     store = default_store(project.root)
     page = store.rstrip("/") if store.startswith("http") else MLFLOW_PAGE
     return {"mlflow": dg.MetadataValue.url(f"{page}/#/runs/{run_id}")} if run_id else {}

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets.dvc_project import DvcProject, Stage, asset_key
 from assets.previews import preview
-from pipelines.resources import DvcProject, Stage, asset_key
 
 KINDS = {
     "sample": "video",

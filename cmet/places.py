@@ -5,12 +5,14 @@ output by a rename.
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
@@ -94,15 +96,25 @@ class Places:
         Raises:
             UserError: The stage has not run.
         """
-        path = self.folder(stage, variant) / name
-        if not path.exists():
-            step = f"{stage}@{variant}" if variant else stage
-            raise UserError(f"{self.named(path)}: not there yet; run `dvc repro {step}`")
-        return path
+        return self._made(self.folder(stage, variant) / name, stage, variant)
+
+    def reported(self, stage: str, variant: str | None = None) -> dict[str, Any]:
+        """Counts and metrics of a stage, as its last run has left them.
+
+        Raises:
+            UserError: The stage has not run.
+        """
+        return json.loads(self._made(self.metrics_file(stage, variant), stage, variant).read_text(encoding="utf-8"))
 
     def named(self, path: Path) -> str:
         """A path as messages and ledgers have it: from the root where it lies below it."""
         return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+
+    def _made(self, path: Path, stage: str, variant: str | None) -> Path:
+        if not path.exists():
+            step = f"{stage}@{variant}" if variant else stage
+            raise UserError(f"{self.named(path)}: not there yet; run `dvc repro {step}`")
+        return path
 
     @property
     def _workplace(self) -> Path:

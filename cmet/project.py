@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cmet.clips.product import Clips
     from cmet.connector.product import Model
     from cmet.corpora.product import Manifest
+    from cmet.corpora.sample.product import Sample
     from cmet.edits.product import Edits, Timing
     from cmet.expression.product import Faces
     from cmet.judge.product import JudgeFolder
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from cmet.report.product import Report
     from cmet.scores.product import Scores
     from cmet.shards import Shards
-    from cmet.speech.product import Voices
+    from cmet.speech.product import DirectionsResult, Voices
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class Project:
         """The same project with some stages elsewhere, see `Places.with_stages_in`."""
         return replace(self, places=self.places.with_stages_in(out, stages, variant, name))
 
+    def sample(self) -> "Sample":
+        """The built-in corpus."""
+        from cmet.corpora.sample.product import Sample
+
+        return Sample.open(self.places)
+
     def manifest(self) -> "Manifest":
         """A row per clip of the raw corpus."""
         from cmet.corpora.product import Manifest
@@ -76,6 +83,12 @@ class Project:
         from cmet.speech.product import Voices
 
         return Voices.open(self.places, encoder or self.params.deltas.speech_encoder)
+
+    def directions(self) -> "DirectionsResult":
+        """How often speech alone tells the emotion."""
+        from cmet.speech.product import DirectionsResult
+
+        return DirectionsResult.open(self.places)
 
     def faces(self, backbone: str) -> "Faces":
         """Expression codes, and the backbone they were read with."""

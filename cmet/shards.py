@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import webdataset as wds
 from tqdm import tqdm
 
 from cmet.errors import UserError
@@ -348,10 +347,13 @@ def _batches(samples: Iterator[PairSample | ClipSample], size: int) -> Iterator[
 
 def write_tar(folder: Path, name: str, batch: Sequence[PairSample | ClipSample]) -> Entry:
     """Write one tar below a folder and return its entry of shards.json."""
+    # imports torch, for which `Shards` need not wait
+    from webdataset import TarWriter
+
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     # mtime=0: the default is the clock, and DVC would see new bytes after every run
-    with wds.TarWriter(str(path), mtime=0) as tar:
+    with TarWriter(str(path), mtime=0) as tar:
         for sample in batch:
             tar.write(sample.to_sample())
     return {"name": name, "n": len(batch), "bytes": path.stat().st_size, "sha256": _sha256(path)}
@@ -365,6 +367,8 @@ def _read(
     folder: Path, shards: Iterable[Entry], labels: Sequence[str], arrays: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key of every sample, and its labels and arrays by name."""
+    from webdataset import WebDataset
+
     fields = {"json", *(f"{name}.npy" for name in arrays)}
     for shard in shards:
         path = folder / shard["name"]
@@ -372,7 +376,7 @@ def _read(
         num = 0
         # a truncated tar may end without an error and lose fields: count both
         # what each process reads was decided before
-        dataset = wds.WebDataset(str(path), shardshuffle=False, empty_check=False, nodesplitter=_all_of_it).decode()
+        dataset = WebDataset(str(path), shardshuffle=False, empty_check=False, nodesplitter=_all_of_it).decode()
         try:
             for sample in dataset:
                 missing = sorted(fields - set(sample))

@@ -1,4 +1,4 @@
-"""How the pipeline runs under Dagster: definitions, the DVC resource, jobs and sensor.
+"""How the pipeline runs under Dagster: definitions, jobs and the sensor.
 
-What an asset shows belongs in `assets`; what a stage does belongs in `cmet`.
+The assets and the DVC project behind them belong in `assets`; what a stage does belongs in `cmet`.
 """

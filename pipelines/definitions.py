@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 
 from assets.checks import stage_checks
+from assets.dvc_project import DvcProject
 from assets.stages import stage_assets
-from pipelines.resources import DvcProject
 from pipelines.sensors import params_changed
 
 project = DvcProject(root=str(Path(__file__).resolve().parents[1]))

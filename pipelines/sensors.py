@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipelines.resources import DvcProject
+from assets.dvc_project import DvcProject
 
 WATCHED = ("params.yaml", "dvc.yaml")
 

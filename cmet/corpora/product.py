@@ -30,3 +30,8 @@ class Manifest:
     def table(self) -> pd.DataFrame:
         """All clips, quarantined ones too."""
         return pd.read_parquet(self.folder / TABLE)
+
+    @property
+    def usable(self) -> pd.DataFrame:
+        """The rows that are not quarantined."""
+        return self.table[self.table.status == "ok"]

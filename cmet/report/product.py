@@ -32,6 +32,11 @@ class Report:
         return self.folder / PAGE
 
     @property
+    def summary_file(self) -> Path:
+        """The numbers as a file."""
+        return self.folder / SUMMARY
+
+    @property
     def summary(self) -> dict[str, Any]:
         """The numbers."""
-        return json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
+        return json.loads(self.summary_file.read_text(encoding="utf-8"))

@@ -19,11 +19,11 @@ from assets.checks import (
     prediction_beats_the_mean_change,
     speakers_do_not_cross_splits,
 )
+from assets.dvc_project import DvcProject, Stage
 from cmet.errors import UserError
 from cmet.outputs import write_json
 from cmet.project import Project
-from pipelines.resources import DvcProject, Stage
-from tests.assets.tiny_project import clip_table, make_project, pair_table, write_report, write_table
+from tests.assets.tiny_project import CARD, clip_table, make_project, pair_table, write_report, write_table
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def project(tmp_path: Path) -> Project:
 def test_speakers_do_not_cross_splits(project: Project) -> None:
     clips = clip_table()
     write_table(project, "manifest", "manifest.parquet", clips)
-    assert speakers_do_not_cross_splits(project, None).is_true
+    assert speakers_do_not_cross_splits(project).is_true
     clips.loc[clips.clip_id == "M101-angry", "split"] = "test"
     write_table(project, "manifest", "manifest.parquet", clips)
-    fact = speakers_do_not_cross_splits(project, None)
+    fact = speakers_do_not_cross_splits(project)
     assert (fact.is_true, fact.description) == (False, "3 speakers, in several splits: M101")
 
 
@@ -45,7 +45,7 @@ def test_speakers_do_not_cross_splits(project: Project) -> None:
 def test_every_split_has_speakers(project: Project, splits: tuple[str, ...], is_true: bool) -> None:
     clips = clip_table()
     write_table(project, "manifest", "manifest.parquet", clips[clips.split.isin(splits)])
-    assert every_split_has_speakers(project, None).is_true is is_true
+    assert every_split_has_speakers(project).is_true is is_true
 
 
 @pytest.mark.parametrize(("num_bad", "is_true"), [(0, True), (1, False)])
@@ -54,7 +54,7 @@ def test_few_clips_are_quarantined(project: Project, num_bad: int, is_true: bool
     clips.loc[: num_bad - 1, "status"] = "quarantined"
     write_table(project, "clips", "clips.parquet", clips)
     # one of nine is more than the twentieth that params.yaml allows
-    assert few_clips_are_quarantined(project, None).is_true is is_true
+    assert few_clips_are_quarantined(project).is_true is is_true
 
 
 @pytest.mark.parametrize(("ratio", "is_true"), [(0.995, True), (0.985, False)])
@@ -83,6 +83,8 @@ def test_held_out_emotion_is_not_in_training_shards(project: Project, splits: tu
     index = packed[["pair_id", "split"]].rename(columns={"pair_id": "key"})
     write_table(project, "deltas", "pairs.parquet", pairs, "facemesh")
     write_table(project, "shards", "index.parquet", index, "facemesh")
+    # what it lists is not looked at
+    write_json(project.places.folder("shards", "facemesh") / "shards.json", {})
     assert held_out_emotion_is_not_in_training_shards(project, "facemesh").is_true is is_true
 
 
@@ -102,8 +104,8 @@ def test_prediction_beats_the_mean_change(project: Project, validation: dict[str
 @pytest.mark.parametrize(("speakers", "is_true"), [(["M101"], True), (["M101", "M103"], False)])
 def test_judge_never_saw_test_speakers(project: Project, speakers: list[str], is_true: bool) -> None:
     write_table(project, "clips", "clips.parquet", clip_table())
-    write_json(project.folder("judge") / "judge.json", {"train_speakers": speakers})
-    assert judge_never_saw_test_speakers(project, None).is_true is is_true
+    write_json(project.places.folder("judge") / "judge.json", CARD.model_dump() | {"train_speakers": speakers})
+    assert judge_never_saw_test_speakers(project).is_true is is_true
 
 
 @pytest.mark.parametrize(
@@ -111,12 +113,13 @@ def test_judge_never_saw_test_speakers(project: Project, speakers: list[str], is
 )
 def test_judge_is_better_than_chance(project: Project, num_clips: int, accuracy: float | None, is_true: bool) -> None:
     write_report(project, "judge", {"num_val_clips": num_clips, "acc_val": accuracy})
-    assert judge_is_better_than_chance(project, None).is_true is is_true
+    assert judge_is_better_than_chance(project).is_true is is_true
 
 
 def test_every_method_edited_every_row(project: Project) -> None:
     edits = pd.DataFrame({"row_id": ["a", "a"], "method": ["neutral", "cmet"], "status": ["ok", "ok"]})
     write_table(project, "edits", "edits.parquet", edits, "facemesh")
+    write_json(project.places.folder("edits", "facemesh") / "protocol.json", {})
     assert every_method_edited_every_row(project, "facemesh").is_true
     write_table(project, "edits", "edits.parquet", edits.assign(status=["ok", "failed"]), "facemesh")
     fact = every_method_edited_every_row(project, "facemesh")
@@ -126,13 +129,14 @@ def test_every_method_edited_every_row(project: Project) -> None:
 @pytest.mark.parametrize(("low", "is_true"), [(0.1, True), (-0.1, False)])
 def test_cmet_beats_no_edit(project: Project, low: float, is_true: bool) -> None:
     comparisons = {"cmet-neutral": {"difference": 0.2, "interval": [low, 0.3]}}
-    write_json(project.folder("evaluate", "facemesh") / "metrics.json", {"comparisons": comparisons})
+    metrics = {"comparisons": comparisons, "methods": {}, "held_out": None}
+    write_json(project.places.folder("evaluate", "facemesh") / "metrics.json", metrics)
     assert cmet_beats_no_edit(project, "facemesh").is_true is is_true
 
 
 def test_a_check_of_a_stage_that_has_not_run_is_an_error(project: Project) -> None:
     with pytest.raises(UserError, match="run `dvc repro manifest`"):
-        speakers_do_not_cross_splits(project, None)
+        speakers_do_not_cross_splits(project)
 
 
 def test_a_false_blocking_fact_stops_what_comes_after(project: Project) -> None:

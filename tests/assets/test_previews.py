@@ -5,15 +5,16 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
 
+from assets.dvc_project import Stage
 from assets.previews import PREVIEWS, preview
+from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.outputs import write_json
 from cmet.project import Project
+from cmet.shards import FORMAT
 from cmet.stages.registry import STAGES
 from cmet.vocabulary import GROUND_TRUTH, METHODS
-from pipelines.resources import Stage
-from tests.assets.tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
+from tests.assets.tiny_project import CARD, clip_table, make_project, write_grey_video, write_report, write_table
 
 MAX_BYTES = 100_000
 
@@ -52,13 +53,62 @@ def test_a_stage_nobody_knows_shows_nothing(tmp_path: Path) -> None:
     assert preview(Stage("words@big", "", (), (), ""), tmp_path) == {}
 
 
+def test_the_sample_shows_the_speakers_of_every_split(project: Project) -> None:
+    corpus = project.places.folder("sample") / "corpus"
+    corpus.mkdir(parents=True)
+    for split, speakers in {"train": "M101\nW102\n", "val": "M103\n", "test": ""}.items():
+        (corpus / f"{split}.txt").write_text(speakers)
+    write_report(project, "sample", {"num_speakers": 3})
+    metadata = shown(project, "sample")
+    assert metadata["speakers"].splitlines()[2:] == ["| train | M101, W102 |", "| val | M103 |"]
+    assert metadata["num_speakers"] == 3
+
+
+def test_the_manifest_shows_what_was_not_wanted(project: Project) -> None:
+    write_table(project, "manifest", "manifest.parquet", clip_table())
+    write_report(project, "manifest", {"quarantined_by_reason": {}, "not_wanted_by_reason": {"bad_name": 2}})
+    metadata = shown(project, "manifest")
+    assert "| bad_name | 2 |" in metadata["not wanted"]
+    assert metadata["dagster/row_count"] == 9
+
+
+def test_speech_shows_how_long_the_vectors_are(project: Project) -> None:
+    vectors = pd.DataFrame({"clip_id": ["a", "b"], "embedding": [[3.0, 4.0], [0.0, 1.0]]})
+    write_table(project, "speech", "embeddings.parquet", vectors, "opensmile")
+    write_report(project, "speech", {"num_clips": 2, "quarantined_by_reason": {}}, "opensmile")
+    metadata = shown(project, "speech@opensmile")
+    assert (metadata["mean_length"], metadata["dagster/row_count"]) == (3.0, 2)
+
+
+def test_directions_show_the_accuracy_of_every_encoder(project: Project) -> None:
+    folder = project.places.folder("directions")
+    write_json(folder / "directions.json", {"encoders": {"opensmile": {"accuracy": 0.5}}})
+    (folder / "directions.md").write_text("| a table |")
+    assert shown(project, "directions") == {"table": "| a table |", "accuracy/opensmile": 0.5}
+
+
+@pytest.mark.parametrize("is_released", [False, True])
+def test_a_judge_says_who_it_is_and_a_released_one_has_no_curve(project: Project, is_released: bool) -> None:
+    history = pd.DataFrame(
+        [(1, "train", "acc", 0.5), (2, "train", "acc", 0.75)], columns=["step", "split", "metric", "value"]
+    )
+    write_table(project, "judge", "history.parquet", history.head(0) if is_released else history)
+    released = {"source": "released checkpoint", "trained_on": "MEAD"} if is_released else {}
+    write_json(project.places.folder("judge") / "judge.json", CARD.model_dump() | released)
+    write_report(project, "judge", {"acc_val": 0.5})
+    metadata = shown(project, "judge")
+    assert ("curve" in metadata) != is_released
+    assert metadata["trained_on"].startswith("MEAD" if is_released else "sample, 2 unedited clips")
+    assert (metadata["classes"], metadata["acc_val"]) == ("angry, disgusted", 0.5)
+
+
 def test_clips_show_counts_quarantine_and_a_picture_of_every_speaker_and_emotion(project: Project) -> None:
     clips = clip_table()
     clips.loc[0, ["status", "reason"]] = ["quarantined", "silent: -80 dB"]
     write_table(project, "clips", "clips.parquet", clips)
     write_report(project, "clips", {"num_clips": 8, "duration_s": 2.5, "quarantined_by_reason": {"silent": 1}})
     for clip_id in clips.clip_id[1:]:
-        write_grey_video(project.folder("clips") / "video" / f"{clip_id}.mp4", 120)
+        write_grey_video(project.places.folder("clips") / "video" / f"{clip_id}.mp4", 120)
     metadata = shown(project, "clips")
     assert (metadata["num_clips"], metadata["duration_s"]) == (8, 2.5)
     assert "| neutral | 1 | 1 | 1 | 3 |" in metadata["clips"]
@@ -77,9 +127,11 @@ def test_clips_without_a_picture_have_no_contact_sheet(project: Project) -> None
 
 
 def test_expression_shows_what_the_basis_explains(project: Project) -> None:
-    model = project.folder("expression", "facemesh") / "model"
-    model.mkdir(parents=True)
-    save_file({"explained": np.array([0.75, 0.125])}, model / "facemesh_basis.safetensors")
+    folder = project.places.folder("expression", "facemesh")
+    for name in ("codes", "model"):
+        (folder / name).mkdir(parents=True)
+    nothing = np.zeros(1)
+    ExpressionBasis(nothing, nothing, nothing, nothing, np.array([0.75, 0.125]), nothing).save(folder / "model")
     write_report(project, "expression", {"face_ratio": 0.998, "quarantined_by_reason": {}}, "facemesh")
     metadata = shown(project, "expression@facemesh")
     assert metadata["explained"] == pytest.approx(0.875)
@@ -104,14 +156,15 @@ def test_deltas_show_cosines_and_pairs_and_leave_out_what_is_unknown(project: Pr
 
 
 def test_shards_show_the_tars_of_every_split(project: Project) -> None:
-    folder = project.folder("shards", "facemesh")
-    write_json(folder / "shards.json", {"splits": {"train": [{"n": 3, "bytes": 2**20}, {"n": 1, "bytes": 2**19}]}})
+    folder = project.places.folder("shards", "facemesh")
+    tars = [{"n": 3, "bytes": 2**20}, {"n": 1, "bytes": 2**19}]
+    write_json(folder / "shards.json", {"format": FORMAT, "splits": {"train": tars}})
     write_report(project, "shards", {"num_pairs": 4, "num_shards": 2}, "facemesh")
     assert "| train | 2 | 4 | 1.500 |" in shown(project, "shards@facemesh")["shards"]
 
 
 def test_edits_show_every_method_of_one_row_per_emotion(project: Project) -> None:
-    folder = project.folder("edits", "facemesh")
+    folder = project.places.folder("edits", "facemesh")
     rows = [
         {
             "row_id": row_id,
@@ -129,6 +182,7 @@ def test_edits_show_every_method_of_one_row_per_emotion(project: Project) -> Non
     edits = pd.DataFrame(rows)
     edits.loc[3, ["status", "reason", "video"]] = ["failed", "no_reference: none", None]
     write_table(project, "edits", "edits.parquet", edits, "facemesh")
+    write_json(folder / "protocol.json", {})
     write_report(project, "edits", {"num_rows": 2}, "facemesh")
     for number, method in enumerate(METHODS):
         write_grey_video(folder / method / "one.mp4", 50 * number)
@@ -147,7 +201,7 @@ def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
     held_out = {"emotion": "disgusted", "acc_emo": 0.4, "methods": {"cmet": scores(0.4)}}
     methods["cmet"]["metrics"] = {"lmd/face": {"value": 0.0123}}
     metrics = {"methods": methods, "held_out": held_out, "absent": {"fid": "no weights"}}
-    write_json(project.folder("evaluate", "facemesh") / "metrics.json", metrics)
+    write_json(project.places.folder("evaluate", "facemesh") / "metrics.json", metrics)
     metadata = shown(project, "evaluate@facemesh")
     assert (metadata["acc_emo/cmet"], metadata["acc_emo_held_out"]) == (0.5, 0.4)
     assert "| cmet | 0.400 | 0.300 | 0.500 | 10 | 0 |" in metadata["accuracy, held out: disgusted"]
@@ -162,7 +216,7 @@ def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
 def test_timing_shows_seconds_by_method_and_part(project: Project) -> None:
     timed = {"seconds_per_video": 1.5, "sd": 0.5, "parts": {"read": 0.5, "render": 1.0}}
     timing = {"methods": {"cmet": timed}, "device": "cpu", "threads": 2, "warm_up": 1}
-    write_json(project.folder("timing", "facemesh") / "timing.json", timing)
+    write_json(project.places.folder("timing", "facemesh") / "timing.json", timing)
     metadata = shown(project, "timing@facemesh")
     assert metadata["seconds_per_video/cmet"] == 1.5
     assert "| cmet | 1.500 | 0.500 | 0.500 | 1.000 |" in metadata["table"]
@@ -170,7 +224,7 @@ def test_timing_shows_seconds_by_method_and_part(project: Project) -> None:
 
 
 def test_report_shows_where_the_page_is(project: Project) -> None:
-    folder = project.folder("report")
+    folder = project.places.folder("report")
     folder.mkdir()
     (folder / "index.html").write_text("<html></html>")
     parts = {"methods": {"cmet": scores(0.5)}, "ground_truth": scores(0.9), "held_out": None}

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from assets.dvc_project import DvcProject
 from assets.stages import stage_assets
-from pipelines.resources import DvcProject
 
 GRAPH = {
     "words": {"cmd": "cat words.txt > words.out", "deps": ["words.txt"], "outs": ["words.out"]},

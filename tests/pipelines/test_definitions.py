@@ -7,11 +7,11 @@ import pytest
 from omegaconf import OmegaConf
 from typer.main import get_command
 
+from assets.dvc_project import GROUPS, HEAVY
 from cmet.cli import app
-from cmet.params import Params, load_params
+from cmet.params import Params
 from cmet.project import Project
 from pipelines.definitions import defs, project, stages
-from pipelines.resources import GROUPS, HEAVY
 from pipelines.sensors import params_changed
 
 ROOT = Path(__file__).parents[2]
@@ -51,12 +51,12 @@ def test_assets_depend_on_each_other_as_the_stages_do() -> None:
 
 @pytest.mark.parametrize("stage", stages, ids=lambda stage: stage.name)
 def test_stage_command_asset_params_and_folder_share_one_name(stage) -> None:
-    owner = Project(ROOT, load_params(ROOT / "params.yaml"))
-    folder = owner.folder(stage.kind, stage.variant)
+    owner = Project.at(ROOT / "params.yaml")
+    folder = owner.places.folder(stage.kind, stage.variant)
     assert stage.kind in get_command(app).commands  # type: ignore[attr-defined]
     assert stage.kind in GROUPS
     assert all((ROOT / out).is_relative_to(folder) or out.startswith("data/metrics/") for out in stage.outs)
-    assert owner.metrics_file(stage.kind, stage.variant).relative_to(ROOT).as_posix() in stage.outs
+    assert owner.places.metrics_file(stage.kind, stage.variant).relative_to(ROOT).as_posix() in stage.outs
     # `directions` has nothing to set
     assert stage.kind in {*Params.model_fields, "directions"}
 

@@ -14,6 +14,7 @@ from cmet.corpora.sample.face import draw_face
 from cmet.corpora.sample.look import Look
 from cmet.corpora.sample.motion import Motion, envelope, make_motion
 from cmet.corpora.sample.painting import paint_backdrop, paint_frames
+from cmet.corpora.sample.product import CORPUS, TRUTH
 from cmet.corpora.sample.voice import SAMPLE_RATE_HZ, SENTENCES, Manner, Speech, Voice, lip_track, room_noise, speak
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError
@@ -79,14 +80,14 @@ def make_sample(params: SampleParams, seed: int, out: Path, work: Path) -> Sampl
     records = ClipMap(render_clip, finished, "sample").run(jobs)
     with fresh_folder(out) as folder:
         for job in jobs:
-            video = folder / "corpus" / job["path"]
+            video = folder / CORPUS / job["path"]
             video.parent.mkdir(parents=True, exist_ok=True)
             copyfile(finished / "files" / f"{job['clip_id']}.mp4", video)
         for split, speakers in split_speakers(params).items():
             lines = "".join(f"{speaker}\n" for speaker in speakers)
-            (folder / "corpus" / f"{split}.txt").write_text(lines, encoding="utf-8")
+            (folder / CORPUS / f"{split}.txt").write_text(lines, encoding="utf-8")
         truth = pd.DataFrame([_truth_row(job, record) for job, record in zip(jobs, records, strict=True)])
-        truth.to_parquet(folder / "truth.parquet", index=False)
+        truth.to_parquet(folder / TRUTH, index=False)
     rmtree(work)
     num_frames = int(truth["num_frames"].sum())
     return SampleReport(len(truth), truth["speaker"].nunique(), num_frames, num_frames / FPS)

@@ -15,7 +15,7 @@ def list_files(root: Path) -> Listing:
     Raises:
         UserError: A list of speakers is missing.
     """
-    splits = _splits(root)
+    splits = read_splits(root)
     return list_tree(root, lambda path: parse_tree(NAME, path, splits))
 
 
@@ -24,8 +24,12 @@ def expected(root: Path) -> list[Clip]:
     return []
 
 
-def _splits(root: Path) -> dict[str, str]:
-    """Split of the speakers of train.txt, val.txt and test.txt."""
+def read_splits(root: Path) -> dict[str, str]:
+    """Split of the speakers of train.txt, val.txt and test.txt.
+
+    Raises:
+        UserError: A list is missing.
+    """
     found: dict[str, str] = {}
     for split in ("train", "val", "test"):
         path = root / f"{split}.txt"

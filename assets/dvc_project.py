@@ -24,6 +24,8 @@ from typing import Any, NamedTuple
 import dagster as dg
 import yaml
 
+from cmet.stages.registry import STAGES, stage_digest
+
 GROUPS = {
     "sample": "corpus",
     "manifest": "corpus",
@@ -64,7 +66,7 @@ class Stage:
     outs: tuple[str, ...]
     """Paths relative to the project."""
     code_version: str
-    """Hash of the command, of the source files it depends on and of its params."""
+    """Hash of the command, of the code that the stage reaches and of its params."""
 
     @property
     def kind(self) -> str:
@@ -75,6 +77,11 @@ class Stage:
     def variant(self) -> str | None:
         """Backbone or encoder of a `matrix` stage."""
         return self.name.partition("@")[2] or None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The variant as what is written per stage takes it, after the project; nothing where there is none."""
+        return () if self.variant is None else (self.variant,)
 
     @property
     def key(self) -> dg.AssetKey:
@@ -131,7 +138,7 @@ class DvcProject(dg.ConfigurableResource):
                 description=stage.description,
                 upstream=_upstream(stage, writers),
                 outs=stage.outs,
-                code_version=_code_version(stage, self.path),
+                code_version=_code_version(stage),
             )
             for stage in declared
         ]
@@ -210,22 +217,14 @@ def _overlap(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
-def _code_version(stage: _Declared, root: Path) -> str:
+def _code_version(stage: _Declared) -> str:
+    """Weights and data are DVC's to watch, and so is the code of a stage that is none of `cmet`."""
+    kind, _, variant = stage.name.partition("@")
     digest = hashlib.sha256(stage.command.encode())
     digest.update(json.dumps(stage.params, sort_keys=True, default=str).encode())
-    for dep in sorted(stage.deps):
-        for file in _source_files(root, dep):
-            digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    if kind in STAGES:
+        digest.update(stage_digest(kind, variant or None).encode())
     return digest.hexdigest()[:16]
-
-
-def _source_files(root: Path, dep: str) -> list[Path]:
-    """Files of a dependency that are part of the project; a corpus may be huge and is DVC's to watch."""
-    path = Path(dep)
-    if path.is_absolute() or path.parts[0] in {"..", "data"}:
-        return []
-    files = [root / path] if (root / path).is_file() else sorted((root / path).rglob("*"))
-    return [file for file in files if file.is_file() and "__pycache__" not in file.parts]
 
 
 @contextmanager

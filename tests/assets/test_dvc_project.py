@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -10,7 +11,10 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from pipelines.resources import DvcProject, _lines, _own_session
+from assets import dvc_project
+from assets.dvc_project import DvcProject, _lines, _own_session
+
+ROOT = Path(__file__).parents[2]
 
 GRAPH = {
     "words": {
@@ -60,19 +64,59 @@ def test_a_dependency_inside_or_around_an_output_names_the_stage_that_writes_it(
 @pytest.mark.parametrize(
     ("file", "text", "changed"),
     [
-        ("words.txt", "three\n", {"words"}),
-        ("params.yaml", "scale: 2\n", {"count@lines", "count@bytes"}),
+        ("words.txt", "three\n", set()),
         ("data/words/all.txt", "an output\n", set()),
+        ("params.yaml", "scale: 2\n", {"count@lines", "count@bytes"}),
+        ("dvc.yaml", yaml.safe_dump({"stages": GRAPH}, sort_keys=False).replace("sum", "total"), {"total"}),
     ],
 )
-def test_code_version_follows_source_files_and_params_but_no_data(
+def test_code_version_follows_params_and_the_command_but_no_data(
     project: DvcProject, file: str, text: str, changed: set[str]
 ) -> None:
     before = {stage.name: stage.code_version for stage in project.stages()}
     (project.path / file).parent.mkdir(parents=True, exist_ok=True)
     (project.path / file).write_text(text)
     after = {stage.name: stage.code_version for stage in project.stages()}
-    assert {name for name in before if before[name] != after[name]} == changed
+    assert {name for name in after if before.get(name) != after[name]} == changed
+
+
+def test_code_version_follows_the_code_that_a_stage_of_ours_reaches(
+    project: DvcProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = {"matrix": {"backbone": ["edtalk", "facemesh"]}, "cmd": "true ${item.backbone}"}
+    (project.path / "dvc.yaml").write_text(
+        yaml.safe_dump({"stages": GRAPH | {"judge": {"cmd": "true"}, "train": train}})
+    )
+
+    def versions(changed: tuple[str, str | None] | None) -> dict[str, str]:
+        monkeypatch.setattr(dvc_project, "stage_digest", lambda *stage: "new" if stage == changed else "old")
+        return {stage.name: stage.code_version for stage in project.stages()}
+
+    before = versions(None)
+    for name, changed in (("judge", ("judge", None)), ("train@edtalk", ("train", "edtalk"))):
+        after = versions(changed)
+        assert [stage for stage in before if before[stage] != after[stage]] == [name]
+
+
+READS = """
+import sys, time
+from pathlib import Path
+from assets.dvc_project import _code_version, _read_stages
+
+stages = _read_stages(Path.cwd())
+opened = set()
+sys.addaudithook(lambda event, about: opened.add(str(about[0])) if event == "open" else None)
+began_s = time.process_time()
+versions = [_code_version(stage) for stage in stages]
+assert time.process_time() - began_s < 0.3
+package = Path("cmet").resolve()
+print(len(set(versions)) == len(stages), bool(opened), {path for path in opened if package not in Path(path).parents})
+"""
+
+
+def test_code_versions_of_all_stages_take_no_time_and_read_nothing_but_code() -> None:
+    done = subprocess.run([sys.executable, "-c", READS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True True set()\n", "")
 
 
 def test_of_a_progress_bar_few_lines_are_taken_and_of_other_output_all(tmp_path: Path) -> None:

@@ -516,5 +516,6 @@ class _Declared:
             return getattr(self._values, name)
         below = tuple(part.removeprefix(f"{name}.") for part in self._names if part.startswith(f"{name}."))
         if not below:
-            raise Undeclared(f"params.{self._above}{name} is read; declared are {', '.join(self._names)}")
+            known = ", ".join(self._above + part for part in self._names)
+            raise Undeclared(f"params.{self._above}{name} is read; declared are {known}")
         return _Declared(getattr(self._values, name), below, f"{self._above}{name}.")

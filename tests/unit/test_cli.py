@@ -113,7 +113,7 @@ def test_directions_without_the_speech_of_an_encoder_says_what_to_run(
     cmet: Command, tmp_path: Path, params: Params
 ) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    folder = Project.at(tmp_path / "params.yaml").folder("clips")
+    folder = Project.at(tmp_path / "params.yaml").places.folder("clips")
     folder.mkdir(parents=True)
     pd.DataFrame({"clip_id": ["a"]}).to_parquet(folder / "clips.parquet")
     encoder = params.speech_encoders[0]
@@ -123,7 +123,7 @@ def test_directions_without_the_speech_of_an_encoder_says_what_to_run(
 
 def test_a_stage_that_is_running_is_not_run_twice(cmet: Command, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    with Project.at(tmp_path / "params.yaml").only_run("clips"):
+    with Project.at(tmp_path / "params.yaml").places.only_run("clips"):
         said = f"clips: another run of this stage is at work (pid {os.getpid()}); wait for it or stop it"
         assert_one_message(started("clips", cwd=tmp_path), said)
         assert_one_message(cmet("manifest", cwd=tmp_path), "data/sample/corpus")

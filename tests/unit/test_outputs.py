@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cmet.outputs import content_digest, fresh_file, fresh_folder, work_folder
-from cmet.params import Params
+from cmet.outputs import content_digest, fresh_file, fresh_folder
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -52,36 +51,6 @@ def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
         assert unfinished.suffix == ".txt"
         unfinished.touch()
     assert list(tmp_path.iterdir()) == [out]
-
-
-def test_work_is_continued_for_the_same_input_and_dropped_for_another(tmp_path: Path, params: Params) -> None:
-    source = tmp_path / "input"
-    source.write_text("a")
-    first = work_folder(tmp_path / "work", "clips", params.clips, [source])
-    (first / "done").touch()
-    assert (work_folder(tmp_path / "work", "clips", params.clips, [source]) / "done").exists()
-    source.write_text("b")
-    assert not (work_folder(tmp_path / "work", "clips", params.clips, [source]) / "done").exists()
-    assert not first.exists()
-
-
-def test_unfinished_work_of_another_seed_is_not_continued_and_that_of_other_checkpoints_is(
-    tmp_path: Path, params: Params
-) -> None:
-    begun = work_folder(tmp_path, "train", params.train, [], 7)
-    assert work_folder(tmp_path, "train", params.train, [], 8) != begun
-    often = params.train.model_copy(update={"checkpoint_every": 1})
-    assert work_folder(tmp_path, "train", often, [], 7) == begun
-
-
-@pytest.mark.parametrize(
-    ("change", "is_kept"),
-    [({"max_rejected": 0.5}, True), ({"time_limit_s": 7.0}, True), ({"crf": 30}, False)],
-)
-def test_raising_a_limit_keeps_the_work(tmp_path: Path, params: Params, change: dict, is_kept: bool) -> None:
-    (work_folder(tmp_path, "clips", params.clips, []) / "done").touch()
-    changed = params.clips.model_copy(update=change)
-    assert (work_folder(tmp_path, "clips", changed, []) / "done").exists() == is_kept
 
 
 def test_the_digest_of_a_folder_changes_with_names_and_contents(tmp_path: Path) -> None:

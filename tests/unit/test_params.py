@@ -5,7 +5,16 @@ import pytest
 import yaml
 
 from cmet.experiments import read_experiment, use_experiment
-from cmet.params import PAPER_NETWORK, ParamsError, load_params, parse_params
+from cmet.params import (
+    EVERYTHING,
+    PAPER_NETWORK,
+    Params,
+    ParamsError,
+    Undeclared,
+    declared,
+    load_params,
+    parse_params,
+)
 from cmet.project import Project
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +114,7 @@ def test_a_root_from_the_current_folder_means_the_same_place_in_params(
     use_experiment(ROOT / "experiments/mead-speech.yaml", params, Path(place))
     manifest = load_params(params).manifest
     assert (manifest.root, manifest.files) == (kept.format(tmp_path), kept.format(tmp_path))
-    assert Project.at(params).corpus_root() == tmp_path / place
+    assert Project.at(params).places.corpus == tmp_path / place
 
 
 def test_using_an_experiment_says_what_changes_and_can_be_undone(tmp_path: Path) -> None:
@@ -136,3 +145,23 @@ def test_the_published_connector_is_used_as_it_was_trained(changes: dict[str, ob
     assert parse_params(values, "official").train.begin_from == "cmet-connector"
     with pytest.raises(ParamsError, match=f"was trained otherwise: .*{said}"):
         parse_params(values | changes, "official")
+
+
+def test_a_stage_sees_what_it_declares_and_nothing_else(params: Params) -> None:
+    seen = declared(params, ["seed", "train", "clips.crf", "train.network.hidden"])
+    assert (seen.seed, seen.train, seen.clips.crf) == (params.seed, params.train, params.clips.crf)
+    with pytest.raises(
+        Undeclared, match=r"^params\.judge is read; declared are seed, train, clips\.crf, train\.network"
+    ):
+        seen.judge  # noqa: B018
+    with pytest.raises(Undeclared, match=r"^params\.clips\.fps is read; declared are clips\.crf$"):
+        seen.clips.fps  # noqa: B018
+
+
+def test_a_section_of_which_one_value_is_declared_is_not_had_as_a_whole(params: Params) -> None:
+    with pytest.raises(Undeclared, match="clips.model_dump_json is read"):
+        declared(params, ["clips.crf"]).clips.model_dump_json()
+
+
+def test_everything_may_be_declared(params: Params) -> None:
+    assert declared(params, [EVERYTHING]) is params

@@ -1,81 +1,104 @@
-"""Where a project keeps its outputs, also those of stages that lie elsewhere."""
+"""A project opens what its stages have left, wherever that lies."""
 
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cmet.errors import UserError
 from cmet.params import Params
 from cmet.project import Project
+from cmet.stages.registry import STAGES
+from tests.unit.conftest import ROOT
 
-ASIDE = "unseen/facemesh/sad"
+PRODUCTS: dict[str, Callable[[Project], object]] = {
+    "sample": lambda project: project.sample(),
+    "manifest": lambda project: project.manifest(),
+    "clips": lambda project: project.clips(),
+    "speech@opensmile": lambda project: project.voices("opensmile"),
+    "directions": lambda project: project.directions(),
+    "expression@facemesh": lambda project: project.faces("facemesh"),
+    "deltas@facemesh": lambda project: project.pairs("facemesh"),
+    "shards@facemesh": lambda project: project.shards("facemesh"),
+    "train@facemesh": lambda project: project.model("facemesh"),
+    "judge": lambda project: project.judge(),
+    "edits@facemesh": lambda project: project.edits("facemesh"),
+    "timing@facemesh": lambda project: project.timing("facemesh"),
+    "evaluate@facemesh": lambda project: project.scores("facemesh"),
+    "report": lambda project: project.report(),
+}
 
 
 @pytest.fixture
 def project(tmp_path: Path, params: Params) -> Project:
-    return Project(tmp_path, params)
+    return Project.of(tmp_path, params)
 
 
-@pytest.fixture
-def fold(project: Project) -> Project:
-    """The project with its training in a folder of its own."""
-    return project.with_stages_in(project.root / "data/unseen/facemesh/sad", ["shards", "train"], "facemesh", ASIDE)
+def test_every_stage_leaves_a_product() -> None:
+    assert [stage.partition("@")[0] for stage in PRODUCTS] == list(STAGES)
 
 
-def test_stages_lie_in_data_by_their_names(project: Project, tmp_path: Path) -> None:
-    assert project.folder("train", "facemesh") == tmp_path / "data/train/facemesh"
-    assert project.metrics_file("train", "facemesh") == tmp_path / "data/metrics/train-facemesh.json"
-    assert project.folder("clips") == tmp_path / "data/clips"
+@pytest.mark.parametrize("stage", PRODUCTS)
+def test_opening_what_is_not_there_says_which_stage_to_run(project: Project, stage: str) -> None:
+    with pytest.raises(UserError, match=f": not there yet; run `dvc repro {stage}`$"):
+        PRODUCTS[stage](project)
 
 
-def test_some_stages_of_one_backbone_may_lie_elsewhere(fold: Project, project: Project, tmp_path: Path) -> None:
-    assert fold.folder("train", "facemesh") == tmp_path / "data/unseen/facemesh/sad/train"
-    assert fold.metrics_file("train", "facemesh") == tmp_path / "data/unseen/facemesh/sad/train.json"
-    for stage, variant in (("train", "edtalk"), ("deltas", "facemesh"), ("clips", None)):
-        assert fold.folder(stage, variant) == project.folder(stage, variant)
-        assert fold.metrics_file(stage, variant) == project.metrics_file(stage, variant)
+def test_voices_are_those_that_deltas_are_made_of_unless_others_are_named(project: Project) -> None:
+    folder = project.places.folder("speech", project.params.deltas.speech_encoder)
+    folder.mkdir(parents=True)
+    pd.DataFrame({"clip_id": ["a"], "embedding": [[1.0, 2.0]]}).to_parquet(folder / "embeddings.parquet")
+    assert project.voices().of(["a"]).tolist() == [[1, 2]]
+    with pytest.raises(UserError, match="run `dvc repro speech@wavlm-base`"):
+        project.voices("wavlm-base")
 
 
-def test_more_stages_may_lie_in_yet_another_folder(fold: Project, tmp_path: Path) -> None:
-    run = fold.with_stages_in(tmp_path / "out", ["train"], "facemesh", f"{ASIDE}/seed-1")
-    assert run.folder("train", "facemesh") == tmp_path / "out/train"
-    assert run.folder("shards", "facemesh") == fold.folder("shards", "facemesh")
+def test_stages_that_lie_elsewhere_are_opened_there(project: Project, tmp_path: Path) -> None:
+    fold = project.with_stages_in(tmp_path / "fold", ["train"], "facemesh", "unseen/sad")
+    (tmp_path / "fold/train").mkdir(parents=True)
+    (tmp_path / "fold/train/config.json").touch()
+    assert fold.model("facemesh").folder == tmp_path / "fold/train"
+    with pytest.raises(UserError, match="run `dvc repro train@facemesh`"):
+        project.model("facemesh")
 
 
-def test_unfinished_work_of_one_does_not_clear_away_that_of_the_other(fold: Project, project: Project) -> None:
-    params = project.params
-    own = project.work("train", params.train, [], "facemesh", "sad")
-    other = fold.work("train", params.train, [], "facemesh", "happy")
-    assert own.is_dir()
-    assert other.is_dir()
-    assert other.is_relative_to(project.root / ".work" / ASIDE)
-    # of one project, the work for other facts is cleared away
-    project.work("train", params.train, [], "facemesh", "angry")
-    assert not own.exists()
+def test_a_project_is_where_its_parameters_are_and_its_corpus_as_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: Params
+) -> None:
+    (tmp_path / "project").mkdir()
+    # JSON is YAML
+    (tmp_path / "project/params.yaml").write_text(params.model_dump_json())
+    monkeypatch.delenv("CMET_WEIGHTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    project = Project.at("project/params.yaml")
+    assert (project.root, project.params) == (tmp_path / "project", params)
+    assert project.places.corpus == tmp_path / "project" / params.manifest.root
+    assert project.places.weights == tmp_path / "project/weights"
 
 
-def test_the_same_stage_may_be_at_work_in_both(fold: Project, project: Project) -> None:
-    with (
-        project.only_run("train", "facemesh"),
-        fold.only_run("train", "facemesh"),
-        pytest.raises(UserError, match="train-facemesh: another run of this stage is at work"),
-        fold.only_run("train", "facemesh"),
-    ):
+OPENED = """
+import sys
+from cmet.errors import UserError
+from cmet.project import Project
+
+project = Project.at("params.yaml")
+for name in ("sample", "manifest", "clips", "voices", "directions", "judge", "report"):
+    try:
+        getattr(project, name)()
+    except UserError:
         pass
+for name in ("faces", "pairs", "shards", "model", "edits", "timing", "scores"):
+    try:
+        getattr(project, name)("facemesh")
+    except UserError:
+        pass
+print(sorted({"torch", "mlflow", "mediapipe", "av", "cv2", "matplotlib", "webdataset"} & set(sys.modules)))
+"""
 
 
-def test_a_missing_output_is_named_by_its_path_in_the_project(fold: Project, project: Project) -> None:
-    with pytest.raises(UserError, match=r"^data/clips/clips\.parquet: not there yet; run `dvc repro clips`"):
-        project.written("clips", "clips.parquet")
-    with pytest.raises(UserError, match=r"^data/unseen/facemesh/sad/train/config\.json: not there yet"):
-        fold.written("train", "config.json", "facemesh")
-
-
-def test_inputs_outside_the_project_are_called_by_their_whole_path(project: Project, tmp_path: Path) -> None:
-    inside, outside = tmp_path / "data/a", tmp_path.parent / f"{tmp_path.name}-outside"
-    inside.parent.mkdir()
-    for path in (inside, outside):
-        path.write_text("same")
-    digests = project.digests(inside, outside)
-    assert list(digests) == ["data/a", outside.as_posix()]
-    assert len(set(digests.values())) == 1
+def test_products_wait_for_no_heavy_library() -> None:
+    done = subprocess.run([sys.executable, "-c", OPENED], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cmet.clips.product import Clips
+from cmet.connector.card import BundleConfig
+from cmet.connector.product import Model
+from cmet.edits.product import Edits, Timing
+from cmet.judge.product import JudgeFolder
 from cmet.judge.training import train_judge
 from cmet.media.audio import write_audio
 from cmet.media.video import write_video
 from cmet.outputs import write_json
-from cmet.params import JudgeParams
+from cmet.params import JudgeParams, load_params
 from cmet.vocabulary import EMOTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -42,17 +47,21 @@ TIMING = {
 
 @dataclass(frozen=True)
 class Tiny:
-    """Folders of the tiny project."""
+    """What the stages of the tiny project have left."""
 
-    clips: Path
-    edits: Path
-    judge: Path
-    model: Path
-    timing: Path
+    clips: Clips
+    edits: Edits
+    judge: JudgeFolder
+    model: Model
+    timing: Timing
 
-    def clip_table(self) -> pd.DataFrame:
-        """Rows of clips.parquet."""
-        return pd.read_parquet(self.clips / "clips.parquet")
+    def clips_of(self, rows: pd.DataFrame, folder: Path) -> Clips:
+        """Some of the clips, in a folder of their own."""
+        folder.mkdir(parents=True)
+        for name in ("video", "audio"):
+            (folder / name).symlink_to(self.clips.folder / name)
+        rows.to_parquet(folder / "clips.parquet", index=False)
+        return Clips(folder)
 
 
 def bars(emotion: str, num_frames: int = 6) -> np.ndarray:
@@ -63,7 +72,7 @@ def bars(emotion: str, num_frames: int = 6) -> np.ndarray:
     return np.repeat(picture.astype(np.uint8)[None, :, :, None], num_frames, axis=0).repeat(3, axis=3)
 
 
-def write_clips(folder: Path) -> None:
+def write_clips(folder: Path) -> Clips:
     """Write the prepared clips of all speakers."""
     (folder / "video").mkdir(parents=True)
     (folder / "audio").mkdir()
@@ -77,11 +86,13 @@ def write_clips(folder: Path) -> None:
                 rows.append((clip_id, "sample", speaker, emotion, 2, sentence, split, "ok", None))
     columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status", "reason"]
     pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"}).to_parquet(folder / "clips.parquet", index=False)
+    return Clips(folder)
 
 
-def write_edits(clips: pd.DataFrame, clips_folder: Path, folder: Path) -> None:
+def write_edits(clips: Clips, folder: Path) -> Edits:
     """Perfect `cmet` edits but one that failed, and unedited `neutral` ones."""
-    targets = clips[(clips["split"] == "test") & (clips["emotion"] != "neutral")]
+    table = clips.table
+    targets = table[(table["split"] == "test") & (table["emotion"] != "neutral")]
     rows = []
     for method in ("cmet", "neutral"):
         (folder / method).mkdir(parents=True)
@@ -91,7 +102,7 @@ def write_edits(clips: pd.DataFrame, clips_folder: Path, folder: Path) -> None:
             video = None if is_failed else f"{method}/{target.clip_id}.mp4"
             if video:
                 shown = target.clip_id if method == "cmet" else source
-                shutil.copy(clips_folder / "video" / f"{shown}.mp4", folder / video)
+                shutil.copy(clips.video(shown), folder / video)
             rows.append(
                 {
                     "row_id": target.clip_id,
@@ -112,26 +123,46 @@ def write_edits(clips: pd.DataFrame, clips_folder: Path, folder: Path) -> None:
                 }
             )
     pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(folder / "edits.parquet", index=False)
+    protocol = {
+        "name": "pool-by-intensity-00000000", "pools_sha256": "1" * 64, "num_speech_clips": 10, "rows": "test-pairs",
+        "pools": "pool-by-intensity", "identity_frame": 0,
+    }  # fmt: skip
+    write_json(folder / "protocol.json", protocol)
+    return Edits(folder)
+
+
+def write_model(folder: Path) -> Model:
+    """A card, a history and no weights that could be loaded."""
+    folder.mkdir()
+    (folder / "connector.safetensors").write_bytes(b"weights")
+    config = BundleConfig(
+        backbone="facemesh",
+        speech_encoder="opensmile",
+        expression_width=2,
+        speech_width=3,
+        network=load_params(ROOT / "params.yaml").train.network,
+        step=20,
+        seed=1,
+        held_out_emotion="disgusted",
+    )
+    write_json(folder / "config.json", config.model_dump())
+    history = [(step, f"train/{name}", 1 / step) for step in (10, 20) for name in ("total", "regression")]
+    history += [(20, "val/delta_mse", 0.5), (20, "val/delta_mse_zero", 1.0), (20, "val/delta_cosine", 0.4)]
+    pd.DataFrame(history, columns=["step", "metric", "value"]).to_parquet(folder / "history.parquet")
+    return Model(folder)
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The tiny project, made once."""
     root = tmp_path_factory.mktemp("tiny")
-    tiny = Tiny(root / "clips", root / "edits", root / "judge", root / "model", root / "timing")
-    write_clips(tiny.clips)
-    write_edits(tiny.clip_table(), tiny.clips, tiny.edits)
-    train_judge(tiny.clip_table(), tiny.clips, tiny.judge, JUDGE, seed=1)
-    facts = {
-        "name": "pool-by-intensity-00000000", "pools_sha256": "1" * 64, "num_speech_clips": 10, "rows": "test-pairs",
-        "pools": "pool-by-intensity", "identity_frame": 0,
-    }  # fmt: skip
-    write_json(tiny.edits / "protocol.json", facts)
-    write_json(tiny.timing / "timing.json", TIMING)
-    tiny.model.mkdir()
-    (tiny.model / "connector.safetensors").write_bytes(b"weights")
-    write_json(tiny.model / "config.json", {"step": 20, "backbone": "facemesh"})
-    history = [(step, f"train/{name}", 1 / step) for step in (10, 20) for name in ("total", "regression")]
-    history += [(20, "val/delta_mse", 0.5), (20, "val/delta_mse_zero", 1.0), (20, "val/delta_cosine", 0.4)]
-    pd.DataFrame(history, columns=["step", "metric", "value"]).to_parquet(tiny.model / "history.parquet")
-    return tiny
+    clips = write_clips(root / "clips")
+    train_judge(clips, root / "judge", JUDGE, seed=1)
+    write_json(root / "timing/timing.json", TIMING)
+    return Tiny(
+        clips,
+        write_edits(clips, root / "edits"),
+        JudgeFolder(root / "judge"),
+        write_model(root / "model"),
+        Timing(root / "timing"),
+    )

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from cmet.judge.classifier import Judge
 from cmet.judge.emotion_fan import PlainJudge
 from cmet.params import JudgeParams
 from tests.unit.conftest import JUDGE
@@ -21,6 +23,13 @@ RELEASED: dict[str, Any] = {"label_order": PAPER_ORDER, "trained_on": "MEAD, 44 
 def params(**changes: Any) -> JudgeParams:
     """The `judge` section of the tiny project with some keys changed, checked."""
     return JudgeParams.model_validate(JUDGE.model_dump() | changes)
+
+
+def logits_of(judge: Judge, clip: Path) -> np.ndarray:
+    """What a judge says of one clip that can be read."""
+    (answer,) = judge.classify_clips([clip])
+    assert isinstance(answer, np.ndarray)
+    return answer
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,8 @@ from tests.unit.conftest import Tiny
 
 
 def test_reading_a_card_does_not_wait_for_torch() -> None:
-    code = "import sys; from cmet.judge import read_card; sys.exit('torch' in sys.modules)"
+    code = "import sys; from cmet.judge.card import read_card; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_a_name_that_the_package_lacks_is_said() -> None:
-    with pytest.raises(ImportError, match="Jury"):
-        from cmet.judge import Jury  # type: ignore[attr-defined] # noqa: F401
 
 
 def test_a_missing_judge_names_the_next_step(tmp_path: Path) -> None:
@@ -34,7 +29,7 @@ def test_a_missing_judge_names_the_next_step(tmp_path: Path) -> None:
 def test_a_card_of_another_version_is_refused(
     tiny: Tiny, tmp_path: Path, changes: dict[str, object], where: str
 ) -> None:
-    card = json.loads((tiny.judge / CARD).read_text(encoding="utf-8"))
+    card = json.loads((tiny.judge.folder / CARD).read_text(encoding="utf-8"))
     (tmp_path / CARD).write_text(json.dumps(card | changes), encoding="utf-8")
     with pytest.raises(UserError, match=rf"not the card of a judge as this version writes it \({where}\)"):
         read_card(tmp_path)

@@ -5,38 +5,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmet.clips.product import video_path
 from cmet.errors import ClipError, UserError
 from cmet.judge.card import CARD, WEIGHTS
 from cmet.judge.classifier import Judge
 from cmet.judge.frames import read_frames
 from cmet.vocabulary import TARGET_EMOTIONS
 from tests.unit.conftest import JUDGE, Tiny, bars
+from tests.unit.judge.conftest import logits_of
 
 
 def test_a_clip_is_the_mean_of_the_logits_of_its_frames(tiny: Tiny) -> None:
-    judge = Judge.load(tiny.judge)
-    path = video_path(tiny.clips, "sample-D-happy-2-001")
+    judge = Judge.load(tiny.judge.folder)
+    path = tiny.clips.video("sample-D-happy-2-001")
     (frames,) = read_frames([path], JUDGE.num_frames, JUDGE.image_px)
     assert isinstance(frames, np.ndarray)
-    np.testing.assert_allclose(judge.classify_clips([path])[0], judge.logits(frames).mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logits_of(judge, path), judge.logits(frames).mean(axis=0), rtol=1e-4, atol=1e-5)
 
 
 def test_the_largest_logit_names_the_emotion(tiny: Tiny) -> None:
-    judge = Judge.load(tiny.judge)
+    judge = Judge.load(tiny.judge.folder)
     assert judge.classes == TARGET_EMOTIONS
     assert [judge.name_of(row) for row in np.eye(7)] == list(TARGET_EMOTIONS)
-    assert judge.name_of(judge.classify_clips([video_path(tiny.clips, "sample-D-happy-2-001")])[0]) == "happy"
+    assert judge.name_of(logits_of(judge, tiny.clips.video("sample-D-happy-2-001"))) == "happy"
 
 
 def test_frames_of_any_size_are_judged(tiny: Tiny) -> None:
-    assert Judge.load(tiny.judge).logits(bars("happy", 3)).shape == (3, len(TARGET_EMOTIONS))
+    assert Judge.load(tiny.judge.folder).logits(bars("happy", 3)).shape == (3, len(TARGET_EMOTIONS))
 
 
 def test_an_unreadable_clip_is_an_answer_with_a_reason(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video", encoding="utf-8")
-    good = video_path(tiny.clips, "sample-D-happy-2-001")
-    judge = Judge.load(tiny.judge)
+    good = tiny.clips.video("sample-D-happy-2-001")
+    judge = Judge.load(tiny.judge.folder)
     first, second, third, fourth = judge.classify_clips([good, tmp_path / "text.mp4", good, tmp_path / "none.mp4"])
     assert isinstance(second, ClipError) and isinstance(fourth, ClipError)
     assert (second.code, fourth.code) == ("unreadable_video", "missing_video")
@@ -45,23 +45,23 @@ def test_an_unreadable_clip_is_an_answer_with_a_reason(tiny: Tiny, tmp_path: Pat
 
 
 def test_no_clip_has_no_answer(tiny: Tiny) -> None:
-    assert Judge.load(tiny.judge).classify_clips([]) == []
+    assert Judge.load(tiny.judge.folder).classify_clips([]) == []
 
 
 def test_clips_that_cannot_be_read_count_as_wrong(tiny: Tiny, tmp_path: Path) -> None:
-    paths = [video_path(tiny.clips, "sample-D-happy-2-001"), tmp_path / "none.mp4"]
-    assert Judge.load(tiny.judge).accuracy(paths, ["happy", "happy"], "judge") == 0.5
+    paths = [tiny.clips.video("sample-D-happy-2-001"), tmp_path / "none.mp4"]
+    assert Judge.load(tiny.judge.folder).accuracy(paths, ["happy", "happy"], "judge") == 0.5
 
 
 def test_weights_that_are_not_the_described_ones_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     for name in (WEIGHTS, CARD):
-        (tmp_path / name).write_bytes((tiny.judge / name).read_bytes())
+        (tmp_path / name).write_bytes((tiny.judge.folder / name).read_bytes())
     (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes() + b" ")
     with pytest.raises(UserError, match="not the weights"):
         Judge.load(tmp_path)
 
 
 def test_a_card_without_its_weights_is_refused(tiny: Tiny, tmp_path: Path) -> None:
-    (tmp_path / CARD).write_bytes((tiny.judge / CARD).read_bytes())
+    (tmp_path / CARD).write_bytes((tiny.judge.folder / CARD).read_bytes())
     with pytest.raises(UserError, match="not the weights"):
         Judge.load(tmp_path)

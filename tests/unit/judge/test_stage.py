@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from cmet.errors import UserError
-from cmet.judge.card import read_card
 from cmet.params import JudgeParams, load_params
 from cmet.project import Project
 from cmet.stages.registry import run_stage
@@ -20,13 +19,10 @@ PARAMS = Path(__file__).parents[3] / "params.yaml"
 def project_with(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[JudgeParams], Project]:
     """Makes a project of the tiny clips, of which two emotions of a sentence are left."""
     monkeypatch.delenv("CMET_WEIGHTS", raising=False)
-    clips = tmp_path / "data/clips"
-    clips.mkdir(parents=True)
-    (clips / "video").symlink_to(tiny.clips / "video")
-    rows = tiny.clip_table().query("sentence == '001' and emotion in ('happy', 'sad')")
-    rows.to_parquet(clips / "clips.parquet")
+    rows = tiny.clips.table.query("sentence == '001' and emotion in ('happy', 'sad')")
+    tiny.clips_of(rows, tmp_path / "data/clips")
     (tmp_path / "weights/judge").mkdir(parents=True)
-    return lambda judge: Project(tmp_path, load_params(PARAMS).model_copy(update={"judge": judge}))
+    return lambda judge: Project.of(tmp_path, load_params(PARAMS).model_copy(update={"judge": judge}))
 
 
 def test_a_released_judge_among_the_weights_is_taken_over(
@@ -36,7 +32,7 @@ def test_a_released_judge_among_the_weights_is_taken_over(
     project = project_with(params(**RESNET, **RELEASED, checkpoint="released.pth"))
     report = run_stage("judge", project)
     assert (report["num_train_clips"], report["num_val_clips"]) == (0, 2)
-    assert read_card(project.folder("judge")).source == "released checkpoint"
+    assert project.judge().card.source == "released checkpoint"
 
 
 def test_a_published_start_is_found_among_the_weights(
@@ -45,7 +41,7 @@ def test_a_published_start_is_found_among_the_weights(
     save(tmp_path / "weights/judge/Resnet18_FER+_pytorch.pth.tar", prefix="module.")
     project = project_with(params(**RESNET, begin_from="emotion-fan-ferplus", batch_size=4))
     assert run_stage("judge", project)["num_train_clips"] == 4
-    assert read_card(project.folder("judge")).begin_from == "emotion-fan-ferplus"
+    assert project.judge().card.begin_from == "emotion-fan-ferplus"
 
 
 def test_a_start_that_is_missing_is_named_before_anything_is_read(
@@ -54,4 +50,4 @@ def test_a_start_that_is_missing_is_named_before_anything_is_read(
     project = project_with(params(**RESNET, begin_from="emotion-fan-ms1m"))
     with pytest.raises(UserError, match=r"Resnet18_MS1M_pytorch.pth.tar .+ is missing: get it from OneDrive"):
         run_stage("judge", project)
-    assert not project.folder("judge").exists()
+    assert not project.places.folder("judge").exists()

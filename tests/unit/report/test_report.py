@@ -7,17 +7,22 @@ import shutil
 from pathlib import Path
 
 import av
-import pandas as pd
 import pytest
 
 from cmet.errors import UserError
 from cmet.judge.card import CARD, HISTORY
+from cmet.judge.classifier import Judge
+from cmet.judge.product import JudgeFolder
 from cmet.outputs import write_json
 from cmet.params import Params, load_params
-from cmet.report.page import PAGE, SUMMARY, Scored, print_table, write_report
+from cmet.report.page import Reported, print_table, write_report
+from cmet.report.product import PAGE, SUMMARY, Report
 from cmet.scores.evaluate import score_edits
-from cmet.scores.results import read_results, write_results
+from cmet.scores.product import Scores
+from cmet.scores.results import write_results
 from tests.unit.conftest import Tiny
+
+Written = tuple[Report, Report]
 
 
 @pytest.fixture(scope="module")
@@ -28,31 +33,43 @@ def params() -> Params:
 
 
 @pytest.fixture(scope="module")
-def reports(tiny: Tiny, params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The report of the tiny project, written twice."""
-    root = tmp_path_factory.mktemp("reports")
+def scores(tiny: Tiny, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Scores:
+    """What the edits of the tiny project are worth, with a metric whose weights are not there."""
+    root = tmp_path_factory.mktemp("scores")
     asked = params.evaluate.model_copy(update={"metrics": ["fid"]})
-    score_edits(tiny.edits, tiny.clips, tiny.judge, root / "scores", asked, 0, root)
-    scored = {"facemesh": Scored(root / "scores", tiny.edits, tiny.model, tiny.timing)}
-    for name in ("first", "second"):
-        write_report(scored, tiny.clips, tiny.judge, None, root / "others", params, root / name)
-    return root / "first", root / "second"
+    score_edits(tiny.edits, tiny.clips, Judge.load(tiny.judge.folder), root / "facemesh", asked, 0, root)
+    return Scores(root / "facemesh")
 
 
-def test_the_same_results_give_the_same_bytes(reports: tuple[Path, Path]) -> None:
+def written(tiny: Tiny, scores: Scores, params: Params, out: Path, judge: JudgeFolder | None = None) -> Report:
+    """The report of the tiny project."""
+    reported = {"facemesh": Reported(scores, tiny.edits, tiny.model, tiny.timing)}
+    write_report(reported, tiny.clips, judge or tiny.judge, None, out.with_name("others"), params, out)
+    return Report(out)
+
+
+@pytest.fixture(scope="module")
+def reports(tiny: Tiny, scores: Scores, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """The same report twice."""
+    root = tmp_path_factory.mktemp("reports")
+    first, second = (written(tiny, scores, params, root / name) for name in ("first", "second"))
+    return first, second
+
+
+def test_the_same_results_give_the_same_bytes(reports: Written) -> None:
     first, second = reports
     for name in (PAGE, SUMMARY):
-        assert (first / name).read_bytes() == (second / name).read_bytes()
+        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
 
 
-def test_the_page_needs_no_other_file(reports: tuple[Path, Path]) -> None:
-    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+def test_the_page_needs_no_other_file(reports: Written) -> None:
+    page = reports[0].page.read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert all(source.startswith(("data:", "#")) for source in sources)
 
 
-def test_its_videos_play_in_a_browser(reports: tuple[Path, Path], tmp_path: Path) -> None:
-    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+def test_its_videos_play_in_a_browser(reports: Written, tmp_path: Path) -> None:
+    page = reports[0].page.read_text(encoding="utf-8")
     videos = re.findall(r"data:video/mp4;base64,([A-Za-z0-9+/=]+)", page)
     assert len(videos) == 2
     for video in videos:
@@ -67,8 +84,8 @@ def test_its_videos_play_in_a_browser(reports: tuple[Path, Path], tmp_path: Path
             assert len(list(container.decode(video=0))) == 6
 
 
-def test_the_summary_has_the_promised_form(reports: tuple[Path, Path], params: Params) -> None:
-    summary = json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8"))
+def test_the_summary_has_the_promised_form(reports: Written, params: Params) -> None:
+    summary = reports[0].summary
     backbone = summary["backbones"]["facemesh"]
     assert set(backbone["methods"]) == {"cmet", "neutral"}
     scores = backbone["methods"]["cmet"]
@@ -80,8 +97,8 @@ def test_the_summary_has_the_promised_form(reports: tuple[Path, Path], params: P
     assert summary["seed"] == params.seed
 
 
-def test_labels_say_what_the_figures_are(reports: tuple[Path, Path]) -> None:
-    labels = json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8"))["backbones"]["facemesh"]["labels"]
+def test_labels_say_what_the_figures_are(reports: Written) -> None:
+    labels = reports[0].summary["backbones"]["facemesh"]["labels"]
     assert labels["synthetic"] is True
     assert labels["comparability"] == "own-protocol"
     assert (labels["lips"], labels["backbone_weights"]) == ("own", ["none, it was fitted on this corpus"])
@@ -94,8 +111,8 @@ def test_labels_say_what_the_figures_are(reports: tuple[Path, Path]) -> None:
     assert labels["rows_planned"] - labels["rows_scored"] == len(labels["dropped"]) == labels["num_dropped"] == 1
 
 
-def test_every_wide_table_scrolls_in_its_own_box(reports: tuple[Path, Path]) -> None:
-    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+def test_every_wide_table_scrolls_in_its_own_box(reports: Written) -> None:
+    page = reports[0].page.read_text(encoding="utf-8")
     assert re.search(r"\.card \{[^}]*overflow-x: auto", page)
     boxes = [re.findall(r'<div class="(\w+)', before)[-1] for before in page.split("<table")[:-1]]
     assert len(boxes) > 5
@@ -103,44 +120,40 @@ def test_every_wide_table_scrolls_in_its_own_box(reports: tuple[Path, Path]) -> 
 
 
 def test_landmark_distances_are_explained_only_where_they_were_measured(
-    tiny: Tiny, params: Params, reports: tuple[Path, Path], tmp_path: Path
+    tiny: Tiny, scores: Scores, params: Params, reports: Written, tmp_path: Path
 ) -> None:
-    assert "LMD: distance of landmarks" not in (reports[0] / PAGE).read_text(encoding="utf-8")
-    scores = reports[0].parent / "scores"
-    shutil.copytree(scores, tmp_path / "scores")
-    metrics = json.loads((scores / "metrics.json").read_text())
+    assert "LMD: distance of landmarks" not in reports[0].page.read_text(encoding="utf-8")
+    shutil.copytree(scores.folder, tmp_path / "scores")
+    metrics = json.loads(scores.metrics_file.read_text())
     measured = {"value": 0.1, "interval": [0.1, 0.2], "n": 12, "num_failed": 0}
     metrics["methods"]["cmet"]["metrics"]["lmd/mouth"] = measured
     write_json(tmp_path / "scores/metrics.json", metrics)
-    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tiny.timing)}
-    write_report(scored, tiny.clips, tiny.judge, None, tmp_path / "others", params, tmp_path / "out")
-    assert "LMD: distance of landmarks" in (tmp_path / "out" / PAGE).read_text(encoding="utf-8")
+    report = written(tiny, Scores(tmp_path / "scores"), params, tmp_path / "out")
+    assert "LMD: distance of landmarks" in report.page.read_text(encoding="utf-8")
 
 
 def test_a_released_judge_has_an_accuracy_and_no_curve(
-    tiny: Tiny, params: Params, reports: tuple[Path, Path], tmp_path: Path
+    tiny: Tiny, scores: Scores, params: Params, reports: Written, tmp_path: Path
 ) -> None:
     judge = tmp_path / "judge"
-    shutil.copytree(tiny.judge, judge)
-    history = pd.read_parquet(judge / HISTORY)
-    history.head(0).to_parquet(judge / HISTORY)
-    write_json(judge / CARD, json.loads((judge / CARD).read_text()) | {"acc_train": None, "acc_val": 0.25})
-    scored = {"facemesh": Scored(reports[0].parent / "scores", tiny.edits, tiny.model, tiny.timing)}
-    write_report(scored, tiny.clips, judge, None, tmp_path / "others", params, tmp_path / "out")
-    pages = [(folder / PAGE).read_text(encoding="utf-8") for folder in (reports[0], tmp_path / "out")]
+    shutil.copytree(tiny.judge.folder, judge)
+    tiny.judge.history.head(0).to_parquet(judge / HISTORY)
+    write_json(judge / CARD, tiny.judge.card.model_dump() | {"acc_train": None, "acc_val": 0.25})
+    released = written(tiny, scores, params, tmp_path / "out", JudgeFolder(judge))
+    pages = [report.page.read_text(encoding="utf-8") for report in (reports[0], released)]
     assert ["augmented frames named rightly" in page for page in pages] == [True, False]
     assert ["of its training clips rightly" in page for page in pages] == [True, False]
     assert "It names 25.0 % of the validation speakers’ clips rightly." in pages[1]
 
 
-def test_a_lost_clip_takes_the_headline_away(reports: tuple[Path, Path]) -> None:
-    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+def test_a_lost_clip_takes_the_headline_away(reports: Written) -> None:
+    page = reports[0].page.read_text(encoding="utf-8")
     assert "No headline: 13 of 14 planned rows have a" in page
     assert 'class="tiles"' not in page
 
 
-def test_the_papers_numbers_are_in_the_page_with_what_is_wrong_with_them(reports: tuple[Path, Path]) -> None:
-    page = (reports[0] / PAGE).read_text(encoding="utf-8")
+def test_the_papers_numbers_are_in_the_page_with_what_is_wrong_with_them(reports: Written) -> None:
+    page = reports[0].page.read_text(encoding="utf-8")
     for part in (
         "Table 1, MEAD",
         "Table 8, C-MET per emotion, CREMA-D",
@@ -150,28 +163,21 @@ def test_the_papers_numbers_are_in_the_page_with_what_is_wrong_with_them(reports
         assert part in page
 
 
-def test_the_table_names_methods_failures_and_the_held_out_emotion(reports: tuple[Path, Path]) -> None:
-    table = print_table(json.loads((reports[0] / SUMMARY).read_text(encoding="utf-8")))
+def test_the_table_names_methods_failures_and_the_held_out_emotion(reports: Written) -> None:
+    table = print_table(reports[0].summary)
     first_words = [line.split()[0] for line in table.splitlines()]
     assert first_words[2:6] == ["neutral", "cmet", "judge", "best"]
     assert "1 failed, counted as wrong" in table
     assert "Held out of training: disgusted (chance 14.3%)" in table
 
 
-def test_a_report_of_two_states_is_refused(tiny: Tiny, params: Params, tmp_path: Path) -> None:
-    asked = params.evaluate.model_copy(update={"metrics": []})
-    score_edits(tiny.edits, tiny.clips, tiny.judge, tmp_path / "scores", asked, 0, tmp_path)
-    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tmp_path / "timing")}
-    with pytest.raises(UserError, match="timing.json: not there; run 'cmet timing --backbone facemesh'"):
-        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")
-    path = tmp_path / "scores/results.parquet"
-    results = read_results(path)
-    write_results(results.assign(judge="0" * 64), path)
-    scored = {"facemesh": Scored(tmp_path / "scores", tiny.edits, tiny.model, tiny.timing)}
+def test_a_report_of_two_states_is_refused(tiny: Tiny, scores: Scores, params: Params, tmp_path: Path) -> None:
+    folder = tmp_path / "scores"
+    shutil.copytree(scores.folder, folder)
+    write_results(scores.results.assign(judge="0" * 64), Scores(folder).results_file)
     with pytest.raises(UserError, match="scored by another judge than .*; run 'cmet evaluate'"):
-        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")
-    metrics = json.loads((tmp_path / "scores/metrics.json").read_text())
-    (tmp_path / "scores/metrics.json").write_text(json.dumps(metrics | {"protocol": "static-folder-1"}))
-    write_results(results, path)
+        written(tiny, Scores(folder), params, tmp_path / "out")
+    metrics = json.loads(scores.metrics_file.read_text())
+    Scores(folder).metrics_file.write_text(json.dumps(metrics | {"protocol": "static-folder-1"}))
     with pytest.raises(UserError, match="scored under static-folder-1; run 'cmet evaluate'"):
-        write_report(scored, tiny.clips, tiny.judge, None, tmp_path, params, tmp_path / "out")
+        written(tiny, Scores(folder), params, tmp_path / "out")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cmet.scores.results import ACC_EMO, COLUMNS, LOGIT, ROW, sample_id
+from cmet.edits.product import sample_id
+from cmet.scores.results import ACC_EMO, COLUMNS, LOGIT, ROW
 from cmet.vocabulary import TARGET_EMOTIONS
 
 PROTOCOL = "pool-by-intensity-00000000"

@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from cmet.commands.compare import compare, parsed_run
+from cmet.edits.product import sample_id
 from cmet.errors import UserError
 from cmet.params import EvaluateParams, Params
 from cmet.scores.compare import (
@@ -23,7 +24,7 @@ from cmet.scores.compare import (
     refuse_unlike,
     write_clips,
 )
-from cmet.scores.results import COLUMNS, sample_id, write_results
+from cmet.scores.results import COLUMNS, write_results
 
 PARAMS = EvaluateParams(num_bootstrap=20_000, confidence=0.9, metrics=[])
 JUDGES = {"old": "a" * 64, "new": "b" * 64}

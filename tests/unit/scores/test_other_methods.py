@@ -22,15 +22,14 @@ PARAMS = EvaluateParams(metrics=[], num_bootstrap=50, confidence=0.9)
 
 def write_manifest(tiny: Tiny, path: Path, **columns: str) -> Path:
     """The `cmet` edits of the tiny project as somebody else's, one of them missing."""
-    edits = pd.read_parquet(tiny.edits / "edits.parquet").query("method == 'cmet'")
-    video = tiny.clips / "video"
+    edits = tiny.edits.table.query("method == 'cmet'")
     rows = pd.DataFrame(
         {
-            "source_video_path": [video / f"{clip}.mp4" for clip in edits.source_clip],
-            "gt_video_path": [video / f"{clip}.mp4" for clip in edits.target_clip],
+            "source_video_path": [tiny.clips.video(clip) for clip in edits.source_clip],
+            "gt_video_path": [tiny.clips.video(clip) for clip in edits.target_clip],
             "gt_emotion": edits.emotion,
             "intensity": "level_2",
-            "generated_path": [tiny.edits / f"cmet/{row}.mp4" for row in edits.row_id],
+            "generated_path": [tiny.edits.folder / f"cmet/{row}.mp4" for row in edits.row_id],
             "speaker": edits.speaker,
             "sentence": edits.sentence,
             "id": edits.row_id,
@@ -42,7 +41,7 @@ def write_manifest(tiny: Tiny, path: Path, **columns: str) -> Path:
 
 def score(tiny: Tiny, folder: Path, method: str | None = "Mine") -> Scored:
     manifest = write_manifest(tiny, folder / "mine.csv")
-    judge = Judge.load(tiny.judge)
+    judge = Judge.load(tiny.judge.folder)
     return score_manifest(manifest, None, method, judge, folder, PARAMS, 0, folder / "scores/mine")
 
 
@@ -81,8 +80,8 @@ def test_the_name_of_a_method_of_ours_is_taken(tiny: Tiny, tmp_path: Path) -> No
 
 def test_single_videos_get_an_answer_each_and_bad_ones_a_reason(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("text")
-    good = tiny.clips / "video/sample-D-happy-2-001.mp4"
-    table, num_failed = answer_table([good, tmp_path / "text.mp4"], Judge.load(tiny.judge))
+    good = tiny.clips.video("sample-D-happy-2-001")
+    table, num_failed = answer_table([good, tmp_path / "text.mp4"], Judge.load(tiny.judge.folder))
     assert num_failed == 1
     first, second = table.splitlines()[2:]
     assert "happy" in first
@@ -93,7 +92,18 @@ def test_the_command_prints_the_table_and_where_it_lies(tiny: Tiny, tmp_path: Pa
     manifest = write_manifest(tiny, tmp_path / "mine.csv")
     out = tmp_path / "scores/mine"
     done = CliRunner().invoke(
-        app, ["score", "--manifest", str(manifest), "--method", "Mine", "--judge", str(tiny.judge), "--out", str(out)]
+        app,
+        [
+            "score",
+            "--manifest",
+            str(manifest),
+            "--method",
+            "Mine",
+            "--judge",
+            str(tiny.judge.folder),
+            "--out",
+            str(out),
+        ],
     )
     assert done.exception is None, done.output
     for part in ("| mine    | Mine", "stand-in of the project (small)", "note: 1 of 14 made clips", f"Results: {out}"):
@@ -105,7 +115,7 @@ def test_other_rows_beside_are_told_before_anything_is_scored(
 ) -> None:
     manifest = write_manifest(tiny, tmp_path / "mine.csv")
     out, other = tmp_path / "scores/mine", tmp_path / "other.parquet"
-    arguments = ["score", "--manifest", str(manifest), "--judge", str(tiny.judge), "--out", str(out)]
+    arguments = ["score", "--manifest", str(manifest), "--judge", str(tiny.judge.folder), "--out", str(out)]
     assert CliRunner().invoke(app, arguments).exception is None
     done = CliRunner().invoke(app, [*arguments, "--beside", str(out)])
     assert f"| {out}" in done.output
@@ -118,9 +128,9 @@ def test_other_rows_beside_are_told_before_anything_is_scored(
 
 
 def test_videos_may_follow_a_list_option_after_two_dashes(tiny: Tiny) -> None:
-    video = str(tiny.clips / "video/sample-D-happy-2-001.mp4")
+    video = str(tiny.clips.video("sample-D-happy-2-001"))
     done = CliRunner().invoke(
-        app, ["score", "--judge", str(tiny.judge), "--label-order", *TARGET_EMOTIONS, "--", video]
+        app, ["score", "--judge", str(tiny.judge.folder), "--label-order", *TARGET_EMOTIONS, "--", video]
     )
     assert (done.exit_code, done.exception) == (0, None)
     assert video in done.output

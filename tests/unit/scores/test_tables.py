@@ -7,7 +7,7 @@ import pytest
 from cmet.params import EvaluateParams
 from cmet.scores.intervals import ClusterBootstrap
 from cmet.scores.results import answers
-from cmet.scores.tables import confusion, constant_floor, is_one_class, measure
+from cmet.scores.tables import confusion, constant_floor, evaluation_metrics, is_one_class, measure
 from tests.unit.scores.making import SET_FACTS, results_of, value_rows
 
 PARAMS = EvaluateParams(metrics=[], num_bootstrap=500, confidence=0.95)
@@ -123,3 +123,16 @@ def test_a_metric_that_no_clip_has_is_none_and_no_zero() -> None:
 def test_one_class_is_noticed() -> None:
     assert is_one_class(measure(rows([("1", "happy", "sad"), ("2", "happy", "happy")]), PARAMS, 0))
     assert not is_one_class(measure(rows(SAID), PARAMS, 0))
+
+
+def test_metrics_have_names_that_do_not_depend_on_the_backbone() -> None:
+    scores = {
+        "acc_emo": 0.5, "acc_emo_macro": 0.4, "interval": [0.3, 0.7], "coverage": 1.0, "n": 8,
+        "per_emotion": {"happy": 0.5}, "per_level": {"level_2": 0.5},
+        "metrics": {"fid/distribution": {"value": 9.0}, "sync_conf": {"value": None}},
+    }  # fmt: skip
+    assert evaluation_metrics(scores, {"acc_emo": 0.2, "metrics": {"lmd/face": {"value": 0.1}}}) == {
+        "acc_emo": 0.5, "acc_emo_macro": 0.4, "acc_emo_low": 0.3, "acc_emo_high": 0.7, "coverage": 1.0, "n": 8,
+        "acc_emo/happy": 0.5, "acc_emo/level_2": 0.5, "fid/distribution": 9.0,
+        "acc_emo_held_out": 0.2, "lmd/face_held_out": 0.1,
+    }  # fmt: skip

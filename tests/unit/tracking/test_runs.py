@@ -6,33 +6,24 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from cmet.errors import UserError
-from cmet.media.audio import write_audio
-from cmet.media.video import write_video
-from cmet.outputs import write_json
-from cmet.params import EvaluateParams, Params, load_params
-from cmet.scores.results import read_results, sample_ids, write_results
-from cmet.scores.tables import measure
+from cmet.params import Params
 from cmet.tracking.runs import (
-    Evaluated,
+    About,
     Run,
     _environment_tags,
     _provenance,
     default_store,
-    download_results,
-    evaluation_metrics,
     find_run,
-    log_evaluation,
     runs_below,
     tracked_run,
 )
-from tests.unit.scores.making import Said, results_of
 
 INPUTS = {"data/shards/facemesh": "abc"}
 LOCK = "stages:\n  shards@facemesh:\n    outs:\n    - {path: data/shards/facemesh, md5: 0123.dir}\n"
@@ -50,9 +41,9 @@ def root(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def params() -> Params:
-    """The default experiment."""
-    return load_params(Path(__file__).parents[3] / "params.yaml")
+def about(params: Params, root: Path) -> About:
+    """A training; each test gives it a name of its own."""
+    return About("train", "train", "facemesh", params, INPUTS, "code", root)
 
 
 def steps(run: Run, key: str) -> list[int]:
@@ -72,16 +63,16 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.01")
 
 
-def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, params: Params, tmp_path: Path) -> None:
+def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, about: About, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("<p>report</p>", encoding="utf-8")
-    with tracked_run("train a", "train", "facemesh", params, INPUTS, root) as run:
+    with tracked_run(replace(about, name="train a")) as run:
         for step in (1, 2, 3):
             run.log_metrics(step, {"train/total": 1 / step})
         run.log_file(tmp_path / "page.html")
     logged = run.client.get_run(run.run_id)
     assert logged.info.status == "FINISHED"
     assert steps(run, "train/total") == [1, 2, 3]
-    assert logged.data.params["train.network.hidden"] == str(params.train.network.hidden)
+    assert logged.data.params["train.network.hidden"] == str(about.params.train.network.hidden)
     assert logged.data.tags["cmet.stage"] == "train"
     assert logged.data.tags["cmet.input.data/shards/facemesh"] == "abc"
     assert logged.data.tags["dvc.data/shards/facemesh"] == "0123.dir"
@@ -91,15 +82,15 @@ def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, params: 
     assert find_run("train", "another", root) is None
 
 
-def test_runs_below_another_have_its_tags_and_are_not_those_of_the_project(root: Path, params: Params) -> None:
-    tags = {"cmet.fold": "sad"}
-    with tracked_run("without sad", "unseen", "pdfgc", params, INPUTS, root, tags=tags) as fold:
+def test_runs_below_another_have_its_tags_and_are_not_those_of_the_project(root: Path, about: About) -> None:
+    tags, pdfgc = {"cmet.fold": "sad"}, replace(about, backbone="pdfgc")
+    with tracked_run(replace(pdfgc, stage="unseen"), tags=tags) as fold:
         with (
             runs_below(fold, tags),
-            tracked_run("train", "train", "pdfgc", params, INPUTS, root, tags={"cmet.seed": "1"}) as below,
+            tracked_run(pdfgc, tags={"cmet.seed": "1"}) as below,
         ):
             below.log_metrics(1, {"loss": 1.0})
-        with tracked_run("train", "train", "another", params, INPUTS, root) as beside:
+        with tracked_run(replace(about, backbone="another")) as beside:
             beside.log_metrics(1, {"loss": 1.0})
     found = below.client.get_run(below.run_id).data.tags
     assert found["mlflow.parentRunId"] == fold.run_id
@@ -108,16 +99,14 @@ def test_runs_below_another_have_its_tags_and_are_not_those_of_the_project(root:
     assert find_run("train", "pdfgc", root) is None
 
 
-def test_a_run_that_raises_is_failed_and_its_repetition_goes_on_without_logging_twice(
-    root: Path, params: Params
-) -> None:
-    with pytest.raises(RuntimeError), tracked_run("train b", "train", "facemesh", params, INPUTS, root) as first:
+def test_a_run_that_raises_is_failed_and_its_repetition_goes_on_without_logging_twice(about: About) -> None:
+    with pytest.raises(RuntimeError), tracked_run(replace(about, name="train b")) as first:
         for step in (1, 2, 3):
             first.log_metrics(step, {"loss": 1.0})
         raise RuntimeError("out of memory")
     assert first.client.get_run(first.run_id).info.status == "FAILED"
 
-    with tracked_run("train b", "train", "facemesh", params, INPUTS, root) as second:
+    with tracked_run(replace(about, name="train b")) as second:
         for step in (2, 3, 4):
             second.log_metrics(step, {"loss": 1.0})
     assert second.run_id == first.run_id
@@ -125,16 +114,30 @@ def test_a_run_that_raises_is_failed_and_its_repetition_goes_on_without_logging_
     assert second.client.get_run(second.run_id).info.status == "FINISHED"
 
 
-def test_other_inputs_or_a_finished_run_begin_a_new_one(root: Path, params: Params) -> None:
+def test_a_finished_run_is_not_gone_on_with(about: About) -> None:
     runs = []
-    for inputs in (INPUTS, INPUTS, {"data/shards/facemesh": "other"}):
-        with tracked_run("train c", "train", "facemesh", params, inputs, root) as run:
+    for _ in range(2):
+        with tracked_run(replace(about, name="train c")) as run:
             runs.append(run.run_id)
-    assert len(set(runs)) == 3
+    assert len(set(runs)) == 2
 
 
-def test_a_run_says_what_it_was_computed_on(root: Path, params: Params, tmp_path: Path) -> None:
-    with tracked_run("train d", "train", "facemesh", params, INPUTS, root) as run:
+@pytest.mark.parametrize(
+    "change", [{"inputs": {"data/shards/facemesh": "other"}}, {"code": "other"}, {"backbone": "other"}]
+)
+def test_a_run_that_failed_is_gone_on_with_only_by_one_about_the_same(about: About, change: dict[str, Any]) -> None:
+    failed = replace(about, name=f"train h {next(iter(change))}")
+    with pytest.raises(RuntimeError), tracked_run(failed) as first:
+        raise RuntimeError
+    with tracked_run(replace(failed, **change)) as other:
+        pass
+    with tracked_run(failed) as again:
+        pass
+    assert (other.run_id == first.run_id, again.run_id == first.run_id) == (False, True)
+
+
+def test_a_run_says_what_it_was_computed_on(about: About, tmp_path: Path) -> None:
+    with tracked_run(replace(about, name="train d")) as run:
         pass
     file = Path(run.client.download_artifacts(run.run_id, "environment.json", str(tmp_path)))
     environment = json.loads(file.read_text(encoding="utf-8"))
@@ -177,9 +180,9 @@ def test_a_commit_is_dirty_when_tracked_files_that_the_run_does_not_record_have_
 
 
 def test_system_metrics_are_sampled_beside_the_metrics_of_a_run(
-    root: Path, params: Params, often: None, capfd: pytest.CaptureFixture[str]
+    about: About, often: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with tracked_run("train e", "train", "facemesh", params, INPUTS, root, system_metrics=True) as run:
+    with tracked_run(replace(about, name="train e"), system_metrics=True) as run:
         for step in range(100):
             run.log_metrics(step, {"loss": 1.0})
             # a transaction for every step, while the sampler has its own
@@ -197,21 +200,19 @@ def test_system_metrics_are_sampled_beside_the_metrics_of_a_run(
     assert "locked" not in output.err
 
 
-def test_a_run_shorter_than_the_interval_has_one_sample_and_ends_at_once(root: Path, params: Params) -> None:
-    with tracked_run("train f", "train", "facemesh", params, INPUTS, root, system_metrics=True) as run:
+def test_a_run_shorter_than_the_interval_has_one_sample_and_ends_at_once(about: About) -> None:
+    with tracked_run(replace(about, name="train f"), system_metrics=True) as run:
         began = time.monotonic()
     assert time.monotonic() - began < 2
     assert steps(run, "system/cpu_utilization_percentage") == [0]
 
 
-def test_system_metrics_end_with_a_run_that_raises_and_go_on_with_its_repetition(
-    root: Path, params: Params, often: None
-) -> None:
+def test_system_metrics_end_with_a_run_that_raises_and_go_on_with_its_repetition(about: About, often: None) -> None:
     counts = [0]
     for _ in range(2):
         with (
             pytest.raises(RuntimeError),
-            tracked_run("train g", "train", "facemesh", params, INPUTS, root, system_metrics=True) as run,
+            tracked_run(replace(about, name="train g"), system_metrics=True) as run,
         ):
             time.sleep(0.3)
             raise RuntimeError("out of memory")
@@ -223,90 +224,14 @@ def test_system_metrics_end_with_a_run_that_raises_and_go_on_with_its_repetition
     assert counts[0] < counts[1] < counts[2]
 
 
-def test_methods_are_runs_of_one_parent_with_the_same_metrics(root: Path, params: Params, tmp_path: Path) -> None:
-    said: Said = [("1", "happy", "happy"), ("2", "sad", "angry")]
-    parts = [
-        results_of(rows, method, is_held_out)
-        for method in ("neutral", "cmet", "ground_truth")
-        for rows, is_held_out in ((said, False), ([("1", "fear", "fear")], True))
-    ]
-    results = pd.concat(parts, ignore_index=True)
-    results["row_id"] = results.row_id + results.emotion
-    results["sample_id"] = sample_ids(results)
-    folders = Evaluated(*(tmp_path / name for name in ("results", "edits", "clips", "model", "timing")))
-    write_results(results, folders.results / "results.parquet")
-    evaluate = EvaluateParams(metrics=[], num_bootstrap=50, confidence=0.9)
-    write_json(folders.results / "metrics.json", measure(results, evaluate, 0))
-    write_json(folders.timing / "timing.json", {"methods": {"cmet": {"seconds_per_video": 1.5}}})
-    write_example(folders, results)
-    write_json(folders.model / "config.json", {"step": 1})
-    (folders.model / "connector.safetensors").write_bytes(b"weights")
-
-    log_evaluation("facemesh", params, INPUTS, folders, root)
-
-    parent = find_run("evaluate", "facemesh", root)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(default_store(root))
-    experiment = client.get_experiment_by_name("cmet").experiment_id
-    children = client.search_runs(
-        [experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["metrics.acc_emo DESC"]
-    )
-    assert {run.data.tags["cmet.method"] for run in children} == {"neutral", "cmet", "ground_truth"}
-    seconds = {run.data.tags["cmet.method"]: run.data.metrics.pop("seconds_per_video", None) for run in children}
-    assert seconds == {"neutral": None, "cmet": 1.5, "ground_truth": None}
-    assert len({frozenset(run.data.metrics) for run in children}) == 1
-    assert children[0].data.metrics["acc_emo"] == 0.5
-    assert children[0].data.metrics["acc_emo_held_out"] == 1.0
-    figures = {file.path for file in client.list_artifacts(parent, "figures")}
-    assert "figures/confusion-cmet.png" in figures
-    strips = {file.path for file in client.list_artifacts(parent, "strips")}
-    assert strips == {f"strips/{row}.mp4" for row in ("row0fear", "row0happy", "row1sad")}
-    driven = next(run.info.run_id for run in children if run.data.tags["cmet.method"] == "cmet")
-    assert {file.path for file in client.list_artifacts(driven, "clips")} == {"clips/cmet.mp4"}
-    assert len(read_results(download_results(driven, root))) == 3 * 8
-    (entry,) = client.search_logged_models([experiment], "name = 'cmet-facemesh'")
-    assert {metric.key: metric.value for metric in entry.metrics}["acc_emo"] == 0.5
-
-
-def write_example(folders: Evaluated, results: pd.DataFrame) -> None:
-    """The files of the one row that is drawn as an example."""
-    rows = results[(results.metric == "acc_emo") & (results.method != "ground_truth")]
-    edits = rows[["row_id", "method", "speaker", "sentence", "emotion", "intensity", "is_held_out"]]
-    edits = edits.assign(source_clip="source", target_clip="target", video=edits.method + ".mp4")
-    folders.edits.mkdir()
-    edits.to_parquet(folders.edits / "edits.parquet")
-    for path in (
-        folders.edits / "cmet.mp4", folders.edits / "neutral.mp4",
-        folders.clips / "video/source.mp4", folders.clips / "video/target.mp4",
-    ):  # fmt: skip
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, np.zeros((3, 64, 64, 3), np.uint8), 25)
-    (folders.clips / "audio").mkdir()
-    write_audio(folders.clips / "audio/source.wav", np.zeros(2000, np.float32), 16000)
-
-
-def test_metrics_have_names_that_do_not_depend_on_the_backbone() -> None:
-    scores = {
-        "acc_emo": 0.5, "acc_emo_macro": 0.4, "interval": [0.3, 0.7], "coverage": 1.0, "n": 8,
-        "per_emotion": {"happy": 0.5}, "per_level": {"level_2": 0.5},
-        "metrics": {"fid/distribution": {"value": 9.0}, "sync_conf": {"value": None}},
-    }  # fmt: skip
-    assert evaluation_metrics(scores, {"acc_emo": 0.2, "metrics": {"lmd/face": {"value": 0.1}}}) == {
-        "acc_emo": 0.5, "acc_emo_macro": 0.4, "acc_emo_low": 0.3, "acc_emo_high": 0.7, "coverage": 1.0, "n": 8,
-        "acc_emo/happy": 0.5, "acc_emo/level_2": 0.5, "fid/distribution": 9.0,
-        "acc_emo_held_out": 0.2, "lmd/face_held_out": 0.1,
-    }  # fmt: skip
-
-
 def test_a_server_can_be_named_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert default_store(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
     assert default_store(tmp_path) == "http://localhost:5000"
 
 
-def test_a_store_that_came_with_a_copied_project_is_refused(root: Path, params: Params, tmp_path: Path) -> None:
-    with tracked_run("first", "train", "facemesh", params, INPUTS, root):
+def test_a_store_that_came_with_a_copied_project_is_refused(root: Path, about: About, tmp_path: Path) -> None:
+    with tracked_run(about):
         pass
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -314,7 +239,7 @@ def test_a_store_that_came_with_a_copied_project_is_refused(root: Path, params: 
         shutil.copy(root / name, copy)
     with (
         pytest.raises(UserError, match=rf"copy: mlflow.db is of a project elsewhere.*{root.name}/mlruns.*delete"),
-        tracked_run("second", "train", "facemesh", params, INPUTS, copy),
+        tracked_run(replace(about, root=copy)),
     ):
         pass
     assert not (copy / "mlruns").exists()

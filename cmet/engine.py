@@ -70,8 +70,8 @@ class ClipMap:
         shutil.rmtree(self._unfinished, ignore_errors=True)
         if not self._done.exists():
             # left by a run that was killed while it published
-            shutil.rmtree(self._files, ignore_errors=True)
-        for folder in (self._done, self._files, self._unfinished):
+            shutil.rmtree(self.files, ignore_errors=True)
+        for folder in (self._done, self.files, self._unfinished):
             folder.mkdir(parents=True, exist_ok=True)
         todo = [job for job in jobs if not self._is_done(job)]
         num_workers = min(num_workers or count_workers(), max(1, len(todo)))
@@ -86,7 +86,7 @@ class ClipMap:
         The records go first and all at once: a record without its file would be believed by the next run.
         """
         self._done.replace(self._unfinished)
-        publish(self._files, out)
+        publish(self.files, out)
         shutil.rmtree(self.work)
 
     def forget(self) -> None:
@@ -95,12 +95,13 @@ class ClipMap:
         shutil.rmtree(self.work)
 
     @property
-    def _done(self) -> Path:
-        return self.work / "done"
+    def files(self) -> Path:
+        """Where the files of all clips are after a run; more may be put beside them before they are published."""
+        return self.work / "files"
 
     @property
-    def _files(self) -> Path:
-        return self.work / "files"
+    def _done(self) -> Path:
+        return self.work / "done"
 
     @property
     def _unfinished(self) -> Path:
@@ -116,7 +117,7 @@ class ClipMap:
             return True
         # before the record: without it, a clip that is now quarantined would leave them to the output
         for name in kept["files"]:
-            (self._files / name).unlink(missing_ok=True)
+            (self.files / name).unlink(missing_ok=True)
         folder.replace(self._unfinished / folder.name)
         return False
 
@@ -176,7 +177,7 @@ class ClipMap:
         folder = self._done / clip_id
         for path in folder.rglob("*"):
             if path.is_file() and path.name != RECORD:
-                target = self._files / path.relative_to(folder)
+                target = self.files / path.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
         return _read(folder)["record"]

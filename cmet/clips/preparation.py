@@ -81,7 +81,7 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     clips = clips.join(records.drop(columns=["status", "reason"]))
     clips.update(records[["status", "reason"]])
     _check_share(records.reset_index(), lost, params.max_rejected)
-    files = work / "files"
+    files = clip_map.files
     clips.reset_index().to_parquet(files / TABLE, index=False)
     ok = clips[clips.status == "ok"]
     cells = sheet_cells(ok[ok.num_frames.notna()].reset_index(), Clips(files), MAX_SHEET_SPEAKERS)

@@ -57,7 +57,8 @@ def extended(
     """Measure the speech of any emotions, edit videos with it, and make a page to look at them."""
     from cmet.commands.edit import chosen_editor
     from cmet.editing.editor import INFERENCE
-    from cmet.extended import Request, write_extended
+    from cmet.extended.request import Request
+    from cmet.extended.running import write_extended
     from cmet.extended.table import printed_table
 
     is_model = model is not None or connector is not None
@@ -78,4 +79,4 @@ def extended(
         f"\n{report.num_clips} clips of speech ({report.space}), {report.num_edits} edited video(s), "
         f"{report.num_left_out} file(s) left out; ground truth: none"
     )
-    print(f"Page: {report.page} ({report.page_mib:.1f} MiB), numbers: {report.page.with_name('extended.parquet')}")
+    print(f"Page: {report.result.page} ({report.page_mib:.1f} MiB), numbers: {report.result.numbers}")

@@ -25,7 +25,8 @@ from cmet.errors import ClipError, UserError
 from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
 
 NAME = "table"
-FILES = ("clips.csv", "clips.parquet")
+CSV, PARQUET = ".csv", ".parquet"
+FILES = (f"clips{CSV}", f"clips{PARQUET}")
 NEEDED = ("video", "speaker", "emotion")
 OPTIONAL = ("audio", "intensity", "sentence", "split")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
@@ -124,7 +125,7 @@ def _read(path: Path) -> list[Row]:
     Raises:
         UserError: It cannot be read, a column is missing, or values are wrong.
     """
-    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else read_csv(path, NEEDED, lower_header=True)
+    table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_csv(path, NEEDED, lower_header=True)
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
     # object: going through the rows of a string frame takes three times as long

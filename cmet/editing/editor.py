@@ -14,6 +14,7 @@ from cmet.backbones.timing import resampled
 from cmet.connector.bundle import Bundle, load_bundle
 from cmet.connector.inference import num_windows, predict_directions
 from cmet.connector.official import load_official
+from cmet.connector.product import Model
 from cmet.errors import UserError
 from cmet.params import InferenceParams
 from cmet.speech.encoders.protocol import SpeechEncoder
@@ -55,7 +56,7 @@ class Editor:
         Raises:
             UserError: The folder holds no model, or one for another backbone than asked for, or weights are missing.
         """
-        return cls._of(load_bundle(model), backbone, model / "backbone", inference)
+        return cls._of(load_bundle(model), backbone, Model(model).backbone, inference)
 
     @classmethod
     def official(cls, connector: Path, backbone: str | None = None, inference: InferenceParams = INFERENCE) -> "Editor":

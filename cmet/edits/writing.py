@@ -84,7 +84,7 @@ def write_edits(
     clip_map = ClipMap(render_row, work, f"edits {backbone}")
     num_workers = count_network_workers() if backbone_class(backbone).weights else None
     records = pd.DataFrame(clip_map.run(jobs, num_workers)).set_index("clip_id")
-    files = work / "files"
+    files = clip_map.files
     edits = pd.concat([_method_rows(rows, records, references, method) for method in methods])
     edits = edits.assign(backbone=backbone, protocol=protocol["name"], lips=lips)
     edits = edits.assign(sample_id=sample_ids(edits))

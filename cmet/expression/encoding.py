@@ -78,7 +78,7 @@ def write_expression(
     records = records.set_index("clip_id")
     is_bad = records.status.eq("quarantined")
     check_rejected("expression", is_bad, records.reason, params.max_rejected)
-    files = work / "files"
+    files = clip_map.files
     good = usable.loc[records.index[~is_bad]]
     model = kind.fit(good, clips.video, Faces(files).track, held_out_emotion, params, weights, inference)
     write_faces(files, model, Faces(files), good.index)

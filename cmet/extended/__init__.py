@@ -3,8 +3,3 @@
 There is no video of the true emotion, so nothing here is compared with one. How a clip is edited belongs in
 `cmet.editing`; scores against true clips in `cmet.scores`.
 """
-
-from cmet.extended.request import Request
-from cmet.extended.running import ExtendedReport, write_extended
-
-__all__ = ["ExtendedReport", "Request", "write_extended"]

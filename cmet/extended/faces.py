@@ -13,12 +13,10 @@ from cmet.editing.editor import root_mean_square
 from cmet.errors import UserError
 from cmet.extended.hearing import EXTENDED, VIDEO, LeftOut
 from cmet.extended.intervals import ClipBootstrap, Measure, cosines
+from cmet.extended.product import ExtendedResult
 from cmet.extended.table import ALIKE, CLAMPED, CONSISTENCY, COSINE, FACE, FACTOR, NEAREST, STRENGTH, Row, row
 
 # T frames, K expression components, V videos
-
-CLIPS = "clips"
-"""Folder of the edited videos in the result: one folder per video, one file per emotion."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,10 @@ def edit_videos(
     speech: Mapping[str, Sequence[Path]],
     neutral_speech: Sequence[Path],
     editor: Editor,
-    out: Path,
+    out: ExtendedResult,
     is_quiet: bool,
 ) -> tuple[list[EditedVideo], list[LeftOut]]:
-    """Edit every video with every emotion into `out/clips/<video>/<emotion>.mp4`.
+    """Edit every video with every emotion, into the clips of a result.
 
     A video that cannot be edited is left out at its first failure.
 
@@ -90,7 +88,7 @@ def edit_videos(
             edits: list[Edit] = []
             try:
                 for emotion, paths in speech.items():
-                    target = out / CLIPS / name / f"{emotion}.mp4"
+                    target = out.clip(name, emotion)
                     report = edit_video(video, paths, neutral_speech, target, listening, options)
                     edits.append(_edit(emotion, target, report, listening))
                     bar.update()

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
-from cmet.connector.bundle import WEIGHTS
+from cmet.connector.product import Model
 from cmet.editing import Editor
 from cmet.editing.speech import VECTOR_SUFFIX
 from cmet.extended.hearing import Voices
@@ -11,8 +11,6 @@ from cmet.extended.intervals import CONFIDENCE, MIN_FOR_INTERVAL, NUM_BOOTSTRAP
 from cmet.extended.measured import Measured
 from cmet.extended.request import Request
 from cmet.extended.speech import Basics
-
-LABELS = "labels.json"
 
 MIN_OWN = 0.5
 """Share of basic clips that point to their own emotion, below which a page warns of the nearest emotion."""
@@ -61,9 +59,9 @@ def notes_of(request: Request, measured: Measured) -> list[str]:
 
 def model_sha256(editor: Editor) -> str:
     """Of the weights of the connector."""
-    folder = editor.bundle.folder
-    path = folder / WEIGHTS if folder.is_dir() else folder
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    place = editor.bundle.folder
+    # the authors' checkpoint is a file
+    return Model(place).sha256 if place.is_dir() else hashlib.sha256(place.read_bytes()).hexdigest()
 
 
 def _voice_notes(measured: Measured) -> list[str]:

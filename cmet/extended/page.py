@@ -15,6 +15,7 @@ from cmet.extended.figures import cosine_figure, numbers_figure
 from cmet.extended.hearing import BASIC, EXTENDED
 from cmet.extended.labels import labels_of, notes_of
 from cmet.extended.measured import Measured
+from cmet.extended.product import ExtendedResult
 from cmet.extended.request import Request
 from cmet.extended.strips import MAX_SHOWN_S, write_strip
 from cmet.extended.table import (
@@ -36,11 +37,9 @@ from cmet.extended.table import (
 )
 from cmet.scores.figures import to_svg
 
-PAGE = "index.html"
 
-
-def write_page(request: Request, measured: Measured, table: pd.DataFrame, folder: Path) -> float:
-    """Write `index.html` into an existing folder and return its size in MiB."""
+def write_page(request: Request, measured: Measured, table: pd.DataFrame, out: ExtendedResult) -> float:
+    """Write the page into a folder that is there, and return its size in MiB."""
     speech, basics, face = (
         of_emotions(table, part, group) for part, group in ((SPEECH, EXTENDED), (SPEECH, BASIC), (FACE, EXTENDED))
     )
@@ -68,8 +67,8 @@ def write_page(request: Request, measured: Measured, table: pd.DataFrame, folder
             left_out=measured.left_out,
         )
     )
-    (folder / PAGE).write_text(page, encoding="utf-8")
-    return (folder / PAGE).stat().st_size / 2**20
+    out.page.write_text(page, encoding="utf-8")
+    return out.page.stat().st_size / 2**20
 
 
 def _speech_line(rows: pd.DataFrame, table: pd.DataFrame, emotion: str) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from cmet.editing.speech import VECTOR_ENCODERS
 from cmet.errors import UserError
 from cmet.extended.faces import edit_videos, face_rows
 from cmet.extended.hearing import BASIC, EXTENDED, LeftOut, Voices, choose_space, listen, remembering
-from cmet.extended.labels import LABELS, labels_of
+from cmet.extended.labels import labels_of
 from cmet.extended.measured import Measured
-from cmet.extended.page import PAGE, write_page
+from cmet.extended.page import write_page
+from cmet.extended.product import ExtendedResult
 from cmet.extended.recordings import (
     NEUTRAL,
     Recording,
@@ -26,7 +27,7 @@ from cmet.extended.recordings import (
 )
 from cmet.extended.request import Request
 from cmet.extended.speech import Rest, measure_basics, speech_rows
-from cmet.extended.table import RESULTS, as_table, left_out_rows, write_table
+from cmet.extended.table import as_table, left_out_rows, write_table
 from cmet.outputs import fresh_folder, write_json
 from cmet.speech.encoders.protocol import SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
@@ -42,7 +43,7 @@ class ExtendedReport:
     num_clips: int
     num_edits: int
     num_left_out: int
-    page: Path
+    result: ExtendedResult
     page_mib: float
 
 
@@ -51,8 +52,7 @@ def write_extended(request: Request, out: Path) -> ExtendedReport:
 
     Args:
         request: What to measure, and with what.
-        out: Gets `index.html`, `extended.parquet`, `labels.json` and `clips/<video>/<emotion>.mp4`; appears whole or
-            not at all.
+        out: Becomes an `ExtendedResult`, whole or not at all.
 
     Raises:
         UserError: A folder is missing or holds no speech that can be used, the speech is of no one space, no video can
@@ -68,23 +68,24 @@ def write_extended(request: Request, out: Path) -> ExtendedReport:
         encoder.check()
     found = _recordings(request, folders, has_vectors=space in VECTOR_ENCODERS)
     with fresh_folder(out) as folder:
+        unfinished = ExtendedResult(folder)
         measured = _listen(request, encoder, found)
         rows = speech_rows(measured.emotions, measured.rest, measured.basics, request.seed)
         if editor is not None and request.videos:
             speech = {emotion: voices.paths for emotion, voices in measured.emotions.items()}
             hearing = replace(editor, encoder=encoder)
             edited, failed = edit_videos(
-                request.videos, speech, measured.neutral.paths, hearing, folder, request.is_quiet
+                request.videos, speech, measured.neutral.paths, hearing, unfinished, request.is_quiet
             )
             measured = replace(measured, edited=edited, left_out=[*measured.left_out, *failed])
             rows += face_rows(edited, request.seed)
         table = as_table([*rows, *left_out_rows(measured.left_out)], space)
-        write_table(table, folder / RESULTS)
-        write_json(folder / LABELS, labels_of(request, measured))
-        size_mib = write_page(request, measured, table, folder)
+        write_table(table, unfinished.numbers)
+        write_json(unfinished.labels, labels_of(request, measured))
+        size_mib = write_page(request, measured, table, unfinished)
     num_clips = sum(len(voices.recordings) for voices in measured.emotions.values())
     num_edits = sum(len(video.edits) for video in measured.edited)
-    return ExtendedReport(table, space, num_clips, num_edits, len(measured.left_out), out / PAGE, size_mib)
+    return ExtendedReport(table, space, num_clips, num_edits, len(measured.left_out), ExtendedResult(out), size_mib)
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def _check_request(request: Request, out: Path) -> None:
             raise UserError(f"--out {out}: {path} lies in it, and the folder is written anew; name another one")
     if out.is_file():
         raise UserError(f"--out {out}: is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / RESULTS).is_file():
+    if out.is_dir() and any(out.iterdir()) and not ExtendedResult(out).numbers.is_file():
         raise UserError(f"--out {out}: holds something else than a result of this command; name another folder")
     if place == Path.cwd():
         raise UserError(f"--out {out}: is the current folder, and is written anew; name a folder in it")

@@ -10,8 +10,6 @@ from cmet.extended.hearing import EXTENDED, VIDEO, LeftOut
 from cmet.extended.intervals import Measure
 from cmet.outputs import fresh_file
 
-RESULTS = "extended.parquet"
-
 SPEECH, FACE, FILES = "speech", "face", "files"
 
 COSINE = "cosine/"

@@ -16,7 +16,7 @@ from cmet.quarantine import check_rejected, count_reasons
 from cmet.speech.encoders.precomputed import NO_FEATURES
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 from cmet.speech.encoders.registry import load_encoder
-from cmet.speech.product import TABLE
+from cmet.speech.product import QUARANTINE, TABLE
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ def write_embeddings(clips: Clips, encoder: str, out: Path, work: Path, params: 
             "the corpus has none beside its sounds; use opensmile or emotion2vec"
         )
     check_rejected("speech", is_bad, records.reason, params.max_rejected)
-    vectors = [np.load(work / "files" / f"{clip_id}.npy") for clip_id in records.index[~is_bad]]
+    vectors = [np.load(clip_map.files / f"{clip_id}.npy") for clip_id in records.index[~is_bad]]
     with fresh_folder(out) as folder:
         table = pd.DataFrame({"clip_id": records.index[~is_bad], "embedding": vectors})
         table.to_parquet(folder / TABLE, index=False)
-        records.loc[is_bad, ["reason"]].to_csv(folder / "quarantine.csv")
+        records.loc[is_bad, ["reason"]].to_csv(folder / QUARANTINE)
     clip_map.forget()
     return SpeechReport(len(vectors), int(is_bad.sum()), len(vectors[0]), count_reasons(records.reason.dropna()))
 

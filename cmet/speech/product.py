@@ -14,8 +14,7 @@ from cmet.errors import UserError
 from cmet.places import Places
 
 TABLE = "embeddings.parquet"
-
-
+QUARANTINE = "quarantine.csv"
 RESULT, TEXT = "directions.json", "directions.md"
 
 

@@ -76,13 +76,13 @@ def make_sample(params: SampleParams, seed: int, out: Path, work: Path) -> Sampl
         raise UserError(f"sample.num_sentences is {params.num_sentences}; there are {len(SENTENCES)} sentences")
     jobs = list_clips(params, seed)
     # the folder of a stage's work is named by its params only
-    finished = work / f"seed_{seed}"
-    records = ClipMap(render_clip, finished, "sample").run(jobs)
+    clip_map = ClipMap(render_clip, work / f"seed_{seed}", "sample")
+    records = clip_map.run(jobs)
     with fresh_folder(out) as folder:
         for job in jobs:
             video = folder / CORPUS / job["path"]
             video.parent.mkdir(parents=True, exist_ok=True)
-            copyfile(finished / "files" / f"{job['clip_id']}.mp4", video)
+            copyfile(clip_map.files / f"{job['clip_id']}.mp4", video)
         for split, speakers in split_speakers(params).items():
             lines = "".join(f"{speaker}\n" for speaker in speakers)
             (folder / CORPUS / f"{split}.txt").write_text(lines, encoding="utf-8")

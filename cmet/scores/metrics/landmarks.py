@@ -118,7 +118,6 @@ class _Faces:
 
     def __init__(self, folder: Path, label: str) -> None:
         self._map = ClipMap(look_at_clip, folder, label)
-        self._folder = folder / "files"
         self._contents: dict[Path, str] = {}
         self._jobs: dict[str, Job] = {}
         self._records: dict[str, Record] = {}
@@ -149,7 +148,7 @@ class _Faces:
             code, message = record["reason"].split(": ", 1)
             looked_at = Path(self._jobs[name]["video"])
             raise ClipError(code, message if looked_at == path else f"{message}; {path.name} has the same bytes")
-        return np.load(self._folder / f"{name}.npy")
+        return np.load(self._map.files / f"{name}.npy")
 
     def _name(self, view: View) -> str:
         path, spread = view

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from cmet.commands.extended import ManyExtended, extended
 from cmet.editing import Editor
 from cmet.errors import UserError
-from cmet.extended import Request, write_extended
 from cmet.extended.faces import ListeningEditor
+from cmet.extended.request import Request
+from cmet.extended.running import write_extended
 from cmet.extended.table import found, of_emotions
 from cmet.media.video import VideoFile, read_video, write_video
 from tests.unit.extended.conftest import Write, direction

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from cmet.sweep import read_variants, run_sweep
+from cmet.unseen.fold import Fold, FoldRun, Inputs
 
 from cmet.connector.bundle import load_bundle
 from cmet.media.audio import read_audio
@@ -16,8 +18,6 @@ from cmet.media.video import read_video
 from cmet.outputs import content_digest
 from cmet.project import Project
 from cmet.stages.registry import STAGES, run_stage
-from cmet.sweep import read_variants, run_sweep
-from cmet.unseen.fold import Fold, FoldRun, Inputs
 from tests.clip_maps import without_workers
 
 ROOT = Path(__file__).parents[1]

@@ -30,7 +30,8 @@ def sweep(
 ) -> None:
     """Train variants of the experiment with several seeds and compare them."""
     from cmet.project import Project
-    from cmet.sweep import read_variants, run_sweep
+    from cmet.studies.ablations import run_sweep
+    from cmet.studies.variants import read_variants
 
     project = Project.at(params)
     backbone = chosen_backbone("sweep", backbone, project.params.backbones, params)

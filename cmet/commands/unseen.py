@@ -26,7 +26,7 @@ def unseen(
 ) -> None:
     """Leave each emotion out of training in turn and report how much of its accuracy survives."""
     from cmet.project import Project
-    from cmet.unseen import run_unseen
+    from cmet.studies.unseen import run_unseen
 
     project = Project.at(params)
     backbone = chosen_backbone("unseen", backbone, project.params.backbones, params)

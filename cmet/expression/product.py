@@ -49,6 +49,10 @@ class Faces:
         """Whether a clip was encoded."""
         return codes_file(self.folder, clip_id).is_file()
 
+    def has_track(self, clip_id: str) -> bool:
+        """Whether the backbone saw enough of a clip."""
+        return track_file(self.folder, clip_id).is_file()
+
     def track(self, clip_id: str) -> np.ndarray:
         """What the backbone saw of a clip, shape (T, ...), float32."""
         return np.load(track_file(self.folder, clip_id))

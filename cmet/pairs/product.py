@@ -29,10 +29,15 @@ class Pairs:
         """
         return cls(places.written("deltas", TABLE, backbone).parent)
 
+    @property
+    def path(self) -> Path:
+        """The table as a file."""
+        return self.folder / TABLE
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """A row per pair, with its expression delta, raw and not normalised."""
-        return pd.read_parquet(self.folder / TABLE)
+        return pd.read_parquet(self.path)
 
     @property
     def unpaired_clips(self) -> pd.DataFrame:

@@ -26,11 +26,18 @@ class ClusterBootstrap:
         codes, num_clusters = clusters(rows)
         sums_K = np.bincount(codes, weights=values, minlength=num_clusters)
         counts_K = np.bincount(codes, minlength=num_clusters)
+        taken_BK = self.resamples(num_clusters)
+        return self.ends((taken_BK @ sums_K) / (taken_BK @ counts_K))
+
+    def resamples(self, num_clusters: int) -> np.ndarray:
+        """How often each of K clusters comes in each resample, shape (B, K), always the same."""
         rng = np.random.default_rng([self.seed, num_clusters])
-        taken_BK = rng.multinomial(num_clusters, np.full(num_clusters, 1 / num_clusters), self.params.num_bootstrap)
-        means_B = (taken_BK @ sums_K) / (taken_BK @ counts_K)
+        return rng.multinomial(num_clusters, np.full(num_clusters, 1 / num_clusters), self.params.num_bootstrap)
+
+    def ends(self, values_B: np.ndarray) -> tuple[float, float]:
+        """Where the interval of a number begins and ends that has these values in the resamples."""
         tail = (1 - self.params.confidence) / 2
-        low, high = np.quantile(means_B, [tail, 1 - tail])
+        low, high = np.quantile(values_B, [tail, 1 - tail])
         return float(low), float(high)
 
 

@@ -4,14 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.unseen.figure import unseen_figure
-from cmet.unseen.table import Labels, most_frequent_wrong, printed_table, summary_table
-from tests.unit.unseen.hand_made import answers, evaluate_params
+from cmet.studies.figures import unseen_figure
+from cmet.studies.unseen_table import UnseenLabels, most_frequent_wrong, printed_table, summary_table
+from tests.unit.studies.hand_made import answers, evaluate_params
 
-LABELS = Labels("sample", "facemesh", True, "stand-in, sha256 ffff", "pool-by-intensity, 10 clips", 7, [1], 0.95, 2000)
+LABELS = UnseenLabels(
+    "sample", "facemesh", True, "stand-in, sha256 ffff", "pool-by-intensity, 10 clips", 7, [1], 0.95, 2000
+)
 
 
-def summary(table: pd.DataFrame, labels: Labels = LABELS) -> pd.DataFrame:
+def summary(table: pd.DataFrame, labels: UnseenLabels = LABELS) -> pd.DataFrame:
     return summary_table(table, "seen", labels, evaluate_params(), 7)
 
 
@@ -60,7 +62,7 @@ def test_every_row_says_what_it_was_measured_on() -> None:
 def test_seeds_are_counted_together_and_each_for_itself() -> None:
     table = answers(seeds=(1, 2))
     table.loc[(table["seed"] == 2) & (table["fold"] == "sad"), "correct"] = False
-    labels = Labels(**vars(LABELS) | {"seeds": [1, 2]})
+    labels = UnseenLabels(**vars(LABELS) | {"seeds": [1, 2]})
     rows = summary(table, labels).set_index(["seed", "method", "emotion"])
     assert [rows.loc[seed, "cmet", "sad"]["left_out"] for seed in ("all", "1", "2")] == [0.125, 0.25, 0]
     assert rows.loc["all", "cmet", "sad"][["n", "num_clusters"]].tolist() == [8, 4]
@@ -89,7 +91,7 @@ def test_the_printed_table_says_what_its_numbers_are() -> None:
 
 
 def test_a_published_backbone_is_not_said_to_be_fitted_without_the_emotion() -> None:
-    said = printed_table(summary(answers()), Labels(**vars(LABELS) | {"is_fitted": False}))
+    said = printed_table(summary(answers()), UnseenLabels(**vars(LABELS) | {"is_fitted": False}))
     assert "expression basis" not in said
     assert "The published backbone is as it is, whatever it was trained on." in said
     assert "basis has not seen" not in said

@@ -6,8 +6,8 @@ import pytest
 
 from cmet.params import EvaluateParams
 from cmet.scores.intervals import ClusterBootstrap
-from cmet.unseen.survival import paired_answers, survival
-from tests.unit.unseen.hand_made import answers, evaluate_params
+from cmet.studies.survival import paired_answers, survival
+from tests.unit.studies.hand_made import answers, evaluate_params
 
 PARAMS = evaluate_params()
 

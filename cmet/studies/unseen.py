@@ -1,41 +1,22 @@
-"""All folds of unseen emotions, and the tables and the figure made of them."""
+"""Unseen emotions: each left out of training in turn, and how much of its accuracy survives that."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.judge.card import judge_name, read_card
-from cmet.outputs import fresh_file
+from cmet.judge.card import judge_name
 from cmet.params import Params
 from cmet.project import Project
-from cmet.sweep.running import check_seeds
-from cmet.unseen.figure import unseen_figure
-from cmet.unseen.fold import SEEN, Fold, FoldRun, Inputs, emotions_of
-from cmet.unseen.refit import is_fitted
-from cmet.unseen.table import Labels, printed_table, summary_table
+from cmet.studies.figures import unseen_figure
+from cmet.studies.folds import Fold, FoldRun, Inputs, emotions_of
+from cmet.studies.outcome import Outcome
+from cmet.studies.refit import is_fitted
+from cmet.studies.runner import Study, finish_all
+from cmet.studies.unseen_table import UnseenLabels, answers_table, printed_table, summary_table
+from cmet.studies.variants import SEEN, leaving_out
 from cmet.vocabulary import TARGET_EMOTIONS
-
-TABLE, SUMMARY, FIGURE = "unseen.parquet", "unseen.csv", "unseen.png"
-TABLE_COLUMNS = [
-    "corpus",
-    "backbone",
-    "judge",
-    "protocol",
-    "fold",
-    "seed",
-    "row_id",
-    "method",
-    "speaker",
-    "sentence",
-    "target",
-    "intensity",
-    "predicted",
-    "correct",
-    "reason",
-]
 
 
 def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: Sequence[int], out: Path) -> str:
@@ -48,8 +29,8 @@ def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: 
         backbone: One of the project's.
         emotions: Those to leave out, all that the corpus has when empty.
         seeds: Of training.
-        out: Gets `<backbone>/<emotion or seen>/seed-<n>/`, and beside them `TABLE`, `SUMMARY` and `FIGURE` of the folds
-            asked for.
+        out: Gets `<backbone>/<emotion or seen>/seed-<n>/`, and beside them the tables and the figure of the folds asked
+            for.
 
     Returns:
         The table for a person, with what its numbers were measured on.
@@ -57,25 +38,19 @@ def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: 
     Raises:
         UserError: Another such run is at work, a seed or an emotion comes twice, the corpus lacks an emotion, the
             experiment has seen emotions elsewhere, or something that is needed is not there.
+        ParamsError: The experiment does not allow an emotion to be left out.
     """
-    check_seeds(seeds)
-    check_experiment(project.params)
-    with project.places.only_run("unseen"):
+    study, params = Study("unseen", project, backbone, seeds, out), project.params
+    check_experiment(params)
+    with study.alone():
         inputs = Inputs.of(project, backbone)
-        pairs = project.pairs(backbone).table
-        chosen = chosen_emotions(emotions, emotions_of(pairs, TARGET_EMOTIONS))
-        folds = [
-            Fold(project, backbone, emotion, out / backbone / (emotion or SEEN), inputs) for emotion in (None, *chosen)
-        ]
+        chosen = chosen_emotions(emotions, emotions_of(project.pairs(backbone).table, TARGET_EMOTIONS))
+        folds = [Fold(study, leaving_out(params, emotion), inputs) for emotion in (None, *chosen)]
         # a seed of all folds, then the next: what is done at any time can be compared
         runs = [FoldRun(fold, seed) for seed in seeds for fold in folds]
-        for number, run in enumerate(runs, 1):
-            is_finished = run.is_finished
-            tqdm.write(f"unseen: fold {number} of {len(runs)}: {run.name}{', is there already' if is_finished else ''}")
-            if not is_finished:
-                run.finish()
-        params, card = project.params, read_card(project.places.folder("judge"))
-        labels = Labels(
+        finish_all([run.run for run in runs], "fold")
+        card = project.judge().card
+        labels = UnseenLabels(
             corpus=params.manifest.corpus,
             backbone=backbone,
             is_fitted=is_fitted(backbone),
@@ -86,7 +61,10 @@ def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: 
             confidence=params.evaluate.confidence,
             num_bootstrap=params.evaluate.num_bootstrap,
         )
-        return _compare(runs, labels, params, out / backbone)
+        answers = pd.concat([run.answers() for run in runs], ignore_index=True)
+        summary = summary_table(answers, SEEN, labels, params.evaluate, params.seed)
+        Outcome("unseen", answers_table(answers, labels), summary, unseen_figure(summary, labels)).write(study.results)
+        return printed_table(summary, labels)
 
 
 def check_experiment(params: Params) -> None:
@@ -122,16 +100,3 @@ def chosen_emotions(asked: Sequence[str], known: Sequence[str]) -> list[str]:
             f"some of {', '.join(known) or 'another corpus'}"
         )
     return [emotion for emotion in known if emotion in asked or not asked]
-
-
-def _compare(runs: Sequence[FoldRun], labels: Labels, params: Params, out: Path) -> str:
-    answers = pd.concat([run.answers() for run in runs], ignore_index=True)
-    facts = {name: getattr(labels, name) for name in ("corpus", "backbone", "judge", "protocol")}
-    summary = summary_table(answers, SEEN, labels, params.evaluate, params.seed)
-    with fresh_file(out / TABLE) as unfinished:
-        answers.assign(**facts)[TABLE_COLUMNS].to_parquet(unfinished, index=False)
-    with fresh_file(out / SUMMARY) as unfinished:
-        summary.to_csv(unfinished, index=False)
-    with fresh_file(out / FIGURE) as unfinished:
-        unseen_figure(summary, labels).savefig(unfinished, dpi=150)
-    return printed_table(summary, labels)

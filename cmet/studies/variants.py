@@ -1,4 +1,4 @@
-"""The variants of a sweep: the current experiment with one layer of changes each."""
+"""The variants of a study: the current experiment with one layer of changes each, or with one emotion left out each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,16 @@ from cmet.params import Params, parse_params
 FULL = "full"
 """The layer without changes, which the others are compared with."""
 
+SEEN = "seen"
+"""The variant in which no emotion is left out."""
+
 SECTIONS = ("train", "edits")
 """What a layer may change: all that is left of them (clips, codes, shards, judge) is there already and shared."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """An experiment under the name of the layer that was laid over it."""
+    """An experiment that was changed, under the name of what changed it: a layer, or an emotion."""
 
     name: str
     params: Params
@@ -47,6 +50,16 @@ def read_variants(params: Path, layers: Sequence[Path]) -> list[Variant]:
         else:
             variants[number] = replace(variants[number], same=(*variants[number].same, name))
     return variants
+
+
+def leaving_out(experiment: Params, emotion: str | None) -> Variant:
+    """The experiment without an emotion in anything that is fitted or trained.
+
+    Raises:
+        ParamsError: The experiment does not allow the emotion to be left out.
+    """
+    values = experiment.model_dump() | {"held_out_emotion": emotion}
+    return Variant(emotion or SEEN, parse_params(values, f"the experiment without {emotion}"))
 
 
 def _laid_over(values: dict[str, Any], params: Path, layer: Path) -> Params:

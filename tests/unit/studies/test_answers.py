@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.errors import ClipError
-from cmet.unseen.answers import answer_rows
+from cmet.studies.answers import answer_rows
 
 CLASSES = ["happy", "sad"]
 EDITS = pd.DataFrame(

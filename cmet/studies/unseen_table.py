@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cmet.params import EvaluateParams
+from cmet.studies.survival import Estimate, paired_answers, survival
 from cmet.text_tables import text_table
-from cmet.unseen.survival import Estimate, paired_answers, survival
 
 METHOD = "cmet"
 AVERAGE = "average"
@@ -25,8 +25,27 @@ NO_ANSWER = "no clip"
 """Stands for the answer to a clip that could not be made or read."""
 
 
+ANSWER_COLUMNS = [
+    "corpus",
+    "backbone",
+    "judge",
+    "protocol",
+    "fold",
+    "seed",
+    "row_id",
+    "method",
+    "speaker",
+    "sentence",
+    "target",
+    "intensity",
+    "predicted",
+    "correct",
+    "reason",
+]
+
+
 @dataclass(frozen=True)
-class Labels:
+class UnseenLabels:
     """What a reader has to know of the numbers."""
 
     corpus: str
@@ -52,7 +71,15 @@ class Labels:
         )
 
 
-def summary_table(answers: pd.DataFrame, seen: str, labels: Labels, params: EvaluateParams, seed: int) -> pd.DataFrame:
+def answers_table(answers: pd.DataFrame, labels: UnseenLabels) -> pd.DataFrame:
+    """The answers of all folds, one row each, with what they are of."""
+    facts = {name: getattr(labels, name) for name in ("corpus", "backbone", "judge", "protocol")}
+    return answers.assign(**facts)[ANSWER_COLUMNS]
+
+
+def summary_table(
+    answers: pd.DataFrame, seen: str, labels: UnseenLabels, params: EvaluateParams, seed: int
+) -> pd.DataFrame:
     """One row per method, emotion and seed; the average over emotions comes last, and all seeds together where several.
 
     Args:
@@ -76,7 +103,7 @@ def summary_table(answers: pd.DataFrame, seen: str, labels: Labels, params: Eval
     return pd.DataFrame(rows)
 
 
-def _label_columns(labels: Labels) -> dict[str, Any]:
+def _label_columns(labels: UnseenLabels) -> dict[str, Any]:
     return {
         "corpus": labels.corpus,
         "backbone": labels.backbone,
@@ -87,7 +114,7 @@ def _label_columns(labels: Labels) -> dict[str, Any]:
     }
 
 
-def _numbers(part: pd.DataFrame, labels: Labels, params: EvaluateParams, seed: int) -> dict[str, Any]:
+def _numbers(part: pd.DataFrame, labels: UnseenLabels, params: EvaluateParams, seed: int) -> dict[str, Any]:
     found = survival(part, params, seed)
     wrong, num_wrong = most_frequent_wrong(part)
     return {
@@ -113,7 +140,7 @@ def most_frequent_wrong(answers: pd.DataFrame) -> tuple[str | None, int]:
     return (str(counts.index[0]), int(counts.iloc[0])) if len(counts) else (None, 0)
 
 
-def printed_table(summary: pd.DataFrame, labels: Labels) -> str:
+def printed_table(summary: pd.DataFrame, labels: UnseenLabels) -> str:
     """What C-MET keeps of every emotion as a table in Markdown, under what it was measured on."""
     seeds = list(summary["seed"].unique())
     shown = summary[summary["seed"] == seeds[0]]
@@ -145,7 +172,7 @@ def printed_table(summary: pd.DataFrame, labels: Labels) -> str:
     )
 
 
-def _said(own: pd.DataFrame, labels: Labels) -> list[str]:
+def _said(own: pd.DataFrame, labels: UnseenLabels) -> list[str]:
     """What the numbers were measured on, in sentences."""
     left_out = "expression basis, speech scaling and training" if labels.is_fitted else "speech scaling and training"
     backbone = "" if labels.is_fitted else " The published backbone is as it is, whatever it was trained on."
@@ -165,7 +192,7 @@ def _said(own: pd.DataFrame, labels: Labels) -> list[str]:
     ]
 
 
-def _verdict(average: pd.Series, labels: Labels) -> str:
+def _verdict(average: pd.Series, labels: UnseenLabels) -> str:
     times, target = average["times_chance"], TARGET_TIMES_CHANCE
     return (
         f"On average over emotions {100 * average['left_out']:.1f} % when left out, {times:.2f} times chance; "

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.params import EvaluateParams
-from cmet.scores.intervals import clusters
+from cmet.scores.intervals import ClusterBootstrap, clusters
 
 ROW_KEY = ["seed", "row_id", "method"]
 
@@ -71,7 +71,7 @@ def survival(pairs: pd.DataFrame, params: EvaluateParams, seed: int) -> Survival
     return Survival(
         seen=seen[0],
         left_out=left_out[0],
-        share=_ratio(left_out, seen, params.confidence),
+        share=draw.ratio(left_out, seen),
         num_rows=len(pairs),
         num_clusters=draw.num_clusters,
     )
@@ -81,18 +81,28 @@ class _Resamples:
     """Resamples of the clusters of some rows, the same for all values of them."""
 
     def __init__(self, rows: pd.DataFrame, params: EvaluateParams, seed: int) -> None:
-        self.confidence = params.confidence
+        self.tail = (1 - params.confidence) / 2
         self.codes_R, self.num_clusters = clusters(rows)
         self.emotions_R = pd.factorize(rows["target"])[0]
-        rng = np.random.default_rng([seed, self.num_clusters])
-        share = np.full(self.num_clusters, 1 / self.num_clusters)
-        self.taken_BK = rng.multinomial(self.num_clusters, share, params.num_bootstrap)
+        self.bootstrap = ClusterBootstrap(params, seed)
+        self.taken_BK = self.bootstrap.resamples(self.num_clusters)
 
     def estimate(self, values_R: np.ndarray) -> tuple[Estimate, np.ndarray]:
         """Mean over emotions of their means, and the same in each resample, shape (B,)."""
         whole_1K = np.ones((1, self.num_clusters))
         means_B = self._means(values_R, self.taken_BK)
-        return Estimate(float(self._means(values_R, whole_1K)[0]), *_interval(means_B, self.confidence)), means_B
+        return Estimate(float(self._means(values_R, whole_1K)[0]), *self.bootstrap.ends(means_B)), means_B
+
+    def ratio(self, left_out: tuple[Estimate, np.ndarray], seen: tuple[Estimate, np.ndarray]) -> Estimate:
+        """What `estimate` gave of one side by what it gave of the other."""
+        (left, left_B), (whole, whole_B) = left_out, seen
+        if whole.value == 0:
+            return Estimate(np.nan, np.nan, np.nan)
+        has_ratio = whole_B > 0
+        value = left.value / whole.value
+        if 1 - has_ratio.mean() > self.tail:
+            return Estimate(value, np.nan, np.nan)
+        return Estimate(value, *self.bootstrap.ends(left_B[has_ratio] / whole_B[has_ratio]))
 
     def _means(self, values_R: np.ndarray, taken_BK: np.ndarray) -> np.ndarray:
         sums_KG = np.zeros((self.num_clusters, self.emotions_R.max() + 1))
@@ -103,20 +113,3 @@ class _Resamples:
         # a resample may hold no row of an emotion, which then has no part in its average
         means_BG = np.where(counts_BG > 0, (taken_BK @ sums_KG) / np.maximum(counts_BG, 1), np.nan)
         return np.nanmean(means_BG, axis=1)
-
-
-def _ratio(left_out: tuple[Estimate, np.ndarray], seen: tuple[Estimate, np.ndarray], confidence: float) -> Estimate:
-    (left, left_B), (whole, whole_B) = left_out, seen
-    if whole.value == 0:
-        return Estimate(np.nan, np.nan, np.nan)
-    has_ratio = whole_B > 0
-    value = left.value / whole.value
-    if 1 - has_ratio.mean() > (1 - confidence) / 2:
-        return Estimate(value, np.nan, np.nan)
-    return Estimate(value, *_interval(left_B[has_ratio] / whole_B[has_ratio], confidence))
-
-
-def _interval(values_B: np.ndarray, confidence: float) -> tuple[float, float]:
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values_B, [tail, 1 - tail])
-    return float(low), float(high)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cmet.sweep.variants import FULL
+from cmet.studies.variants import FULL
+from cmet.text_tables import text_table
 
 HEADLINES = {"acc_emo": "acc_emo, %", "acc_emo_held_out": "held out, %"} | {
     name: name for name in ("val/delta_cosine", "val/delta_mse")
@@ -21,7 +22,7 @@ NOT_SUMMARISED = ("acc_emo_low", "acc_emo_high")
 
 
 @dataclass(frozen=True)
-class Labels:
+class AblationLabels:
     """What a reader has to know of the numbers of a sweep."""
 
     corpus: str
@@ -52,7 +53,7 @@ class Labels:
         return self.judge_name
 
 
-def long_table(runs: Iterable[tuple[str, int, Mapping[str, float]]], labels: Labels) -> pd.DataFrame:
+def long_table(runs: Iterable[tuple[str, int, Mapping[str, float]]], labels: AblationLabels) -> pd.DataFrame:
     """One row per layer, seed and metric.
 
     Args:
@@ -77,7 +78,7 @@ def long_table(runs: Iterable[tuple[str, int, Mapping[str, float]]], labels: Lab
     )
 
 
-def summary_table(table: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+def summary_table(table: pd.DataFrame, labels: AblationLabels) -> pd.DataFrame:
     """Mean over the seeds of each layer and metric, its t-interval, and the paired difference to the layer `full`.
 
     The interval says how far the mean over seeds of training is known, and nothing of other speakers or test clips.
@@ -91,7 +92,7 @@ def summary_table(table: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     return pd.DataFrame([_summary(part, full.get(part["metric"].iloc[0]), labels) for _, part in groups])
 
 
-def _summary(part: pd.DataFrame, full: pd.Series | None, labels: Labels) -> dict[str, Any]:
+def _summary(part: pd.DataFrame, full: pd.Series | None, labels: AblationLabels) -> dict[str, Any]:
     """One metric of one layer, beside the values of the layer `full` by seed."""
     told = {name: part[name].iloc[0] for name in ("corpus", "backbone", "subset", "judge", "metric", "layer")}
     values = part.set_index("seed")["value"]
@@ -121,14 +122,14 @@ def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     return float(values.mean() - reach), float(values.mean() + reach)
 
 
-def printed_table(table: pd.DataFrame, summary: pd.DataFrame, labels: Labels) -> str:
+def printed_table(table: pd.DataFrame, summary: pd.DataFrame, labels: AblationLabels) -> str:
     """The headline metrics as a table in Markdown, under what they were measured on."""
     shown = [metric for metric in HEADLINES if metric in set(summary["metric"])]
     has_full = FULL in set(summary["layer"]) and summary["layer"].nunique() > 1
     gain = next(iter(shown), None) if has_full else None
     headings = ["layer", *(HEADLINES[metric] for metric in shown)]
     headings += [f"{HEADLINES[gain].replace(', %', '')} minus {FULL}"] if gain else []
-    lines = [headings]
+    lines = []
     for layer in summary["layer"].unique():
         part = summary[summary["layer"] == layer].set_index("metric")
         cells = [_interval(part.loc[metric], metric, "mean", "low", "high") for metric in shown]
@@ -136,10 +137,10 @@ def printed_table(table: pd.DataFrame, summary: pd.DataFrame, labels: Labels) ->
             names = ("minus_full", "minus_full_low", "minus_full_high")
             cells.append("" if layer == FULL else _interval(part.loc[gain], gain, *names, sign="+"))
         lines.append([" = ".join((layer, *labels.same.get(layer, ()))), *cells])
-    return "\n".join([*_said(table, labels), "", *_aligned(lines)])
+    return "\n".join([*_said(table, labels), "", text_table(headings, lines)])
 
 
-def _said(table: pd.DataFrame, labels: Labels) -> list[str]:
+def _said(table: pd.DataFrame, labels: AblationLabels) -> list[str]:
     """What the numbers were measured on, in sentences."""
     seeds = ", ".join(map(str, labels.seeds))
     intervals = (
@@ -172,11 +173,3 @@ def _interval(row: pd.Series, metric: str, mean: str, low: str, high: str, sign:
     factor, form = (100, f"{sign}.1f") if metric in PERCENT else (1, f"{sign}.3f")
     middle = f"{factor * row[mean]:{form}}"
     return middle if np.isnan(row[low]) else f"{middle} ({factor * row[low]:{form}} to {factor * row[high]:{form}})"
-
-
-def _aligned(lines: list[list[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    rows = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
-    return [rows[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *rows[1:]]

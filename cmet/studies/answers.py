@@ -1,39 +1,39 @@
 """What the judge says of the edits of a fold; a clip that could not be made or read is wrong, and counts."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cmet.edits.product import EDITS
+from cmet.edits.product import Edits
 from cmet.errors import ClipError
 from cmet.judge.classifier import Judge
+from cmet.judge.product import JudgeFolder
 
 LABELS = ["row_id", "method", "speaker", "sentence", "target", "intensity"]
 """What is known of an edited clip before it is judged; `target` is the wanted emotion."""
 
 
-def judge_edits(edits_folder: Path, judge_folder: Path, emotion: str | None) -> pd.DataFrame:
+def judge_edits(edits: Edits, judge: JudgeFolder, emotion: str | None) -> pd.DataFrame:
     """The answers of the judge to the edits of one emotion, or of all of them.
 
     Args:
-        edits_folder: Holds `edits.parquet` and the videos it names.
-        judge_folder: A trained judge.
+        edits: The edited clips.
+        judge: Who names their emotions.
         emotion: None for all.
 
     Returns:
         The columns `LABELS`, and `predicted`, `correct` and `reason` as `answer_rows` has them.
 
     Raises:
-        UserError: There is no judge.
+        UserError: There are no edits, or the judge's weights are not those of its card.
     """
-    edits = pd.read_parquet(edits_folder / EDITS)
-    edits = edits[edits["emotion"] == emotion] if emotion else edits
-    videos = list(edits["video"].dropna())
-    judge = Judge.load(judge_folder)
-    said = judge.classify_clips([edits_folder / video for video in videos], "unseen: judge")
-    return answer_rows(edits, dict(zip(videos, said, strict=True)), judge.classes)
+    table = edits.table
+    table = table[table["emotion"] == emotion] if emotion else table
+    videos = list(table["video"].dropna())
+    classifier = Judge.load(judge.folder)
+    said = classifier.classify_clips([edits.video(video) for video in videos], "unseen: judge")
+    return answer_rows(table, dict(zip(videos, said, strict=True)), classifier.classes)
 
 
 def answer_rows(
@@ -42,7 +42,7 @@ def answer_rows(
     """One row per edited clip: `predicted` (null without a readable clip), `correct`, and `reason` where there is none.
 
     Args:
-        edits: Rows of `edits.parquet`.
+        edits: Rows of an `Edits` table.
         said: By video, its mean logits, shape (C,), or why it cannot be read.
         classes: The C answers there are, in the order of the logits.
     """

@@ -1,0 +1,31 @@
+"""What a study leaves beside its runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cmet.outputs import fresh_file
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a study found in the runs that were asked for."""
+
+    name: str
+    """Of its files."""
+    table: pd.DataFrame
+    """Every single value or answer."""
+    summary: pd.DataFrame
+    """Means and shares with their intervals."""
+    figure: Figure
+
+    def write(self, folder: Path) -> None:
+        """Write `<name>.parquet` with the table, `<name>.csv` with the summary, `<name>.png` with the figure."""
+        with fresh_file(folder / f"{self.name}.parquet") as unfinished:
+            self.table.to_parquet(unfinished, index=False)
+        with fresh_file(folder / f"{self.name}.csv") as unfinished:
+            self.summary.to_csv(unfinished, index=False)
+        with fresh_file(folder / f"{self.name}.png") as unfinished:
+            self.figure.savefig(unfinished, dpi=150)

@@ -9,15 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from cmet.sweep import read_variants, run_sweep
-from cmet.unseen.fold import Fold, FoldRun, Inputs
 
 from cmet.connector.bundle import load_bundle
 from cmet.media.audio import read_audio
 from cmet.media.video import read_video
 from cmet.outputs import content_digest
 from cmet.project import Project
+from cmet.scores.product import Scores
 from cmet.stages.registry import STAGES, run_stage
+from cmet.studies.ablations import run_sweep
+from cmet.studies.folds import Fold, FoldRun, Inputs
+from cmet.studies.runner import Study
+from cmet.studies.variants import leaving_out, read_variants
 from tests.clip_maps import without_workers
 
 ROOT = Path(__file__).parents[1]
@@ -143,42 +146,49 @@ def test_a_sweep_scores_the_edits_of_a_variant_and_does_nothing_twice(
     project: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     variants = read_variants(project.root / "params.yaml", [ROOT / "experiments/ablations/full.yaml"])
-    before = content_digest(project.folder("edits", "facemesh"))
-    out = project.folder("sweep")
+    before = content_digest(project.places.folder("edits", "facemesh"))
+    out = project.places.folder("sweep")
     with without_workers():
         said = run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True)
     assert "acc_emo: 6 test pairs without sad; held out: 1 test pairs of sad" in said
     run = out / "facemesh/full" / f"seed-{project.params.seed}"
     # the same experiment with the same seed is the project's own model
     weights = "connector.safetensors"
-    assert (run / "model" / weights).read_bytes() == (project.folder("train", "facemesh") / weights).read_bytes()
-    own = json.loads((project.folder("evaluate", "facemesh") / "metrics.json").read_text())["methods"]["cmet"]
-    assert json.loads((run / "evaluate/metrics.json").read_text())["methods"]["cmet"] == own
+    assert (run / "model" / weights).read_bytes() == (project.places.folder("train", "facemesh") / weights).read_bytes()
+    own = project.scores("facemesh").metrics["methods"]["cmet"]
+    assert Scores(run / "evaluate").metrics["methods"]["cmet"] == own
     assert json.loads((run / "metrics.json").read_text())["acc_emo"] == own["acc_emo"]
+    # the clips go once they are scored
+    assert sorted(path.name for path in run.iterdir()) == ["evaluate", "made_of.json", "metrics.json", "model"]
     capfd.readouterr()
     assert run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True) == said
     assert capfd.readouterr().out.count("is there already") == 1
     run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=False)
     assert capfd.readouterr().out.count("is there already") == 1
-    assert content_digest(project.folder("edits", "facemesh")) == before
+    assert content_digest(project.places.folder("edits", "facemesh")) == before
     assert not list((project.root / ".work").rglob("*.mp4"))
 
 
 def test_a_fold_without_the_projects_own_held_out_emotion_is_the_project_again(project: Project) -> None:
-    before = [content_digest(project.folder(name, "facemesh")) for name in ("expression", "train", "edits")]
+    before = [content_digest(project.places.folder(name, "facemesh")) for name in ("expression", "train", "edits")]
     emotion, seed = project.params.held_out_emotion, project.params.seed
-    fold = Fold(project, "facemesh", emotion, project.folder("unseen") / "sad", Inputs.of(project, "facemesh"))
+    study = Study("unseen", project, "facemesh", [seed], project.places.folder("unseen"))
+    fold = Fold(study, leaving_out(project.params, emotion), Inputs.of(project, "facemesh"))
     run = FoldRun(fold, seed)
-    run.finish()
+    run.run.finish()
     for name in ("codes", "model"):
-        own = project.folder("expression", "facemesh") / name
-        assert content_digest(fold.out / "expression" / name) == content_digest(own)
+        own = project.places.folder("expression", "facemesh") / name
+        assert content_digest(run.out.parent / "expression" / name) == content_digest(own)
     weights = "connector.safetensors"
-    assert (run.out / "train" / weights).read_bytes() == (project.folder("train", "facemesh") / weights).read_bytes()
+    assert (run.out / "train" / weights).read_bytes() == (
+        project.places.folder("train", "facemesh") / weights
+    ).read_bytes()
     answers = run.answers()
     assert answers.groupby("method").size().to_dict() == {"reference": 1, "cmet": 1, "oracle": 1}
     assert answers["target"].eq(emotion).all()
     assert answers["predicted"].notna().all()
-    assert FoldRun(fold, seed).is_finished
-    assert [content_digest(project.folder(name, "facemesh")) for name in ("expression", "train", "edits")] == before
+    assert FoldRun(fold, seed).run.is_finished
+    assert [
+        content_digest(project.places.folder(name, "facemesh")) for name in ("expression", "train", "edits")
+    ] == before
     assert not list((project.root / ".work").rglob("*.mp4"))

@@ -63,8 +63,8 @@ format: setup ## Format the code
 	ruff format .
 	ruff check --fix .
 
-bench: setup ## Measure what the README claims, into reports/bench.json
-	python -m tests.bench
+bench: setup ## Measure what the README claims, into reports/bench.json; ROWS=? lists the parts
+	python -m tests.bench '$(ROWS)' $(PROJECT:%=--project '%')
 
 dev: setup $(DAGSTER_HOME)/dagster.yaml ## Dagster on http://localhost:3000
 	dagster dev -w workspace.yaml --host 127.0.0.1

@@ -1,9 +1,14 @@
 """`make bench`: measure what the project claims, print a table and write reports/bench.json.
 
-Everything is measured in this one run on this machine. The demo is run from the start in a fresh clone that shares the
-installed environment; its outputs are compared with those of a second run.
+Everything is measured, or what is asked for: `make bench ROWS=facemesh,fid` takes the parts of a name and the figures
+with a word in theirs, with all that is measured together with them; `ROWS=?` lists what there is. Figures of earlier
+runs stay in the table, each with the time it was measured.
+
+The demo is run from the start in a fresh clone that shares the installed environment, or `PROJECT=FOLDER` names one in
+which it has run. Its outputs are compared with those of a second run.
 """
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -12,10 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -30,6 +38,7 @@ from tests.bench_training import killed_while_training, memory_while_reading, sa
 from tests.processes import tree_bytes
 
 ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "reports/bench.json"
 REAL = ROOT / "../shared/real"
 NUM_TRACKED_CLIPS = 12
 NUM_JUDGED_CLIPS = 60
@@ -47,60 +56,173 @@ class Row:
     unit: str
     target: str
     met: bool
+    measured: str
+    """When, in UTC."""
+
+    def __str__(self) -> str:
+        """A line of the printed table."""
+        return f"{self.name:<58}{self.value:>10.4g} {self.unit:<10}{self.target:<10}{'met' if self.met else 'MISSED'}"
 
 
-def at_least(name: str, value: float, unit: str, target: float) -> Row:
-    return Row(name, round(value, 4), unit, f">= {target:g}", value >= target)
+@dataclass(frozen=True)
+class Target:
+    """What a figure has to reach."""
+
+    name: str
+    unit: str
+    bound: float
+    is_lower: bool
+
+    def row(self, value: float) -> Row:
+        """The figure with what was measured."""
+        is_met = value >= self.bound if self.is_lower else value <= self.bound
+        measured = datetime.now(UTC).isoformat(timespec="minutes")
+        return Row(
+            self.name, round(value, 4), self.unit, f"{'>=' if self.is_lower else '<='} {self.bound:g}", is_met, measured
+        )
 
 
-def at_most(name: str, value: float, unit: str, target: float) -> Row:
-    return Row(name, round(value, 4), unit, f"<= {target:g}", value <= target)
+def at_least(name: str, unit: str, bound: float) -> Target:
+    return Target(name, unit, bound, is_lower=True)
 
 
-def main() -> None:
+def at_most(name: str, unit: str, bound: float) -> Target:
+    return Target(name, unit, bound, is_lower=False)
+
+
+class NotHere(Exception):
+    """What a part measures is not on this machine."""
+
+
+class Demo(NamedTuple):
+    """A clone in which the demo has run."""
+
+    folder: Path
+    wall_s: float
+    peak_gib: float
+
+
+@dataclass
+class Bench:
+    """What the parts of a run share."""
+
+    scratch: Path
+    given: Path | None
+    """A folder in which the demo has run, to measure in instead of a clone."""
+
+    @cached_property
+    def demo(self) -> Demo:
+        """The demo, run once."""
+        folder = self.scratch / "first"
+        clone(folder)
+        return Demo(folder, *watched(["make", "demo"], folder))
+
+    @property
+    def project(self) -> Path:
+        """Where the outputs of the demo are."""
+        return self.given or self.demo.folder
+
+    @property
+    def real(self) -> Path:
+        """Real video and speech."""
+        if not REAL.is_dir():
+            raise NotHere("../shared/real is not here")
+        return REAL
+
+
+@dataclass(frozen=True)
+class Part:
+    """Figures that are measured together."""
+
+    name: str
+    """Several parts share one: it is that of a file tests/bench_<name>.py, where there is one."""
+    targets: tuple[Target, ...]
+    measure: Callable[[Bench], Iterator[float]]
+    """Gives the figures in the order of the targets."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("rows", nargs="?", default="", help="Parts, or words of figures, with commas; ? lists them.")
+    parser.add_argument("--project", type=Path, help="A folder in which the demo has run.")
+    args = parser.parse_args(arguments)
+    if args.rows.strip() == "?":
+        print(listing())
+        return
+    if args.project is not None and not (args.project / "reports/summary.json").is_file():
+        parser.error(f"--project: {args.project}: the demo has not run there")
+    try:
+        parts = chosen(args.rows)
+    except LookupError as error:
+        parser.error(f"{error}\n{listing()}")
     silence_native_logs()
     rows: list[Row] = []
     scratch = Path(tempfile.mkdtemp(prefix="cmet-bench-"))
     try:
-        for row in measure(scratch):
+        for row in measured(parts, Bench(scratch, args.project and args.project.resolve())):
             rows.append(row)
-            print(
-                f"{row.name:<58}{row.value:>10.4g} {row.unit:<10}{row.target:<10}{'met' if row.met else 'MISSED'}",
-                flush=True,
-            )
+            print(row, flush=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        # an hour of measuring is kept whatever comes after it; a run without a row replaces none
+        # an hour of measuring is kept whatever comes after it
         if rows:
-            out = ROOT / "reports" / "bench.json"
-            out.parent.mkdir(exist_ok=True)
-            out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
-            print(f"\n{out}: {len(rows)} rows")
+            keep(rows, TABLE)
+            print(f"\n{TABLE}: {len(rows)} rows measured")
 
 
-def measure(scratch: Path) -> Iterator[Row]:
-    first, second = scratch / "first", scratch / "second"
-    clone(first)
-    wall_s, peak_gib = watched(["make", "demo"], first)
-    yield at_most("make demo, dependencies installed", wall_s, "s", 480)
-    yield at_most("make demo, peak memory of all its processes", peak_gib, "GiB", 6)
-    repeat_s, _ = watched(["dvc", "repro"], first)
-    yield at_most("dvc repro with nothing changed", repeat_s, "s", 10)
-    yield from accuracy_rows(first)
-    yield from facemesh_rows(first)
-    yield from backbone_rows(scratch)
-    yield from evaluation_rows(first, scratch)
-    yield from training_rows(scratch)
-    yield from corpora_rows(first, scratch)
-    yield from media_rows(scratch)
-    clone(second)
-    watched(["dvc", "repro"], second)
-    yield at_most("outputs that differ between two runs of one seed", len(differing(first, second)), "outputs", 0)
-    bare = scratch / "bare"
-    checkout(bare)
-    setup_s, test_s = (timed(["make", target], bare) for target in ("setup", "test"))
-    yield at_most("make test, dependencies installed", test_s, "s", 480)
-    yield at_most("make test, with installing from uv's cache", setup_s + test_s, "s", 480)
+def chosen(words: str) -> list[Part]:
+    """The parts that are asked for, all where no word is given.
+
+    Args:
+        words: Names of parts, also as their files, or pieces of names of figures; with commas between them.
+
+    Raises:
+        LookupError: Nothing has a name like that.
+    """
+    whole = words.strip().lower()
+    if any(whole == target.name.lower() for part in PARTS for target in part.targets):
+        # a name may have a comma
+        asked = [whole]
+    else:
+        asked = [word.strip() for word in whole.split(",") if word.strip()]
+    found = [part for part in PARTS if not asked or any(_is_meant(part, word) for word in asked)]
+    unknown = [word for word in asked if not any(_is_meant(part, word) for part in PARTS)]
+    if unknown:
+        raise LookupError(f"no part or figure is named like {', '.join(unknown)}; there are")
+    return found
+
+
+def _is_meant(part: Part, word: str) -> bool:
+    name = word.removeprefix("tests/").removeprefix("bench_").removesuffix(".py")
+    if name in {one.name for one in PARTS}:
+        return part.name == name
+    return any(word in target.name.lower() for target in part.targets)
+
+
+def listing() -> str:
+    """All parts with their figures."""
+    lines = [f"{part.name:<12}{target.name}" for part in PARTS for target in part.targets]
+    return "\n".join(lines)
+
+
+def measured(parts: Sequence[Part], bench: Bench) -> Iterator[Row]:
+    """Rows of parts as they come."""
+    for part in parts:
+        try:
+            for target, value in zip(part.targets, part.measure(bench), strict=True):
+                yield target.row(value)
+        except NotHere as error:
+            print(f"{', '.join(target.name for target in part.targets)}: not measured, {error}")
+
+
+def keep(rows: Sequence[Row], table: Path) -> None:
+    """Put rows into the table, in which figures that were not measured now stay as they were."""
+    older = json.loads(table.read_text(encoding="utf-8")) if table.is_file() else []
+    by_name = {row["name"]: row for row in [*older, *map(asdict, rows)]}
+    names = [target.name for part in PARTS for target in part.targets]
+    table.parent.mkdir(exist_ok=True)
+    kept = [by_name[name] for name in names if name in by_name]
+    table.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def checkout(folder: Path) -> None:
@@ -147,96 +269,6 @@ def running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes
         sys.exit(
             f"{' '.join(command)} failed, see {folder / 'bench.log'}:\n{(folder / 'bench.log').read_text()[-3000:]}"
         )
-
-
-def accuracy_rows(project: Path) -> Iterator[Row]:
-    summary = json.loads((project / "reports/summary.json").read_text())
-    result = summary["backbones"]["facemesh"]
-    accuracy = {method: scores["acc_emo"] for method, scores in result["methods"].items()}
-    held_out = result["held_out"]
-    num_edits = result["methods"]["cmet"]["n"] + held_out["n"]
-    yield at_least("edited test clips per method", num_edits, "clips", 100)
-    yield at_least("cmet accuracy relative to oracle", accuracy["cmet"] / accuracy["oracle"], "", 0.85)
-    yield at_least("cmet accuracy above neutral", 100 * (accuracy["cmet"] - accuracy["neutral"]), "points", 40)
-    yield at_least("held-out emotion, times chance", held_out["acc_emo"] / summary["chance"], "", 2.5)
-    yield at_least("judge on true clips", summary["judge"]["acc_ground_truth"], "", 0.85)
-    faces = json.loads((project / "data/metrics/expression-facemesh.json").read_text())["face_ratio"]
-    yield at_least("sample corpus frames in which the face is found", faces, "", 0.99)
-
-
-def facemesh_rows(project: Path) -> Iterator[Row]:
-    videos = sorted((project / "data/clips/video").glob("*.mp4"))[::40][:NUM_TRACKED_CLIPS]
-    model = project / "data/expression/facemesh/model"
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(2) as pool:
-        speeds = pool.starmap(track_and_encode, [(videos[0::2], model), (videos[1::2], model)], chunksize=1)
-    yield at_least("landmarks and codes of prepared video, 2 cores", sum(speeds), "frames/s", 200)
-    yield at_least("warp rendering, 256x256, one core", render_speed(videos[0], model), "frames/s", 100)
-
-
-def backbone_rows(scratch: Path) -> Iterator[Row]:
-    found = backbone_speeds()
-    yield at_least("EDTalk, whole edit against the published procedure", found["edit_speedup"], "times", 3)
-    yield at_least("EDTalk, rendering alone", found["rendering_speedup"], "times", 2)
-    difference = 1e6 * found["max_difference_relative"]
-    yield at_most("EDTalk pictures, largest relative difference", difference, "millionths", 200)
-    yield at_least("PD-FGC end to end against its batch-of-8 procedure", found["pdfgc_speedup"], "times", 1.5)
-    short = memory_while_streaming(scratch, SHORT_S, is_shortened=False)
-    yield at_most(f"EDTalk editing {SHORT_S} s, peak memory", short, "MiB", 2000)
-    minute, ten = (memory_while_streaming(scratch, duration_s, is_shortened=True) for duration_s in (60, 600))
-    yield at_most("EDTalk editing 60 s, networks' passes shortened, peak memory", minute, "MiB", 3000)
-    name = "memory of EDTalk editing 600 s relative to 60 s, networks' passes shortened"
-    yield at_most(name, ten / minute, "", 1.1)
-
-
-def evaluation_rows(project: Path, scratch: Path) -> Iterator[Row]:
-    speeds = judge_speed(sorted((project / "data/clips/video").glob("*.mp4"))[:NUM_JUDGED_CLIPS])
-    yield at_least("judge at 112 px, one core, reading included", speeds["whole_fps"], "frames/s", 40)
-    tables_s = tables_of_all_of_mead(scratch)
-    yield at_most("stored predictions of 1143 rows into all tables", tables_s, "s", 20)
-    few, many = memory_while_scoring(project, scratch, (50, 500))
-    yield at_most("memory of scoring 500 clips relative to 50", many / few, "", 1.1)
-    difference = 1e6 * frechet_difference()
-    yield at_most("FID, both kinds, against an independent computation", difference, "millionths", 1)
-
-
-def training_rows(scratch: Path) -> Iterator[Row]:
-    drawing = sampling_speeds(scratch)["speedup"]
-    yield at_least("drawing training samples against the published procedure", drawing, "times", 100)
-    step = step_times()
-    yield at_most("training step relative to a plain loop", step["relative"], "", 1)
-    yield at_most("data waiting, share of the step", step["data_share"], "", 0.01)
-    peak_mib = memory_while_reading(scratch, 30)["peak_mib"]
-    yield at_most("reading MEAD's front views for training, peak memory", peak_mib, "MiB", 2048)
-    killed = killed_while_training(scratch)
-    name = "SIGKILLs while training, the weights the same"
-    yield at_least(name, killed.num_kills * killed.is_identical, "kills", 10)
-
-
-def corpora_rows(project: Path, scratch: Path) -> Iterator[Row]:
-    wall_s, peak_mib = scan_all_of_mead(scratch)
-    yield at_most("manifest of 31,490 clips of MEAD, empty files", wall_s, "s", 10)
-    yield at_most("manifest of 31,490 clips, peak memory", peak_mib, "MiB", 500)
-    clip = min((project / "data/sample/corpus").rglob("*.mp4"))
-    few, many = memory_while_preparing(scratch, clip, (100, 2000))
-    yield at_most("memory of preparing 2000 clips relative to 100", many / few, "", 1.1)
-    killed = killed_while_preparing(scratch, clip, 150)
-    yield at_least("SIGKILLs while preparing, the output the same", killed.num_kills * killed.is_identical, "kills", 20)
-    yield at_most("left behind after the kills", killed.num_left_behind, "things", 0)
-
-
-def media_rows(scratch: Path) -> Iterator[Row]:
-    if not REAL.is_dir():
-        print("preparing real video and openSMILE on real speech: not measured, ../shared/real is not here")
-        return
-    prepared = prepare_1080p(REAL / "MEAD_raw")
-    yield at_least("preparing 1080p MEAD, share of decoding and scaling", prepared["share"], "", 0.6)
-    yield at_least(
-        "preparing 256 px clips, one core", prepare_256(REAL / "MEAD/FPS25")["preparing_fps"], "frames/s", 150
-    )
-    wavs = sorted((REAL / "MEAD/FPS25").rglob("*.wav"))
-    speedup = opensmile_speedup(wavs, scratch / "opensmile")["speedup"]
-    yield at_least(f"openSMILE on {len(wavs)} wavs, two processes over one", speedup, "times", 1.7)
 
 
 def track_and_encode(videos: list[Path], model: Path) -> float:
@@ -291,6 +323,238 @@ def differing(first: Path, second: Path) -> list[str]:
         outs = [out for stage in stages.values() for out in stage["outs"]]
         hashes.append({out["path"]: out["md5"] for out in outs if not out["path"].startswith(MEASURED)})
     return [path for path in hashes[0] if hashes[0][path] != hashes[1].get(path)]
+
+
+def demo(bench: Bench) -> Iterator[float]:
+    yield bench.demo.wall_s
+    yield bench.demo.peak_gib
+    yield watched(["dvc", "repro"], bench.demo.folder)[0]
+
+
+def accuracy(bench: Bench) -> Iterator[float]:
+    summary = json.loads((bench.project / "reports/summary.json").read_text())
+    result = summary["backbones"]["facemesh"]
+    accuracy = {method: scores["acc_emo"] for method, scores in result["methods"].items()}
+    held_out = result["held_out"]
+    yield result["methods"]["cmet"]["n"] + held_out["n"]
+    yield accuracy["cmet"] / accuracy["oracle"]
+    yield 100 * (accuracy["cmet"] - accuracy["neutral"])
+    yield held_out["acc_emo"] / summary["chance"]
+    yield summary["judge"]["acc_ground_truth"]
+    yield json.loads((bench.project / "data/metrics/expression-facemesh.json").read_text())["face_ratio"]
+
+
+def landmarks(bench: Bench) -> Iterator[float]:
+    videos, model = tracked_clips(bench.project)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        yield sum(pool.starmap(track_and_encode, [(videos[0::2], model), (videos[1::2], model)], chunksize=1))
+
+
+def warp(bench: Bench) -> Iterator[float]:
+    videos, model = tracked_clips(bench.project)
+    yield render_speed(videos[0], model)
+
+
+def tracked_clips(project: Path) -> tuple[list[Path], Path]:
+    """Prepared videos, and the fitted backbone."""
+    videos = sorted((project / "data/clips/video").glob("*.mp4"))[::40][:NUM_TRACKED_CLIPS]
+    return videos, project / "data/expression/facemesh/model"
+
+
+def published_backbones(bench: Bench) -> Iterator[float]:
+    found = backbone_speeds()
+    yield found["edit_speedup"]
+    yield found["rendering_speedup"]
+    yield 1e6 * found["max_difference_relative"]
+    yield found["pdfgc_speedup"]
+
+
+def short_edit(bench: Bench) -> Iterator[float]:
+    yield memory_while_streaming(bench.scratch, SHORT_S, is_shortened=False)
+
+
+def long_edits(bench: Bench) -> Iterator[float]:
+    minute, ten = (memory_while_streaming(bench.scratch, duration_s, is_shortened=True) for duration_s in (60, 600))
+    yield minute
+    yield ten / minute
+
+
+def judging(bench: Bench) -> Iterator[float]:
+    yield judge_speed(sorted((bench.project / "data/clips/video").glob("*.mp4"))[:NUM_JUDGED_CLIPS])["whole_fps"]
+
+
+def tables(bench: Bench) -> Iterator[float]:
+    yield tables_of_all_of_mead(bench.scratch)
+
+
+def scoring(bench: Bench) -> Iterator[float]:
+    few, many = memory_while_scoring(bench.project, bench.scratch, (50, 500))
+    yield many / few
+
+
+def frechet(bench: Bench) -> Iterator[float]:
+    yield 1e6 * frechet_difference()
+
+
+def sampling(bench: Bench) -> Iterator[float]:
+    yield sampling_speeds(bench.scratch)["speedup"]
+
+
+def steps(bench: Bench) -> Iterator[float]:
+    step = step_times()
+    yield step["relative"]
+    yield step["data_share"]
+
+
+def reading(bench: Bench) -> Iterator[float]:
+    yield memory_while_reading(bench.scratch, 30)["peak_mib"]
+
+
+def killed_training(bench: Bench) -> Iterator[float]:
+    killed = killed_while_training(bench.scratch)
+    yield killed.num_kills * killed.is_identical
+
+
+def scanning(bench: Bench) -> Iterator[float]:
+    yield from scan_all_of_mead(bench.scratch)
+
+
+def preparing(bench: Bench) -> Iterator[float]:
+    few, many = memory_while_preparing(bench.scratch, sample_clip(bench.project), (100, 2000))
+    yield many / few
+
+
+def killed_preparing(bench: Bench) -> Iterator[float]:
+    killed = killed_while_preparing(bench.scratch, sample_clip(bench.project), 150)
+    yield killed.num_kills * killed.is_identical
+    yield killed.num_left_behind
+
+
+def sample_clip(project: Path) -> Path:
+    return min((project / "data/sample/corpus").rglob("*.mp4"))
+
+
+def preparing_1080p(bench: Bench) -> Iterator[float]:
+    yield prepare_1080p(bench.real / "MEAD_raw")["share"]
+
+
+def preparing_256(bench: Bench) -> Iterator[float]:
+    yield prepare_256(bench.real / "MEAD/FPS25")["preparing_fps"]
+
+
+def opensmile(bench: Bench) -> Iterator[float]:
+    wavs = sorted((bench.real / "MEAD/FPS25").rglob("*.wav"))
+    yield opensmile_speedup(wavs, bench.scratch / "opensmile")["speedup"]
+
+
+def second_run(bench: Bench) -> Iterator[float]:
+    second = bench.scratch / "second"
+    clone(second)
+    watched(["dvc", "repro"], second)
+    yield len(differing(bench.project, second))
+
+
+def all_tests(bench: Bench) -> Iterator[float]:
+    bare = bench.scratch / "bare"
+    checkout(bare)
+    setup_s, test_s = (timed(["make", target], bare) for target in ("setup", "test"))
+    yield test_s
+    yield setup_s + test_s
+
+
+PARTS = (
+    Part(
+        "demo",
+        (
+            at_most("make demo, dependencies installed", "s", 480),
+            at_most("make demo, peak memory of all its processes", "GiB", 6),
+            at_most("dvc repro with nothing changed", "s", 10),
+        ),
+        demo,
+    ),
+    Part(
+        "accuracy",
+        (
+            at_least("edited test clips per method", "clips", 100),
+            at_least("cmet accuracy relative to oracle", "", 0.85),
+            at_least("cmet accuracy above neutral", "points", 40),
+            at_least("held-out emotion, times chance", "", 2.5),
+            at_least("judge on true clips", "", 0.85),
+            at_least("sample corpus frames in which the face is found", "", 0.99),
+        ),
+        accuracy,
+    ),
+    Part("facemesh", (at_least("landmarks and codes of prepared video, 2 cores", "frames/s", 200),), landmarks),
+    Part("facemesh", (at_least("warp rendering, 256x256, one core", "frames/s", 100),), warp),
+    Part(
+        "backbones",
+        (
+            at_least("EDTalk, whole edit against the published procedure", "times", 3),
+            at_least("EDTalk, rendering alone", "times", 2),
+            at_most("EDTalk pictures, largest relative difference", "millionths", 200),
+            at_least("PD-FGC end to end against its batch-of-8 procedure", "times", 1.5),
+        ),
+        published_backbones,
+    ),
+    Part("backbones", (at_most(f"EDTalk editing {SHORT_S} s, peak memory", "MiB", 2000),), short_edit),
+    Part(
+        "backbones",
+        (
+            at_most("EDTalk editing 60 s, networks' passes shortened, peak memory", "MiB", 3000),
+            at_most("memory of EDTalk editing 600 s relative to 60 s, networks' passes shortened", "", 1.1),
+        ),
+        long_edits,
+    ),
+    Part("judge", (at_least("judge at 112 px, one core, reading included", "frames/s", 40),), judging),
+    Part("evaluation", (at_most("stored predictions of 1143 rows into all tables", "s", 20),), tables),
+    Part("evaluation", (at_most("memory of scoring 500 clips relative to 50", "", 1.1),), scoring),
+    Part("evaluation", (at_most("FID, both kinds, against an independent computation", "millionths", 1),), frechet),
+    Part("training", (at_least("drawing training samples against the published procedure", "times", 100),), sampling),
+    Part(
+        "training",
+        (
+            at_most("training step relative to a plain loop", "", 1),
+            at_most("data waiting, share of the step", "", 0.01),
+        ),
+        steps,
+    ),
+    Part("training", (at_most("reading MEAD's front views for training, peak memory", "MiB", 2048),), reading),
+    Part("training", (at_least("SIGKILLs while training, the weights the same", "kills", 10),), killed_training),
+    Part(
+        "corpora",
+        (
+            at_most("manifest of 31,490 clips of MEAD, empty files", "s", 10),
+            at_most("manifest of 31,490 clips, peak memory", "MiB", 500),
+        ),
+        scanning,
+    ),
+    Part("corpora", (at_most("memory of preparing 2000 clips relative to 100", "", 1.1),), preparing),
+    Part(
+        "corpora",
+        (
+            at_least("SIGKILLs while preparing, the output the same", "kills", 20),
+            at_most("left behind after the kills", "things", 0),
+        ),
+        killed_preparing,
+    ),
+    Part(
+        "media",
+        (at_least("preparing 1080p MEAD, share of decoding and scaling", "", 0.6),),
+        preparing_1080p,
+    ),
+    Part("media", (at_least("preparing 256 px clips, one core", "frames/s", 150),), preparing_256),
+    Part("speech", (at_least("openSMILE on real speech, two processes over one", "times", 1.7),), opensmile),
+    Part("repeat", (at_most("outputs that differ between two runs of one seed", "outputs", 0),), second_run),
+    Part(
+        "tests",
+        (
+            at_most("make test, dependencies installed", "s", 480),
+            at_most("make test, with installing from uv's cache", "s", 480),
+        ),
+        all_tests,
+    ),
+)
 
 
 if __name__ == "__main__":

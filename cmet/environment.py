@@ -130,7 +130,7 @@ def describe_environment() -> dict[str, Any]:
         },
         "memory_gib": round((limit or total) / GIB, 1),
         "torch": _torch(),
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
@@ -170,7 +170,8 @@ def _torch() -> dict[str, Any] | None:
 
 
 @cache
-def _versions() -> Mapping[str, str]:
+def versions() -> Mapping[str, str]:
+    """Versions of the distributions among `PACKAGES` that are installed."""
     found = {}
     for name in PACKAGES:
         try:

@@ -92,8 +92,8 @@ class ManifestParams(Section):
     one. It cannot hold what the stages write, so the folder of params.yaml itself will not do."""
 
 
-class ClipsParams(Section):
-    """How raw files become prepared clips."""
+class ClipForm(Section):
+    """How prepared clips look and sound; a model and a judge say it of the clips they were trained on."""
 
     size_px: Annotated[int, Field(ge=64, multiple_of=16)]
     """Width and height of the square; a multiple of x264's blocks."""
@@ -103,6 +103,21 @@ class ClipsParams(Section):
     """Static square around the union of all boxes of the face, enlarged by a tenth. Past the edge of the picture it is
     mirrored (`fomm-reflect-1`), or clipped there and stretched to a square, as the official code does
     (`fomm-clip-1`); cmet.media.crop has the source."""
+
+    @classmethod
+    def of(cls, clips: "ClipForm") -> "ClipForm":
+        """The form alone, of a section that says more."""
+        return cls(**{name: getattr(clips, name) for name in cls.model_fields})
+
+    def changes(self, wanted: "ClipForm") -> str:
+        """In which parameters another form differs, in words; empty where both are the same."""
+        pairs = [(name, getattr(self, name), getattr(wanted, name)) for name in ClipForm.model_fields]
+        return " and ".join(f"clips.{name} {own}, not {other}" for name, own, other in pairs if own != other)
+
+
+class ClipsParams(ClipForm):
+    """How raw files become prepared clips."""
+
     detect_stride: PositiveInt
     """A face is looked for in every n-th frame."""
     min_face_ratio: Fraction
@@ -199,6 +214,10 @@ PUBLISHED_CONNECTOR = "cmet-connector"
 """The authors' checkpoint, by its name in the registry of weights."""
 
 PAPER_NETWORK = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.1)
+
+PAPER_CLIPS = ClipForm(size_px=256, fps=25, sample_rate_hz=16_000, crop_rule="fomm-clip-1")
+"""What the published preparation makes of clips. Its option for the frame rate stands where it has no effect, so that
+clips may have kept 30 frames/s; all that reads them counts 25."""
 
 
 class TrainParams(Section):
@@ -436,6 +455,8 @@ class Params(Section):
             wrong.append(f"deltas.speech_scale is {self.deltas.speech_scale!r}, not 'none'")
         if self.held_out_emotion is not None:
             wrong.append(f"held_out_emotion is {self.held_out_emotion!r}, but the Connector has seen every emotion")
+        if not self.train.num_steps and ClipForm.of(self.clips) != PAPER_CLIPS:
+            wrong.append(f"on clips with {PAPER_CLIPS.changes(self.clips)}")
         if wrong:
             raise ValueError(f"train.begin_from {self.train.begin_from!r} was trained otherwise: {'; '.join(wrong)}")
 

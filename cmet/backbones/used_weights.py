@@ -1,8 +1,8 @@
-"""Which published files a backbone's codes were made with: a model trained on them is of no use with others."""
+"""Which files a backbone's codes were made with: a model trained on them is of no use with others."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +48,37 @@ def check_used(folder: Path, names: Sequence[str], weights: Path) -> None:
         raise UserError(
             f"{folder}: made with another {' and another '.join(changed)} than the one in {weights}; put that one "
             "back, or run `dvc repro` to make codes and model anew"
+        )
+
+
+def backbone_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 by file name of what was fitted, or of the published files that were used.
+
+    Args:
+        folder: Where a backbone was saved.
+    """
+    if (folder / FILE).is_file():
+        return json.loads((folder / FILE).read_text(encoding="utf-8"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def check_backbone(folder: Path, recorded: Mapping[str, str], model: Path) -> None:
+    """Compare what a backbone was saved to with what a model says of the one that it was trained for.
+
+    Args:
+        folder: Where the backbone was saved.
+        recorded: `backbone_digests` of the model's; nothing where it is not known.
+        model: Folder of the model, for the message.
+
+    Raises:
+        UserError: A file is another one, or is missing.
+    """
+    found = backbone_digests(folder) if recorded and folder.is_dir() else {}
+    changed = [file for file, digest in recorded.items() if found.get(file) != digest]
+    if changed:
+        raise UserError(
+            f"{model}: this model was trained with another {' and another '.join(changed)} than {folder} has; put that "
+            "one back, or train it again"
         )
 
 

@@ -104,8 +104,8 @@ def edit(
             metavar="PATH...",
             help="Recordings with an emotion that follows along the video, in the same way; again for each more. "
             "The word neutral: back to no change (./neutral is a folder of that name). The first and the last window "
-            "(5 frames at 25 a second) show the first and the last emotion fully, each other one has at least one "
-            "window; a video with fewer windows than emotions is refused.",
+            "(5 frames, at the rate of the model's clips) show the first and the last emotion fully, each other one "
+            "has at least one window; a video with fewer windows than emotions is refused.",
         ),
     ] = None,
     transition: Annotated[

@@ -52,7 +52,7 @@ def score(
     """Judge clips that any method made: single videos, or a manifest of rows for the table."""
     from cmet.judge.released import open_judge
     from cmet.scores.metrics.registry import METRICS
-    from cmet.scores.other_methods import answer_table
+    from cmet.scores.other_methods import answer_table, unlike_training
     from cmet.vocabulary import EMOTIONS
 
     _refuse_paths("--label-order", label_order, EMOTIONS)
@@ -71,6 +71,8 @@ def score(
             raise UserError(f"score: {', '.join(given)} needs --manifest, which says what is wanted of each clip")
         table, num_failed = answer_table(videos or [], opened)
         print(f"{table}\n\nJudge: {_told_judge(opened)}")
+        for remark in unlike_training(videos or [], opened):
+            print(f"note: {remark}")
         raise typer.Exit(1 if num_failed else 0)
     _score_manifest(manifest, root, method, opened, chosen, beside, out, seed)
 

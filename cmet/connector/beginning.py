@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cmet.connector.bundle import load_bundle, write_tensors
-from cmet.connector.card import CONFIG
+from cmet.connector.card import CONFIG, read_config
 from cmet.connector.checkpoint import TrainingState
 from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH
 from cmet.connector.product import LAST
 from cmet.errors import UserError
-from cmet.params import PUBLISHED_CONNECTOR
+from cmet.params import PUBLISHED_CONNECTOR, ClipForm
 from cmet.weights.containers import optimizer_state
 from cmet.weights.identify import load_file_as
 from cmet.weights.registry import find_weight
@@ -97,6 +97,20 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         published = optimizer_state(path)
         if published is not None:
             _fill_moments(state, _by_name(state, published["state"]), path)
+
+
+def check_clips(path: Path, clips: ClipForm) -> None:
+    """Make sure that a model which is kept as it is was trained on such clips; a bare checkpoint does not say.
+
+    Raises:
+        UserError: It was trained on others.
+    """
+    changes = read_config(path).clips.changes(clips) if (path / CONFIG).is_file() else ""
+    if changes:
+        raise UserError(
+            f"train.begin_from: {path}: this model was trained on clips with {changes}; with train.num_steps 0 it "
+            "stays as it is, so prepare the clips as those were"
+        )
 
 
 def _fill(connector: Connector, weights: dict[str, Any], path: Path) -> None:

@@ -1,21 +1,22 @@
 """A trained Connector as a folder: weights, what they were made for, and how speech is scaled."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from cmet.connector.card import CONFIG, FORMAT, WEIGHTS, BundleConfig
+from cmet.backbones.used_weights import check_backbone
+from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig, read_config
 from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.outputs import write_json
 from cmet.pairs.differences import speech_delta
+from cmet.params import ClipForm
+from cmet.speech.encoders.settings import SETTINGS
 from cmet.speech.scaling import FILE as SPEECH_SCALING
 from cmet.speech.scaling import SpeechScaling
 
@@ -39,7 +40,7 @@ class Bundle:
         """Make sure the model fits.
 
         Raises:
-            UserError: It was trained for another backbone or speech encoder.
+            UserError: It was trained for another backbone or speech encoder, or for one that was set otherwise.
         """
         for name, wanted in (("backbone", backbone), ("speech_encoder", speech_encoder)):
             found = getattr(self.config, name)
@@ -48,6 +49,31 @@ class Bundle:
                     f"{self.folder}: this model was trained for {name} {found!r}, not {wanted!r}; "
                     f"choose {found!r} or train a model for {wanted!r}"
                 )
+        heard, now = self.config.speech_settings, SETTINGS.get(speech_encoder, {})
+        changed = sorted(name for name in {**heard, **now} if heard.get(name) != now.get(name))
+        if changed:
+            were = " and ".join(f"{name} {heard.get(name)}, not {now.get(name)}" for name in changed)
+            raise UserError(
+                f"{self.folder}: this model was trained with {speech_encoder} set otherwise ({were}); train it again"
+            )
+
+    def expect_made_of(self, clips: ClipForm, fitted: Path) -> None:
+        """Make sure that a project's clips and faces are like those the model was trained on.
+
+        Args:
+            clips: How the clips of the project are made.
+            fitted: What the backbone was saved to that their codes are read with.
+
+        Raises:
+            UserError: They are not.
+        """
+        changes = self.config.clips.changes(clips)
+        if changes:
+            raise UserError(
+                f"{self.folder}: this model was trained on clips with {changes}; run `dvc repro` to train one on the "
+                "clips of this project, or prepare them as those were"
+            )
+        check_backbone(fitted, self.config.backbone_sha256, self.folder)
 
     def speech_direction(self, neutral_NS: np.ndarray, emotional_MS: np.ndarray) -> np.ndarray:
         """Scaled speech direction from raw embeddings, kept inside the range seen in training, shape (S,)."""
@@ -88,15 +114,12 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
     missing = [name for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT) if not (folder / name).is_file()]
     if missing:
         raise UserError(f"{folder}: no trained model, {', '.join(missing)} missing; run 'cmet train' first")
+    config = read_config(folder)
     try:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if values.get("format") != FORMAT:
-            raise UserError(f"{folder}: a model of format {values.get('format')}, expected {FORMAT}; train it again")
-        config = BundleConfig.model_validate(values)
         connector = Connector(config.network, config.expression_width, config.speech_width)
         connector.load_state_dict(load_file(folder / WEIGHTS))
         limit_S = np.load(folder / SPEECH_LIMIT)
-    except (ValidationError, ValueError, SafetensorError, RuntimeError, EOFError) as error:
+    except (ValueError, SafetensorError, RuntimeError, EOFError) as error:
         raise UserError(f"{folder}: the trained model is damaged or of another version: {error}") from error
     scaling = SpeechScaling.load(folder)
     if scaling.spread_S.shape != (config.speech_width,) or limit_S.shape != (config.speech_width,):

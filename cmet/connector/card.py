@@ -1,23 +1,34 @@
-"""What a trained model was made for; readable without loading the network."""
+"""What a trained model was made for and from; readable without loading the network."""
 
+import json
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import PositiveInt, ValidationError
 
-from cmet.params import NetworkParams, Section
+from cmet.errors import UserError
+from cmet.params import ClipForm, NetworkParams, Section
 
 WEIGHTS = "connector.safetensors"
 CONFIG = "config.json"
-FORMAT: Literal[2] = 2
+FORMAT: Literal[3] = 3
+WITHOUT_CLIPS = 2
+"""Format of models that do not say how their clips were made: nobody can know it of them."""
 
 
 class BundleConfig(Section):
-    """What a trained model was made for."""
+    """What a trained model was made for and from: an edit does the same to the video and the sound that it gets."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
+    clips: ClipForm
+    """How the clips it was trained on look and sound."""
     backbone: str
+    backbone_sha256: dict[str, str] = {}
+    """Of what the backbone was fitted to, or of the published files, by file name; empty where it is not known."""
     speech_encoder: str
+    speech_settings: dict[str, str | int]
+    """How the encoder was set; `cmet.speech.encoders.settings` has those of now."""
     expression_width: PositiveInt
     speech_width: PositiveInt
     network: NetworkParams
@@ -27,6 +38,8 @@ class BundleConfig(Section):
     held_out_emotion: str | None
     expression_deltas: dict[str, list[float]] = {}
     """Mean expression delta of the training pairs, by emotion; empty where they are not known."""
+    versions: dict[str, str] = {}
+    """Of the libraries that trained it, by distribution; empty where they are not known."""
 
     def likeness(self, change_NK: np.ndarray) -> dict[str, float]:
         """Cosine of a clip's mean change with the mean delta of each trained emotion, the highest first."""
@@ -36,3 +49,30 @@ class BundleConfig(Section):
             for emotion, delta_K in self.expression_deltas.items()
         }
         return dict(sorted(cosines.items(), key=lambda item: -item[1]))
+
+
+def read_config(folder: Path) -> BundleConfig:
+    """What the model in a folder says of itself.
+
+    Raises:
+        UserError: There is no model, it is damaged, or another version of this program made it.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise UserError(f"{folder}: no trained model, {CONFIG} missing; run 'cmet train' first")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found = values["format"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{path}: not the description of a trained model: {error}") from error
+    if found == WITHOUT_CLIPS:
+        raise UserError(
+            f"{folder}: a model of format {found}, made before models said how their clips were made; train it again"
+        )
+    if found != FORMAT:
+        raise UserError(f"{folder}: a model of format {found}, expected {FORMAT}; train it again")
+    try:
+        return BundleConfig.model_validate(values)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise UserError(f"{path}: damaged or of another version ({where}); train the model again") from error

@@ -15,9 +15,11 @@ from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.outputs import fresh_file
 from cmet.params import PAPER_NETWORK, PUBLISHED_CONNECTOR
+from cmet.speech.encoders.settings import SETTINGS
 from cmet.speech.scaling import SpeechScaling
 from cmet.weights.containers import whole_numbers
 from cmet.weights.identify import load_file_as
+from cmet.weights.registry import CHECKPOINTS
 
 EXPRESSION_WIDTH = 10
 """EDTalk's expression code."""
@@ -40,9 +42,13 @@ def load_official(path: Path) -> Bundle:
     tensors = load_file_as(path, PUBLISHED_CONNECTOR)
     connector = Connector(PAPER_NETWORK, EXPRESSION_WIDTH, SPEECH_WIDTH)
     connector.load_state_dict(tensors)
+    clips = CHECKPOINTS[PUBLISHED_CONNECTOR].clips
+    assert clips is not None
     config = BundleConfig(
+        clips=clips,
         backbone="edtalk",
         speech_encoder="emotion2vec",
+        speech_settings=dict(SETTINGS["emotion2vec"]),
         expression_width=EXPRESSION_WIDTH,
         speech_width=SPEECH_WIDTH,
         network=PAPER_NETWORK,
@@ -57,8 +63,9 @@ def load_official(path: Path) -> Bundle:
 def export_official(bundle: Bundle, path: Path) -> None:
     """Write a trained Connector as the authors' code reads it, atomically.
 
-    The container has no place for the range that speech directions are clamped to, nor for backbone and speech
-    encoder; optimizer state is not kept in a model, so training cannot be resumed from it.
+    The container has no place for the range that speech directions are clamped to, nor for backbone, speech encoder and
+    how clips were made, which a reader takes to be the authors'; optimizer state is not kept in a model, so training
+    cannot be resumed from it.
 
     Raises:
         UserError: The sizes are not the paper's, its speech is scaled, or the path is a folder.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig
+from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig, read_config
 from cmet.places import Places
 
 HISTORY = "history.parquet"
@@ -33,8 +33,12 @@ class Model:
 
     @cached_property
     def config(self) -> BundleConfig:
-        """What it was made for."""
-        return BundleConfig.model_validate_json((self.folder / CONFIG).read_bytes())
+        """What it was made for and from.
+
+        Raises:
+            UserError: As `read_config`.
+        """
+        return read_config(self.folder)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -53,7 +57,7 @@ class Model:
 
     @property
     def card(self) -> Path:
-        """The file that says what it was made for."""
+        """The file that says what it was made for and from."""
         return self.folder / CONFIG
 
     @property

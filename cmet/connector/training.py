@@ -16,8 +16,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from cmet.backbones.used_weights import backbone_digests
 from cmet.connector.batches import make_batches
-from cmet.connector.beginning import begin_from, save_last
+from cmet.connector.beginning import begin_from, check_clips, save_last
 from cmet.connector.bundle import save_bundle
 from cmet.connector.card import BundleConfig
 from cmet.connector.checkpoint import TrainingState
@@ -29,10 +30,12 @@ from cmet.connector.product import BACKBONE, HISTORY, LAST
 from cmet.connector.step import TrainingStep
 from cmet.connector.threads import fitting_threads
 from cmet.connector.validation import SCORE, Validator
+from cmet.environment import versions
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
-from cmet.params import TrainParams
+from cmet.params import ClipForm, TrainParams
 from cmet.shards import Shards
+from cmet.speech.encoders.settings import SETTINGS
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -70,6 +73,8 @@ class Purpose:
     backbone: str
     speech_encoder: str
     held_out_emotion: str | None
+    clips: ClipForm
+    """How the clips behind the shards look and sound."""
     backbone_model: Path | None = None
     """What the backbone was fitted to; copied into the model, so that an edit needs nothing else."""
     beginning: Path | None = None
@@ -152,6 +157,8 @@ def train(
         state = TrainingState.begin(module, make_batches(features, params, seed, processes), params)
         if purpose.beginning is not None:
             begin_from(purpose.beginning, state, purpose.backbone, purpose.speech_encoder)
+            if not params.num_steps:
+                check_clips(purpose.beginning, purpose.clips)
         state.update_average()
         if checkpoint.is_file():
             state.load(checkpoint, processes)
@@ -178,8 +185,11 @@ def train(
                 "lower train.learning_rate, or look for extreme values in the features"
             )
         config = BundleConfig(
+            clips=purpose.clips,
             backbone=purpose.backbone,
+            backbone_sha256=backbone_digests(purpose.backbone_model) if purpose.backbone_model else {},
             speech_encoder=purpose.speech_encoder,
+            speech_settings=dict(SETTINGS[purpose.speech_encoder]),
             expression_width=connector.expression_width,
             speech_width=connector.speech_width,
             network=params.network,
@@ -187,6 +197,7 @@ def train(
             seed=seed,
             held_out_emotion=purpose.held_out_emotion,
             expression_deltas={emotion: delta_K.tolist() for emotion, delta_K in facts.emotion_deltas.items()},
+            versions=dict(versions()),
         )
         history = pd.DataFrame(state.history, columns=["step", "metric", "value"])
         report = TrainReport(

@@ -1,7 +1,7 @@
 """A trained model with all it needs to edit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, cast
@@ -11,18 +11,17 @@ import numpy as np
 from cmet.backbones.protocol import Backbone
 from cmet.backbones.registry import BackboneClass, backbone_class, load_backbone
 from cmet.backbones.timing import resampled
+from cmet.backbones.used_weights import check_backbone
 from cmet.connector.bundle import Bundle, load_bundle
 from cmet.connector.inference import num_windows, predict_directions
 from cmet.connector.official import load_official
 from cmet.connector.product import Model
 from cmet.errors import UserError
-from cmet.params import InferenceParams
-from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.media.audio import resample
+from cmet.params import ClipForm, InferenceParams
+from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from cmet.weights.registry import find_weight, weights_folder
-
-CODE_FPS = 25.0
-"""Rate of the expression codes C-MET was trained on."""
 
 INFERENCE = InferenceParams(batch_size=None, precision="bfloat16", compile=False)
 """How networks are run unless a person says otherwise."""
@@ -72,11 +71,18 @@ class Editor:
     def _of(cls, bundle: Bundle, backbone: str | None, folder: Path, inference: InferenceParams) -> "Editor":
         config = bundle.config
         bundle.expect(backbone=backbone or config.backbone, speech_encoder=config.speech_encoder)
+        check_backbone(folder, config.backbone_sha256, bundle.folder)
         kind = cast(Kind, backbone_class(config.backbone))
         for name in kind.weights:
             find_weight(name, weights_folder())
         opens = partial(load_backbone, config.backbone, folder, weights_folder(), inference)
-        return cls(bundle, kind, load_encoder(config.speech_encoder), opens)
+        encoder = hearing_clips(load_encoder(config.speech_encoder), config.clips.sample_rate_hz)
+        return cls(bundle, kind, encoder, opens)
+
+    @property
+    def clips(self) -> ClipForm:
+        """How the clips of the training look and sound, and so what is made of a video before it is read."""
+        return self.bundle.config.clips
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -109,15 +115,19 @@ class Editor:
             direction: Scaled speech direction, shape (S,), or (W, S) with one for each of `num_windows`.
             strengths: Factor on the delta of each window, shape (W,); None for 1.
         """
-        steps = resampled(codes, fps, _num_steps(len(codes), fps), CODE_FPS)
+        steps = resampled(codes, fps, self._num_steps(len(codes), fps), self.clips.fps)
         delta = predict_directions(self.bundle.connector, direction, steps)
         if strengths is not None:
             delta *= np.repeat(strengths.astype(np.float32), self.bundle.connector.window)[: len(delta), None]
-        return resampled(delta, CODE_FPS, len(codes), fps)
+        return resampled(delta, self.clips.fps, len(codes), fps)
 
     def num_windows(self, num_frames: int, fps: float) -> int:
         """Windows of the Connector that a video has, which are counted at the rate of the training."""
-        return num_windows(self.bundle.connector, _num_steps(num_frames, fps))
+        return num_windows(self.bundle.connector, self._num_steps(num_frames, fps))
+
+    def _num_steps(self, num_frames: int, fps: float) -> int:
+        """Frames of a video at the rate of the training."""
+        return max(1, round(num_frames * self.clips.fps / fps))
 
     def strength_for(self, change: np.ndarray, wished: float | None) -> float:
         """Factor on a predicted change: the wished one, or what makes it a typical one; never weaker than predicted."""
@@ -129,9 +139,16 @@ class Editor:
         return float(np.clip(1 / size, 1.0, MAX_AUTO_STRENGTH))
 
 
-def _num_steps(num_frames: int, fps: float) -> int:
-    """Frames of a video at the rate of the training."""
-    return max(1, round(num_frames * CODE_FPS / fps))
+def hearing_clips(encoder: SpeechEncoder, sample_rate_hz: int) -> SpeechEncoder:
+    """An encoder that hears of a sound what prepared clips of this rate keep of it."""
+    embed = encoder.embed
+    if embed is None or sample_rate_hz >= SAMPLE_RATE_HZ:
+        return encoder
+
+    def embed_prepared(samples: np.ndarray) -> np.ndarray:
+        return embed(resample(resample(samples, SAMPLE_RATE_HZ, sample_rate_hz), sample_rate_hz, SAMPLE_RATE_HZ))
+
+    return replace(encoder, embed=embed_prepared)
 
 
 def root_mean_square(values: np.ndarray) -> float:

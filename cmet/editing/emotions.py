@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmet.editing.editor import CODE_FPS, Editor, root_mean_square
+from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.options import EditOptions, Emotion, EmotionReport, frames_said
 from cmet.editing.path import directions_along, emotion_shares
 from cmet.editing.speech import Heard, hear
@@ -60,7 +60,7 @@ def check_length(editor: Editor, emotions: Sequence[HeardEmotion], num_frames: i
     if num_windows < len(emotions):
         raise ClipError(
             "too_short",
-            f"{frames_said(num_frames)} hold {num_windows} window(s) of {window / CODE_FPS:g} s, each of the "
+            f"{frames_said(num_frames)} hold {num_windows} window(s) of {window / editor.clips.fps:g} s, each of the "
             f"{len(emotions)} emotions needs one; take a longer video or fewer emotions",
         )
 

@@ -22,7 +22,6 @@ from cmet.media.crop import (
 )
 from cmet.media.landmarks import find_faces
 
-CROP_RULE = "fomm-reflect-1"
 MIN_FACE_RATIO = 0.5
 
 FADE_FRAMES = 5
@@ -46,8 +45,6 @@ View = tuple[float, float, float, float]
 class FaceSquare:
     """Where the face of a video is."""
 
-    left: int
-    top: int
     cut: Cut
     face_ratio: float
     """Share of the frames that show the face."""
@@ -57,7 +54,7 @@ class FaceSquare:
     @classmethod
     def whole(cls, width: int, height: int, num_frames: int, face_ratio: float) -> "FaceSquare":
         """All of a video that is a face square already."""
-        return cls(0, 0, Cut(np.arange(height), np.arange(width)), face_ratio, np.ones(num_frames, bool))
+        return cls(Cut(np.arange(height), np.arange(width), 0, 0), face_ratio, np.ones(num_frames, bool))
 
     def picture(self, frame: np.ndarray, picture_px: int) -> np.ndarray:
         """The square of a frame, at this size."""
@@ -75,13 +72,13 @@ class FaceSquare:
 
     def part(self, view: View) -> Cut:
         """What a part of the square shows of a frame."""
-        left, top, right, bottom = self._bounds(view)
-        return Cut(self.cut.rows[top:bottom], self.cut.columns[left:right])
+        return self.cut.part(*self._bounds(view))
 
     def patch(self, view: View) -> "Patch":
         """Where a part of the square lies in the frame."""
         left, top, right, bottom = self._bounds(view)
-        return Patch(self.left + left, self.top + top, self.left + right, self.top + bottom)
+        x, y = self.cut.left, self.cut.top
+        return Patch(x + left, y + top, x + right, y + bottom)
 
     def _bounds(self, view: View) -> tuple[int, int, int, int]:
         left, top, right, bottom = view
@@ -94,7 +91,7 @@ def looks(num_frames: int) -> list[int]:
     return sorted({*range(0, num_frames, LOOK_EVERY), num_frames - 1})
 
 
-def find_square(frames_at: FramesAt, num_frames: int, width: int, height: int) -> FaceSquare:
+def find_square(frames_at: FramesAt, num_frames: int, width: int, height: int, crop_rule: str) -> FaceSquare:
     """The square around the one face of a video, as clips are cut.
 
     Of the frames between two looks, all are looked at where one look shows the face and the other does not. A face that
@@ -105,6 +102,7 @@ def find_square(frames_at: FramesAt, num_frames: int, width: int, height: int) -
         num_frames: Of the video.
         width: Of a frame.
         height: Of a frame.
+        crop_rule: How it is cut where it leaves the frame, one of `CROP_RULES`.
 
     Raises:
         ClipError: `no_face` or `two_faces`.
@@ -113,14 +111,12 @@ def find_square(frames_at: FramesAt, num_frames: int, width: int, height: int) -
     faces = list(find_faces(frames_at(looked_at)))
     refuse_two_faces(faces)
     track = choose_track(face_tracks(faces), len(faces), MIN_FACE_RATIO)
-    box = square_around(track.boxes)
-    left, top = (round(float(value)) for value in box[:2])
     seen_T = np.interp(np.arange(num_frames), looked_at, _is_seen(track, faces))
     is_seen_T, unsure = seen_T == 1, np.flatnonzero((seen_T > 0) & (seen_T < 1))
     if len(unsure):
         is_seen_T[unsure] = [_shows(track, found) for found in find_faces(frames_at(unsure.tolist()))]
-    cut = CROP_RULES[CROP_RULE](box, width, height)
-    return FaceSquare(left, top, cut, float(is_seen_T.mean()), is_seen_T)
+    cut = CROP_RULES[crop_rule](square_around(track.boxes), width, height)
+    return FaceSquare(cut, float(is_seen_T.mean()), is_seen_T)
 
 
 def _is_seen(track: FaceTrack, faces: Sequence[Sequence[np.ndarray]]) -> list[float]:

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmet.editing.framing import CROP_RULE
 from cmet.editing.options import named, told_of
 from cmet.editing.source import counted
 from cmet.errors import UserError
@@ -27,7 +26,7 @@ def first_picture(path: Path) -> np.ndarray:
         return next(_pictures(path))
 
 
-def face_of(path: Path, picture_px: int, is_quiet: bool = True) -> np.ndarray:
+def face_of(path: Path, picture_px: int, crop_rule: str, is_quiet: bool = True) -> np.ndarray:
     """The face square, cut as from a video and of this size: of a picture, or of the first frame that shows a face.
 
     Raises:
@@ -40,7 +39,7 @@ def face_of(path: Path, picture_px: int, is_quiet: bool = True) -> np.ndarray:
                 raise UserError(f"{OPTION} {path}: {len(boxes)} faces; cut it to the one that shall be drawn")
             if boxes:
                 height, width = picture.shape[:2]
-                return CROP_RULES[CROP_RULE](square_around(boxes), width, height).apply(picture, picture_px)
+                return CROP_RULES[crop_rule](square_around(boxes), width, height).apply(picture, picture_px)
     raise UserError(
         f"{OPTION} {path}: no face found; name a picture that shows one, or take it whole with `--framing as-is`"
     )

@@ -32,6 +32,7 @@ from cmet.errors import ClipError
 from cmet.media.audio import read_audio
 from cmet.media.landmarks import find_faces
 from cmet.media.video import write_video
+from cmet.params import ClipForm
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
 from cmet.weights.registry import find_weight
 
@@ -101,7 +102,7 @@ def edit_video(
         find_weight(name)
     sound = options.sound or (lips if isinstance(lips, Path) else video)
     sound_s = _duration_s(options.sound)
-    person, remarks = _person(options, kind.picture_px)
+    person, remarks = _person(options, kind.picture_px, editor.clips)
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech")
     named = [("--speech", speech), *(("--then", emotion) for emotion in options.then)]
     emotions = tuple(hear_emotion(editor, emotion, neutral.vectors_NS, option) for option, emotion in named)
@@ -121,13 +122,13 @@ def edit_video(
     return replace(report, remarks=report.remarks + remarks)
 
 
-def _person(options: EditOptions, picture_px: int | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _person(options: EditOptions, picture_px: int | None, clips: ClipForm) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The person of `options.source` with remarks; whole where frames are taken as they are."""
     if options.source is None:
         return None, ()
     assert picture_px is not None
     if not options.is_parity and options.framing != "as-is":
-        return face_of(options.source, picture_px, options.is_quiet), ()
+        return face_of(options.source, picture_px, clips.crop_rule, options.is_quiet), ()
     picture = first_picture(options.source)
     height, width = picture.shape[:2]
     return picture, resize_remark(options.source, width, height, picture_px, "it was")
@@ -186,19 +187,19 @@ def _edit_by_drawing(source: Source, job: Job) -> EditReport:
     framing = job.options.framing or "paste"
     if job.samples is not None:
         try_speech(backbone, job.samples, job.heard_in(source))
-    square = _square(source, framing, is_quiet)
-    remarks = _resize_remark(source, framing, backbone)
+    square = _square(source, framing, editor.clips, is_quiet)
+    remarks = _resize_remark(source, framing, editor.clips)
 
     def track_lips(path: Path) -> tuple[np.ndarray, float]:
         nonlocal remarks
         other = Source(path)
-        found = _square(other, framing, is_quiet)
-        remarks += _resize_remark(other, framing, backbone)
-        return _track(other, found, backbone, "reading the lips", is_quiet), other.fps
+        found = _square(other, framing, editor.clips, is_quiet)
+        remarks += _resize_remark(other, framing, editor.clips)
+        return _track(other, found, editor, "reading the lips", is_quiet), other.fps
 
     lips = find_lips(job.lips, job.samples, len(source), source.fps, track_lips)
     check_length(editor, job.emotions, lips.num_frames, source.fps)
-    track = _track(source, square, backbone, "reading the face", is_quiet)
+    track = _track(source, square, editor, "reading the face", is_quiet)
     codes = backbone.encode(track)
     order = there_and_back(len(source), lips.num_frames)
     codes, change, told = _along(order, codes, source.fps, job)
@@ -248,9 +249,8 @@ def _even(source: Source) -> tuple[int, int]:
     return source.width + source.width % 2, source.height + source.height % 2
 
 
-def _resize_remark(source: Source, framing: Framing, backbone: Backbone) -> tuple[str, ...]:
-    is_whole = framing == "as-is"
-    return resize_remark(source.path, source.width, source.height, _picture_px(backbone)) if is_whole else ()
+def _resize_remark(source: Source, framing: Framing, clips: ClipForm) -> tuple[str, ...]:
+    return resize_remark(source.path, source.width, source.height, clips.size_px) if framing == "as-is" else ()
 
 
 def _picture_px(backbone: Backbone) -> int:
@@ -258,7 +258,7 @@ def _picture_px(backbone: Backbone) -> int:
     return backbone.picture_px
 
 
-def _square(source: Source, framing: Framing, is_quiet: bool) -> FaceSquare:
+def _square(source: Source, framing: Framing, clips: ClipForm, is_quiet: bool) -> FaceSquare:
     """Where the face is, or the whole video where that is the square."""
     if framing == "as-is":
         faces = _faces(source)
@@ -269,7 +269,7 @@ def _square(source: Source, framing: Framing, is_quiet: bool) -> FaceSquare:
     def frames_at(indices: list[int]) -> Iterator[np.ndarray]:
         return counted(source.frames(indices), "finding the face", len(indices), is_quiet)
 
-    return find_square(frames_at, len(source), source.width, source.height)
+    return find_square(frames_at, len(source), source.width, source.height, clips.crop_rule)
 
 
 def _faces(source: Source) -> list[list[np.ndarray]]:
@@ -277,8 +277,8 @@ def _faces(source: Source) -> list[list[np.ndarray]]:
     return list(find_faces(source.frames(evenly)))
 
 
-def _track(source: Source, square: FaceSquare, backbone: Backbone, label: str, is_quiet: bool) -> np.ndarray:
-    """Track of the square; what is read where the face is not seen is replaced from its neighbours."""
-    pictures = (square.picture(frame, _picture_px(backbone)) for frame in source.frames())
-    track = backbone.track(counted(pictures, label, len(source), is_quiet))
+def _track(source: Source, square: FaceSquare, editor: Editor, label: str, is_quiet: bool) -> np.ndarray:
+    """Track of the square, of the size of prepared clips; where the face is not seen, neighbours say what was read."""
+    pictures = (square.picture(frame, editor.clips.size_px) for frame in source.frames())
+    track = editor.backbone.track(counted(pictures, label, len(source), is_quiet))
     return fill_gaps(track, square.is_seen_T)

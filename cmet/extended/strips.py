@@ -21,6 +21,9 @@ MAX_COLUMNS = 4
 MAX_SHOWN_S = 12.0
 """Longer videos are shown up to here: the page is to be mailed."""
 
+CROP_RULE = "fomm-reflect-1"
+"""How a square is shown that leaves its frame: the face keeps its proportions, whatever the model's clips were."""
+
 SOUND_HZ = 44_100
 INK, PAPER = "#20242a", 255
 
@@ -35,7 +38,7 @@ def write_strip(video: EditedVideo, path: Path) -> bool:
         ClipError: The source shows no single face, which an edit would have refused before.
     """
     source = Source(video.source)
-    square = find_square(source.frames, len(source), source.width, source.height)
+    square = find_square(source.frames, len(source), source.width, source.height, CROP_RULE)
     num_shown = min(len(source), round(MAX_SHOWN_S * source.fps))
     sources = [source, *(Source(edit.path) for edit in video.edits)]
     headers = [_header(label) for label in ("source", *(edit.emotion for edit in video.edits))]

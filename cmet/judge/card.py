@@ -1,12 +1,12 @@
 """What a reader of a score must know of the judge behind it; readable without loading the judge."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cmet.errors import UserError
-from cmet.params import JudgeParams
+from cmet.params import ClipForm, JudgeParams
 from cmet.vocabulary import NEUTRAL, TARGET_EMOTIONS
 
 CARD = "judge.json"
@@ -63,6 +63,31 @@ class JudgeCard(BaseModel):
     """Share of training clips it names rightly; null for a released checkpoint."""
     acc_val: float | None
     """Same for the validation speakers, which only informs; null without such clips."""
+    clips: ClipForm | None
+    """How the clips it was trained on look and sound; null for a released judge, of which nobody says."""
+    versions: dict[str, str]
+    """Of the libraries that trained it, by distribution; empty for a released one."""
+
+    def expect_made_of(self, clips: ClipForm, folder: Path) -> None:
+        """Make sure that the clips to judge are like those that it was trained on; a released judge takes any.
+
+        Args:
+            clips: How the clips of the project are made.
+            folder: Where the judge lies, for the message.
+
+        Raises:
+            UserError: They are made otherwise.
+        """
+        changes = self.clips.changes(clips) if self.clips else ""
+        if changes:
+            raise UserError(
+                f"{folder}: this judge was trained on clips with {changes}; run `dvc repro` to train one on the clips "
+                "of this project, or prepare them as those were"
+            )
+
+    def as_scored(self) -> dict[str, Any]:
+        """What stands beside scores: who judged. What it was made with is told by the judge itself."""
+        return self.model_dump(exclude={"clips", "versions"})
 
 
 def judge_name(card: JudgeCard) -> str:

@@ -102,4 +102,6 @@ def _card(checkpoint: Path, network: PlainJudge, order: Sequence[str], trained_o
         seed=None,
         acc_train=None,
         acc_val=None,
+        clips=None,
+        versions={},
     )

@@ -94,10 +94,18 @@ def outside_share(box: np.ndarray, width: int, height: int) -> float:
 
 @dataclass(frozen=True)
 class Cut:
-    """Which rows and columns of a frame make the picture."""
+    """Which rows and columns of a frame make the picture, and where it lies in the frame."""
 
     rows: np.ndarray
     columns: np.ndarray
+    top: int
+    """Row of the frame at which the picture begins; above the frame, where mirrored rows come first."""
+    left: int
+    """Column, likewise."""
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> "Cut":
+        """What lies between these columns and rows of the picture."""
+        return Cut(self.rows[top:bottom], self.columns[left:right], self.top + top, self.left + left)
 
     def bounds(self) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of all pixels that are read; right and bottom are past the last."""
@@ -122,13 +130,14 @@ def mirrored_cut(box: np.ndarray, width: int, height: int) -> Cut:
     """A square; where it leaves the frame the picture is mirrored, so that the face keeps its proportions."""
     side = max(2, round(float(max(box[2:] - box[:2]))))
     left, top = (round(float(value)) for value in box[:2])
-    return Cut(_mirrored(top, side, height), _mirrored(left, side, width))
+    return Cut(_mirrored(top, side, height), _mirrored(left, side, width), top, left)
 
 
 def clipped_cut(box: np.ndarray, width: int, height: int) -> Cut:
     """The box up to the edge of the frame, as the official code cuts it: near the edge the face gets stretched."""
     left, top, right, bottom = (int(value) for value in box)
-    return Cut(np.arange(max(top, 0), min(bottom, height)), np.arange(max(left, 0), min(right, width)))
+    left, top = max(left, 0), max(top, 0)
+    return Cut(np.arange(top, min(bottom, height)), np.arange(left, min(right, width)), top, left)
 
 
 CROP_RULES: dict[str, Callable[[np.ndarray, int, int], Cut]] = {

@@ -58,7 +58,7 @@ def score_edits(
     for name, reason in absent.items():
         print(f"evaluate: {name} is not measured: {reason}")
     results = score_clips(_clips(edits, clips), judge, ready, "evaluate")
-    metrics = measure(results, params, seed) | {"judge": judge.card.model_dump(), "absent": absent}
+    metrics = measure(results, params, seed) | {"judge": judge.card.as_scored(), "absent": absent}
     with fresh_folder(out) as folder:
         write_results(results, folder / RESULTS)
         write_json(folder / METRICS, metrics)

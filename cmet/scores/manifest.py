@@ -26,6 +26,7 @@ from cmet.corpora.listing import NotWanted
 from cmet.errors import ClipError, UserError
 from cmet.media.container import MAX_LOST_FRAMES, MAX_LOST_SHARE
 from cmet.media.video import VideoFile
+from cmet.params import ClipForm
 from cmet.vocabulary import TARGET_EMOTIONS
 
 NEEDED = ("source_video_path", "gt_video_path", "gt_emotion", "generated_path")
@@ -115,12 +116,17 @@ class Checked:
     """Code, colon and sentence; the clip is judged nevertheless."""
 
 
-def check_generated(row: Any) -> Checked:
+def check_generated(row: Any, judge_clips: ClipForm | None = None) -> Checked:
     """Look at the made clip of a row (of `read_manifest`, as Series or tuple).
 
     A clip fails with `missing`, an error of `VideoFile`, or `too_few_frames`: shorter than its source by more than two
     frames or 2 %, whichever is more. Remarks: `too_few_frames` (by less), `more_frames`, `other_rate` (frames are then
-    counted at its own rate), `other_size`, `no_sound` and `source_unreadable` (nothing to compare with).
+    counted at its own rate), `other_size`, `no_sound` and `source_unreadable` (nothing to compare with), and those of
+    `unlike_judged`.
+
+    Args:
+        row: The row.
+        judge_clips: How the clips look that the judge was trained on; None where nobody says.
     """
     if row.video is None or pd.isna(row.video):
         return Checked(ClipError("missing", str(row.reason).removeprefix("missing: ")))
@@ -128,7 +134,8 @@ def check_generated(row: Any) -> Checked:
         made = _facts(row.video)
     except ClipError as error:
         return Checked(error)
-    remarks = [] if made.has_sound else ["no_sound: lips are compared with the sound of the source"]
+    remarks = [] if judge_clips is None else _unlike(made, judge_clips)
+    remarks += [] if made.has_sound else ["no_sound: lips are compared with the sound of the source"]
     try:
         source = _source_facts(row.source)
     except ClipError as error:
@@ -147,6 +154,24 @@ def check_generated(row: Any) -> Checked:
     elif lost < 0:
         remarks.append(f"more_frames: {made.num_frames} of {expected}")
     return Checked(None, remarks)
+
+
+def unlike_judged(video: Path, judge_clips: ClipForm) -> list[str]:
+    """How a clip differs from those that a judge was trained on: `other_size_than_judge` and `other_rate_than_judge`.
+
+    Raises:
+        ClipError: As `VideoFile` has it.
+    """
+    return _unlike(_facts(video), judge_clips)
+
+
+def _unlike(made: "_Facts", judge_clips: ClipForm) -> list[str]:
+    side, fps, found = judge_clips.size_px, judge_clips.fps, []
+    if (made.width, made.height) != (side, side):
+        found.append(f"other_size_than_judge: {made.width}x{made.height}, the judge was trained on {side}x{side}")
+    if abs(made.fps - fps) > MAX_RATE_DIFFERENCE * fps:
+        found.append(f"other_rate_than_judge: {made.fps:.5g} frames/s, the judge was trained on {fps}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ from tqdm import tqdm
 
 from cmet.errors import ClipError, UserError
 from cmet.outputs import fresh_folder, write_json
-from cmet.params import EvaluateParams
-from cmet.scores.manifest import check_generated, manifest_remarks, read_manifest
+from cmet.params import ClipForm, EvaluateParams
+from cmet.scores.manifest import check_generated, manifest_remarks, read_manifest, unlike_judged
 from cmet.scores.metrics.registry import load_metrics
 from cmet.scores.other_results import Scored
 from cmet.scores.results import METRICS, RESULTS, write_results
@@ -86,11 +87,11 @@ def score_manifest(
     taken = sorted(set(rows["method"]) & {*METHODS, GROUND_TRUTH})
     if taken:
         raise UserError(f"{manifest}: {', '.join(taken)} is the name of a method of ours; call it otherwise (--method)")
-    clips, remarks = _checked(rows)
+    clips, remarks = _checked(rows, judge.card.clips)
     ready, absent = load_metrics(params.metrics, weights)
     results = score_clips(clips, judge, ready, "score")
     metrics = measure(results, params, seed) | {
-        "judge": judge.card.model_dump(),
+        "judge": judge.card.as_scored(),
         "absent": absent,
         "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         "remarks": [*manifest_remarks(rows), *remarks],
@@ -114,6 +115,18 @@ def answer_table(videos: Sequence[Path], judge: "Judge") -> tuple[str, int]:
         rows.append([str(video), best[0], f"{margin:.2f}", f"then {others[0][0]}"])
     num_failed = sum(isinstance(answer, ClipError) for answer in answers)
     return text_table(["video", "the judge says", "ahead by (logit)", ""], rows, ["ahead by (logit)"]), num_failed
+
+
+def unlike_training(videos: Sequence[Path], judge: "Judge") -> list[str]:
+    """What is to be said of single videos that differ from the clips that the judge was trained on."""
+    if judge.card.clips is None:
+        return []
+    found = []
+    for video in videos:
+        # one that cannot be read is told in the table
+        with suppress(ClipError):
+            found += [f"{video} has {said.split(': ')[1]}" for said in unlike_judged(video, judge.card.clips)]
+    return found
 
 
 def scored_table(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -157,12 +170,12 @@ def same_rows(rows: pd.DataFrame, judge: str, others: pd.DataFrame) -> pd.DataFr
     return common.assign(is_held_out=False)
 
 
-def _checked(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _checked(rows: pd.DataFrame, judge_clips: ClipForm | None) -> tuple[pd.DataFrame, list[str]]:
     """All clips that are judged, the true ones as a method of their own, and remarks with their counts."""
     remarks: Counter[str] = Counter()
     reasons: list[str | None] = []
     for row in tqdm(rows.itertuples(), total=len(rows), desc="score: files", unit="clip", mininterval=1):
-        checked = check_generated(row)
+        checked = check_generated(row, judge_clips)
         reasons.append(None if checked.failure is None else str(checked.failure))
         remarks.update(remark.split(":")[0] for remark in checked.remarks)
     is_lost = pd.Series([reason is not None for reason in reasons], index=rows.index)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cmet.params import Params
+from cmet.params import ClipForm, Params
 from cmet.places import Places
 
 if TYPE_CHECKING:
@@ -18,4 +18,5 @@ def evaluate(places: Places, params: Params, backbone: str) -> "EvaluationReport
 
     edits, clips = Edits.open(places, backbone), Clips.open(places)
     judge, out = Judge.load(places.folder("judge")), places.folder("evaluate", backbone)
+    judge.card.expect_made_of(ClipForm.of(params.clips), places.folder("judge"))
     return score_edits(edits, clips, judge, out, params.evaluate, params.seed, places.weights)

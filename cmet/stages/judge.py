@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cmet.params import Params
+from cmet.params import ClipForm, Params
 from cmet.places import Places
 
 if TYPE_CHECKING:
@@ -23,4 +23,4 @@ def judge(places: Places, params: Params) -> "JudgeReport":
     beginning = None
     if wanted.begin_from is not None:
         beginning = find_checkpoint(wanted.begin_from, "judge.begin_from", places.root, places.weights)
-    return train_judge(clips, out, wanted, params.seed, beginning)
+    return train_judge(clips, ClipForm.of(params.clips), out, wanted, params.seed, beginning)

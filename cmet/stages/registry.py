@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from cmet.closure import code_digest
 from cmet.launching import is_first_process
 from cmet.outputs import write_json
-from cmet.params import EVERYTHING, Params, declared
+from cmet.params import EVERYTHING, ClipForm, Params, declared
 from cmet.project import Project
 from cmet.stages.clips import clips
 from cmet.stages.deltas import deltas
@@ -111,6 +111,9 @@ def _tracked(name: str, project: Project, variant: str | None) -> Iterator[dict[
             track_evaluation(project, variant, stage_digest(name, variant))
 
 
+FORM = tuple(f"clips.{name}" for name in ClipForm.model_fields)
+"""What a model and a judge say of the clips that they were trained on."""
+
 STAGES: dict[str, Stage] = {
     "sample": Stage(sample, "project", ("seed", "sample")),
     "manifest": Stage(manifest, "project", ("manifest",)),
@@ -123,21 +126,21 @@ STAGES: dict[str, Stage] = {
     "train": Stage(
         train,
         "backbone",
-        ("deltas.speech_encoder", "held_out_emotion", "seed", "train"),
+        (*FORM, "deltas.speech_encoder", "held_out_emotion", "seed", "train"),
         lambda params: params.train.num_processes,
     ),
-    "judge": Stage(judge, "project", ("judge", "seed")),
+    "judge": Stage(judge, "project", (*FORM, "judge", "seed")),
     "edits": Stage(
         edits,
         "backbone",
-        ("clips.crf", "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed"),
+        ("clips.crf", *FORM, "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed"),
     ),
     "timing": Stage(
         timing,
         "backbone",
-        ("clips.crf", "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed", "timing"),
+        ("clips.crf", *FORM, "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed", "timing"),
     ),
-    "evaluate": Stage(evaluate, "backbone", ("evaluate", "seed")),
+    "evaluate": Stage(evaluate, "backbone", (*FORM, "evaluate", "seed")),
     # the page shows all of them
     "report": Stage(report, "project", (EVERYTHING,)),
 }

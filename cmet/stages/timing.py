@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cmet.params import Params
+from cmet.params import ClipForm, Params
 from cmet.places import Places
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def timing(places: Places, params: Params, backbone: str) -> "TimingReport":
     bundle = load_bundle(places.folder("train", backbone))
     bundle.expect(backbone=backbone, speech_encoder=encoder)
     clips, faces = Clips.open(places), Faces.open(places, backbone)
+    bundle.expect_made_of(ClipForm.of(params.clips), faces.model)
     pairs, voices = Pairs.open(places, backbone), Voices.open(places, encoder)
     material = Material(pairs.table, clips, faces, voices, bundle, places.weights)
     recipe = Recipe(params.edits, params.inference, params.seed, params.clips.crf, params.held_out_emotion)

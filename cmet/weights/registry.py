@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from cmet.errors import UserError
+from cmet.params import PAPER_CLIPS, PUBLISHED_CONNECTOR, ClipForm
 
 FOLDER_VARIABLE = "CMET_WEIGHTS"
 NOT_STATED = "not stated"
@@ -75,6 +76,8 @@ class Checkpoint:
     network: Network | None = None
     size_bytes: int | None = None
     sha256: str | None = None
+    clips: ClipForm | None = None
+    """How the clips look and sound that it works on; None where that is not stated or decides nothing here."""
 
     def located(self, folder: Path) -> Path | None:
         """Where it lies: in the folder or in a folder of it, as published repositories have it."""
@@ -142,7 +145,7 @@ CHECKPOINTS = {
     checkpoint.name: checkpoint
     for checkpoint in (
         Checkpoint(
-            "cmet-connector",
+            PUBLISHED_CONNECTOR,
             "the authors' trained Connector: voice to change of expression, for EDTalk",
             f"{_CMET_HUB}, folder checkpoints/; Google Drive, link in the readme of C-MET",
             "_epoch_2105_checkpoint_step000200000.pth",
@@ -150,6 +153,7 @@ CHECKPOINTS = {
             home="connector",
             licence="Apache-2.0",
             network=_CONNECTOR,
+            clips=PAPER_CLIPS,
         ),
         Checkpoint(
             "edtalk",

@@ -11,22 +11,11 @@ import numpy as np
 
 from cmet.errors import UserError
 from cmet.speech.encoders.protocol import check_length, finite
+from cmet.speech.encoders.settings import BUNDLES
 from cmet.weights.hubs import torch_checkpoints
 from cmet.weights.registry import CHECKPOINTS, places_of, weights_folder
 
 URL = "https://download.pytorch.org/torchaudio/models/"
-
-BUNDLES = {
-    "hubert-base": ("HUBERT_BASE", 768),
-    "hubert-large": ("HUBERT_LARGE", 1024),
-    "wav2vec2-base": ("WAV2VEC2_BASE", 768),
-    "wav2vec2-large": ("WAV2VEC2_LARGE", 1024),
-    "wav2vec2-large-lv60k": ("WAV2VEC2_LARGE_LV60K", 1024),
-    "wavlm-base": ("WAVLM_BASE", 768),
-    "wavlm-base-plus": ("WAVLM_BASE_PLUS", 768),
-    "wavlm-large": ("WAVLM_LARGE", 1024),
-}
-"""Our names: the bundle in torchaudio.pipelines and its width."""
 
 
 def embed_with_bundle(samples: np.ndarray, name: str) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import opensmile
 
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
+from cmet.speech.encoders.settings import FEATURE_LEVEL, FEATURE_SET
 
 WIDTH = 88
 
@@ -23,4 +24,4 @@ def embed_opensmile(samples: np.ndarray) -> np.ndarray:
 
 @cache
 def _smile() -> opensmile.Smile:
-    return opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+    return opensmile.Smile(opensmile.FeatureSet[FEATURE_SET], opensmile.FeatureLevel[FEATURE_LEVEL])

@@ -18,6 +18,7 @@ import yaml
 
 from cmet.errors import UserError
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
+from cmet.speech.encoders.settings import GRANULARITY
 from cmet.weights.hubs import emotion2vec_folders
 from cmet.weights.registry import CHECKPOINTS, weights_folder
 
@@ -41,7 +42,7 @@ def embed_emotion2vec(samples: np.ndarray) -> np.ndarray:
     """
     check_length(samples)
     result = _load().generate(
-        samples, fs=SAMPLE_RATE_HZ, granularity="utterance", extract_embedding=True, disable_pbar=True
+        samples, fs=SAMPLE_RATE_HZ, granularity=GRANULARITY, extract_embedding=True, disable_pbar=True
     )
     return finite(np.asarray(result[0]["feats"], np.float32), "emotion2vec")
 

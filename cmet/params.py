@@ -456,7 +456,7 @@ class Params(Section):
         if self.held_out_emotion is not None:
             wrong.append(f"held_out_emotion is {self.held_out_emotion!r}, but the Connector has seen every emotion")
         if not self.train.num_steps and ClipForm.of(self.clips) != PAPER_CLIPS:
-            wrong.append(f"on clips with {PAPER_CLIPS.changes(self.clips)}")
+            wrong.append(f"on clips made with {PAPER_CLIPS.changes(self.clips)}")
         if wrong:
             raise ValueError(f"train.begin_from {self.train.begin_from!r} was trained otherwise: {'; '.join(wrong)}")
 

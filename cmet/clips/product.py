@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cmet.params import ClipForm
 from cmet.places import Places
 
 TABLE = "clips.parquet"
@@ -19,15 +20,17 @@ class Clips:
     folder: Path
     corpus: Path | None = None
     """Folder of the raw corpus, where the paths of the manifest begin; only some encoders read from there."""
+    form: ClipForm | None = None
+    """How they look and sound, which the parameters say; None for whoever need not know."""
 
     @classmethod
-    def open(cls, places: Places) -> "Clips":
+    def open(cls, places: Places, form: ClipForm | None = None) -> "Clips":
         """The prepared clips of a project.
 
         Raises:
             UserError: They are not there yet.
         """
-        return cls(places.written("clips", TABLE).parent, places.corpus_folder)
+        return cls(places.written("clips", TABLE).parent, places.corpus_folder, form)
 
     @property
     def path(self) -> Path:

@@ -108,7 +108,7 @@ def check_clips(path: Path, clips: ClipForm) -> None:
     changes = read_config(path).clips.changes(clips) if (path / CONFIG).is_file() else ""
     if changes:
         raise UserError(
-            f"train.begin_from: {path}: this model was trained on clips with {changes}; with train.num_steps 0 it "
+            f"train.begin_from: {path}: this model was trained on clips made with {changes}; with train.num_steps 0 it "
             "stays as it is, so prepare the clips as those were"
         )
 

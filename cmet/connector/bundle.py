@@ -70,8 +70,8 @@ class Bundle:
         changes = self.config.clips.changes(clips)
         if changes:
             raise UserError(
-                f"{self.folder}: this model was trained on clips with {changes}; run `dvc repro` to train one on the "
-                "clips of this project, or prepare them as those were"
+                f"{self.folder}: this model was trained on clips made with {changes}; run `dvc repro` to train one on "
+                "the clips of this project, or prepare them as those were"
             )
         check_backbone(fitted, self.config.backbone_sha256, self.folder)
 

@@ -188,13 +188,13 @@ def _edit_by_drawing(source: Source, job: Job) -> EditReport:
     if job.samples is not None:
         try_speech(backbone, job.samples, job.heard_in(source))
     square = _square(source, framing, editor.clips, is_quiet)
-    remarks = _resize_remark(source, framing, editor.clips)
+    remarks = _resize_remark(source, framing, backbone)
 
     def track_lips(path: Path) -> tuple[np.ndarray, float]:
         nonlocal remarks
         other = Source(path)
         found = _square(other, framing, editor.clips, is_quiet)
-        remarks += _resize_remark(other, framing, editor.clips)
+        remarks += _resize_remark(other, framing, backbone)
         return _track(other, found, editor, "reading the lips", is_quiet), other.fps
 
     lips = find_lips(job.lips, job.samples, len(source), source.fps, track_lips)
@@ -249,8 +249,9 @@ def _even(source: Source) -> tuple[int, int]:
     return source.width + source.width % 2, source.height + source.height % 2
 
 
-def _resize_remark(source: Source, framing: Framing, clips: ClipForm) -> tuple[str, ...]:
-    return resize_remark(source.path, source.width, source.height, clips.size_px) if framing == "as-is" else ()
+def _resize_remark(source: Source, framing: Framing, backbone: Backbone) -> tuple[str, ...]:
+    is_whole = framing == "as-is"
+    return resize_remark(source.path, source.width, source.height, _picture_px(backbone)) if is_whole else ()
 
 
 def _picture_px(backbone: Backbone) -> int:

@@ -64,12 +64,12 @@ class JudgeCard(BaseModel):
     acc_val: float | None
     """Same for the validation speakers, which only informs; null without such clips."""
     clips: ClipForm | None
-    """How the clips it was trained on look and sound; null for a released judge, of which nobody says."""
+    """How the clips it was trained on look and sound; null where nobody says, as of a released judge."""
     versions: dict[str, str]
     """Of the libraries that trained it, by distribution; empty for a released one."""
 
     def expect_made_of(self, clips: ClipForm, folder: Path) -> None:
-        """Make sure that the clips to judge are like those that it was trained on; a released judge takes any.
+        """Make sure that the clips to judge are like those that it was trained on; one of which nobody says takes any.
 
         Args:
             clips: How the clips of the project are made.
@@ -81,8 +81,8 @@ class JudgeCard(BaseModel):
         changes = self.clips.changes(clips) if self.clips else ""
         if changes:
             raise UserError(
-                f"{folder}: this judge was trained on clips with {changes}; run `dvc repro` to train one on the clips "
-                "of this project, or prepare them as those were"
+                f"{folder}: this judge was trained on clips made with {changes}; run `dvc repro` to train one on the "
+                "clips of this project, or prepare them as those were"
             )
 
     def as_scored(self) -> dict[str, Any]:

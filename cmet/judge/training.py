@@ -30,7 +30,7 @@ from cmet.judge.frames import CLIPS_AT_ONCE, read_frames, to_tensor
 from cmet.judge.networks import KINDS
 from cmet.judge.pictures import HeldFrames, StreamedClips, TrainingPictures, readable_clips
 from cmet.outputs import fresh_folder, write_json
-from cmet.params import ClipForm, JudgeParams
+from cmet.params import JudgeParams
 
 HISTORY_COLUMNS = ["step", "split", "metric", "value"]
 
@@ -59,14 +59,11 @@ class Recipe:
     is_augmented: bool
 
 
-def train_judge(
-    clips: Clips, form: ClipForm, out: Path, params: JudgeParams, seed: int, begin_from: Path | None = None
-) -> JudgeReport:
+def train_judge(clips: Clips, out: Path, params: JudgeParams, seed: int, begin_from: Path | None = None) -> JudgeReport:
     """Train the judge on unedited clips of the training speakers, and write it with its card.
 
     Args:
         clips: Prepared clips, of all splits; those of other emotions and quarantined ones are left out here.
-        form: How they look and sound.
         out: Folder of the judge.
         params: The `judge` section of params.yaml.
         seed: Decides the first weights, the order and every augmentation; on a CPU identical input gives identical
@@ -110,7 +107,7 @@ def train_judge(
             seed=seed,
             acc_train=_accuracy_on(classifier, pictures, labels_V),
             acc_val=classifier.accuracy(videos_of(val, clips), list(val["emotion"]), "judge: validation"),
-            clips=form,
+            clips=clips.form,
             versions=dict(versions()),
         )
         write_json(folder / CARD, card.model_dump())

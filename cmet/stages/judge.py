@@ -16,11 +16,11 @@ def judge(places: Places, params: Params) -> "JudgeReport":
     from cmet.judge.released import adopt_judge
     from cmet.judge.training import train_judge
 
-    clips, out, wanted = Clips.open(places), places.folder("judge"), params.judge
+    clips, out, wanted = Clips.open(places, ClipForm.of(params.clips)), places.folder("judge"), params.judge
     if wanted.checkpoint is not None:
         checkpoint = find_checkpoint(wanted.checkpoint, "judge.checkpoint", places.root, places.weights)
         return adopt_judge(clips, out, wanted, checkpoint)
     beginning = None
     if wanted.begin_from is not None:
         beginning = find_checkpoint(wanted.begin_from, "judge.begin_from", places.root, places.weights)
-    return train_judge(clips, ClipForm.of(params.clips), out, wanted, params.seed, beginning)
+    return train_judge(clips, out, wanted, params.seed, beginning)

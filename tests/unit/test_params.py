@@ -147,6 +147,16 @@ def test_the_published_connector_is_used_as_it_was_trained(changes: dict[str, ob
         parse_params(values | changes, "official")
 
 
+def test_the_published_connector_as_it_is_wants_clips_as_the_authors_make_them() -> None:
+    values = read_experiment(ROOT / "experiments/mead-edtalk-official.yaml")
+    values["clips"] |= {"fps": 30, "crop_rule": "fomm-reflect-1"}
+    said = "on clips made with clips.fps 25, not 30 and clips.crop_rule fomm-clip-1, not fomm-reflect-1"
+    with pytest.raises(ParamsError, match=f"was trained otherwise: {said}"):
+        parse_params(values, "official")
+    values["train"] |= {"num_steps": 5}
+    assert parse_params(values, "official").clips.fps == 30
+
+
 def test_a_stage_sees_what_it_declares_and_nothing_else(params: Params) -> None:
     seen = declared(params, ["seed", "train", "clips.crf", "train.network.hidden"])
     assert (seen.seed, seen.train, seen.clips.crf) == (params.seed, params.train, params.clips.crf)

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
 
-from cmet.connector.bundle import BundleConfig
-from cmet.params import NetworkParams
+from cmet.connector.card import BundleConfig
+from cmet.params import PAPER_CLIPS, NetworkParams
+from cmet.speech.encoders.settings import SETTINGS
 
 CONFIG = BundleConfig(
+    clips=PAPER_CLIPS,
     backbone="facemesh",
     speech_encoder="opensmile",
+    speech_settings=dict(SETTINGS["opensmile"]),
     expression_width=3,
     speech_width=88,
     network=NetworkParams(hidden=32, num_layers=1, num_heads=1, feedforward=8, window=5, dropout=0.0),

@@ -4,20 +4,28 @@ from pathlib import Path
 
 import numpy as np
 
-from cmet.connector.bundle import BundleConfig, save_bundle
+from cmet.connector.bundle import save_bundle
+from cmet.connector.card import BundleConfig
 from cmet.connector.network import Connector
-from cmet.params import NetworkParams
+from cmet.params import ClipForm, NetworkParams
+from cmet.speech.encoders.settings import SETTINGS
 from cmet.speech.scaling import SpeechScaling
 
 NETWORK = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
 
 
-def write_model(folder: Path, backbone: str, expression_width: int, encoder: str, speech_width: int) -> None:
+CLIPS = ClipForm(size_px=256, fps=25, sample_rate_hz=16_000, crop_rule="fomm-reflect-1")
+
+
+def write_model(
+    folder: Path, backbone: str, expression_width: int, encoder: str, speech_width: int, clips: ClipForm = CLIPS
+) -> None:
     """A bundle with drawn weights, and an empty folder of the backbone."""
     folder.mkdir(exist_ok=True)
     config = BundleConfig(
-        backbone=backbone, speech_encoder=encoder, expression_width=expression_width, speech_width=speech_width,
-        network=NETWORK, step=0, seed=0, held_out_emotion=None,
+        clips=clips, backbone=backbone, speech_encoder=encoder, speech_settings=dict(SETTINGS[encoder]),
+        expression_width=expression_width, speech_width=speech_width, network=NETWORK, step=0, seed=0,
+        held_out_emotion=None,
     )  # fmt: skip
     connector = Connector(NETWORK, expression_width, speech_width)
     limit_S = np.full(speech_width, 3.0)

@@ -6,15 +6,16 @@ from hypothesis import strategies as st
 from cmet.editing import framing
 from cmet.editing.framing import FaceSquare, Patch, faded, find_square, looks, pasted, presence
 from cmet.errors import ClipError
-from cmet.media.crop import mirrored_cut
+from cmet.media.crop import CROP_RULES
 
+RULE = "fomm-reflect-1"
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 WHITE = np.full((64, 64, 3), 255, np.uint8)
 
 
-def square_at(left: int, top: int, side: int, width: int, height: int) -> FaceSquare:
+def square_at(left: int, top: int, side: int, width: int, height: int, rule: str = RULE) -> FaceSquare:
     box = np.array([left, top, left + side, top + side], float)
-    return FaceSquare(left, top, mirrored_cut(box, width, height), 1.0, np.ones(1, bool))
+    return FaceSquare(CROP_RULES[rule](box, width, height), 1.0, np.ones(1, bool))
 
 
 @given(st.integers(-60, 150), st.integers(-60, 110), st.integers(2, 120))
@@ -49,6 +50,18 @@ def test_a_square_over_the_edge_of_the_frame_is_pasted_where_it_was_cut() -> Non
     # what was cut out, unchanged, is the frame again
     np.testing.assert_array_equal(after, frame)
     assert (Patch(-30, 40, 50, 120).onto(frame, WHITE, 1.0)[60:, :30] == 255).all()
+
+
+def test_a_square_clipped_at_the_edge_is_pasted_where_it_was_cut() -> None:
+    square = square_at(-30, 40, 80, 140, 100, "fomm-clip-1")
+    # 50 of 80 columns and 60 of 80 rows are in the frame
+    assert square.patch(WHOLE) == Patch(0, 40, 50, 100)
+    assert square.patch((0.5, 0.0, 1.0, 0.5)) == Patch(25, 40, 50, 70)
+    frame = np.full((100, 140, 3), 90, np.uint8)
+    (after,) = pasted([frame], [square.picture(frame, 80)], square.presence_T, square.patch(WHOLE))
+    np.testing.assert_array_equal(after, frame)
+    (white,) = pasted([frame], [WHITE], square.presence_T, square.patch(WHOLE))
+    assert (white[70, 25] == 255).all() and (white[70, 51:] == 90).all() and (white[:40] == 90).all()
 
 
 def test_a_picture_goes_to_the_part_that_the_backbone_shows() -> None:
@@ -87,21 +100,21 @@ def test_frames_between_looks_that_differ_are_looked_at_and_none_without_a_face_
         asked.append(indices)
         return indices
 
-    square = find_square(frames_at, 61, 140, 100)
+    square = find_square(frames_at, 61, 140, 100, RULE)
     assert len(looks(61)) == 13 and looks(3) == [0, 2] and looks(1) == [0]
     assert asked == [looks(61), [16, 17, 18, 19, 26, 27, 28, 29]]
     assert np.flatnonzero(~square.is_seen_T).tolist() == list(range(18, 28))
     np.testing.assert_allclose(square.presence_T[12:19], [1, 1, 0.8, 0.6, 0.4, 0.2, 0], atol=1e-6)
     assert not square.presence_T[18:28].any() and (square.presence_T[32:] == 1).all()
     assert square.face_ratio == pytest.approx(51 / 61)
-    assert (square.left, square.top, len(square.cut.rows)) == (30, 25, 60)
+    assert (square.cut.left, square.cut.top, len(square.cut.rows)) == (30, 25, 60)
 
 
 def test_another_face_in_a_frame_between_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = boxes(*range(31, 41), num=61)
     shown[32] = [np.array([100.0, 30, 130, 80])]
     monkeypatch.setattr(framing, "find_faces", lambda indices: [shown[index] for index in indices])
-    assert np.flatnonzero(~find_square(list, 61, 140, 100).is_seen_T).tolist() == list(range(31, 41))
+    assert np.flatnonzero(~find_square(list, 61, 140, 100, RULE).is_seen_T).tolist() == list(range(31, 41))
 
 
 def test_a_change_fades_towards_frames_that_do_not_show_the_face() -> None:
@@ -125,4 +138,4 @@ def test_no_face_and_two_faces_are_told_apart(
 ) -> None:
     monkeypatch.setattr(framing, "find_faces", lambda frames: faces)
     with pytest.raises(ClipError, match=code):
-        find_square(list, 61, 140, 100)
+        find_square(list, 61, 140, 100, RULE)

@@ -10,7 +10,15 @@ from cmet.edits.benchmark import write_benchmark
 from cmet.errors import UserError
 from cmet.media.audio import write_audio
 from cmet.media.video import write_video
-from cmet.scores.manifest import FROM_COLUMNS, FROM_SOURCE, check_generated, manifest_remarks, read_manifest
+from cmet.params import ClipForm
+from cmet.scores.manifest import (
+    FROM_COLUMNS,
+    FROM_SOURCE,
+    check_generated,
+    manifest_remarks,
+    read_manifest,
+    unlike_judged,
+)
 
 HEADER = ["source_video_path", "gt_video_path", "gt_emotion", "intensity", "generated_path", "source_audio_path"]
 MEAD = {
@@ -281,3 +289,19 @@ def test_an_unreadable_made_clip_fails_and_an_unreadable_source_is_a_remark(tmp_
     checked = check_generated(pd.Series({**row, "source": tmp_path / "broken.mp4"}))
     assert checked.failure is None
     assert checked.remarks[0].startswith("source_unreadable: broken.mp4")
+
+
+def test_what_differs_from_the_clips_that_a_judge_was_trained_on_is_a_remark_and_never_a_failure(
+    tmp_path: Path,
+) -> None:
+    clips = ClipForm(size_px=256, fps=30, sample_rate_hz=16_000, crop_rule="fomm-reflect-1")
+    row = row_of(tmp_path, 120)
+    checked = check_generated(row, clips)
+    assert checked.failure is None
+    assert checked.remarks == [
+        "other_size_than_judge: 64x64, the judge was trained on 256x256",
+        "other_rate_than_judge: 25 frames/s, the judge was trained on 30",
+    ]
+    assert unlike_judged(row.video, clips) == checked.remarks
+    same = clips.model_copy(update={"size_px": 64, "fps": 25})
+    assert (unlike_judged(row.video, same), check_generated(row, same).remarks) == ([], [])

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from cmet.connector.processes import training_processes
-from cmet.connector.training import Untracked, train
+from cmet.connector.training import Purpose, Untracked, train
 from cmet.params import TrainParams
+from cmet.shards import Shards
 
 
 class Ending(Untracked):
@@ -32,16 +33,14 @@ def main(shards: Path, runs: list[tuple[str, dict[str, Any], int | None]]) -> No
         for name, params, end_at in runs:
             out = Path(name)
             train(
-                shards,
+                Shards(shards),
                 out,
                 TrainParams(**params),
                 7,
                 out.with_name(f"{out.name}.work"),
                 Ending(end_at),
                 processes,
-                backbone="facemesh",
-                speech_encoder="opensmile",
-                held_out_emotion=None,
+                Purpose("facemesh", "opensmile", None),
             )
 
 

@@ -6,23 +6,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cmet.clips.product import Clips
 from cmet.errors import UserError
+from cmet.expression.product import Faces, codes_file
 from cmet.outputs import content_digest
 from cmet.pairs.deltas import write_deltas
+from cmet.pairs.product import TABLE, Pairs
 from cmet.params import DeltasParams, ShardsParams
-from cmet.shards import SPLITS, read_shards, write_shards
-from cmet.speech.scaling import SpeechScaling
+from cmet.shards import Shards, read_shards, write_shards
+from cmet.speech.product import Voices
+from cmet.vocabulary import SPLITS
 
 SMALL = ShardsParams(pairs_per_shard=4)
 SPLIT_OF = {"a": "train", "b": "train", "c": "val", "d": "test"}
 NUM_SENTENCES = 5
 
+Inputs = tuple[Pairs, Voices, Faces]
+
 
 @pytest.fixture
-def inputs(tmp_path: Path) -> tuple[Path, Path, Path]:
-    """Folder of the deltas, embeddings and codes of four speakers in two emotions; disgusted is held out."""
+def inputs(tmp_path: Path) -> Inputs:
+    """Pairs, embeddings and codes of four speakers in two emotions; disgusted is held out."""
     draw = np.random.default_rng(0)
-    clips, embeddings, codes = tmp_path / "clips.parquet", tmp_path / "embeddings.parquet", tmp_path / "codes"
+    clips, voices, faces = Clips(tmp_path), Voices(tmp_path), Faces(tmp_path)
     table = pd.DataFrame(
         [
             (f"{speaker}-{emotion}-{sentence}", "sample", speaker, emotion, str(sentence), split, "ok")
@@ -33,18 +39,18 @@ def inputs(tmp_path: Path) -> tuple[Path, Path, Path]:
         columns=["clip_id", "corpus", "speaker", "emotion", "sentence", "split", "status"],
     )
     table["intensity"] = pd.array([None if emotion == "happy" else 1 for emotion in table["emotion"]], dtype="Int64")
-    table.to_parquet(clips)
+    table.to_parquet(clips.path)
     rows = draw.normal(size=(len(table), 6)).astype(np.float32)
-    pd.DataFrame({"clip_id": table["clip_id"], "embedding": list(rows)}).to_parquet(embeddings)
-    codes.mkdir()
+    pd.DataFrame({"clip_id": table["clip_id"], "embedding": list(rows)}).to_parquet(voices.path)
+    faces.all_codes.mkdir()
     for clip in table["clip_id"]:
-        np.save(codes / f"{clip}.npy", draw.normal(size=(draw.integers(5, 9), 3)).astype(np.float32))
+        np.save(codes_file(tmp_path, clip), draw.normal(size=(draw.integers(5, 9), 3)).astype(np.float32))
     params = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread")
-    write_deltas(clips, embeddings, codes, params, "disgusted", tmp_path / "deltas")
-    return tmp_path / "deltas", embeddings, codes
+    write_deltas(clips, voices, faces, params, "disgusted", tmp_path / "deltas")
+    return Pairs(tmp_path / "deltas"), voices, faces
 
 
-def test_the_held_out_emotion_reaches_the_test_split_only(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_the_held_out_emotion_reaches_the_test_split_only(inputs: Inputs, tmp_path: Path) -> None:
     report = write_shards(*inputs, SMALL, 7, tmp_path / "out")
     emotions = {split: sorted({pair.emotion for pair in read_shards(tmp_path / "out", split)}) for split in SPLITS}
     assert emotions == {"train": ["happy"], "val": ["happy"], "test": ["disgusted", "happy"]}
@@ -53,30 +59,29 @@ def test_the_held_out_emotion_reaches_the_test_split_only(inputs: tuple[Path, Pa
     assert report.num_shards == 3 + 2 + 3
 
 
-def test_pairs_come_back_with_scaled_speech(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_pairs_come_back_with_scaled_speech(inputs: Inputs, tmp_path: Path) -> None:
     write_shards(*inputs, SMALL, 7, tmp_path / "out")
     pairs = {pair.key: pair for pair in read_shards(tmp_path / "out", "train")}
     assert len(pairs) == 10
     pair = pairs["a-happy-2"]
-    scaling = SpeechScaling.load(inputs[0])
-    speech = pd.read_parquet(inputs[1]).set_index("clip_id")["embedding"]
-    assert pair.neutral_speech == pytest.approx(scaling.apply(speech["a-neutral-2"]))
+    deltas, voices, faces = inputs
+    assert pair.neutral_speech == pytest.approx(deltas.scaling.apply(voices.vectors["a-neutral-2"]))
     assert pair.speech_delta == pytest.approx(pair.emotional_speech - pair.neutral_speech, abs=1e-5)
-    assert np.array_equal(pair.emotional_expression, np.load(inputs[2] / "a-happy-2.npy"))
+    assert np.array_equal(pair.emotional_expression, faces.codes("a-happy-2"))
     assert (pair.speaker, pair.sentence, pair.emotion, pair.intensity) == ("a", "2", "happy", None)
     assert all(getattr(pair, name).dtype == np.float32 for name in ("speech_delta", "neutral_expression"))
 
 
-def test_same_pairs_and_seed_give_the_same_bytes(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_same_pairs_and_seed_give_the_same_bytes(inputs: Inputs, tmp_path: Path) -> None:
     for name, seed in (("one", 7), ("two", 7), ("other", 8)):
         write_shards(*inputs, SMALL, seed, tmp_path / name)
     assert content_digest(tmp_path / "one") == content_digest(tmp_path / "two")
     assert content_digest(tmp_path / "one") != content_digest(tmp_path / "other")
 
 
-def test_index_names_the_shard_of_every_pair(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_index_names_the_shard_of_every_pair(inputs: Inputs, tmp_path: Path) -> None:
     write_shards(*inputs, SMALL, 7, tmp_path / "out")
-    index = pd.read_parquet(tmp_path / "out" / "index.parquet")
+    index = Shards(tmp_path / "out").index
     assert list(index.columns) == ["key", "split", "shard", "sha256"]
     train = index[index["split"] == "train"]
     assert train["key"].tolist() == [pair.key for pair in read_shards(tmp_path / "out", "train")]
@@ -84,7 +89,7 @@ def test_index_names_the_shard_of_every_pair(inputs: tuple[Path, Path, Path], tm
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
-def test_a_truncated_shard_is_named(inputs: tuple[Path, Path, Path], tmp_path: Path, share: float) -> None:
+def test_a_truncated_shard_is_named(inputs: Inputs, tmp_path: Path, share: float) -> None:
     write_shards(*inputs, SMALL, 7, tmp_path / "out")
     tar = tmp_path / "out" / "train" / "000001.tar"
     tar.write_bytes(tar.read_bytes()[: int(share * tar.stat().st_size)])
@@ -92,7 +97,7 @@ def test_a_truncated_shard_is_named(inputs: tuple[Path, Path, Path], tmp_path: P
         list(read_shards(tmp_path / "out", "train"))
 
 
-def test_a_missing_shard_and_an_unfinished_folder_are_named(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_a_missing_shard_and_an_unfinished_folder_are_named(inputs: Inputs, tmp_path: Path) -> None:
     write_shards(*inputs, SMALL, 7, tmp_path / "out")
     (tmp_path / "out" / "val" / "000000.tar").unlink()
     with pytest.raises(UserError, match=r"val/000000.tar: the shard is missing"):
@@ -102,8 +107,8 @@ def test_a_missing_shard_and_an_unfinished_folder_are_named(inputs: tuple[Path, 
         list(read_shards(tmp_path / "out", "train"))
 
 
-def test_a_dot_in_a_clip_id_is_refused(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    path = inputs[0] / "pairs.parquet"
+def test_a_dot_in_a_clip_id_is_refused(inputs: Inputs, tmp_path: Path) -> None:
+    path = inputs[0].folder / TABLE
     pairs = pd.read_parquet(path)
     pairs["pair_id"] = pairs["pair_id"].str.replace("a-happy-2", "a.happy.2")
     pairs.to_parquet(path)

@@ -9,7 +9,7 @@ import pytest
 
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import NetworkParams, TrainParams
-from cmet.shards import FORMAT, SPLITS, PairSample, write_tar
+from cmet.shards import FORMAT, LISTING, SPLITS, PairSample, write_tar
 from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import EMOTIONS
 
@@ -77,7 +77,7 @@ def write_shards(root: Path) -> Path:
             if speakers[split]
         }
         SpeechScaling.none(SPEECH_WIDTH).save(unfinished)
-        write_json(unfinished / "shards.json", {"format": FORMAT, "splits": {"test": [], "unpaired": []} | splits})
+        write_json(unfinished / LISTING, {"format": FORMAT, "splits": {"test": [], "unpaired": []} | splits})
     return folder
 
 

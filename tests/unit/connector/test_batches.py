@@ -17,7 +17,7 @@ from cmet.connector.step import TrainingStep
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TrainParams
-from cmet.shards import FORMAT, PairSample, write_tar
+from cmet.shards import FORMAT, LISTING, PairSample, write_tar
 
 MakeParams = Callable[..., TrainParams]
 MakePairs = Callable[[str], list[PairSample]]
@@ -32,7 +32,7 @@ def many(tmp_path: Path, make_pairs: MakePairs) -> TrainingShards:
             write_tar(unfinished, f"train/{number:06d}.tar", make_pairs(speaker)[::3])
             for number, speaker in enumerate("abcde")
         ]
-        write_json(unfinished / "shards.json", {"format": FORMAT, "splits": {"train": entries}})
+        write_json(unfinished / LISTING, {"format": FORMAT, "splits": {"train": entries}})
     return TrainingShards(tmp_path / "shards", entries, [], frozenset())
 
 

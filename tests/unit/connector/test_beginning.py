@@ -7,12 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cmet.connector.beginning import LAST, beginning_path
-from cmet.connector.bundle import WEIGHTS
+from cmet.connector.beginning import beginning_path
+from cmet.connector.card import WEIGHTS
 from cmet.connector.processes import Processes
-from cmet.connector.training import TrainReport, Untracked, train
+from cmet.connector.product import LAST
+from cmet.connector.training import Purpose, TrainReport, Untracked, train
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
+from cmet.shards import Shards
 
 MakeParams = Callable[..., TrainParams]
 
@@ -21,17 +23,14 @@ def run(
     shards: Path, out: Path, params: TrainParams, beginning: Path | None = None, backbone: str = "facemesh"
 ) -> TrainReport:
     return train(
-        shards,
+        Shards(shards),
         out,
         params,
         7,
         out.with_name(f"{out.name}.work"),
         Untracked(),
         Processes(0, 1, torch.device("cpu")),
-        backbone=backbone,
-        speech_encoder="opensmile",
-        held_out_emotion=None,
-        beginning=beginning,
+        Purpose(backbone, "opensmile", None, beginning=beginning),
     )
 
 

@@ -13,7 +13,7 @@ from cmet.connector.features import read_features
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TrainParams
-from cmet.shards import FORMAT, UNPAIRED, PairSample, write_tar
+from cmet.shards import FORMAT, LISTING, UNPAIRED, PairSample, write_tar
 from cmet.speech.scaling import SpeechScaling
 
 MakeParams = Callable[..., TrainParams]
@@ -27,7 +27,7 @@ def write(folder: Path, pairs: dict[str, list[PairSample]], unpaired: list[PairS
         clips = [pair.clips()[0] for pair in unpaired]
         splits[UNPAIRED] = [write_tar(unfinished, f"{UNPAIRED}/000000.tar", clips)] if clips else []
         SpeechScaling.none(12).save(unfinished)
-        write_json(unfinished / "shards.json", {"format": FORMAT, "splits": {"val": [], "test": []} | splits})
+        write_json(unfinished / LISTING, {"format": FORMAT, "splits": {"val": [], "test": []} | splits})
     return folder / "shards"
 
 
@@ -63,9 +63,9 @@ def test_features_that_are_no_numbers_are_named_by_clip(
 
 def test_no_training_pairs_are_an_error(tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams) -> None:
     shards = write(tmp_path, {"train": make_pairs("a"), "val": make_pairs("b")})
-    listing = json.loads((shards / "shards.json").read_text())
+    listing = json.loads((shards / LISTING).read_text())
     listing["splits"]["train"] = []
-    write_json(shards / "shards.json", listing)
+    write_json(shards / LISTING, listing)
     for shards_in_memory in (None, 1):
         with pytest.raises(UserError, match="the training split holds no pairs"):
             read_features(shards, make_params(shards_in_memory=shards_in_memory), CPU)

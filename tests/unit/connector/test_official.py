@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from fill import fill
@@ -16,19 +15,20 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from cmet.commands.weights import app
-from cmet.connector.beginning import LAST, beginning_path
+from cmet.connector.beginning import beginning_path
 from cmet.connector.bundle import Bundle, load_bundle, save_bundle
 from cmet.connector.inference import predict_directions
 from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH, export_official, load_official
 from cmet.connector.processes import Processes
-from cmet.connector.training import TrainReport, train
+from cmet.connector.product import LAST, Model
+from cmet.connector.training import Purpose, TrainReport, Untracked, train
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.pairs.differences import speech_delta
 from cmet.params import PAPER_NETWORK, TrainParams
 from cmet.scores.figures import curves_figure
-from cmet.shards import FORMAT, PairSample, write_tar
+from cmet.shards import FORMAT, LISTING, PairSample, Shards, write_tar
 from cmet.speech.scaling import SpeechScaling
 from cmet.weights.registry import CHECKPOINTS, NETWORKS
 
@@ -41,14 +41,6 @@ STEP = 200_000
 class Malicious:
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, ("touch executed",)
-
-
-class Silent:
-    def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -240,23 +232,20 @@ def write_shards(folder: Path, make_pairs: MakePairs, speakers: dict[str, str]) 
             pairs = [widened(pair) for name in names for pair in make_pairs(name) if pair.emotion in ("happy", "sad")]
             splits[split] = [write_tar(unfinished, f"{split}/000000.tar", pairs)]
         SpeechScaling.none(SPEECH_WIDTH).save(unfinished)
-        write_json(unfinished / "shards.json", {"format": FORMAT, "splits": splits})
+        write_json(unfinished / LISTING, {"format": FORMAT, "splits": splits})
     return folder / "shards"
 
 
 def run(shards: Path, out: Path, params: TrainParams, weights: Path) -> TrainReport:
     return train(
-        shards,
+        Shards(shards),
         out,
         params,
         7,
         out.with_name("work"),
-        Silent(),
+        Untracked(),
         Processes(0, 1, torch.device("cpu")),
-        backbone="edtalk",
-        speech_encoder="emotion2vec",
-        held_out_emotion=None,
-        beginning=beginning_path(params.begin_from or "", out, weights),
+        Purpose("edtalk", "emotion2vec", None, beginning=beginning_path(params.begin_from or "", out, weights)),
     )
 
 
@@ -282,7 +271,7 @@ def test_without_a_step_the_checkpoint_is_the_model(
     assert_equal(bundle.connector, network)
     assert np.isposinf(bundle.speech_limit_S).all()
     assert (report.num_steps, report.kept_step, bundle.config.step, report.losses) == (0, 0, 0, {})
-    history = pd.read_parquet(folder / "model" / "history.parquet")
+    history = Model(folder / "model").history
     assert set(history["step"]) == ({0} if "val" in speakers else set())
     assert ("delta_mse" in report.validation) == ("val" in speakers)
     if "val" in speakers:
@@ -315,7 +304,7 @@ def test_a_checkpoint_that_going_on_does_not_better_is_kept(
     report = run(shards, folder / "model", begin_params(num_steps=1, learning_rate=100.0), weights)
     assert (report.num_steps, report.kept_step) == (1, 0)
     assert_equal(load_bundle(folder / "model").connector, network)
-    history = pd.read_parquet(folder / "model" / "history.parquet")
+    history = Model(folder / "model").history
     assert sorted(history[history["metric"] == "val/delta_mse"]["step"]) == [0, 1]
 
 

@@ -9,24 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from cmet.connector.bundle import WEIGHTS
+from cmet.connector.card import WEIGHTS
 from cmet.connector.losses import LossTerms
 from cmet.connector.processes import Processes
-from cmet.connector.training import CHECKPOINT, Untracked, train
+from cmet.connector.product import Model
+from cmet.connector.training import CHECKPOINT, Purpose, Untracked, train
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import NetworkParams, TrainParams
+from cmet.shards import Shards
 from tests.unit.connector.conftest import write_shards
 
 ROOT = Path(__file__).parents[3]
 MakeParams = Callable[..., TrainParams]
 # dropout is drawn by each process for itself
 NETWORK = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
+PURPOSE = Purpose("facemesh", "opensmile", None)
 
 
 def torchrun(shards: Path, *runs: tuple[Path, TrainParams, int | None]) -> subprocess.CompletedProcess[str]:
@@ -40,8 +42,8 @@ def torchrun(shards: Path, *runs: tuple[Path, TrainParams, int | None]) -> subpr
 
 
 def alone(shards: Path, out: Path, params: TrainParams) -> None:
-    names = {"backbone": "facemesh", "speech_encoder": "opensmile", "held_out_emotion": None}
-    train(shards, out, params, 7, out.with_name("work"), Untracked(), Processes(0, 1, torch.device("cpu")), **names)  # type: ignore[arg-type]
+    one = Processes(0, 1, torch.device("cpu"))
+    train(Shards(shards), out, params, 7, out.with_name("work"), Untracked(), one, PURPOSE)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -
 def test_two_processes_have_the_loss_curve_of_one(trained: Trained, tmp_path: Path) -> None:
     assert trained.plain.is_dir(), trained.ended.stderr
     alone(trained.shards, tmp_path / "one", trained.plain_params)
-    one, two = (pd.read_parquet(folder / "history.parquet") for folder in (tmp_path / "one", trained.plain))
+    one, two = (Model(folder).history for folder in (tmp_path / "one", trained.plain))
     assert one[["step", "metric"]].equals(two[["step", "metric"]])
     is_train = one["metric"].str.startswith("train/")
     assert is_train.sum() == 4 * 10
@@ -100,7 +102,6 @@ def test_two_processes_go_on_to_the_same_bytes(trained: Trained) -> None:
 
 
 def test_a_batch_that_cannot_be_shared_is_an_error(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
-    names = {"backbone": "facemesh", "speech_encoder": "opensmile", "held_out_emotion": None}
     three = Processes(0, 3, torch.device("cpu"))
     with pytest.raises(UserError, match="train.batch_size: 16 is not a multiple of 3 processes"):
-        train(shards, tmp_path / "out", make_params(), 7, tmp_path / "work", Untracked(), three, **names)  # type: ignore[arg-type]
+        train(Shards(shards), tmp_path / "out", make_params(), 7, tmp_path / "work", Untracked(), three, PURPOSE)

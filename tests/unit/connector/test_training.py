@@ -6,30 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from cmet.connector.beginning import LAST
-from cmet.connector.bundle import WEIGHTS, load_bundle
+from cmet.connector.bundle import load_bundle
+from cmet.connector.card import WEIGHTS
 from cmet.connector.inference import predict_directions
 from cmet.connector.loss_watch import LossWatch
 from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
+from cmet.connector.product import LAST, Model
 from cmet.connector.sampler import Batch, Sampler
-from cmet.connector.training import CHECKPOINT, TrainReport, train
+from cmet.connector.training import CHECKPOINT, Purpose, TrainReport, Untracked, train
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import TrainParams
-from cmet.shards import read_shards
+from cmet.shards import Shards, read_shards
 from cmet.speech.scaling import SpeechScaling
 
 MakeParams = Callable[..., TrainParams]
 ALONE = Processes(0, 1, torch.device("cpu"))
 
 
-class Silent:
+class Silent(Untracked):
     """Keeps metrics; may stop the run at a step."""
 
     def __init__(self, stop_at: int | None = None) -> None:
@@ -41,22 +41,17 @@ class Silent:
             raise KeyboardInterrupt
         self.seen.append((step, metrics))
 
-    def flush(self) -> None:
-        pass
-
 
 def run(shards: Path, out: Path, params: TrainParams, tracker: Silent | None = None) -> TrainReport:
     return train(
-        shards,
+        Shards(shards),
         out,
         params,
         7,
         out.with_name(f"{out.name}.work"),
         tracker or Silent(),
         ALONE,
-        backbone="facemesh",
-        speech_encoder="opensmile",
-        held_out_emotion="disgusted",
+        Purpose("facemesh", "opensmile", "disgusted"),
     )
 
 
@@ -79,7 +74,7 @@ def test_training_learns_the_direction_from_speech(shards: Path, tmp_path: Path,
     assert report.validation["delta_mse"] < 0.6 * report.validation["delta_mse_zero"]
     assert report.validation["delta_cosine"] > 0.6
     assert report.validation["delta_cosine"] > report.validation["delta_cosine_mean"] + 0.3
-    history = pd.read_parquet(tmp_path / "model" / "history.parquet")
+    history = Model(tmp_path / "model").history
     assert set(history.columns) == {"step", "metric", "value"}
     assert sorted(history[history["metric"] == "val/total"]["step"]) == [50, 100, 150]
     assert report.kept_step in (50, 100, 150)
@@ -106,8 +101,8 @@ def test_an_average_of_weights_is_validated_and_kept(shards: Path, tmp_path: Pat
         torch.testing.assert_close(averaged[name], expected, rtol=1e-5, atol=1e-6)
         moved += not torch.allclose(averaged[name], reached[2][name], rtol=1e-3, atol=1e-4)
     assert moved > 20
-    history = pd.read_parquet(tmp_path / "averaged" / "history.parquet").set_index("metric")["value"]
-    plain = pd.read_parquet(tmp_path / "3" / "history.parquet").set_index("metric")["value"]
+    history = Model(tmp_path / "averaged").history.set_index("metric")["value"]
+    plain = Model(tmp_path / "3").history.set_index("metric")["value"]
     assert history["val/delta_mse"] != plain["val/delta_mse"]
 
 
@@ -203,7 +198,7 @@ def test_speed_is_tracked_and_no_part_of_the_history(shards: Path, tmp_path: Pat
     speeds = [metrics for _, metrics in tracker.seen if "time/steps_per_s" in metrics]
     assert len(speeds) == 5
     assert all(0 <= metrics["time/data_share"] < 1 for metrics in speeds)
-    history = pd.read_parquet(tmp_path / "model" / "history.parquet")
+    history = Model(tmp_path / "model").history
     assert not history["metric"].str.startswith("time/").any()
 
 

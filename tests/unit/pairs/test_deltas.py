@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cmet.clips.product import Clips
 from cmet.errors import UserError
+from cmet.expression.product import Faces, codes_file
 from cmet.outputs import content_digest
 from cmet.pairs.deltas import pair_clips, write_deltas
 from cmet.pairs.differences import expression_delta, speech_delta
+from cmet.pairs.product import Pairs
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import DeltasParams
+from cmet.speech.product import Voices
 from cmet.speech.scaling import SpeechScaling
 
 SCALED = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread")
@@ -37,22 +41,25 @@ def make_clips(corpus: str = "sample") -> pd.DataFrame:
     return pd.DataFrame(CLIPS, columns=columns).astype({"intensity": "Int64"}).assign(corpus=corpus)
 
 
+Inputs = tuple[Clips, Voices, Faces]
+
+
 @pytest.fixture
-def inputs(tmp_path: Path) -> tuple[Path, Path, Path]:
-    """clips.parquet, embeddings.parquet and the folder of codes; b-sad-2 has no codes."""
+def inputs(tmp_path: Path) -> Inputs:
+    """Clips, their embeddings and their codes; b-sad-2 has no codes."""
     table = make_clips()
     draw = np.random.default_rng(0)
-    table.to_parquet(tmp_path / "clips.parquet")
+    clips, voices, faces = Clips(tmp_path), Voices(tmp_path), Faces(tmp_path)
+    table.to_parquet(clips.path)
     ok = table[table["status"] == "ok"]["clip_id"]
     rows = draw.normal(size=(len(ok), 4)).astype(np.float32)
     rows[:, 3] = 5.0
-    pd.DataFrame({"clip_id": ok, "embedding": list(rows)}).to_parquet(tmp_path / "embeddings.parquet")
-    codes = tmp_path / "codes"
-    codes.mkdir()
+    pd.DataFrame({"clip_id": ok, "embedding": list(rows)}).to_parquet(voices.path)
+    faces.all_codes.mkdir()
     for number, clip in enumerate(ok):
         if clip != "b-sad-2":
-            np.save(codes / f"{clip}.npy", draw.normal(size=(6 + number, 3)).astype(np.float32))
-    return tmp_path / "clips.parquet", tmp_path / "embeddings.parquet", codes
+            np.save(codes_file(tmp_path, clip), draw.normal(size=(6 + number, 3)).astype(np.float32))
+    return clips, voices, faces
 
 
 def test_emotional_clips_meet_the_neutral_one_of_speaker_and_sentence() -> None:
@@ -95,13 +102,14 @@ def test_deltas_are_differences_of_means() -> None:
         speech_delta(np.zeros((0, 2)), np.ones((1, 2)))
 
 
-def test_stage_writes_pairs_deltas_and_reasons(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_stage_writes_pairs_deltas_and_reasons(inputs: Inputs, tmp_path: Path) -> None:
     report = write_deltas(*inputs, SCALED, "disgusted", tmp_path / "out")
-    pairs = pd.read_parquet(tmp_path / "out" / "pairs.parquet").set_index("pair_id")
+    pairs = Pairs(tmp_path / "out").table.set_index("pair_id")
     assert sorted(pairs.index) == ["a-disgusted-3", "a-happy-2", "a-sad-3", "b-happy-2"]
     assert pairs["is_held_out"].to_dict()["a-disgusted-3"]
     assert pairs["is_held_out"].sum() == 1
-    face = np.load(inputs[2] / "a-happy-2.npy").mean(0) - np.load(inputs[2] / "a-neutral-1.npy").mean(0)
+    faces = inputs[2]
+    face = faces.codes("a-happy-2").mean(0) - faces.codes("a-neutral-1").mean(0)
     assert pairs.loc["a-happy-2", "expression_delta"] == pytest.approx(face, abs=1e-6)
     assert report.num_pairs == 4
     assert report.pairs_per_split_and_emotion == {
@@ -118,48 +126,47 @@ def test_stage_writes_pairs_deltas_and_reasons(inputs: tuple[Path, Path, Path], 
     assert -1 <= report.speech_cosine_same_emotion <= 1
 
 
-def test_scale_is_the_spread_of_training_clips_without_the_held_out_emotion(
-    inputs: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
+def test_usable_clips_that_are_in_no_pair_are_kept_for_training(inputs: Inputs, tmp_path: Path) -> None:
+    write_deltas(*inputs, SCALED, "disgusted", tmp_path / "out")
+    assert Pairs(tmp_path / "out").unpaired_clips["clip_id"].to_list() == ["a-fear-2", "b-neutral-7"]
+
+
+def test_scale_is_the_spread_of_training_clips_without_the_held_out_emotion(inputs: Inputs, tmp_path: Path) -> None:
     write_deltas(*inputs, SCALED, "disgusted", tmp_path / "scaled")
     write_deltas(*inputs, RAW, "disgusted", tmp_path / "raw")
-    table = pd.read_parquet(inputs[1]).set_index("clip_id")["embedding"]
-    clips = ["a-neutral-1", "a-happy-2", "a-sad-3", "a-fear-2"]
-    expected = SpeechScaling.fit(np.stack(table[clips].tolist()))
-    scaling = SpeechScaling.load(tmp_path / "scaled")
-    assert scaling.spread_S.tolist() == expected.spread_S.tolist()
-    raw = np.stack(table.tolist())
-    np.testing.assert_array_equal(SpeechScaling.load(tmp_path / "raw").apply(raw), raw)
+    voices = inputs[1]
+    expected = SpeechScaling.fit(voices.of(["a-neutral-1", "a-happy-2", "a-sad-3", "a-fear-2"]))
+    assert Pairs(tmp_path / "scaled").scaling.spread_S.tolist() == expected.spread_S.tolist()
+    raw = voices.of(voices.clip_ids.to_list())
+    np.testing.assert_array_equal(Pairs(tmp_path / "raw").scaling.apply(raw), raw)
 
 
-def test_same_input_gives_the_same_bytes(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_same_input_gives_the_same_bytes(inputs: Inputs, tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_deltas(*inputs, SCALED, None, tmp_path / name)
     assert content_digest(tmp_path / "one") == content_digest(tmp_path / "two")
 
 
-def test_an_emotion_outside_the_papers_is_left_out_and_said(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    clips, embeddings, codes = inputs
-    table = pd.read_parquet(clips)
+def test_an_emotion_outside_the_papers_is_left_out_and_said(inputs: Inputs, tmp_path: Path) -> None:
+    clips, voices, faces = inputs
+    table = make_clips()
     table.loc[table.clip_id == "a-sad-3", "emotion"] = "calm"
-    table.to_parquet(clips)
-    report = write_deltas(clips, embeddings, codes, RAW, None, tmp_path / "out")
+    table.to_parquet(clips.path)
+    report = write_deltas(clips, voices, faces, RAW, None, tmp_path / "out")
     assert report.unpaired_reasons["calm is none of the paper's emotions"] == 1
-    assert "a-sad-3" not in pd.read_parquet(tmp_path / "out/pairs.parquet").emotional_clip.to_list()
+    assert "a-sad-3" not in Pairs(tmp_path / "out").table.emotional_clip.to_list()
 
 
-def test_no_neutral_clip_at_all_is_one_message(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_no_neutral_clip_at_all_is_one_message(inputs: Inputs, tmp_path: Path) -> None:
     clips = make_clips()
-    clips[clips["emotion"] != "neutral"].to_parquet(inputs[0])
+    clips[clips["emotion"] != "neutral"].to_parquet(inputs[0].path)
     with pytest.raises(UserError, match="no emotional clip has a neutral clip of the same speaker and sentence"):
         write_deltas(*inputs, SCALED, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_and_uneven_embeddings_are_named(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nowhere.parquet: no such file"):
-        write_deltas(inputs[0], tmp_path / "nowhere.parquet", inputs[2], SCALED, None, tmp_path / "out")
+def test_uneven_embeddings_are_named(inputs: Inputs, tmp_path: Path) -> None:
     uneven = pd.DataFrame({"clip_id": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]})
-    uneven.to_parquet(inputs[1])
+    uneven.to_parquet(inputs[1].path)
     with pytest.raises(UserError, match=r"expected embeddings of one width, found 2 of widths \[1, 2\]"):
         write_deltas(*inputs, SCALED, None, tmp_path / "out")

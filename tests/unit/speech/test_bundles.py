@@ -9,12 +9,14 @@ import torch
 import torchaudio
 from torchaudio.models import wav2vec2_model, wavlm_model
 
+from cmet.clips.product import Clips
 from cmet.errors import UserError
 from cmet.params import SpeechParams
-from cmet.speech.embeddings import read_embeddings, write_embeddings
+from cmet.speech.embeddings import write_embeddings
 from cmet.speech.encoders import bundles
 from cmet.speech.encoders.bundles import BUNDLES
 from cmet.speech.encoders.registry import load_encoder
+from cmet.speech.product import Voices
 from cmet.weights.hubs import torch_checkpoints
 from cmet.weights.registry import CHECKPOINTS
 
@@ -140,15 +142,22 @@ def test_absent_weights_are_one_sentence_and_no_download(
     assert str(caught.value).startswith(said)
 
 
+def write_clips(folder: Path, *names: str) -> Clips:
+    """Prepared clips without their files."""
+    clips = Clips(folder, corpus=folder)
+    pd.DataFrame({"clip_id": names, "status": "ok", "audio": None, "video": "v.mp4"}).to_parquet(clips.path)
+    return clips
+
+
 def test_absent_weights_are_told_before_any_process_starts(tmp_path: Path) -> None:
-    clips = pd.DataFrame({"clip_id": ["a"], "status": "ok", "audio": None, "video": "v.mp4"})
+    clips = write_clips(tmp_path, "a")
     params, work = SpeechParams(max_rejected=0), tmp_path / "work"
     for name, said in (
         ("wavlm-base", "wavlm-base: its weights are not here"),
         ("emotion2vec", "its model is not here"),
     ):
         with pytest.raises(UserError, match=said):
-            write_embeddings(clips, tmp_path, tmp_path, name, tmp_path / "out", work, params)
+            write_embeddings(clips, name, tmp_path / "out", work, params)
         assert not work.exists()
 
 
@@ -171,15 +180,13 @@ def test_weights_of_another_architecture_are_refused_with_counts(shrink: Any, we
 @pytest.mark.slow
 def test_a_whole_model_embeds_a_corpus_in_worker_processes(weights: Path, tone: Path, tmp_path: Path) -> None:
     torch.save(random_weights("wav2vec2-base"), weights / bundle_of("wav2vec2-base")._path)
-    (tmp_path / "audio").mkdir()
-    names = ["a", "b", "c"]
-    for name in names:
-        (tmp_path / f"audio/{name}.wav").symlink_to(tone)
-    clips = pd.DataFrame({"clip_id": names, "status": "ok", "audio": None, "video": "v.mp4"})
+    clips = write_clips(tmp_path, "a", "b", "c")
+    for name in clips.table.clip_id:
+        clips.sound(name).parent.mkdir(exist_ok=True)
+        clips.sound(name).symlink_to(tone)
     params = SpeechParams(max_rejected=0)
-    out, work = tmp_path / "out", tmp_path / "work"
-    report = write_embeddings(clips, tmp_path, tmp_path, "wav2vec2-base", out, work, params)
+    report = write_embeddings(clips, "wav2vec2-base", tmp_path / "out", tmp_path / "work", params)
     assert (report.num_clips, report.width) == (3, 768)
-    vectors = read_embeddings(out)
+    vectors = Voices(tmp_path / "out").vectors
     assert np.isfinite(vectors["a"]).all()
     np.testing.assert_array_equal(vectors["a"], vectors["c"])

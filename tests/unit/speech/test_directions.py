@@ -9,12 +9,13 @@ from cmet.corpora.scan import scan
 from cmet.errors import UserError
 from cmet.speech.directions import directions_table, measure_directions, nearest_directions
 from cmet.speech.encoders.precomputed import read_precomputed
+from cmet.speech.product import Voices
 
 EMOTIONS = ["neutral", "happy", "sad", "angry"]
 
 
-def corpus(noise: float, num_speakers: int = 4) -> tuple[pd.DataFrame, pd.Series]:
-    """Embeddings = speaker + emotion direction + noise."""
+def corpus(noise: float, num_speakers: int = 4) -> tuple[pd.DataFrame, np.ndarray]:
+    """Clips, and embeddings (N, D) = speaker + emotion direction + noise."""
     random = np.random.default_rng(0)
     moves = {emotion: 3 * random.normal(size=16) * (emotion != "neutral") for emotion in EMOTIONS}
     rows, vectors = [], []
@@ -26,26 +27,31 @@ def corpus(noise: float, num_speakers: int = 4) -> tuple[pd.DataFrame, pd.Series
                     {"clip_id": f"{speaker}-{emotion}-{sentence}", "speaker": f"M{speaker}", "emotion": emotion}
                 )
                 vectors.append(own + moves[emotion] + noise * random.normal(size=16))
-    clips = pd.DataFrame(rows)
-    return clips, pd.Series(vectors, index=clips.clip_id)
+    return pd.DataFrame(rows), np.stack(vectors)
 
 
-def test_clear_directions_are_always_found_whatever_the_speaker() -> None:
-    result = measure_directions(*corpus(noise=0.1), "precomputed")
+def voices_of(folder: Path, clips: pd.DataFrame, embeddings_ND: np.ndarray) -> Voices:
+    """The embeddings of some clips as the stage `speech` leaves them."""
+    voices = Voices(folder)
+    pd.DataFrame({"clip_id": clips.clip_id, "embedding": list(embeddings_ND)}).to_parquet(voices.path)
+    return voices
+
+
+def test_clear_directions_are_always_found_whatever_the_speaker(tmp_path: Path) -> None:
+    clips, embeddings = corpus(noise=0.1)
+    result = measure_directions(clips, voices_of(tmp_path, clips, embeddings), "precomputed")
     assert result.accuracy == 1
     assert (result.num_clips, result.num_speakers, result.chance) == (60, 4, pytest.approx(1 / 3))
 
 
-def test_noise_alone_is_near_chance() -> None:
+def test_noise_alone_is_near_chance(tmp_path: Path) -> None:
     clips, embeddings = corpus(noise=0.1)
-    random = np.random.default_rng(1)
-    shuffled = pd.Series([random.normal(size=16) for _ in embeddings], index=embeddings.index)
+    shuffled = voices_of(tmp_path, clips, np.random.default_rng(1).normal(size=embeddings.shape))
     assert measure_directions(clips, shuffled, "precomputed").accuracy < 0.6
 
 
 def test_the_speaker_itself_has_no_part_in_the_directions() -> None:
-    clips, embeddings = corpus(noise=0.1)
-    matrix = np.stack(embeddings.to_list())
+    clips, matrix = corpus(noise=0.1)
     speakers, emotions = clips.speaker.to_numpy(), clips.emotion.to_numpy()
     mine = speakers == "M0"
     before = nearest_directions(matrix, speakers, emotions)
@@ -56,17 +62,17 @@ def test_the_speaker_itself_has_no_part_in_the_directions() -> None:
     np.testing.assert_array_equal(before[mine], after[mine])
 
 
-def test_one_speaker_is_not_enough() -> None:
+def test_one_speaker_is_not_enough(tmp_path: Path) -> None:
     clips, embeddings = corpus(noise=0.1, num_speakers=1)
     with pytest.raises(UserError, match="1 speaker"):
-        measure_directions(clips, embeddings, "precomputed")
+        measure_directions(clips, voices_of(tmp_path, clips, embeddings), "precomputed")
 
 
-def test_real_emotion2vec_deltas_point_to_their_emotion(real: Path) -> None:
+def test_real_emotion2vec_deltas_point_to_their_emotion(real: Path, tmp_path: Path) -> None:
     root = real / "MEAD/FPS25"
     clips = scan(mead, root)
-    embeddings = pd.Series([read_precomputed(root / audio) for audio in clips.audio], index=clips.clip_id)
-    result = measure_directions(clips, embeddings, "precomputed")
+    embeddings = np.stack([read_precomputed(root / audio) for audio in clips.audio])
+    result = measure_directions(clips, voices_of(tmp_path, clips, embeddings), "precomputed")
     assert result.num_clips == 148
     assert result.accuracy == pytest.approx(0.851, abs=0.005)
     assert "| precomputed | 0.851 |" in directions_table([result])

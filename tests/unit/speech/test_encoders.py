@@ -7,15 +7,17 @@ import pytest
 import soundfile
 import yaml
 
+from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
 from cmet.params import Encoder, ParamsError, SpeechParams, parse_params
-from cmet.speech.embeddings import embed_clip, read_embeddings, write_embeddings
+from cmet.speech.embeddings import SpeechReport, embed_clip, write_embeddings
 from cmet.speech.encoders.egemaps import embed_opensmile
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from cmet.speech.encoders.protocol import SpeechEncoder
 from cmet.speech.encoders.registry import ENCODERS, load_encoder
+from cmet.speech.product import Voices
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 
@@ -73,29 +75,26 @@ def three_clips(tmp_path: Path) -> pd.DataFrame:
     return table.assign(audio=table.clip_id + ".wav")
 
 
+def embed(rows: pd.DataFrame, root: Path, max_rejected: float) -> SpeechReport:
+    """Read the features of clips whose raw sounds are in a folder, into `out` there."""
+    clips = Clips(root, corpus=root)
+    rows.to_parquet(clips.path)
+    return write_embeddings(clips, "precomputed", root / "out", root / "work", SpeechParams(max_rejected=max_rejected))
+
+
 def test_a_column_that_is_all_missing_is_passed_over_and_the_work_is_gone_at_the_end(
     tmp_path: Path, three_clips: pd.DataFrame
 ) -> None:
-    params, out, work = SpeechParams(max_rejected=0.5), tmp_path / "out", tmp_path / "work"
     for columns in ({}, {"audio": "video", "video": "audio"}):
-        rows = three_clips.rename(columns=columns)
-        report = write_embeddings(rows, tmp_path, tmp_path, "precomputed", out, work, params)
+        report = embed(three_clips.rename(columns=columns), tmp_path, max_rejected=0.5)
         assert report.quarantined_by_reason == {"no_features": 1}
-        assert list(read_embeddings(out).index) == ["a", "b"]
-        assert not work.exists()
+        assert list(Voices(tmp_path / "out").clip_ids) == ["a", "b"]
+        assert not (tmp_path / "work").exists()
 
 
 def test_work_stays_while_too_many_clips_lack_features(tmp_path: Path, three_clips: pd.DataFrame) -> None:
     with pytest.raises(UserError, match="1 of 3 clips rejected"):
-        write_embeddings(
-            three_clips,
-            tmp_path,
-            tmp_path,
-            "precomputed",
-            tmp_path / "out",
-            tmp_path / "work",
-            SpeechParams(max_rejected=0),
-        )
+        embed(three_clips, tmp_path, max_rejected=0)
     assert (tmp_path / "work/done/a/record.json").is_file()
 
 
@@ -105,15 +104,7 @@ def test_a_corpus_without_any_features_is_told_of_other_encoders(tmp_path: Path,
         match="no features of precomputed for any of 1 clips, first no_features: .*; the corpus has none beside its "
         "sounds; use opensmile or emotion2vec",
     ):
-        write_embeddings(
-            three_clips[2:],
-            tmp_path,
-            tmp_path,
-            "precomputed",
-            tmp_path / "out",
-            tmp_path / "work",
-            SpeechParams(max_rejected=1),
-        )
+        embed(three_clips[2:], tmp_path, max_rejected=1)
 
 
 def test_real_emotion2vec_features_are_read_bit_for_bit(real: Path) -> None:

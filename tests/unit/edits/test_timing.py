@@ -1,6 +1,5 @@
 """Seconds per edited video."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,23 +10,19 @@ import pandas as pd
 import pytest
 import torch
 
-from cmet.connector.bundle import Bundle, BundleConfig
-from cmet.connector.network import Connector
-from cmet.corpora.sample.corpus import list_clips, render_clip
+from cmet.clips.product import Clips
+from cmet.edits.material import Material
 from cmet.edits.pools import Speech
+from cmet.edits.product import Timing
 from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, time_edits
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import read_audio, write_audio
-from cmet.media.video import read_video, write_video
-from cmet.params import EditsParams, NetworkParams, Params, TimingParams
+from cmet.media.audio import read_audio
+from cmet.params import Params, TimingParams
 from cmet.speech.encoders.protocol import SpeechEncoder
-from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import METHODS
-from tests.unit.backbones.faces import made_model
+from tests.unit.edits.conftest import NUM_FRAMES
+from tests.unit.edits.making import WIDTH, made_bundle, recipe_of, with_table, write_clip
 
-WIDTH = 10
-NUM_FRAMES = 8
-"""Of a rendered clip."""
 FRAMES = {"source": 6, "driving": 4, "true": 8}
 ROW = {"row_id": "row", "source_clip": "source", "target_clip": "true", "emotion": "happy", "level": 2}
 READ, TRACK, ENCODE, EMBED, SPEAK, RENDER = 0.0, 1.0, 0.25, 0.5, 16.0, 2.0
@@ -84,18 +79,6 @@ class SlowBackbone:
         raise NotImplementedError
 
 
-def made_bundle(speech_width: int, folder: Path) -> Bundle:
-    network = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
-    torch.manual_seed(1)
-    config = BundleConfig(
-        backbone="facemesh", speech_encoder="opensmile", expression_width=WIDTH, speech_width=speech_width,
-        network=network, step=0, seed=1, held_out_emotion=None,
-    )  # fmt: skip
-    limit = np.ones(speech_width, np.float32)
-    connector = Connector(network, WIDTH, speech_width).eval()
-    return Bundle(connector, config, SpeechScaling.none(speech_width), limit, folder)
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -104,11 +87,9 @@ def clock() -> Clock:
 @pytest.fixture
 def timer(clock: Clock, params: Params, tmp_path: Path) -> RowTimer:
     """All methods, with two clips of speech on each side."""
-    (tmp_path / "video").mkdir()
-    (tmp_path / "audio").mkdir()
+    clips = Clips(tmp_path)
     for name, num_frames in FRAMES.items():
-        write_video(tmp_path / "video" / f"{name}.mp4", np.zeros((num_frames, 64, 64, 3), np.uint8), 25)
-        write_audio(tmp_path / "audio" / f"{name}.wav", np.zeros(4000, np.float32), 16_000)
+        write_clip(clips, name, np.zeros((num_frames, 64, 64, 3), np.uint8), np.zeros(4000, np.float32))
 
     def embed(samples: np.ndarray) -> np.ndarray:
         clock.spend(EMBED)
@@ -117,12 +98,11 @@ def timer(clock: Clock, params: Params, tmp_path: Path) -> RowTimer:
     return RowTimer(
         SlowBackbone(clock),
         made_bundle(3, tmp_path),
-        params.edits,
-        "own",
-        tmp_path,
+        recipe_of(params),
+        clips,
         {("happy", 2): Speech(emotional=("true", "driving"), neutral=("source", "source"))},
         {"row": "driving"},
-        Ear(SpeechEncoder("slow", 3, is_scaled=False, embed=embed), pd.DataFrame(), tmp_path, tmp_path),
+        Ear(SpeechEncoder("slow", 3, is_scaled=False, embed=embed), clips),
         METHODS,
         clock,
     )
@@ -158,8 +138,11 @@ def test_a_backbone_that_draws_anew_draws_neutral_too_and_all_from_one_frame(tim
     assert backbone.drawn_from == [1, 1, 1, 1]
 
 
-def test_lips_that_follow_speech_are_part_of_encoding_and_never_of_driving(timer: RowTimer) -> None:
-    _, laps = replace(timer, lips="speech").time_row(ROW)
+def test_lips_that_follow_speech_are_part_of_encoding_and_never_of_driving(
+    timer: RowTimer, params: Params, tmp_path: Path
+) -> None:
+    hears = made_bundle(3, tmp_path, backbone="edtalk")
+    _, laps = replace(timer, bundle=hears, recipe=recipe_of(params, lips="speech")).time_row(ROW)
     assert laps["oracle"]["encode"] == 6 * TRACK + ENCODE + SPEAK
     assert laps["oracle"]["drive"] == 8 * TRACK + ENCODE
 
@@ -175,9 +158,9 @@ def test_a_clip_without_a_face_is_an_error(timer: RowTimer, clock: Clock) -> Non
 
 
 def test_a_clip_that_ends_before_the_identity_frame_is_an_error(timer: RowTimer, clock: Clock) -> None:
-    late = timer.edits.model_copy(update={"identity_frame": 6})
+    late = replace(timer.recipe, edits=timer.recipe.edits.model_copy(update={"identity_frame": 6}))
     with pytest.raises(ClipError, match="too_short: source has 6 frames, the identity frame is number 6"):
-        replace(timer, backbone=SlowBackbone(clock, picture_px=64), edits=late).time_row(ROW)
+        replace(timer, backbone=SlowBackbone(clock, picture_px=64), recipe=late).time_row(ROW)
 
 
 def test_means_are_over_clips_and_the_spread_is_of_their_sums() -> None:
@@ -206,83 +189,32 @@ def test_the_clock_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_vectors_of_the_corpus_are_read_where_there_is_no_model(tmp_path: Path) -> None:
-    clips = pd.DataFrame({"clip_id": ["a", "b"], "audio": ["x/a.m4a", None], "video": ["x/a.mp4", "x/b.mp4"]})
+    clips = Clips(tmp_path, corpus=tmp_path)
+    table = pd.DataFrame({"clip_id": ["a", "b"], "audio": ["x/a.m4a", None], "video": ["x/a.mp4", "x/b.mp4"]})
+    table.to_parquet(clips.path)
     asked: list[Path] = []
 
     def read(raw: Path) -> np.ndarray:
         asked.append(raw)
         return np.ones(2, np.float32)
 
-    ear = Ear(SpeechEncoder("vectors", 2, is_scaled=False, read=read), clips, tmp_path / "clips", tmp_path)
+    ear = Ear(SpeechEncoder("vectors", 2, is_scaled=False, read=read), clips)
     assert ear.embeddings(["a", "b"]).tolist() == [[1, 1], [1, 1]]
     assert asked == [tmp_path / "x" / "a.m4a", tmp_path / "x" / "b.mp4"]
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Two rendered actors, and a facemesh backbone for them."""
-
-    root: Path
-    clips: pd.DataFrame
-    rows: pd.DataFrame
-
-
-@pytest.fixture(scope="module")
-def corpus(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """A neutral and a happy clip of a test speaker, who is edited, and a happy one of a training speaker."""
-    root: Path = tmp_path_factory.mktemp("corpus")
-    for folder in ("clips/video", "clips/audio", "expression/codes", "expression/model"):
-        (root / folder).mkdir(parents=True)
-    jobs = [job for job in list_clips(params.sample, seed=3) if job["level"] in (1, 2) and job["number"] < 2]
-    kept = {(job["number"], job["emotion"]): job for job in jobs if job["emotion"] in ("neutral", "happy")}
-    table = []
-    for (number, emotion), job in kept.items():
-        clip_id = job["clip_id"]
-        render_clip(job, root)
-        video = root / f"{clip_id}.mp4"
-        frames = read_video(video, range(NUM_FRAMES)).frames
-        write_video(root / "clips" / "video" / f"{clip_id}.mp4", frames, 25)
-        write_audio(root / "clips" / "audio" / f"{clip_id}.wav", read_audio(video, 16_000), 16_000)
-        np.save(root / "expression" / "codes" / f"{clip_id}.npy", np.zeros((5, WIDTH), np.float32))
-        table.append((clip_id, f"S{number}", emotion, job["level"], "001", ("test", "train")[number], "ok"))
-    columns = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status"]
-    clips = pd.DataFrame(table, columns=columns).astype({"intensity": "Int64"})
-    made_model(WIDTH).save(root / "expression" / "model")
-    mine = clips[clips.split == "test"].set_index("emotion")
-    row = {
-        "row_id": "row", **mine.loc["happy", ["speaker", "intensity", "sentence"]], "emotion": "happy",
-        "is_held_out": False, "source_clip": mine.clip_id["neutral"], "target_clip": mine.clip_id["happy"],
-        "reason": None,
-    }  # fmt: skip
-    rows = pd.DataFrame([row]).astype({"intensity": "Int64"})
-    return Corpus(root, clips, rows)
-
-
 TimeThem = Callable[..., Mapping[str, Any]]
+TWO = TimingParams(num_clips=2, num_warm_up=1)
 
 
 @pytest.fixture
-def time_them(corpus: Corpus, params: Params, tmp_path: Path) -> TimeThem:
-    """Time the row of the corpus, with some arguments changed, and read what was written."""
+def time_them(material: Material, params: Params, tmp_path: Path) -> TimeThem:
+    """Time the row of the corpus, with other clips or some arguments changed, and read what was written."""
 
-    def run(**changes: Any) -> Mapping[str, Any]:
-        arguments: dict[str, Any] = {
-            "rows": corpus.rows,
-            "clips": corpus.clips,
-            "clips_folder": corpus.root / "clips",
-            "corpus_folder": corpus.root,
-            "expression_folder": corpus.root / "expression",
-            "heard": pd.Index(corpus.clips.clip_id),
-            "bundle": made_bundle(88, tmp_path),
-            "out": tmp_path / "timing",
-            "params": TimingParams(num_clips=2, num_warm_up=1),
-            "edits": EditsParams(**params.edits.model_dump() | {"num_speech_clips": 2}),
-            "inference": params.inference,
-            "weights": tmp_path,
-            "seed": 1,
-        }
-        time_edits(**arguments | changes)
-        return json.loads((tmp_path / "timing" / "timing.json").read_text(encoding="utf-8"))
+    def run(clips: Clips = material.clips, timing: TimingParams = TWO, **changes: Any) -> Mapping[str, Any]:
+        recipe = recipe_of(params, num_speech_clips=2)
+        time_edits(replace(material, clips=clips), recipe, timing, tmp_path / "timing", **changes)
+        return Timing(tmp_path / "timing").facts
 
     return run
 
@@ -321,22 +253,24 @@ def test_rows_of_the_warm_up_are_not_counted(
 
     monkeypatch.setattr(backbone, "track", track)
     monkeypatch.setattr("cmet.edits.timing.load_backbone", lambda *_: backbone)
-    timed = time_them(clock=clock, methods=("oracle",), params=TimingParams(num_clips=1, num_warm_up=1))
+    timed = time_them(clock=clock, methods=("oracle",), timing=TimingParams(num_clips=1, num_warm_up=1))
     drive = encode = NUM_FRAMES * TRACK + ENCODE
     parts = timed["methods"]["oracle"]["parts"]
     assert parts == {"read": READ, "encode": encode, "drive": drive, "render": NUM_FRAMES * RENDER}
     assert timed["methods"]["oracle"]["sd"] is None
 
 
-def test_a_method_that_no_row_has_is_left_out(time_them: TimeThem, corpus: Corpus) -> None:
-    sad_in_training = corpus.clips.emotion.mask(corpus.clips.split == "train", "sad")
-    params = TimingParams(num_clips=1, num_warm_up=0)
-    timed = time_them(
-        clips=corpus.clips.assign(emotion=sad_in_training), methods=("neutral", "reference"), params=params
-    )
+def test_a_method_that_no_row_has_is_left_out(time_them: TimeThem, material: Material, tmp_path: Path) -> None:
+    table = material.clips.table
+    sad_in_training = table.assign(emotion=table.emotion.mask(table.split == "train", "sad"))
+    clips = with_table(material.clips, sad_in_training, tmp_path / "clips")
+    timed = time_them(clips, TimingParams(num_clips=1, num_warm_up=0), methods=("neutral", "reference"))
     assert list(timed["methods"]) == ["neutral"]
 
 
-def test_rows_that_cannot_be_made_are_nothing_to_time(time_them: TimeThem, corpus: Corpus) -> None:
+def test_rows_that_cannot_be_made_are_nothing_to_time(material: Material, params: Params, tmp_path: Path) -> None:
+    # a manifest whose clips the corpus lacks
+    strangers = material.pairs.assign(corpus="mead")
+    recipe = recipe_of(params, rows="official")
     with pytest.raises(UserError, match="timing: none of the planned rows can be made"):
-        time_them(rows=corpus.rows.assign(reason="not_in_corpus: row"))
+        time_edits(replace(material, pairs=strangers), recipe, TimingParams(num_clips=1, num_warm_up=0), tmp_path)

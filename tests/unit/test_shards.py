@@ -13,9 +13,10 @@ from cmet.outputs import content_digest
 from cmet.pairs.deltas import write_deltas
 from cmet.pairs.product import TABLE, Pairs
 from cmet.params import DeltasParams, ShardsParams
-from cmet.shards import Shards, read_shards, write_shards
+from cmet.shards import INDEX, LISTING, Shards, read_shards, write_shards
 from cmet.speech.product import Voices
 from cmet.vocabulary import SPLITS
+from tests.layouts import rename
 
 SMALL = ShardsParams(pairs_per_shard=4)
 SPLIT_OF = {"a": "train", "b": "train", "c": "val", "d": "test"}
@@ -102,7 +103,7 @@ def test_a_missing_shard_and_an_unfinished_folder_are_named(inputs: Inputs, tmp_
     (tmp_path / "out" / "val" / "000000.tar").unlink()
     with pytest.raises(UserError, match=r"val/000000.tar: the shard is missing"):
         list(read_shards(tmp_path / "out", "val"))
-    (tmp_path / "out" / "shards.json").unlink()
+    (tmp_path / "out" / LISTING).unlink()
     with pytest.raises(UserError, match="no shards.json, so no finished shards"):
         list(read_shards(tmp_path / "out", "train"))
 
@@ -115,3 +116,16 @@ def test_a_dot_in_a_clip_id_is_refused(inputs: Inputs, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="1 clip id.s. hold a dot or a slash, first 'a.happy.2'"):
         write_shards(*inputs, SMALL, 7, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", [INDEX, LISTING])
+def test_a_file_is_called_by_one_name(
+    inputs: Inputs, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed, shards = rename(monkeypatch, "shards", name), Shards(tmp_path / "out")
+    report = write_shards(*inputs, SMALL, 7, shards.folder)
+    assert len(shards.index) == report.num_pairs
+    assert sum(len(entries) for entries in shards.splits.values()) == report.num_shards
+    assert shards.scaling.spread_S.tolist() == inputs[0].scaling.spread_S.tolist()
+    assert (shards.folder / renamed).is_file()
+    assert not (shards.folder / name).exists()

@@ -10,13 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cmet.connector.bundle import load_bundle
-from cmet.connector.card import WEIGHTS
+from cmet.connector import product
+from cmet.connector.bundle import SPEECH_LIMIT, load_bundle
+from cmet.connector.card import CONFIG, WEIGHTS
 from cmet.connector.inference import predict_directions
 from cmet.connector.loss_watch import LossWatch
 from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
-from cmet.connector.product import LAST, Model
+from cmet.connector.product import BACKBONE, HISTORY, LAST, Model
 from cmet.connector.sampler import Batch, Sampler
 from cmet.connector.training import CHECKPOINT, Purpose, TrainReport, Untracked, train
 from cmet.errors import UserError
@@ -24,6 +25,7 @@ from cmet.outputs import content_digest
 from cmet.params import TrainParams
 from cmet.shards import Shards, read_shards
 from cmet.speech.scaling import SpeechScaling
+from tests.layouts import rename
 
 MakeParams = Callable[..., TrainParams]
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -295,3 +297,20 @@ def test_a_damaged_bundle_is_one_message(shards: Path, tmp_path: Path, make_para
     (model / "connector.safetensors").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(UserError, match="damaged"):
         load_bundle(model)
+
+
+@pytest.mark.parametrize("name", [BACKBONE, CONFIG, HISTORY, LAST, SPEECH_LIMIT, WEIGHTS])
+def test_a_file_of_a_model_is_called_by_one_name(
+    shards: Path, tmp_path: Path, make_params: MakeParams, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed, model, fitted = rename(monkeypatch, "connector", name), Model(tmp_path / "model"), tmp_path / "fitted"
+    fitted.mkdir()
+    (fitted / "basis").touch()
+    purpose = Purpose("facemesh", "opensmile", None, backbone_model=fitted)
+    train(Shards(shards), model.folder, make_params(num_steps=1), 7, tmp_path / "work", Untracked(), ALONE, purpose)
+    assert load_bundle(model.folder).config == model.config
+    assert not model.history.empty
+    assert (model.backbone / "basis").is_file()
+    assert {model.card, model.weights, model.backbone} < set(model.files)
+    assert model.folder / renamed in [*model.files, model.folder / product.LAST]
+    assert not (model.folder / name).exists()

@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 
 from cmet.corpora import mead
+from cmet.corpora.product import TABLE, Manifest
 from cmet.corpora.sample import layout as sample
-from cmet.corpora.scan import scan
+from cmet.corpora.scan import scan, write_manifest
 from cmet.errors import ClipError, UserError
+from tests.layouts import rename
 from tests.unit.corpora.trees import touch
 
 
@@ -76,3 +78,11 @@ def test_parse_opens_no_file_and_keeps_the_path_in_its_message() -> None:
 def test_the_papers_split_has_43_and_4_speakers() -> None:
     assert (len(set(mead.TRAIN)), len(set(mead.TEST))) == (43, 4)
     assert not set(mead.TRAIN) & set(mead.TEST)
+
+
+def test_the_manifest_is_called_by_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed, manifest = rename(monkeypatch, "corpora", TABLE), Manifest(tmp_path / "out")
+    root = touch(tmp_path / "corpus", "M003/front/happy/level_1/001.mp4")
+    write_manifest(mead, root, root, manifest.folder)
+    assert manifest.table.clip_id.to_list() == ["mead-M003-happy-1-001"]
+    assert [path.name for path in manifest.folder.iterdir()] == [renamed]

@@ -13,13 +13,14 @@ import torch
 from cmet.clips.product import Clips
 from cmet.edits.material import Material
 from cmet.edits.pools import Speech
-from cmet.edits.product import Timing
+from cmet.edits.product import TIMING, Timing
 from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, time_edits
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
 from cmet.params import Params, TimingParams
 from cmet.speech.encoders.protocol import SpeechEncoder
 from cmet.vocabulary import METHODS
+from tests.layouts import rename
 from tests.unit.edits.conftest import NUM_FRAMES
 from tests.unit.edits.making import WIDTH, made_bundle, recipe_of, with_table, write_clip
 
@@ -274,3 +275,9 @@ def test_rows_that_cannot_be_made_are_nothing_to_time(material: Material, params
     recipe = recipe_of(params, rows="official")
     with pytest.raises(UserError, match="timing: none of the planned rows can be made"):
         time_edits(replace(material, pairs=strangers), recipe, TimingParams(num_clips=1, num_warm_up=0), tmp_path)
+
+
+def test_the_file_is_called_by_one_name(time_them: TimeThem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed = rename(monkeypatch, "edits", TIMING)
+    assert time_them(timing=TimingParams(num_clips=1, num_warm_up=0), methods=("neutral",))["methods"]["neutral"]
+    assert [path.name for path in (tmp_path / "timing").iterdir()] == [renamed]

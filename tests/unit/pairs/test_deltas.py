@@ -12,11 +12,12 @@ from cmet.expression.product import Faces, codes_file
 from cmet.outputs import content_digest
 from cmet.pairs.deltas import pair_clips, write_deltas
 from cmet.pairs.differences import expression_delta, speech_delta
-from cmet.pairs.product import Pairs
+from cmet.pairs.product import TABLE, UNPAIRED, UNPAIRED_CLIPS, Pairs
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import DeltasParams
 from cmet.speech.product import Voices
 from cmet.speech.scaling import SpeechScaling
+from tests.layouts import rename
 
 SCALED = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread")
 RAW = DeltasParams(speech_encoder="opensmile", speech_scale="none")
@@ -121,7 +122,7 @@ def test_stage_writes_pairs_deltas_and_reasons(inputs: Inputs, tmp_path: Path) -
         "no expression codes": 1,
         "no neutral clip of the same speaker and sentence": 1,
     }
-    assert len(pd.read_csv(tmp_path / "out" / "unpaired.csv")) == report.num_unpaired == 3
+    assert len(pd.read_csv(tmp_path / "out" / UNPAIRED)) == report.num_unpaired == 3
     assert report.speech_cosine_same_emotion is not None
     assert -1 <= report.speech_cosine_same_emotion <= 1
 
@@ -170,3 +171,15 @@ def test_uneven_embeddings_are_named(inputs: Inputs, tmp_path: Path) -> None:
     uneven.to_parquet(inputs[1].path)
     with pytest.raises(UserError, match=r"expected embeddings of one width, found 2 of widths \[1, 2\]"):
         write_deltas(*inputs, SCALED, None, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", [TABLE, UNPAIRED, UNPAIRED_CLIPS])
+def test_a_file_is_called_by_one_name(
+    inputs: Inputs, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed, pairs = rename(monkeypatch, "pairs", name), Pairs(tmp_path / "out")
+    report = write_deltas(*inputs, SCALED, None, pairs.folder)
+    assert len(pairs.table) == report.num_pairs
+    assert len(pairs.unpaired_clips) == 2
+    assert (pairs.folder / renamed).is_file()
+    assert not (pairs.folder / name).exists()

@@ -7,9 +7,10 @@ import pytest
 from cmet.corpora import mead
 from cmet.corpora.scan import scan
 from cmet.errors import UserError
-from cmet.speech.directions import directions_table, measure_directions, nearest_directions
+from cmet.speech.directions import directions_table, measure_directions, nearest_directions, write_directions
 from cmet.speech.encoders.precomputed import read_precomputed
-from cmet.speech.product import Voices
+from cmet.speech.product import RESULT, TEXT, DirectionsResult, Voices
+from tests.layouts import rename
 
 EMOTIONS = ["neutral", "happy", "sad", "angry"]
 
@@ -76,3 +77,14 @@ def test_real_emotion2vec_deltas_point_to_their_emotion(real: Path, tmp_path: Pa
     assert result.num_clips == 148
     assert result.accuracy == pytest.approx(0.851, abs=0.005)
     assert "| precomputed | 0.851 |" in directions_table([result])
+
+
+@pytest.mark.parametrize("name", [RESULT, TEXT])
+def test_a_file_is_called_by_one_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips, embeddings = corpus(noise=0.1)
+    renamed, result = rename(monkeypatch, "speech", name), DirectionsResult(tmp_path / "out")
+    write_directions(clips, {"precomputed": voices_of(tmp_path, clips, embeddings)}, result.folder)
+    assert result.facts["encoders"]["precomputed"]["accuracy"] == 1
+    assert "| precomputed | 1.000 |" in result.text
+    assert (result.folder / renamed).is_file()
+    assert not (result.folder / name).exists()

@@ -17,7 +17,9 @@ from cmet.speech.encoders.egemaps import embed_opensmile
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from cmet.speech.encoders.protocol import SpeechEncoder
 from cmet.speech.encoders.registry import ENCODERS, load_encoder
-from cmet.speech.product import Voices
+from cmet.speech.product import TABLE, Voices
+from tests.clip_maps import without_workers
+from tests.layouts import rename
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 
@@ -96,6 +98,17 @@ def test_work_stays_while_too_many_clips_lack_features(tmp_path: Path, three_cli
     with pytest.raises(UserError, match="1 of 3 clips rejected"):
         embed(three_clips, tmp_path, max_rejected=0)
     assert (tmp_path / "work/done/a/record.json").is_file()
+
+
+def test_embeddings_are_called_by_one_name_and_come_in_any_order(
+    tmp_path: Path, three_clips: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / FEATURES_FOLDER / "b.npy", np.full(1024, 2, np.float32))
+    renamed, voices = rename(monkeypatch, "speech", TABLE), Voices(tmp_path / "out")
+    with without_workers():
+        embed(three_clips, tmp_path, max_rejected=0.5)
+    assert voices.path == tmp_path / "out" / renamed
+    assert voices.of(["b", "a", "b"])[:, 0].tolist() == [2, 1, 2]
 
 
 def test_a_corpus_without_any_features_is_told_of_other_encoders(tmp_path: Path, three_clips: pd.DataFrame) -> None:

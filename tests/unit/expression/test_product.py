@@ -1,0 +1,47 @@
+"""Faces are found where they were written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmet.backbones.registry import load_backbone
+from cmet.expression.encoding import write_faces
+from cmet.expression.product import CODES, MODEL, TRACKS, Faces, track_file
+from cmet.params import Params
+from tests.layouts import rename
+from tests.unit.backbones.faces import made_faces, made_model
+
+WIDTH = 4
+
+
+def write(folder: Path) -> Faces:
+    """Two tracks, and the codes that a backbone reads off them; a third clip has none."""
+    faces, model = Faces(folder), made_model(WIDTH)
+    faces.all_tracks.mkdir(parents=True)
+    for clip_id, track in zip("ab", made_faces()["neutral"]["M000"], strict=False):
+        np.save(track_file(folder, clip_id), track.astype(np.float32))
+    write_faces(folder, model, faces, "ab")
+    return faces
+
+
+def test_codes_are_what_the_backbone_reads_off_the_track(tmp_path: Path, params: Params) -> None:
+    faces = write(tmp_path)
+    backbone = load_backbone("facemesh", faces.model, tmp_path, params.inference)
+    codes = faces.codes("a")
+    assert (codes.shape, codes.dtype) == ((len(faces.track("a")), WIDTH), np.float32)
+    assert np.array_equal(codes, backbone.encode(faces.track("a")))
+    assert not np.array_equal(codes, faces.codes("b"))
+    assert [faces.has_codes(clip_id) for clip_id in "abc"] == [True, True, False]
+
+
+@pytest.mark.parametrize("name", [CODES, MODEL, TRACKS])
+def test_a_folder_is_called_by_one_name(
+    tmp_path: Path, params: Params, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = rename(monkeypatch, "expression", name)
+    faces = write(tmp_path)
+    assert faces.has_codes("b")
+    assert load_backbone("facemesh", faces.model, tmp_path, params.inference).width == WIDTH
+    assert (tmp_path / renamed).is_dir()
+    assert not (tmp_path / name).exists()

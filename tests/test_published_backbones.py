@@ -1,6 +1,5 @@
 """The stages with EDTalk and PD-FGC on filled weights: pictures mean nothing, but every stage does its real work."""
 
-import json
 import shutil
 from itertools import product
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from cmet.clips.product import Clips
 from cmet.connector.bundle import load_bundle
 from cmet.edits import rendering
 from cmet.errors import UserError
@@ -50,18 +50,16 @@ def make_project(root: Path) -> Project:
     values["edits"] |= {"lips": "speech"}
     (root / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     project = Project.at(root / "params.yaml")
-    folder = project.folder("clips")
-    for name in ("video", "audio"):
-        (folder / name).mkdir(parents=True)
+    clips = Clips(project.places.folder("clips"))
     random = np.random.default_rng(0)
     rows = []
     shown = [(speaker, split, emotion) for speaker, (split, emotions) in CLIPS.items() for emotion in emotions]
     for speaker, split, emotion in shown:
         clip_id = f"{speaker}-{emotion}"
-        write_video(
-            folder / f"video/{clip_id}.mp4", random.integers(0, 255, (NUM_FRAMES[split], 256, 256, 3), np.uint8), 25
-        )
-        write_audio(folder / f"audio/{clip_id}.wav", random.uniform(-0.3, 0.3, round(16_000 * SOUND_S)), 16_000)
+        for path in (clips.video(clip_id), clips.sound(clip_id)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(clips.video(clip_id), random.integers(0, 255, (NUM_FRAMES[split], 256, 256, 3), np.uint8), 25)
+        write_audio(clips.sound(clip_id), random.uniform(-0.3, 0.3, round(16_000 * SOUND_S)), 16_000)
         rows.append(
             {
                 "clip_id": clip_id, "corpus": "sample", "speaker": speaker, "emotion": emotion, "split": split,
@@ -70,7 +68,7 @@ def make_project(root: Path) -> Project:
                 "video": f"{clip_id}.mp4", "audio": None,
             }
         )  # fmt: skip
-    pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(folder / "clips.parquet")
+    pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(clips.path)
     return project
 
 
@@ -83,9 +81,9 @@ def test_every_stage_works_with_published_weights(
     for backbone in BACKBONES:
         with pytest.raises(UserError, match=rf"is missing: get it from .* and put it into .*weights/{backbone}/"):
             run_stage("expression", project, backbone)
-        (project.weights() / backbone).mkdir(parents=True)
+        (project.places.weights / backbone).mkdir(parents=True)
         for path in write_filled_weights(filled, backbone):
-            (project.weights() / backbone / path.name).symlink_to(path)
+            (project.places.weights / backbone / path.name).symlink_to(path)
 
     # one project has both, so that what does not depend on the backbone is made once
     with without_workers():
@@ -96,27 +94,29 @@ def test_every_stage_works_with_published_weights(
         ):
             run_stage(stage, project, backbone)
         run_stage("report", project)
-    summary = json.loads((project.folder("report") / "summary.json").read_text(encoding="utf-8"))
+    summary = project.report().summary
 
     for backbone in BACKBONES:
-        codes = np.load(project.folder("expression", backbone) / "codes" / "M101-happy.npy")
+        codes = project.faces(backbone).codes("M101-happy")
         assert codes.shape == (NUM_FRAMES["train"], WIDTHS[backbone])
         assert np.isfinite(codes).all()
         assert np.abs(codes).max() > 0
-        bundle = load_bundle(project.folder("train", backbone))
+        bundle = load_bundle(project.model(backbone).folder)
         assert (bundle.config.backbone, bundle.config.expression_width) == (backbone, WIDTHS[backbone])
-        edits = project.table("edits", "edits.parquet", backbone)
-        assert set(edits.method) == {"neutral", "reference", "cmet", "oracle"}
-        assert (edits.status == "ok").all()
-        assert (edits.lips == "speech").all()
-        for video in edits.video:
-            file = VideoFile(project.folder("edits", backbone) / video)
+        edits = project.edits(backbone)
+        assert set(edits.table.method) == {"neutral", "reference", "cmet", "oracle"}
+        assert (edits.table.status == "ok").all()
+        assert (edits.table.lips == "speech").all()
+        for video in edits.table.video:
+            file = VideoFile(edits.video(video))
             side = SIDES_PX[backbone]
             assert (len(file), file.width, file.height) == (NUM_FRAMES["test"], side, side)
         assert summary["backbones"][backbone]["methods"]["cmet"]["n"] == 1
 
         # the model remembers the files that its codes were made with
-        (file_of_weights,) = (path for path in (project.weights() / backbone).iterdir() if path.name in FIRST_FILES)
+        (file_of_weights,) = (
+            path for path in (project.places.weights / backbone).iterdir() if path.name in FIRST_FILES
+        )
         file_of_weights.unlink()
         file_of_weights.write_bytes(b"another")
         rendering._backbone.cache_clear()  # a worker that begins has none

@@ -3,13 +3,11 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import yaml
 
+from cmet.backbones.registry import load_backbone
 from cmet.connector.bundle import load_bundle
 from cmet.media.audio import read_audio
 from cmet.media.video import read_video
@@ -22,18 +20,9 @@ from cmet.studies.folds import Fold, FoldRun, Inputs
 from cmet.studies.runner import Study
 from cmet.studies.variants import leaving_out, read_variants
 from tests.clip_maps import without_workers
+from tests.small_line import write_small_params
 
 ROOT = Path(__file__).parents[1]
-SMALLER: dict[str, dict[str, Any]] = {
-    "sample": {"num_train_speakers": 1, "num_test_speakers": 1, "sentences_per_speaker": 1, "levels": [3]},
-    "expression": {"num_components": 6, "num_calibration_clips": 2},
-    "train": {"num_steps": 6, "batch_size": 8, "validate_every": 3, "checkpoint_every": 3, "log_every": 2},
-    "judge": {"num_epochs": 1, "num_train_frames": 2, "num_frames": 2},
-    "timing": {"num_clips": 1, "num_warm_up": 0},
-    # landmarks have tests of their own, and starting their workers takes longer than looking at these clips
-    "evaluate": {"metrics": ["fid"], "num_bootstrap": 50},
-    "report": {"num_examples": 1},
-}
 
 
 def variants(project: Project, name: str) -> list[str | None]:
@@ -50,11 +39,7 @@ def variants(project: Project, name: str) -> list[str | None]:
 def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Project:
     root = tmp_path_factory.mktemp("project")
     shutil.copy(empty_store, root / "mlflow.db")
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for section, changes in SMALLER.items():
-        values[section] |= changes
-    (root / "params.yaml").write_text(yaml.safe_dump(values))
-    project = Project.at(root / "params.yaml")
+    project = Project.at(write_small_params(root))
     for name in STAGES:
         for variant in variants(project, name):
             run_stage(name, project, variant)
@@ -62,19 +47,18 @@ def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Proj
 
 
 def test_every_clip_arrives_prepared_with_sound_of_the_same_span(project: Project) -> None:
-    clips = project.table("clips", "clips.parquet")
-    assert len(clips) == 3 * 8
-    assert (clips.status == "ok").all()
-    folder = project.folder("clips")
-    for row in clips.iloc[::9].itertuples():
-        video = read_video(folder / "video" / f"{row.clip_id}.mp4")
+    clips = project.clips()
+    assert len(clips.table) == 3 * 8
+    assert (clips.table.status == "ok").all()
+    for row in clips.table.iloc[::9].itertuples():
+        video = read_video(clips.video(row.clip_id))
         assert video.fps == 25
         assert video.frames.shape == (row.num_frames, 256, 256, 3)
-        assert len(read_audio(folder / "audio" / f"{row.clip_id}.wav", 16_000)) == row.num_frames * 640
+        assert len(read_audio(clips.sound(row.clip_id), 16_000)) == row.num_frames * 640
 
 
 def test_the_held_out_emotion_reaches_no_training_shard(project: Project) -> None:
-    index = pd.read_parquet(project.folder("shards", "facemesh") / "index.parquet")
+    index = project.shards("facemesh").index
     held_out = project.params.held_out_emotion
     assert held_out is not None
     assert not index.key[index.split != "test"].str.contains(held_out).any()
@@ -82,26 +66,27 @@ def test_the_held_out_emotion_reaches_no_training_shard(project: Project) -> Non
 
 
 def test_the_bundle_alone_is_enough_to_edit(project: Project) -> None:
-    folder = project.folder("train", "facemesh")
-    bundle = load_bundle(folder)
-    assert (folder / "backbone" / "facemesh_basis.safetensors").is_file()
-    assert bundle.config.expression_width == 6
+    model = project.model("facemesh")
+    bundle = load_bundle(model.folder)
+    backbone = load_backbone("facemesh", model.backbone, project.root / "none", project.params.inference)
+    assert bundle.config.expression_width == backbone.width == 6
 
 
 def test_all_methods_edit_the_same_neutral_clips(project: Project) -> None:
-    edits = pd.read_parquet(project.folder("edits", "facemesh") / "edits.parquet")
-    assert (edits.status == "ok").all()
-    assert edits.groupby("method").size().to_dict() == {"neutral": 7, "reference": 7, "cmet": 7, "oracle": 7}
-    sources = edits.pivot(index="row_id", columns="method", values="source_clip")
+    edits = project.edits("facemesh")
+    assert (edits.table.status == "ok").all()
+    assert edits.table.groupby("method").size().to_dict() == {"neutral": 7, "reference": 7, "cmet": 7, "oracle": 7}
+    sources = edits.table.pivot(index="row_id", columns="method", values="source_clip")
     assert sources.nunique(axis=1).eq(1).all()
-    row = edits[edits.method == "neutral"].iloc[0]
-    shown = read_video(project.folder("edits", "facemesh") / row.video).frames.astype(int)
-    source = read_video(project.folder("clips") / "video" / f"{row.source_clip}.mp4").frames
+    row = edits.table[edits.table.method == "neutral"].iloc[0]
+    shown = read_video(edits.video(row.video)).frames.astype(int)
+    source = read_video(project.clips().video(row.source_clip)).frames
     assert np.abs(shown - source).mean() < 2
 
 
 def test_the_summary_has_the_promised_form(project: Project) -> None:
-    summary = json.loads((project.folder("report") / "summary.json").read_text())
+    report = project.report()
+    summary = report.summary
     result = summary["backbones"]["facemesh"]
     for method in ("neutral", "reference", "cmet", "oracle"):
         scores = result["methods"][method]
@@ -113,7 +98,7 @@ def test_the_summary_has_the_promised_form(project: Project) -> None:
     assert result["held_out"]["n"] == 1
     assert 0 <= summary["judge"]["acc_ground_truth"] <= 1
     assert summary["seed"] == project.params.seed
-    page = (project.folder("report") / "index.html").read_text()
+    page = report.page.read_text()
     assert "data:video/mp4;base64," in page
     assert 'src="http' not in page
 
@@ -121,14 +106,14 @@ def test_the_summary_has_the_promised_form(project: Project) -> None:
 def test_every_stage_leaves_a_report_and_no_unfinished_work(project: Project) -> None:
     for name in STAGES:
         for variant in variants(project, name):
-            assert json.loads(project.metrics_file(name, variant).read_text())
+            assert json.loads(project.places.metrics_file(name, variant).read_text())
     assert not list((project.root / ".work").rglob("*.mp4"))
     assert not list((project.root / "data").rglob("*.unfinished*"))
 
 
 def test_stages_that_run_again_give_the_same_bytes(project: Project) -> None:
     names = ("expression", "deltas", "shards", "train")
-    folders = [project.folder(name, "facemesh") for name in names]
+    folders = [project.places.folder(name, "facemesh") for name in names]
     before = [content_digest(folder) for folder in folders]
     with without_workers():
         for name in names:
@@ -137,9 +122,10 @@ def test_stages_that_run_again_give_the_same_bytes(project: Project) -> None:
 
 
 def test_the_report_written_again_is_the_same_to_the_byte(project: Project) -> None:
-    before = content_digest(project.folder("report"))
+    folder = project.report().folder
+    before = content_digest(folder)
     run_stage("report", project)
-    assert content_digest(project.folder("report")) == before
+    assert content_digest(folder) == before
 
 
 def test_a_sweep_scores_the_edits_of_a_variant_and_does_nothing_twice(

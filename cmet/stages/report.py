@@ -28,6 +28,7 @@ def report(places: Places, params: Params) -> "ReportResult":
         )
         for backbone in params.backbones
     }
-    directions = DirectionsResult.open(places)
+    # the page leaves out what was not measured: few speakers have no directions
+    directions = DirectionsResult.open(places) if places.folder("directions").exists() else None
     clips, judge, out = Clips.open(places), JudgeFolder.open(places), places.folder("report")
     return write_report(reported, clips, judge, directions, places.scores, params, out)

@@ -7,11 +7,13 @@ import cv2
 import pandas as pd
 import pytest
 
-from cmet.clips.preparation import CONTACT_SHEET, _stamp, below, prepare_clips, sheet_cells
-from cmet.clips.product import Clips
+from cmet.clips.preparation import CONTACT_SHEET, _stamp, prepare_clips, sheet_cells
+from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.errors import UserError
 from cmet.params import ClipsParams, Params
+from tests.clip_maps import without_workers
+from tests.layouts import rename
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
 
@@ -43,7 +45,7 @@ def test_every_clip_of_the_manifest_is_in_the_table_with_its_reason(
     tmp_path: Path, root: Path, manifest: pd.DataFrame, settings: ClipsParams
 ) -> None:
     report = prepare_clips(manifest, root, tmp_path / "out", tmp_path / "work", settings)
-    clips = pd.read_parquet(tmp_path / "out/clips.parquet").set_index("clip_id")
+    clips = Clips(tmp_path / "out").table.set_index("clip_id")
     assert clips.status.to_dict() == {"good": "ok", "empty": "quarantined", "pointer": "quarantined"}
     assert clips.reason["empty"] == "zero_bytes: empty.mp4 is empty"
     assert clips.reader["good"] == "decord"
@@ -67,6 +69,25 @@ def test_two_runs_give_the_same_bytes(
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         contents.append([path.read_bytes() for path in files])
     assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("name", [SOUND, TABLE, VIDEO])
+def test_what_is_prepared_is_called_by_one_name(
+    tmp_path: Path,
+    root: Path,
+    manifest: pd.DataFrame,
+    settings: ClipsParams,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    renamed, clips = rename(monkeypatch, "clips", name), Clips(tmp_path / "out")
+    with without_workers():
+        prepare_clips(manifest[:1], root, clips.folder, tmp_path / "work", settings)
+    assert clips.usable.clip_id.to_list() == ["good"]
+    assert clips.video("good").is_file()
+    assert clips.sound("good").is_file()
+    assert (clips.folder / renamed).exists()
+    assert not (clips.folder / name).exists()
 
 
 def test_a_clip_over_the_time_limit_is_quarantined(
@@ -115,7 +136,7 @@ def test_media_that_were_put_in_place_are_prepared_by_the_next_run(
     # another release of a clip that was fine: an empty box at its end
     (corpus / "good.mp4").write_bytes(medium + b"\0\0\0\x08free")
     assert prepare_clips(*arguments).num_clips == 2
-    clips = pd.read_parquet(tmp_path / "out/clips.parquet").set_index("clip_id")
+    clips = Clips(tmp_path / "out").table.set_index("clip_id")
     assert clips.source_sha256["good"] == hashlib.sha256((corpus / "good.mp4").read_bytes()).hexdigest()
     assert not {"stamp", "files"} & set(clips.columns)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cmet.doctor import Finding
+    from cmet.doctor.finding import Finding
 
 
 def doctor(
@@ -17,7 +17,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what this machine can run and what to do about the rest; exit code 1 if the built-in sample cannot run."""
-    from cmet.doctor import can_run_sample, examine
+    from cmet.doctor.examination import can_run_sample, examine
 
     findings = examine(project)
     is_able = can_run_sample(findings)

@@ -3,8 +3,3 @@
 Every probe is on its own: one that fails is a finding and hides no other. Probes take what they judge as parameters;
 they mend nothing and leave nothing behind.
 """
-
-from cmet.doctor.examination import can_run_sample, examine
-from cmet.doctor.finding import Finding
-
-__all__ = ["Finding", "can_run_sample", "examine"]

@@ -10,8 +10,9 @@ from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
 from cmet.commands.doctor import doctor
-from cmet.doctor import Finding, can_run_sample, examine, libraries, machine, packages, project
-from cmet.doctor.examination import isolated
+from cmet.doctor import libraries, machine, packages, project
+from cmet.doctor.examination import can_run_sample, examine, isolated
+from cmet.doctor.finding import Finding
 from cmet.environment import GIB
 from cmet.weights.registry import CHECKPOINTS
 
@@ -46,7 +47,7 @@ def test_every_probe_answers_and_the_libraries_of_the_sample_work() -> None:
 
 def test_the_command_prints_the_same_for_people_and_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [Finding("disk", "problem", "0.1 GiB free", "make room"), Finding("gpu", "note", "none", "none needed")]
-    monkeypatch.setattr("cmet.doctor.examine", lambda root: findings)
+    monkeypatch.setattr("cmet.doctor.examination.examine", lambda root: findings)
     app = typer.Typer()
     app.command()(doctor)
     text, machines = (CliRunner().invoke(app, args) for args in ([], ["--json"]))

@@ -11,8 +11,8 @@ from typer.core import TyperCommand
 from cmet.errors import UserError
 
 if TYPE_CHECKING:
-    from cmet.editing import Editor, EditReport, Emotion, EmotionReport
-    from cmet.editing.options import LipsFrom
+    from cmet.editing.editor import Editor
+    from cmet.editing.options import EditReport, Emotion, EmotionReport, LipsFrom
     from cmet.params import InferenceParams
 
 MODELS = Path("data/train")
@@ -168,7 +168,9 @@ def edit(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Give the face in a video another emotion, heard from speech."""
-    from cmet.editing import EditOptions, check_emotions, check_files, edit_video
+    from cmet.editing.checks import check_emotions, check_files
+    from cmet.editing.options import EditOptions
+    from cmet.editing.video import edit_video
     from cmet.params import InferenceParams
 
     emotion = parsed_emotion("--speech", speech)
@@ -264,7 +266,7 @@ def chosen_editor(
         UserError: There is none, both are named, or it does not fit the backbone.
     """
     from cmet.backbones.registry import backbone_class
-    from cmet.editing import Editor
+    from cmet.editing.editor import Editor
     from cmet.weights.registry import CHECKPOINTS, weights_folder
 
     if model is not None and connector is not None:

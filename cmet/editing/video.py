@@ -1,7 +1,7 @@
 """One video edited: at its own frame rate, at its own size unless its face square is wished for, and with a sound."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from cmet.backbones.protocol import Backbone
 from cmet.backbones.tracks import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import HeardEmotion, check_length, emotional_change, hear_emotion
+from cmet.editing.emotions import check_length, emotional_change, hear_emotion
 from cmet.editing.framing import (
     MIN_FACE_RATIO,
     FaceSquare,
@@ -22,6 +22,7 @@ from cmet.editing.framing import (
     refuse_two_faces,
     resized,
 )
+from cmet.editing.job import Job
 from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
 from cmet.editing.options import CRF, EditOptions, EditReport, Emotion, EmotionReport, Framing, LipsFrom, told_of
 from cmet.editing.person import face_of, first_picture
@@ -41,28 +42,6 @@ NUM_LOOKS = 12
 
 MAX_APART_S = 0.2
 """Sound and picture of a result may differ by this before that is said."""
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """What both ways of editing need."""
-
-    editor: Editor
-    emotions: tuple[HeardEmotion, ...]
-    """In their order along the result."""
-    options: EditOptions
-    lips: LipsFrom
-    samples: np.ndarray | None
-    """Sound that the lips follow."""
-    person: np.ndarray | None
-    """Picture of the person who is drawn; None for the one of the video."""
-    sound: Path
-    """Whose sound the result has."""
-    out: Path
-
-    def heard_in(self, source: Source) -> Path:
-        """The file whose sound or pictures the lips follow."""
-        return self.lips if isinstance(self.lips, Path) else source.path
 
 
 def edit_video(

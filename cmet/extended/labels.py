@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 from cmet.connector.product import Model
-from cmet.editing import Editor
+from cmet.editing.editor import Editor
 from cmet.editing.speech import VECTOR_SUFFIX
 from cmet.extended.hearing import Voices
 from cmet.extended.intervals import CONFIDENCE, MIN_FOR_INTERVAL, NUM_BOOTSTRAP

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmet.editing import Editor
+from cmet.editing.editor import Editor
 
 
 @dataclass(frozen=True)

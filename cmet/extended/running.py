@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmet.editing import Editor
+from cmet.editing.editor import Editor
 from cmet.editing.speech import VECTOR_ENCODERS
 from cmet.errors import UserError
 from cmet.extended.faces import edit_videos, face_rows

@@ -8,7 +8,6 @@
     metrics.json    the metrics, by the names they have in MLflow; `val/` are those of the weights that were kept
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,6 +32,7 @@ from cmet.stages.train import KEPT_METRICS, train
 from cmet.studies.ablation_table import AblationLabels, long_table, printed_table, summary_table
 from cmet.studies.figures import ablation_figure
 from cmet.studies.outcome import Outcome
+from cmet.studies.product import AblationFolder
 from cmet.studies.record import Record
 from cmet.studies.runner import Study, StudyRun, finish_all
 from cmet.studies.steps import Site, Step, edits_step, made_of_stage
@@ -41,8 +41,6 @@ from cmet.tracking.runs import Run
 
 METHOD = "cmet"
 """The only method that a layer changes."""
-
-METRICS = "metrics.json"
 
 
 def run_sweep(
@@ -154,7 +152,7 @@ class Ablation:
 
     def metrics(self) -> dict[str, float]:
         """Metrics of the finished run; those of training alone where no more was asked for."""
-        metrics = json.loads((self.out / METRICS).read_text(encoding="utf-8"))
+        metrics = AblationFolder(self.out).metrics
         return {name: value for name, value in metrics.items() if self.has_edits or name.startswith(("train/", "val/"))}
 
     @cached_property
@@ -163,7 +161,7 @@ class Ablation:
         backbone = self.study.backbone
         name = self.study.work_name(self.variant.name, self.seed)
         places = self.study.project.places.with_stages_in(self.out, ("edits", "evaluate"), backbone, name)
-        elsewhere = {**places.elsewhere, ("train", backbone): self.out.resolve() / "model"}
+        elsewhere = {**places.elsewhere, ("train", backbone): AblationFolder(self.out.resolve()).model}
         return Site(replace(places, elsewhere=elsewhere), backbone, Record(self.out))
 
     @property
@@ -193,7 +191,7 @@ class Ablation:
         for stage in ("edits", "evaluate"):
             # of an older model
             rmtree(site.folder(stage), ignore_errors=True)
-        write_json(self.out / METRICS, model_metrics(self._model))
+        write_json(AblationFolder(self.out).metrics_file, model_metrics(self._model))
 
     def _tell_of_training(self, run: Run) -> None:
         for row in self._model.history.to_dict("records"):
@@ -214,7 +212,7 @@ class Ablation:
         run.log_file(scores.metrics_file)
         said = scores.answers
         run.log_table(said.loc[said["method"] == METHOD, ANSWER_COLUMNS], "predictions.json")
-        write_json(self.out / METRICS, model_metrics(self._model) | values)
+        write_json(AblationFolder(self.out).metrics_file, model_metrics(self._model) | values)
         rmtree(site.folder("edits"))
 
 

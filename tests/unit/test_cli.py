@@ -18,7 +18,7 @@ from cmet.commands.edit import (
     told,
     told_of_compiler,
 )
-from cmet.editing import EditReport, EmotionReport
+from cmet.editing.options import EditReport, EmotionReport
 from cmet.errors import UserError
 from cmet.media.audio import write_audio
 from cmet.params import Params

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmet.editing import Editor
+from cmet.editing.editor import Editor
 from cmet.media.audio import write_audio
 from tests.unit.backbones.faces import made_model
 from tests.unit.editing.models import noise, write_model

@@ -12,10 +12,11 @@ import torch
 from cmet.backbones.timing import resampled
 from cmet.connector.card import read_config
 from cmet.connector.inference import predict_directions
-from cmet.editing import EditOptions, Editor, edit_video
-from cmet.editing.editor import hearing_clips
+from cmet.editing.editor import Editor, hearing_clips
 from cmet.editing.emotions import HeardEmotion, check_length
+from cmet.editing.options import EditOptions
 from cmet.editing.speech import hear
+from cmet.editing.video import edit_video
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio, write_audio
 from cmet.media.crop import CROP_RULES

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cmet.editing import EditOptions, Emotion, check_emotions, check_files
-from cmet.editing.options import named
+from cmet.editing.checks import check_emotions, check_files
+from cmet.editing.options import EditOptions, Emotion, named
 from cmet.errors import UserError
 
 NAMES = ("v.mp4", "happy.wav", "calm.wav", "lips.mp4", "person.png", "sound.mp4")

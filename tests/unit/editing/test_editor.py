@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from cmet.commands.edit import chosen_editor
-from cmet.editing import Editor
-from cmet.editing.editor import INFERENCE
+from cmet.editing.editor import INFERENCE, Editor
 from cmet.errors import UserError
 from tests.filled_weights import write_filled_weights
 from tests.unit.editing.models import write_model

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cmet.connector.inference import predict_directions
-from cmet.editing import EditOptions, Editor
-from cmet.editing.editor import root_mean_square
+from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions import HeardEmotion, check_length, emotional_change, hear_emotion
+from cmet.editing.options import EditOptions
 from cmet.editing.path import Transition
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import write_audio

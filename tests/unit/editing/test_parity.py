@@ -17,9 +17,11 @@ from cmet.backbones.edtalk.encoder import Encoder
 from cmet.backbones.edtalk.generator import EXPRESSION, Generator
 from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
 from cmet.backbones.edtalk.rendering import Renderer
-from cmet.editing import EditOptions, Editor, edit_video
+from cmet.editing.editor import Editor
+from cmet.editing.options import EditOptions
 from cmet.editing.parity import published_coefficients as scheduled
 from cmet.editing.parity import source_picture, stretched, video_picture
+from cmet.editing.video import edit_video
 from cmet.errors import UserError
 from cmet.media.audio import read_audio, write_audio
 from cmet.media.video import VideoFile, read_video, write_video

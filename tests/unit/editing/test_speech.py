@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from cmet.editing import Editor
+from cmet.editing.editor import Editor
 from cmet.editing.speech import hear, speech_files
 from cmet.errors import UserError
 from cmet.media.audio import write_audio

@@ -11,8 +11,10 @@ import pytest
 import soundfile
 from PIL import Image
 
-from cmet.editing import EditOptions, Editor, edit_video
 from cmet.editing import video as video_module
+from cmet.editing.editor import Editor
+from cmet.editing.options import EditOptions
+from cmet.editing.video import edit_video
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio, write_audio
 from cmet.media.landmarks import track_landmarks

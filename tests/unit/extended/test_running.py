@@ -10,7 +10,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from cmet.commands.extended import ManyExtended, extended
-from cmet.editing import Editor
+from cmet.editing.editor import Editor
 from cmet.errors import UserError
 from cmet.extended.faces import ListeningEditor
 from cmet.extended.request import Request

@@ -1,0 +1,33 @@
+"""One edit, as both ways of making it need it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmet.editing.editor import Editor
+from cmet.editing.emotions import HeardEmotion
+from cmet.editing.options import EditOptions, LipsFrom
+from cmet.editing.source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What both ways of editing need."""
+
+    editor: Editor
+    emotions: tuple[HeardEmotion, ...]
+    """In their order along the result."""
+    options: EditOptions
+    lips: LipsFrom
+    samples: np.ndarray | None
+    """Sound that the lips follow."""
+    person: np.ndarray | None
+    """Picture of the person who is drawn; None for the one of the video."""
+    sound: Path
+    """Whose sound the result has."""
+    out: Path
+
+    def heard_in(self, source: Source) -> Path:
+        """The file whose sound or pictures the lips follow."""
+        return self.lips if isinstance(self.lips, Path) else source.path

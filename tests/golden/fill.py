@@ -31,6 +31,7 @@ PDFGC = {
     "generator": Profile(1.0, is_unit=True),
     "motion": Profile(1.0),
 }
+METRICS = Profile(1.2)
 
 KEPT_LEAVES = frozenset({"kernel", "pe"})
 """Constant tables of the constructor."""

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fill import EMOTION_FAN, fill
+from fill import METRICS, fill
 
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.errors import ClipError, UserError
@@ -25,7 +25,7 @@ from cmet.scores.metrics.protocol import Shown
 @pytest.fixture(scope="module")
 def metric() -> IdentitySimilarity:
     network = ArcFace()
-    fill(network, EMOTION_FAN)
+    fill(network, METRICS)
     return IdentitySimilarity(network.eval().requires_grad_(False), torch.device("cpu"))
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fill import EMOTION_FAN, fill, waveform
+from fill import METRICS, fill, waveform
 from python_speech_features import mfcc
 from scipy.io import wavfile
 from torch import Tensor, nn
@@ -42,7 +42,7 @@ class Means(nn.Module):
 @pytest.fixture(scope="module")
 def network() -> SyncNet:
     network = SyncNet()
-    fill(network, EMOTION_FAN)
+    fill(network, METRICS)
     return network.eval().requires_grad_(False)
 
 

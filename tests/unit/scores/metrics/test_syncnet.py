@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fill import EMOTION_FAN, fill
+from fill import METRICS, fill
 from torch import Tensor
 
 from cmet.errors import UserError
@@ -15,7 +15,7 @@ FILE = "syncnet_v2.model"
 @pytest.fixture(scope="module")
 def published() -> dict[str, Tensor]:
     network = SyncNet()
-    fill(network, EMOTION_FAN)
+    fill(network, METRICS)
     return network.state_dict()
 
 

@@ -297,7 +297,7 @@ def _edits_sheet(made: pd.DataFrame, edits: "Edits") -> dg.MetadataValue:
 
 
 def _sheet(cells: pd.DataFrame, tile_px: int) -> dg.MetadataValue:
-    from cmet.media.contact_sheet import contact_sheet, to_jpeg
+    from cmet.clips.contact_sheet import contact_sheet, to_jpeg
 
     return _picture(to_jpeg(contact_sheet(cells, tile_px), MAX_PICTURE_BYTES), "jpeg")
 

@@ -102,7 +102,7 @@ class ClipForm(Section):
     crop_rule: Literal["fomm-reflect-1", "fomm-clip-1"]
     """Static square around the union of all boxes of the face, enlarged by a tenth. Past the edge of the picture it is
     mirrored (`fomm-reflect-1`), or clipped there and stretched to a square, as the official code does
-    (`fomm-clip-1`); cmet.media.crop has the source."""
+    (`fomm-clip-1`); cmet.clips.crop has the source."""
 
     @classmethod
     def of(cls, clips: "ClipForm") -> "ClipForm":

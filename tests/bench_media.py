@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import decord
 
-from cmet.media.prepare import prepare_clip
+from cmet.clips.one_clip import prepare_clip
 from cmet.media.video import VideoFile
 from cmet.params import load_params
 

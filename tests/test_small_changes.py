@@ -26,7 +26,7 @@ CHANGES: dict[str, set[str]] = {
     "cmet/backbones/edtalk/decoder.py": set(),
     "cmet/connector/losses.py": {"train@facemesh", *EDITS_ON},
     "cmet/speech/scaling.py": DELTAS_ON,
-    "cmet/media/crop.py": {"clips", "expression@facemesh", *CLIPS_ON, *DELTAS_ON},
+    "cmet/clips/crop.py": {"clips", "expression@facemesh", *CLIPS_ON, *DELTAS_ON},
     "cmet/commands/edit.py": set(),
     "cmet/doctor/machine.py": set(),
     "cmet/environment.py": set(),

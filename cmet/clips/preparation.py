@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from cmet.archives import archive_above
+from cmet.clips.contact_sheet import contact_sheet, to_jpeg
+from cmet.clips.one_clip import prepare_clip
 from cmet.clips.product import TABLE, Clips, below
 from cmet.engine import ClipMap, Job
-from cmet.media.contact_sheet import contact_sheet, to_jpeg
-from cmet.media.prepare import prepare_clip
 from cmet.params import ClipsParams
 from cmet.quarantine import check_rejected, count_reasons
 

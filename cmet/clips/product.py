@@ -11,6 +11,8 @@ from cmet.places import Places
 
 TABLE = "clips.parquet"
 VIDEO, SOUND = "video", "audio"
+MARGIN = 0.1
+"""How far a prepared picture reaches past the boxes of the face, as a share of them on each side (`increase`)."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from cmet.editing.options import frames_said
-from cmet.errors import ClipError
-from cmet.media.crop import (
+from cmet.clips.crop import (
     CROP_RULES,
     MAX_SHARE_WITH_TWO,
     MIN_IOU,
@@ -20,6 +18,8 @@ from cmet.media.crop import (
     iou,
     square_around,
 )
+from cmet.editing.options import frames_said
+from cmet.errors import ClipError
 from cmet.media.landmarks import find_faces
 
 MIN_FACE_RATIO = 0.5

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.backbones.protocol import Backbone, LipDriven, SpeechDriven
-from cmet.backbones.timing import SPEECH_FPS, resampled
 from cmet.editing.editor import Kind
 from cmet.editing.options import LipsFrom, named, told_of
 from cmet.errors import ClipError, UserError

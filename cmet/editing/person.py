@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cmet.clips.crop import CROP_RULES, square_around
 from cmet.editing.options import named, told_of
 from cmet.editing.source import counted
 from cmet.errors import UserError
-from cmet.media.crop import CROP_RULES, square_around
 from cmet.media.landmarks import find_faces
 from cmet.media.video import VideoFile
 

@@ -8,8 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cmet.editing.schedule import BLOCK_BYTES, frames_in_order
-from cmet.media.prepare import frames_at_rate
-from cmet.media.video import VideoFile
+from cmet.media.video import VideoFile, frames_at_rate
 
 Item = TypeVar("Item")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cmet.backbones.frames import fill_gaps
 from cmet.backbones.protocol import Backbone
-from cmet.backbones.tracks import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions import check_length, emotional_change, hear_emotion

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from cmet.backbones.published.used_weights import weights_digests
 from cmet.backbones.registry import backbone_class
-from cmet.backbones.used_weights import weights_digests
 from cmet.clips.product import Clips
 from cmet.connector.bundle import Bundle
 from cmet.expression.product import Faces

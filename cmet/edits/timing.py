@@ -27,9 +27,9 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import torch
 
+from cmet.backbones.frames import fill_gaps
 from cmet.backbones.protocol import Backbone, SpeechDriven
 from cmet.backbones.registry import backbone_class, load_backbone
-from cmet.backbones.tracks import fill_gaps
 from cmet.clips.product import Clips
 from cmet.connector.bundle import Bundle
 from cmet.edits.material import Material, Recipe

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cmet.backbones.protocol import Backbone
+from cmet.backbones.published.used_weights import weights_digests
 from cmet.backbones.registry import backbone_class
-from cmet.backbones.used_weights import weights_digests
 from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job
 from cmet.environment import count_network_workers

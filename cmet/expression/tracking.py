@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cmet.backbones.frames import fill_gaps
 from cmet.backbones.registry import Tracker, backbone_class
-from cmet.backbones.tracks import fill_gaps
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
 from cmet.expression.product import track_file

@@ -214,3 +214,19 @@ class _Sound:
         piece.dts -= start
         # one piece more than is heard: a decoder needs the one before the first for the first to be whole
         return piece.pts + 2 * length > 0
+
+
+def frames_at_rate(start_times_s: np.ndarray, fps: float, num_frames: int) -> np.ndarray:
+    """Which source frame shows at each instant of a constant rate; right for variable frame rates too.
+
+    Args:
+        start_times_s: When each source frame appears, ascending, shape (N,).
+        fps: The constant rate.
+        num_frames: Instants wanted.
+
+    Returns:
+        Shape (num_frames,), indices into the source, ascending.
+    """
+    instants = (np.arange(num_frames) + 0.5) / fps
+    shown = np.searchsorted(start_times_s, instants, side="right") - 1
+    return np.clip(shown, 0, len(start_times_s) - 1)

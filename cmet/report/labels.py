@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from cmet.backbones.used_weights import FILE as USED_WEIGHTS
+from cmet.backbones.published.used_weights import FILE as USED_WEIGHTS
 from cmet.connector.product import Model
 from cmet.edits.benchmark import BENCHMARKS
 from cmet.edits.product import Edits

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
 
-from cmet.backbones.used_weights import weights_digests
+from cmet.backbones.published.used_weights import weights_digests
 from cmet.connector.beginning import beginning_path
 from cmet.connector.product import LAST, Model
 from cmet.errors import UserError

@@ -11,13 +11,15 @@ import pytest
 from cmet.clips.product import Clips
 from cmet.connector.card import BundleConfig
 from cmet.connector.product import Model
+from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.edits.product import Edits, Timing
+from cmet.engine import Job
 from cmet.judge.product import JudgeFolder
 from cmet.judge.training import train_judge
 from cmet.media.audio import write_audio
-from cmet.media.video import write_video
+from cmet.media.video import read_video, write_video
 from cmet.outputs import write_json
-from cmet.params import JudgeParams, load_params
+from cmet.params import JudgeParams, Params, load_params
 from cmet.vocabulary import EMOTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -166,3 +168,25 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         write_model(root / "model"),
         Timing(root / "timing"),
     )
+
+
+@pytest.fixture(scope="session")
+def talking(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An actor of the sample corpus, 256x256 at 30 frames/s, with sound."""
+    folder: Path = tmp_path_factory.mktemp("talking")
+    job = list_clips(params.sample, seed=3)[0]
+    render_clip(job, folder)
+    return folder / f"{job['clip_id']}.mp4"
+
+
+@pytest.fixture(scope="session")
+def talking_frames(talking: Path) -> np.ndarray:
+    """The first 30 frames of it."""
+    return read_video(talking, range(30)).frames
+
+
+@pytest.fixture
+def job(params: Params) -> Job:
+    """A job without its files; a face is looked for often, since the clips are short."""
+    files = {"video": None, "audio": None, "picture": "video/clip.mp4", "sound": "audio/clip.wav"}
+    return {"clip_id": "clip", **files, **params.clips.model_dump(), "detect_stride": 5}

@@ -21,7 +21,7 @@ from cmet.backbones.edtalk.layers import (
     Upsample,
     channels_last,
 )
-from cmet.backbones.loading import unit_normal
+from cmet.backbones.published.loading import unit_normal
 
 FIRST_WIDTH, FIRST_SIZE = 512, 4
 WIDTHS = (512, 512, 512, 256, 128, 64)

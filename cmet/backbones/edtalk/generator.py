@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cmet.backbones.edtalk.decoder import Decoder
 from cmet.backbones.edtalk.encoder import Encoder
 from cmet.backbones.edtalk.layers import STYLE_WIDTH, EqualLinear
-from cmet.backbones.loading import unit_normal
+from cmet.backbones.published.loading import unit_normal
 
 PICTURE_PX = 256
 NUM_LIP, NUM_POSE, NUM_EXPRESSION = 20, 6, 10

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmet.backbones.loading import unit_normal
+from cmet.backbones.published.loading import unit_normal
 
 STYLE_WIDTH = 512
 NEGATIVE_SLOPE = 0.2

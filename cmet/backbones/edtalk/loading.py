@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cmet.backbones.edtalk.audio2lip import Audio2Lip
 from cmet.backbones.edtalk.generator import Generator
-from cmet.backbones.loading import load_network
+from cmet.backbones.published.loading import load_network
 
 
 def load_generator(folder: Path | None = None, checkpoint: str = "edtalk") -> Generator:

@@ -14,10 +14,10 @@ from cmet.backbones.edtalk.generator import EXPRESSION, LIP, NUM_EXPRESSION, PIC
 from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
 from cmet.backbones.edtalk.mel import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cmet.backbones.edtalk.rendering import Renderer
-from cmet.backbones.hardware import autocast_type
-from cmet.backbones.published import PublishedBackbone
-from cmet.backbones.timing import SPEECH_FPS, resampled
-from cmet.backbones.used_weights import check_used
+from cmet.backbones.frames import SPEECH_FPS, resampled
+from cmet.backbones.published.backbone import PublishedBackbone
+from cmet.backbones.published.precision import autocast_type
+from cmet.backbones.published.used_weights import check_used
 from cmet.environment import best_device
 from cmet.errors import ClipError
 from cmet.params import InferenceParams

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmet.backbones.batching import batched, filled
 from cmet.backbones.edtalk.decoder import SourceMap
 from cmet.backbones.edtalk.generator import EXPRESSION, NUM_COEFFICIENTS, PICTURE_PX, Generator
 from cmet.backbones.edtalk.layers import scale_kernels
+from cmet.backbones.published.batching import batched, filled
 
 GPU_BATCH_SIZE = 16
 

@@ -10,10 +10,10 @@ learned start (`input`) and stored noise (`noises`) are kept as tensors only; no
 import torch
 from torch import Tensor, nn
 
-from cmet.backbones.loading import unit_normal
 from cmet.backbones.pdfgc.appearance import APPEARANCE_WIDTH, MAP_CHANNELS, MAP_PX
 from cmet.backbones.pdfgc.control import CONTROL_WIDTH
 from cmet.backbones.pdfgc.layers import BiasedActivation, Doubling, ModulatedConv, Noise, ScaledLinear
+from cmet.backbones.published.loading import unit_normal
 
 STYLE_WIDTH = APPEARANCE_WIDTH + CONTROL_WIDTH
 CHANNELS = (512, 512, 512, 256, 128)

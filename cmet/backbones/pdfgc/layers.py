@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmet.backbones.loading import unit_normal
+from cmet.backbones.published.loading import unit_normal
 
 NEGATIVE_SLOPE = 0.2
 TAPS = (1.0, 3.0, 3.0, 1.0)

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from cmet.backbones.loading import load_network
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
 from cmet.backbones.pdfgc.generator import Generator
 from cmet.backbones.pdfgc.motion import MotionNetwork
+from cmet.backbones.published.loading import load_network
 
 
 class Networks(NamedTuple):

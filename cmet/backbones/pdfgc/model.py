@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cmet.backbones.hardware import autocast_type
+from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.backbones.pdfgc.control import MOUTH_GAIN, smoothed, steered
 from cmet.backbones.pdfgc.loading import load_networks
 from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH
 from cmet.backbones.pdfgc.pictures import CROP_COLUMNS, CROP_ROWS, SIDE_PX, to_frames
 from cmet.backbones.pdfgc.rendering import TalkingFace
-from cmet.backbones.published import PublishedBackbone
-from cmet.backbones.timing import SPEECH_FPS, resampled
-from cmet.backbones.used_weights import check_used
+from cmet.backbones.published.backbone import PublishedBackbone
+from cmet.backbones.published.precision import autocast_type
+from cmet.backbones.published.used_weights import check_used
 from cmet.environment import best_device
 from cmet.params import InferenceParams
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmet.backbones.batching import batched, filled
 from cmet.backbones.pdfgc.appearance import Appearance
 from cmet.backbones.pdfgc.loading import Networks
 from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH, Motion
 from cmet.backbones.pdfgc.pictures import to_pictures
 from cmet.backbones.pdfgc.spectrogram import speech_windows
+from cmet.backbones.published.batching import batched, filled
 from cmet.errors import ClipError
 
 BATCH_SIZE = 8

@@ -26,13 +26,12 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from cmet.backbones.batching import batched
+from cmet.backbones.published.batching import batched
+from cmet.clips.product import MARGIN
 from cmet.environment import best_device
 from cmet.errors import ClipError
 from cmet.media.audio import read_audio, rms_db
-from cmet.media.crop import MARGIN
-from cmet.media.prepare import frames_at_rate
-from cmet.media.video import VideoFile
+from cmet.media.video import VideoFile, frames_at_rate
 from cmet.scores.metrics.protocol import Measured, Shown
 from cmet.scores.metrics.syncnet import PICTURES_PER_WINDOW, SyncNet, load_syncnet
 
@@ -172,7 +171,7 @@ def lip_picture(frame: np.ndarray) -> np.ndarray:
     """The square of a face crop that SyncNet is shown, shape (224, 224, 3), blue, green and red from 0 to 255.
 
     The published square begins at the upper edge of the box of the face and is 1.4 times as large, so that the mouth is
-    a little below its middle. The box is taken to be the middle 1 / 1.2 of the frame, as the rules of `cmet.media.crop`
+    a little below its middle. The box is taken to be the middle 1 / 1.2 of the frame, as the rules of `cmet.clips.crop`
     leave it; so the square begins a twelfth below the upper edge of the frame and passes its other edges, where it is
     grey as it is there.
 

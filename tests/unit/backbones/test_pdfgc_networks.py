@@ -8,7 +8,6 @@ import torch
 from fill import PDFGC, fill, images, waveform
 from torch import Tensor, nn
 
-from cmet.backbones.loading import load_network
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
 from cmet.backbones.pdfgc.generator import Generator
@@ -16,6 +15,7 @@ from cmet.backbones.pdfgc.layers import Noise
 from cmet.backbones.pdfgc.loading import Networks, load_networks
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.rendering import TalkingFace
+from cmet.backbones.published.loading import load_network
 from cmet.errors import ClipError, UserError
 from tests.pdfgc_procedure import Drivers, control_values
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from cmet.backbones.timing import resampled
+from cmet.backbones.frames import resampled
+from cmet.clips.crop import CROP_RULES
 from cmet.connector.card import read_config
 from cmet.connector.inference import predict_directions
 from cmet.editing.editor import Editor, hearing_clips
@@ -19,7 +20,6 @@ from cmet.editing.speech import hear
 from cmet.editing.video import edit_video
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio, write_audio
-from cmet.media.crop import CROP_RULES
 from cmet.media.video import read_video, write_video
 from cmet.outputs import write_json
 from cmet.params import PAPER_CLIPS

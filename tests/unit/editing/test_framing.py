@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmet.clips.crop import CROP_RULES
 from cmet.editing import framing
 from cmet.editing.framing import FaceSquare, Patch, faded, find_square, looks, pasted, presence
 from cmet.errors import ClipError
-from cmet.media.crop import CROP_RULES
 
 RULE = "fomm-reflect-1"
 WHOLE = (0.0, 0.0, 1.0, 1.0)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from cmet.clips.one_clip import prepare_clip
 from cmet.engine import Job
 from cmet.errors import ClipError
-from cmet.media import kept, prepare
+from cmet.clips import kept, one_clip
 from cmet.media.audio import read_audio, write_audio
 from cmet.media.landmarks import find_faces
-from cmet.media.prepare import frames_at_rate, prepare_clip
-from cmet.media.video import read_video, write_video
+from cmet.media.video import frames_at_rate, read_video, write_video
 from tests.unit.media.making import cut, encode, remux
 
 RATE = 16_000
@@ -72,7 +72,7 @@ def test_decoding_once_or_twice_gives_the_same_pixels(
     tmp_path: Path, job: Job, talking: Path, monkeypatch: pytest.MonkeyPatch, max_bytes: int
 ) -> None:
     prepared(job, tmp_path / "once", talking)
-    monkeypatch.setattr(prepare, "KeptFrames", lambda: kept.KeptFrames(max_bytes))
+    monkeypatch.setattr(one_clip, "KeptFrames", lambda: kept.KeptFrames(max_bytes))
     prepared(job, tmp_path / "twice", talking)
     once, twice = ((tmp_path / name / "video/clip.mp4").read_bytes() for name in ("once", "twice"))
     assert once == twice

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cmet.clips.product import MARGIN
 from cmet.errors import ClipError
-
-MARGIN = 0.1
-"""Enlargement of the union box (`increase`)."""
 
 MIN_IOU = 0.25
 """A face continues a trajectory whose first box it overlaps by more than this."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmet.media.crop import Cut, square_around
+from cmet.clips.crop import Cut, square_around
 
 MARGIN = 0.25
 """How far beyond the crop of the first face found the kept part reaches, in sides of that crop."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from cmet.backbones.used_weights import save_used
+from cmet.backbones.published.used_weights import save_used
 from cmet.params import InferenceParams
 
 if TYPE_CHECKING:

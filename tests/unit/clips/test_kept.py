@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cmet.media.crop import mirrored_cut, square_around
-from cmet.media.kept import KeptFrames
+from cmet.clips.crop import mirrored_cut, square_around
+from cmet.clips.kept import KeptFrames
 
 WIDTH, HEIGHT = 400, 300
 FACE = np.array([100.0, 80.0, 180.0, 180.0])

@@ -2,8 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmet.errors import ClipError
-from cmet.media.crop import (
+from cmet.clips.crop import (
     CROP_RULES,
     choose_track,
     clipped_cut,
@@ -13,6 +12,7 @@ from cmet.media.crop import (
     outside_share,
     square_around,
 )
+from cmet.errors import ClipError
 
 BOX = np.array([100.0, 80.0, 180.0, 200.0])
 AWAY = BOX + 300

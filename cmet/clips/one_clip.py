@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from cmet.archives import local_file
+from cmet.clips.crop import CROP_RULES, Cut, choose_track, face_tracks, outside_share, square_around
+from cmet.clips.kept import KeptFrames
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
 from cmet.media.audio import read_audio, rms_db, write_audio
-from cmet.media.crop import CROP_RULES, Cut, choose_track, face_tracks, outside_share, square_around
-from cmet.media.kept import KeptFrames
 from cmet.media.landmarks import find_faces
 from cmet.media.readers import DecordReader, PyavReader
-from cmet.media.video import FASTEST, VideoFile, write_video
+from cmet.media.video import FASTEST, VideoFile, frames_at_rate, write_video
 
 MAX_LOUDEST = 0.999
 """Samples at or above this share of full scale count as clipped."""
@@ -126,22 +126,6 @@ def _cut_frames(file: VideoFile, shown: list[int], kept: KeptFrames, cut: Cut, s
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def frames_at_rate(start_times_s: np.ndarray, fps: float, num_frames: int) -> np.ndarray:
-    """Which source frame shows at each instant of a constant rate; right for variable frame rates too.
-
-    Args:
-        start_times_s: When each source frame appears, ascending, shape (N,).
-        fps: The constant rate.
-        num_frames: Instants wanted.
-
-    Returns:
-        Shape (num_frames,), indices into the source, ascending.
-    """
-    instants = (np.arange(num_frames) + 0.5) / fps
-    shown = np.searchsorted(start_times_s, instants, side="right") - 1
-    return np.clip(shown, 0, len(start_times_s) - 1)
 
 
 def _common_frames(video_s: float, sound_s: float, job: Job) -> int:

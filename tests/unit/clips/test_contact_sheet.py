@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cmet.clips.contact_sheet import EMPTY, GAP_PX, HEADER_PX, contact_sheet, middle_frame, to_jpeg
 from cmet.errors import ClipError
-from cmet.media.contact_sheet import EMPTY, GAP_PX, HEADER_PX, contact_sheet, middle_frame, to_jpeg
 from cmet.media.video import write_video
 
 TILE_PX = 32

@@ -1,0 +1,1 @@
+"""What the backbones that are published networks share: loading, precision, batches, and which files were used."""

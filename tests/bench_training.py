@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr, suppress
 from copy import deepcopy
@@ -321,8 +321,9 @@ def write_mead_shards(folder: Path, expression_width: int, speech_width: int = 1
     from cmet.corpora.mead import TEST, TRAIN
     from cmet.outputs import write_json
     from cmet.pairs.sentences import neutral_sentence
-    from cmet.shards import FORMAT, SPLITS, UNPAIRED, write_tar
+    from cmet.shards import FORMAT, LISTING, UNPAIRED, write_tar
     from cmet.speech.scaling import SpeechScaling
+    from cmet.vocabulary import SPLITS
     from tests.official_sampler import mead_clip, mead_labels
 
     def clip(*labels: Any) -> Any:
@@ -345,7 +346,7 @@ def write_mead_shards(folder: Path, expression_width: int, speech_width: int = 1
     unpaired = [clip(speaker, "neutral", 1, sentence) for speaker in TRAIN for sentence in range(4, 14)]
     splits[UNPAIRED].append(write_tar(folder, f"{UNPAIRED}/000000.tar", unpaired))
     SpeechScaling.none(speech_width).save(folder)
-    write_json(folder / "shards.json", {"format": FORMAT, "splits": splits})
+    write_json(folder / LISTING, {"format": FORMAT, "splits": splits})
     return sum(entry["n"] for entries in splits.values() for entry in entries)
 
 
@@ -451,18 +452,16 @@ def train_in_child(shards: Path, out: Path) -> None:
     import torch
 
     from cmet.connector.processes import Processes
-    from cmet.connector.training import train
+    from cmet.connector.training import Purpose, Untracked, train
     from cmet.params import NetworkParams
+    from cmet.shards import Shards
 
     out.mkdir(exist_ok=True)
 
-    class StepFile:
-        def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
+    class StepFile(Untracked):
+        def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
             with (out / "steps").open("ab") as stream:
                 stream.truncate(step)
-
-        def flush(self) -> None:
-            pass
 
     network = NetworkParams(hidden=64, num_layers=1, num_heads=4, feedforward=64, window=5, dropout=0.1)
     params = paper_params(
@@ -475,24 +474,23 @@ def train_in_child(shards: Path, out: Path) -> None:
         checkpoint_every=3,
     )
     train(
-        shards,
+        Shards(shards),
         out / "model",
         params,
         SEED,
         out / "work",
         StepFile(),
         Processes(0, 1, torch.device("cpu")),
-        backbone="edtalk",
-        speech_encoder="emotion2vec",
-        held_out_emotion=None,
+        Purpose("edtalk", "emotion2vec", None),
     )
 
 
 def write_small_shards(folder: Path) -> None:
     """Shards of two training speakers and a validation speaker with random features."""
     from cmet.outputs import write_json
-    from cmet.shards import FORMAT, SPLITS, UNPAIRED, write_tar
+    from cmet.shards import FORMAT, LISTING, UNPAIRED, write_tar
     from cmet.speech.scaling import SpeechScaling
+    from cmet.vocabulary import SPLITS
     from tests.official_sampler import mead_clip
 
     def pairs_of(speaker: str) -> list["PairSample"]:
@@ -512,7 +510,7 @@ def write_small_shards(folder: Path) -> None:
         pairs = [pair for speaker in speakers for pair in pairs_of(speaker)]
         splits[split].append(write_tar(folder, f"{split}/000000.tar", pairs))
     SpeechScaling.none(16).save(folder)
-    write_json(folder / "shards.json", {"format": FORMAT, "splits": splits})
+    write_json(folder / LISTING, {"format": FORMAT, "splits": splits})
 
 
 def apart(measure: Any, *arguments: Any) -> dict[str, float]:

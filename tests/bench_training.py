@@ -453,7 +453,7 @@ def train_in_child(shards: Path, out: Path) -> None:
 
     from cmet.connector.processes import Processes
     from cmet.connector.training import Purpose, Untracked, train
-    from cmet.params import NetworkParams
+    from cmet.params import ClipForm, NetworkParams
     from cmet.shards import Shards
 
     out.mkdir(exist_ok=True)
@@ -463,6 +463,7 @@ def train_in_child(shards: Path, out: Path) -> None:
             with (out / "steps").open("ab") as stream:
                 stream.truncate(step)
 
+    clips = ClipForm(size_px=256, fps=25, sample_rate_hz=16_000, crop_rule="fomm-reflect-1")
     network = NetworkParams(hidden=64, num_layers=1, num_heads=4, feedforward=64, window=5, dropout=0.1)
     params = paper_params(
         network=network,
@@ -481,7 +482,7 @@ def train_in_child(shards: Path, out: Path) -> None:
         out / "work",
         StepFile(),
         Processes(0, 1, torch.device("cpu")),
-        Purpose("edtalk", "emotion2vec", None),
+        Purpose("edtalk", "emotion2vec", None, clips),
     )
 
 

@@ -15,6 +15,7 @@ from cmet.connector.processes import training_processes
 from cmet.connector.training import Purpose, Untracked, train
 from cmet.params import TrainParams
 from cmet.shards import Shards
+from tests.unit.connector.conftest import CLIPS
 
 
 class Ending(Untracked):
@@ -40,7 +41,7 @@ def main(shards: Path, runs: list[tuple[str, dict[str, Any], int | None]]) -> No
                 out.with_name(f"{out.name}.work"),
                 Ending(end_at),
                 processes,
-                Purpose("facemesh", "opensmile", None),
+                Purpose("facemesh", "opensmile", None, CLIPS),
             )
 
 

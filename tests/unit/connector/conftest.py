@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cmet.outputs import fresh_folder, write_json
-from cmet.params import NetworkParams, TrainParams
+from cmet.params import ClipForm, NetworkParams, TrainParams
 from cmet.shards import FORMAT, LISTING, SPLITS, PairSample, write_tar
 from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import EMOTIONS
@@ -43,6 +43,7 @@ TINY: dict[str, Any] = {
     "validate_every": 3,
     "checkpoint_every": 2,
 }
+CLIPS = ClipForm(size_px=256, fps=25, sample_rate_hz=16_000, crop_rule="fomm-reflect-1")
 SPEECH_WIDTH, EXPRESSION_WIDTH = 12, 10
 LEVELS = (2, 3)
 NUM_SENTENCES = 3

@@ -15,6 +15,7 @@ from cmet.connector.training import Purpose, TrainReport, Untracked, train
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import Shards
+from tests.unit.connector.conftest import CLIPS
 
 MakeParams = Callable[..., TrainParams]
 
@@ -30,7 +31,7 @@ def run(
         out.with_name(f"{out.name}.work"),
         Untracked(),
         Processes(0, 1, torch.device("cpu")),
-        Purpose(backbone, "opensmile", None, beginning=beginning),
+        Purpose(backbone, "opensmile", None, CLIPS, beginning=beginning),
     )
 
 

@@ -31,6 +31,7 @@ from cmet.scores.figures import curves_figure
 from cmet.shards import FORMAT, LISTING, PairSample, Shards, write_tar
 from cmet.speech.scaling import SpeechScaling
 from cmet.weights.registry import CHECKPOINTS, NETWORKS
+from tests.unit.connector.conftest import CLIPS
 
 MakeParams = Callable[..., TrainParams]
 MakePairs = Callable[[str], list[PairSample]]
@@ -245,7 +246,7 @@ def run(shards: Path, out: Path, params: TrainParams, weights: Path) -> TrainRep
         out.with_name("work"),
         Untracked(),
         Processes(0, 1, torch.device("cpu")),
-        Purpose("edtalk", "emotion2vec", None, beginning=beginning_path(params.begin_from or "", out, weights)),
+        Purpose("edtalk", "emotion2vec", None, CLIPS, beginning=beginning_path(params.begin_from or "", out, weights)),
     )
 
 

@@ -22,13 +22,13 @@ from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import Shards
-from tests.unit.connector.conftest import write_shards
+from tests.unit.connector.conftest import CLIPS, write_shards
 
 ROOT = Path(__file__).parents[3]
 MakeParams = Callable[..., TrainParams]
 # dropout is drawn by each process for itself
 NETWORK = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
-PURPOSE = Purpose("facemesh", "opensmile", None)
+PURPOSE = Purpose("facemesh", "opensmile", None, CLIPS)
 
 
 def torchrun(shards: Path, *runs: tuple[Path, TrainParams, int | None]) -> subprocess.CompletedProcess[str]:

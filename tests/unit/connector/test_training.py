@@ -26,6 +26,7 @@ from cmet.params import TrainParams
 from cmet.shards import Shards, read_shards
 from cmet.speech.scaling import SpeechScaling
 from tests.layouts import rename
+from tests.unit.connector.conftest import CLIPS
 
 MakeParams = Callable[..., TrainParams]
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -53,7 +54,7 @@ def run(shards: Path, out: Path, params: TrainParams, tracker: Silent | None = N
         out.with_name(f"{out.name}.work"),
         tracker or Silent(),
         ALONE,
-        Purpose("facemesh", "opensmile", "disgusted"),
+        Purpose("facemesh", "opensmile", "disgusted", CLIPS),
     )
 
 
@@ -306,7 +307,7 @@ def test_a_file_of_a_model_is_called_by_one_name(
     renamed, model, fitted = rename(monkeypatch, "connector", name), Model(tmp_path / "model"), tmp_path / "fitted"
     fitted.mkdir()
     (fitted / "basis").touch()
-    purpose = Purpose("facemesh", "opensmile", None, backbone_model=fitted)
+    purpose = Purpose("facemesh", "opensmile", None, CLIPS, backbone_model=fitted)
     train(Shards(shards), model.folder, make_params(num_steps=1), 7, tmp_path / "work", Untracked(), ALONE, purpose)
     assert load_bundle(model.folder).config == model.config
     assert not model.history.empty

@@ -14,11 +14,12 @@ from cmet.connector.network import Connector
 from cmet.edits.material import Recipe
 from cmet.media.audio import write_audio
 from cmet.media.video import write_video
-from cmet.params import NetworkParams, Params
+from cmet.params import ClipForm, NetworkParams, Params
 from cmet.speech.scaling import SpeechScaling
 
 WIDTH = 10
 RATE_HZ = 16_000
+CLIPS = ClipForm(size_px=256, fps=25, sample_rate_hz=RATE_HZ, crop_rule="fomm-reflect-1")
 
 
 def write_clip(clips: Clips, clip_id: str, frames: np.ndarray, samples: np.ndarray) -> None:
@@ -45,8 +46,8 @@ def made_bundle(speech_width: int, folder: Path, backbone: str = "facemesh") -> 
     network = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
     torch.manual_seed(1)
     config = BundleConfig(
-        backbone=backbone, speech_encoder="opensmile", expression_width=WIDTH, speech_width=speech_width,
-        network=network, step=0, seed=1, held_out_emotion=None,
+        clips=CLIPS, backbone=backbone, speech_encoder="opensmile", speech_settings={}, expression_width=WIDTH,
+        speech_width=speech_width, network=network, step=0, seed=1, held_out_emotion=None,
     )  # fmt: skip
     limit = np.ones(speech_width, np.float32)
     connector = Connector(network, WIDTH, speech_width).eval()

@@ -19,7 +19,7 @@ from cmet.judge.training import train_judge
 from cmet.media.audio import write_audio
 from cmet.media.video import read_video, write_video
 from cmet.outputs import write_json
-from cmet.params import JudgeParams, Params, load_params
+from cmet.params import ClipForm, JudgeParams, Params, load_params
 from cmet.vocabulary import EMOTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -137,12 +137,15 @@ def write_model(folder: Path) -> Model:
     """A card, a history and no weights that could be loaded."""
     folder.mkdir()
     (folder / "connector.safetensors").write_bytes(b"weights")
+    params = load_params(ROOT / "params.yaml")
     config = BundleConfig(
+        clips=ClipForm.of(params.clips),
         backbone="facemesh",
         speech_encoder="opensmile",
+        speech_settings={},
         expression_width=2,
         speech_width=3,
-        network=load_params(ROOT / "params.yaml").train.network,
+        network=params.train.network,
         step=20,
         seed=1,
         held_out_emotion="disgusted",

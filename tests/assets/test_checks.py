@@ -23,7 +23,8 @@ from assets.dvc_project import DvcProject, Stage
 from cmet.errors import UserError
 from cmet.outputs import write_json
 from cmet.project import Project
-from tests.assets.tiny_project import CARD, clip_table, make_project, pair_table, write_report, write_table
+from tests.assets.tiny_project import clip_table, make_project, pair_table, write_report, write_table
+from tests.judge_card import CARD
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from cmet.project import Project
 from cmet.shards import FORMAT
 from cmet.stages.registry import STAGES
 from cmet.vocabulary import GROUND_TRUTH, METHODS
-from tests.assets.tiny_project import CARD, clip_table, make_project, write_grey_video, write_report, write_table
+from tests.assets.tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
+from tests.judge_card import CARD
 
 MAX_BYTES = 100_000
 
@@ -98,8 +99,8 @@ def test_a_judge_says_who_it_is_and_a_released_one_has_no_curve(project: Project
     write_report(project, "judge", {"acc_val": 0.5})
     metadata = shown(project, "judge")
     assert ("curve" in metadata) != is_released
-    assert metadata["trained_on"].startswith("MEAD" if is_released else "sample, 2 unedited clips")
-    assert (metadata["classes"], metadata["acc_val"]) == ("angry, disgusted", 0.5)
+    assert metadata["trained_on"].startswith("MEAD" if is_released else "sample, 3 unedited clips")
+    assert (metadata["classes"], metadata["acc_val"]) == ("fear, happy, sad", 0.5)
 
 
 def test_clips_show_counts_quarantine_and_a_picture_of_every_speaker_and_emotion(project: Project) -> None:

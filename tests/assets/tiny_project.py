@@ -7,37 +7,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from cmet.judge.card import JudgeCard
 from cmet.media.video import write_video
 from cmet.outputs import write_json
 from cmet.project import Project
 
 SPEAKERS = {"M101": "train", "W102": "val", "M103": "test"}
 EMOTIONS = ("angry", "disgusted", "neutral")
-CARD = JudgeCard(
-    network="small",
-    source="trained here",
-    classes=["angry", "disgusted"],
-    has_neutral=False,
-    image_px=32,
-    num_frames=4,
-    alignment="prepared crop",
-    weights="judge.safetensors",
-    sha256="f" * 64,
-    num_parameters=1,
-    begin_from=None,
-    begin_from_sha256=None,
-    corpus="sample",
-    train_speakers=["M101"],
-    num_train_clips=2,
-    num_clips_per_class={"angry": 1, "disgusted": 1},
-    trained_on=None,
-    params=None,
-    seed=1,
-    acc_train=1.0,
-    acc_val=None,
-)
-"""Of a judge that was trained on the clips."""
 
 
 def make_project(root: Path) -> Project:

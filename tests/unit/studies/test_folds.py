@@ -14,7 +14,7 @@ from cmet.clips.product import Clips
 from cmet.edits.product import Edits
 from cmet.errors import UserError
 from cmet.expression.product import Faces
-from cmet.judge.card import JudgeCard, judge_name
+from cmet.judge.card import judge_name
 from cmet.judge.product import JudgeFolder
 from cmet.outputs import content_digest, write_json
 from cmet.params import Params
@@ -28,32 +28,10 @@ from cmet.studies.unseen import check_experiment, chosen_emotions, run_unseen
 from cmet.studies.unseen_table import ANSWER_COLUMNS
 from cmet.studies.variants import leaving_out
 from cmet.tracking.runs import Run, find_run
+from tests.judge_card import CARD
 from tests.unit.connector.conftest import TINY, shards  # noqa: F401
 
 EMOTION = "sad"
-CARD = JudgeCard(
-    network="small",
-    source="trained here",
-    classes=["fear", "happy", "sad"],
-    has_neutral=False,
-    image_px=32,
-    num_frames=4,
-    alignment="prepared crop",
-    weights="judge.safetensors",
-    sha256="f" * 64,
-    num_parameters=1,
-    begin_from=None,
-    begin_from_sha256=None,
-    corpus="sample",
-    train_speakers=["A"],
-    num_train_clips=1,
-    num_clips_per_class={"fear": 1, "happy": 1, "sad": 1},
-    trained_on=None,
-    params=None,
-    seed=1,
-    acc_train=1.0,
-    acc_val=None,
-)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pandas as pd
 from cmet.closure import code_digest
 from cmet.edits.product import Edits
 from cmet.outputs import fresh_file
-from cmet.params import declared
+from cmet.params import ClipForm, declared
 from cmet.project import Project
 from cmet.stages.registry import STAGES, run_stage
 from cmet.studies import answers, refit
@@ -174,7 +174,9 @@ class FoldRun:
 
     def _judge(self, run: Run) -> None:
         edits, emotion = Edits(self._site.folder("edits")), self.fold.emotion
-        rows = answers.judge_edits(edits, self.project.judge(), emotion)
+        judge = self.project.judge()
+        judge.card.expect_made_of(ClipForm.of(self.project.params.clips), judge.folder)
+        rows = answers.judge_edits(edits, judge, emotion)
         with fresh_file(self.out / ANSWERS) as unfinished:
             rows.to_parquet(unfinished, index=False)
         run.log_metrics(0, accuracies(rows, "acc_emo_held_out" if emotion else "acc_emo"))

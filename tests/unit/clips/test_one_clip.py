@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from cmet.clips import kept, one_clip
 from cmet.clips.one_clip import prepare_clip
 from cmet.engine import Job
 from cmet.errors import ClipError
-from cmet.clips import kept, one_clip
 from cmet.media.audio import read_audio, write_audio
 from cmet.media.landmarks import find_faces
 from cmet.media.video import frames_at_rate, read_video, write_video

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmet.corpora import mead
 from cmet.errors import UserError
 from cmet.shards import ClipSample
 from cmet.vocabulary import EMOTIONS
@@ -97,11 +96,13 @@ def _level(clip: ClipSample) -> int:
 
 
 def _in_lists(clip: ClipSample) -> tuple[bool, bool]:
-    """Whether the clip is drawn, and whether it is averaged."""
-    if clip.corpus != mead.NAME:
+    """Whether the clip is drawn, and whether it is averaged: the published data set takes some sentences of MEAD."""
+    if clip.corpus != "mead":
         return True, True
     sentence = int(clip.sentence)
-    return mead.is_drawn(clip.emotion, sentence), mead.is_averaged(clip.emotion, sentence)
+    generic = range(31, 41) if clip.emotion == "neutral" else range(21, 31)
+    is_drawn = sentence in range(1, 4) or sentence in generic
+    return is_drawn, is_drawn or sentence in range(4, 11)
 
 
 def _running_sums(frames_FK: np.ndarray, starts_C: np.ndarray, num_frames_C: np.ndarray) -> np.ndarray:

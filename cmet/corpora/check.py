@@ -18,7 +18,8 @@ from cmet.archives import (
     unreadable,
 )
 from cmet.corpora import cremad, table
-from cmet.corpora.listing import Clip, Corpus, Found, Listing
+from cmet.corpora.clip import Clip
+from cmet.corpora.listing import Corpus, Found, Listing
 from cmet.corpora.numbering import Settled
 from cmet.corpora.scan import lines_text
 from cmet.corpora.watched import files_folder, list_watched, watched_numbering

@@ -2,14 +2,15 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tqdm import tqdm
 
 from cmet.archives import ARCHIVE_SUFFIXES, read_archive
+from cmet.corpora.clip import Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
 
 SOUND_SUFFIXES = frozenset({".wav", ".m4a", ".mp3", ".flac"})
@@ -18,30 +19,23 @@ ALSO_IN_ARCHIVE = "also_in_archive"
 MEDIA_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".flv"}) | SOUND_SUFFIXES
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Labels of one clip."""
+class Tree(Protocol):
+    """A corpus whose paths say what the clips are."""
 
-    clip_id: str
-    """Unique and filesystem-safe: `mead-M003-angry-3-021`."""
-    speaker: str
-    emotion: str
-    """One of `params.EMOTIONS` or `params.EXTENDED_EMOTIONS`."""
-    intensity: int | None
-    """1 to 3, None where the corpus does not say."""
-    sentence: str
-    split: str
-    """train, val or test."""
-    known_defect: str | None = None
-    """Why the published clip is known to be unusable."""
+    NAME: str
+
+    def parser(self, root: Path) -> Parse:
+        """What reads labels off the paths of a tree; lists that lie in it are read now."""
+        ...
+
+    def expected(self, root: Path) -> list[Clip]:
+        """Labels of the complete corpus; empty when nobody can know them."""
+        ...
 
 
-class NotWanted(Exception):
-    """A file of the corpus that is no clip for us (another view, a copy without sound); counted by reason."""
-
-
-class Corpus(Protocol):
-    """What a corpus module provides."""
+@runtime_checkable
+class Table(Protocol):
+    """A corpus that lists its clips itself."""
 
     NAME: str
 
@@ -50,14 +44,12 @@ class Corpus(Protocol):
         ...
 
     def expected(self, root: Path) -> list[Clip]:
-        """Labels of the complete corpus; empty when nobody can know them."""
+        """As `Tree.expected`."""
         ...
 
 
-Parse = Callable[[Path], Clip]
-"""Labels from a path relative to the root; opens no file.
-
-Raises ClipError `bad_name` when they cannot be read, and `NotWanted`."""
+Corpus = Tree | Table
+"""What a corpus module provides."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +81,15 @@ class Listing:
     """Number of files by reason."""
     hint: str = ""
     """What the root should have been, where there is no clip and it can be told."""
+
+
+def list_files(corpus: Corpus, root: Path) -> Listing:
+    """All files of a corpus under their labels.
+
+    Raises:
+        UserError: As `list_tree`, or what the corpus says of its own lists and tables.
+    """
+    return corpus.list_files(root) if isinstance(corpus, Table) else list_tree(root, corpus.parser(root))
 
 
 def list_tree(root: Path, parse: Parse) -> Listing:
@@ -178,17 +179,6 @@ def _files_below(root: Path, rejected: list[Rejected]) -> Iterator[Path]:
                 rejected.append(
                     Rejected(path, "unreadable_file", f"{path}: a link that leads nowhere, or no plain file")
                 )
-
-
-def split_by_speaker(splits: dict[str, str], speaker: str, path: Path, corpus: str) -> str:
-    """Split of a speaker.
-
-    Raises:
-        ClipError: `unknown_speaker`.
-    """
-    if speaker not in splits:
-        raise ClipError("unknown_speaker", f"{path}: {speaker} is in no split of {corpus}")
-    return splits[speaker]
 
 
 def _members(root: Path, archive: Path, rejected: list[Rejected]) -> Iterator[Path]:

@@ -10,7 +10,7 @@ Licence   MEAD's terms of use: research, non-commercial
 import re
 from pathlib import Path
 
-from cmet.corpora.listing import Clip, Listing, NotWanted, list_tree, split_by_speaker
+from cmet.corpora.clip import Clip, NotWanted, Parse, split_by_speaker
 from cmet.errors import ClipError
 from cmet.vocabulary import EMOTIONS, TARGET_EMOTIONS
 
@@ -68,9 +68,9 @@ def parse_tree(corpus: str, path: Path, splits: dict[str, str]) -> Clip:
     return _clip(corpus, speaker, match["emotion"], level, match["sentence"], split)
 
 
-def list_files(root: Path) -> Listing:
-    """All clips of a tree, released or prepared."""
-    return list_tree(root, parse)
+def parser(root: Path) -> Parse:
+    """`parse`, which is the same for a tree that was released and one that was prepared."""
+    return parse
 
 
 def expected(root: Path) -> list[Clip]:
@@ -86,14 +86,3 @@ def expected(root: Path) -> list[Clip]:
 
 def _clip(corpus: str, speaker: str, emotion: str, level: int, sentence: str, split: str) -> Clip:
     return Clip(f"{corpus}-{speaker}-{emotion}-{level}-{sentence}", speaker, emotion, level, sentence, split)
-
-
-def is_drawn(emotion: str, sentence: int) -> bool:
-    """Whether the published data set draws training samples from clips of this sentence."""
-    generic = range(31, 41) if emotion == "neutral" else range(21, 31)
-    return sentence in range(1, 4) or sentence in generic
-
-
-def is_averaged(emotion: str, sentence: int) -> bool:
-    """Whether clips of this sentence take part in the published data set's means of expression codes."""
-    return sentence in range(4, 11) or is_drawn(emotion, sentence)

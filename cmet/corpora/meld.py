@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cmet.corpora.clip import Clip, NotWanted, Parse
 from cmet.corpora.csv_files import read_csv
-from cmet.corpora.listing import Clip, Listing, NotWanted, list_tree
 from cmet.errors import ClipError, UserError
 
 NAME = "meld"
@@ -62,14 +62,14 @@ def parse(path: Path, labels: dict[str, Clip]) -> Clip:
     return labels[key]
 
 
-def list_files(root: Path) -> Listing:
-    """All clips of a tree.
+def parser(root: Path) -> Parse:
+    """`parse` with the labels of the tables in a tree.
 
     Raises:
         UserError: A table is missing, or has a row that cannot be read.
     """
     labels = _labels(root)
-    return list_tree(root, lambda path: parse(path, labels))
+    return lambda path: parse(path, labels)
 
 
 def expected(root: Path) -> list[Clip]:

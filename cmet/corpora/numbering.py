@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from cmet.corpora.clip import Clip
 from cmet.corpora.csv_files import read_csv
-from cmet.corpora.listing import Clip
 from cmet.errors import ClipError, UserError
 
 FILE = "numbering.csv"

@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from cmet.corpora.clip import Clip
 from cmet.corpora.csv_files import read_csv, require_columns
-from cmet.corpora.listing import MEDIA_SUFFIXES, Clip, Found, Listing, Rejected
+from cmet.corpora.listing import MEDIA_SUFFIXES, Found, Listing, Rejected
 from cmet.errors import ClipError, UserError
 from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
 

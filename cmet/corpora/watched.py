@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cmet.archives import archive_above
 from cmet.corpora import table
-from cmet.corpora.listing import Corpus, Found, Listing, Rejected
+from cmet.corpora.listing import Corpus, Found, Listing, Rejected, list_files
 from cmet.corpora.numbering import FILE, Numbering
 from cmet.errors import UserError
 
@@ -40,9 +40,9 @@ def list_watched(corpus: Corpus, root: Path, files: Path) -> Listing:
         files: The folder `manifest.files`.
 
     Raises:
-        UserError: As `list_files` of the corpus, `files` is no folder, or no clip is left.
+        UserError: As `list_files`, `files` is no folder, or no clip is left.
     """
-    listing = corpus.list_files(root)
+    listing = list_files(corpus, root)
     if not files.is_dir():
         raise UserError(
             f"{files}: no such folder; set manifest.files in params.yaml to the folder below which all files of the "

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from cmet.corpora import cremad, mead
-from cmet.corpora.listing import Clip
+from cmet.corpora.clip import Clip
 from cmet.edits.benchmark import BENCHMARKS, benchmark_paths
 from cmet.edits.pools import Key, Speech
 from cmet.errors import UserError

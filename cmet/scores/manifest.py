@@ -21,8 +21,8 @@ import av
 import pandas as pd
 
 from cmet.corpora import cremad, mead
+from cmet.corpora.clip import NotWanted
 from cmet.corpora.csv_files import read_csv
-from cmet.corpora.listing import NotWanted
 from cmet.errors import ClipError, UserError
 from cmet.media.container import MAX_LOST_FRAMES, MAX_LOST_SHARE
 from cmet.media.video import VideoFile

@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from cmet.corpora.listing import Clip, Listing, list_tree
+from cmet.corpora.clip import Clip, Parse
 from cmet.corpora.mead import parse_tree
 from cmet.errors import UserError
 
 NAME = "sample"
 
 
-def list_files(root: Path) -> Listing:
-    """All clips of a tree.
+def parser(root: Path) -> Parse:
+    """What reads labels off MEAD's layout with the splits of a tree.
 
     Raises:
         UserError: A list of speakers is missing.
     """
     splits = read_splits(root)
-    return list_tree(root, lambda path: parse_tree(NAME, path, splits))
+    return lambda path: parse_tree(NAME, path, splits)
 
 
 def expected(root: Path) -> list[Clip]:

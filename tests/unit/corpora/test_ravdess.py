@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cmet.corpora import ravdess
-from cmet.corpora.listing import NotWanted
+from cmet.corpora.clip import NotWanted
 from cmet.corpora.scan import scan
 from cmet.errors import ClipError
 from tests.unit.corpora.trees import write_zip

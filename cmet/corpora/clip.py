@@ -1,0 +1,46 @@
+"""Labels of one clip, as a path or a table of a corpus says them; no file is opened."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmet.errors import ClipError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Labels of one clip."""
+
+    clip_id: str
+    """Unique and filesystem-safe: `mead-M003-angry-3-021`."""
+    speaker: str
+    emotion: str
+    """One of `vocabulary.EMOTIONS` or `vocabulary.EXTENDED_EMOTIONS`."""
+    intensity: int | None
+    """1 to 3, None where the corpus does not say."""
+    sentence: str
+    split: str
+    """train, val or test."""
+    known_defect: str | None = None
+    """Why the published clip is known to be unusable."""
+
+
+class NotWanted(Exception):
+    """A file of the corpus that is no clip for us (another view, a copy without sound); counted by reason."""
+
+
+Parse = Callable[[Path], Clip]
+"""Labels from a path relative to the root; opens no file.
+
+Raises ClipError `bad_name` when they cannot be read, and `NotWanted`."""
+
+
+def split_by_speaker(splits: dict[str, str], speaker: str, path: Path, corpus: str) -> str:
+    """Split of a speaker.
+
+    Raises:
+        ClipError: `unknown_speaker`.
+    """
+    if speaker not in splits:
+        raise ClipError("unknown_speaker", f"{path}: {speaker} is in no split of {corpus}")
+    return splits[speaker]

@@ -167,10 +167,9 @@ def every_method_edited_every_row(project: Project, backbone: str) -> Fact:
 
 def cmet_beats_no_edit(project: Project, backbone: str) -> Fact:
     """C-MET shows the wanted emotion more often than the unedited clips do, beyond the uncertainty."""
-    gain = project.scores(backbone).metrics["comparisons"]["cmet-neutral"]
-    low, high = gain["interval"]
-    difference = float(gain["difference"])
-    return Fact(low > 0, f"{difference:+.1%}, interval {low:+.1%} to {high:+.1%}", {"gain": difference})
+    gain = project.scores(backbone).metrics.comparisons["cmet-neutral"]
+    low, high = gain.interval
+    return Fact(low > 0, f"{gain.difference:+.1%}, interval {low:+.1%} to {high:+.1%}", {"gain": gain.difference})
 
 
 CHECKS: dict[str, tuple[Check, ...]] = {

@@ -17,13 +17,14 @@ from assets.dvc_project import Stage
 from cmet.project import Project
 from cmet.quarantine import count_reasons
 from cmet.text_tables import text_table
-from cmet.vocabulary import GROUND_TRUTH, METHODS, SPLITS, in_order
+from cmet.vocabulary import GROUND_TRUTH, SPLITS, in_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cmet.clips.product import Clips
     from cmet.edits.product import Edits
+    from cmet.scores.measured import HeldOut, MethodScores
 
 Metadata = dict[str, Any]
 
@@ -90,8 +91,7 @@ def preview_speech(project: Project, encoder: str) -> Metadata:
 def preview_directions(project: Project) -> Metadata:
     """Accuracy of every speech encoder."""
     directions = project.directions()
-    results = directions.facts["encoders"].items()
-    accuracies = {f"accuracy/{encoder}": float(result["accuracy"]) for encoder, result in results}
+    accuracies = {f"accuracy/{encoder}": result.accuracy for encoder, result in directions.facts.encoders.items()}
     return {"table": dg.MetadataValue.md(directions.text), **accuracies}
 
 
@@ -127,7 +127,7 @@ def preview_shards(project: Project, backbone: str) -> Metadata:
     """The tars of every split."""
     report = project.places.reported("shards", backbone)
     rows = [
-        (split, len(shards), sum(shard["n"] for shard in shards), sum(shard["bytes"] for shard in shards) / 2**20)
+        (split, len(shards), sum(shard.n for shard in shards), sum(shard.bytes for shard in shards) / 2**20)
         for split, shards in project.shards(backbone).splits.items()
     ]
     table = pd.DataFrame(rows, columns=["split", "tars", "pairs", "size_mib"])
@@ -160,7 +160,7 @@ def preview_judge(project: Project) -> Metadata:
         **({} if history.empty else {"curve": _figure(judge_figure(history))}),
         **_numbers(project.places.reported("judge")),
         "judge": f"{card.network}, {card.source}",
-        "trained_on": training_set(card.model_dump()),
+        "trained_on": training_set(card),
         "classes": ", ".join(card.classes),
     }
 
@@ -185,16 +185,16 @@ def preview_evaluate(project: Project, backbone: str) -> Metadata:
     from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
 
     metrics = project.scores(backbone).metrics
-    methods, held_out = metrics["methods"], metrics["held_out"]
+    methods, held_out = metrics.methods, metrics.held_out
     return {
         **_accuracy_tables(methods, held_out, "accuracy"),
-        **_other_metrics(methods, metrics["absent"]),
+        **_other_metrics(methods, metrics.absent),
         "methods": _figure(method_figure(methods)),
         "emotions": _figure(emotion_figure(methods)),
-        **({"confusion": _figure(confusion_figure(methods["cmet"]["confusion"], "cmet"))} if "cmet" in methods else {}),
+        **({"confusion": _figure(confusion_figure(methods["cmet"].confusion, "cmet"))} if "cmet" in methods else {}),
         **_mlflow("evaluate", backbone, project),
-        **{f"acc_emo/{method}": float(scores["acc_emo"]) for method, scores in methods.items()},
-        **_numbers({"acc_emo_held_out": held_out["acc_emo"]} if held_out else {}),
+        **{f"acc_emo/{method}": scores.acc_emo for method, scores in methods.items()},
+        **_numbers({"acc_emo_held_out": held_out.acc_emo} if held_out else {}),
     }
 
 
@@ -203,11 +203,11 @@ def preview_timing(project: Project, backbone: str) -> Metadata:
     timing = project.timing(backbone)
     facts = timing.facts
     rows = [
-        {"method": method, "seconds per video": timed["seconds_per_video"], "sd": timed["sd"], **timed["parts"]}
+        {"method": method, "seconds per video": timed.seconds_per_video, "sd": timed.sd, **timed.parts}
         for method, timed in in_order(timing.methods).items()
     ]
     seconds = {f"seconds_per_video/{method}": float(value) for method, value in timing.seconds.items()}
-    measured = f"{facts['device']}, {facts['threads']} threads, after {facts['warm_up']} clip(s) of warm-up"
+    measured = f"{facts.device}, {facts.threads} threads, after {facts.warm_up} clip(s) of warm-up"
     return {"table": _markdown(pd.DataFrame(rows)), "measured_on": measured, **seconds}
 
 
@@ -215,9 +215,9 @@ def preview_report(project: Project) -> Metadata:
     """Where the page is, and its table."""
     report = project.report()
     tables: Metadata = {}
-    for backbone, parts in report.summary["backbones"].items():
-        methods = parts["methods"] | {GROUND_TRUTH: parts["ground_truth"]}
-        tables |= _accuracy_tables(methods, parts["held_out"], f"accuracy/{backbone}")
+    for backbone, parts in report.summary.backbones.items():
+        methods = parts.methods | {GROUND_TRUTH: parts.ground_truth}
+        tables |= _accuracy_tables(methods, parts.held_out, f"accuracy/{backbone}")
     return tables | {
         "page": dg.MetadataValue.path(str(report.page)),
         "summary": dg.MetadataValue.path(str(report.summary_file)),
@@ -312,22 +312,18 @@ def _picture(picture: bytes, kind: str) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![](data:image/{kind};base64,{base64.b64encode(picture).decode()})")
 
 
-def _accuracy_tables(methods: Mapping[str, Any], held_out: Mapping[str, Any] | None, name: str) -> Metadata:
+def _accuracy_tables(methods: Mapping[str, "MethodScores"], held_out: "HeldOut | None", name: str) -> Metadata:
     """A table of the emotions that were trained on, and one of the emotion that was held out."""
     tables = {name: _accuracy_table(methods)}
-    return (
-        tables | {f"{name}, held out: {held_out['emotion']}": _accuracy_table(held_out["methods"])}
-        if held_out
-        else tables
-    )
+    return tables | {f"{name}, held out: {held_out.emotion}": _accuracy_table(held_out.methods)} if held_out else tables
 
 
-def _other_metrics(methods: Mapping[str, Any], absent: Mapping[str, str]) -> Metadata:
+def _other_metrics(methods: Mapping[str, "MethodScores"], absent: Mapping[str, str]) -> Metadata:
     """What was measured besides the emotion, a column per method, and why the rest was not."""
-    edited = {method: scores["metrics"] for method, scores in methods.items() if method != GROUND_TRUTH}
+    edited = {method: scores.metrics for method, scores in methods.items() if method != GROUND_TRUTH}
     names = dict.fromkeys(name for found in edited.values() for name in found)
     rows = [
-        {"metric": name} | {method: edited[method].get(name, {}).get("value") for method in METHODS if method in edited}
+        {"metric": name} | {method: found[name].value if name in found else None for method, found in edited.items()}
         for name in names
     ]
     reasons = pd.DataFrame(list(absent.items()), columns=["metric", "reason"])
@@ -336,17 +332,10 @@ def _other_metrics(methods: Mapping[str, Any], absent: Mapping[str, str]) -> Met
     )
 
 
-def _accuracy_table(methods: Mapping[str, Any]) -> dg.MetadataValue:
+def _accuracy_table(methods: Mapping[str, "MethodScores"]) -> dg.MetadataValue:
     rows = [
-        (
-            method,
-            methods[method]["acc_emo"],
-            *methods[method]["interval"],
-            methods[method]["n"],
-            methods[method]["num_failed"],
-        )
-        for method in (*METHODS, GROUND_TRUTH)
-        if method in methods
+        (method, scores.acc_emo, *scores.interval, scores.n, scores.num_failed)
+        for method, scores in in_order(methods).items()
     ]
     return _markdown(pd.DataFrame(rows, columns=["method", "acc_emo", "low", "high", "n", "failed"]))
 

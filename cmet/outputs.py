@@ -6,8 +6,11 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 
 @contextmanager
@@ -53,9 +56,16 @@ def fresh_file(out: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write sorted, indented JSON atomically."""
+    """Write sorted, indented JSON atomically; dataclasses and pydantic's models are objects of their fields."""
     with fresh_file(path) as unfinished:
-        unfinished.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        text = json.dumps(value, indent=2, sort_keys=True, default=_by_field)
+        unfinished.write_text(text + "\n", encoding="utf-8")
+
+
+def _by_field(record: Any) -> dict[str, Any]:
+    if isinstance(record, BaseModel):
+        return record.model_dump()
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def content_digest(path: Path) -> str:

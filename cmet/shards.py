@@ -24,6 +24,7 @@ from cmet.pairs.product import Pairs
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import ShardsParams
 from cmet.places import Places
+from cmet.records import read_record
 from cmet.speech.product import Voices
 from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import SPLITS
@@ -34,8 +35,28 @@ FORMAT = 2
 UNPAIRED = "unpaired"
 INDEX, LISTING = "index.parquet", "shards.json"
 
-Entry = dict[str, Any]
-"""A shard as shards.json lists it: name, n (samples), bytes, sha256."""
+Fields = dict[str, str | bytes | np.ndarray]
+"""A sample by the suffix that each part of it has in a tar."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar as shards.json lists it."""
+
+    name: str
+    """Its path below the folder."""
+    n: int
+    """Samples in it."""
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What shards.json holds."""
+
+    format: int
+    splits: dict[str, list[Shard]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +79,7 @@ class ClipSample:
         """Its name in a tar."""
         return self.clip_id
 
-    def to_sample(self) -> dict[str, Any]:
+    def to_sample(self) -> Fields:
         """Fields by the suffix they have in a tar."""
         return _fields(self, CLIP_LABELS, CLIP_ARRAYS)
 
@@ -90,7 +111,7 @@ class PairSample:
     expression_delta: np.ndarray
     """Shape (K,), float32."""
 
-    def to_sample(self) -> dict[str, Any]:
+    def to_sample(self) -> Fields:
         """Fields by the suffix they have in a tar."""
         return _fields(self, LABELS, ARRAYS)
 
@@ -157,13 +178,13 @@ class Shards:
         return pd.read_parquet(self.folder / INDEX)
 
     @property
-    def splits(self) -> dict[str, list[Entry]]:
+    def splits(self) -> dict[str, list[Shard]]:
         """The tars of every split.
 
         Raises:
-            UserError: As `read_manifest`.
+            UserError: As `read_listing`.
         """
-        return read_manifest(self.folder)["splits"]
+        return read_listing(self.folder).splits
 
     @property
     def scaling(self) -> SpeechScaling:
@@ -211,8 +232,8 @@ def write_shards(
     kept = pairs[~is_left_out]
     _check_keys([*kept["pair_id"], *unpaired["clip_id"]])
     with fresh_folder(out) as folder:
-        index: list[dict[str, Any]] = []
-        table: dict[str, list[Entry]] = {}
+        index: list[dict[str, str]] = []
+        table: dict[str, list[Shard]] = {}
         with tqdm(total=len(kept) + len(unpaired), desc="shards", unit="sample", mininterval=1) as bar:
             for number, (split, rows) in enumerate(
                 [*((split, kept[kept["split"] == split]) for split in SPLITS), (UNPAIRED, unpaired)]
@@ -228,15 +249,15 @@ def write_shards(
                     bar.update(len(batch))
         scaling.save(folder)
         pd.DataFrame(index, columns=["key", "split", "shard", "sha256"]).to_parquet(folder / INDEX)
-        write_json(folder / LISTING, {"format": FORMAT, "splits": table})
+        write_json(folder / LISTING, Listing(FORMAT, table))
     shards = [shard for entries in table.values() for shard in entries]
     return ShardsReport(
         num_shards=len(shards),
         num_pairs=len(kept),
         num_left_out=int(is_left_out.sum()),
         num_unpaired=len(unpaired),
-        num_bytes=sum(shard["bytes"] for shard in shards),
-        pairs_per_split={split: sum(shard["n"] for shard in table[split]) for split in SPLITS},
+        num_bytes=sum(shard.bytes for shard in shards),
+        pairs_per_split={split: sum(shard.n for shard in table[split]) for split in SPLITS},
     )
 
 
@@ -246,10 +267,10 @@ def read_shards(folder: Path, split: str) -> Iterator[PairSample]:
     Raises:
         UserError: The folder holds no shards, or a shard is missing, changed or incomplete; the message names it.
     """
-    return read_pairs(folder, read_manifest(folder)["splits"][split])
+    return read_pairs(folder, read_listing(folder).splits[split])
 
 
-def read_pairs(folder: Path, shards: Iterable[Entry]) -> Iterator[PairSample]:
+def read_pairs(folder: Path, shards: Iterable[Shard]) -> Iterator[PairSample]:
     """The pairs of some shards.
 
     Raises:
@@ -259,7 +280,7 @@ def read_pairs(folder: Path, shards: Iterable[Entry]) -> Iterator[PairSample]:
         yield PairSample(key, **values)
 
 
-def read_unpaired(folder: Path, shards: Iterable[Entry]) -> Iterator[ClipSample]:
+def read_unpaired(folder: Path, shards: Iterable[Shard]) -> Iterator[ClipSample]:
     """The training clips that are in no pair, out of shards of the split `UNPAIRED`.
 
     Raises:
@@ -269,20 +290,20 @@ def read_unpaired(folder: Path, shards: Iterable[Entry]) -> Iterator[ClipSample]
         yield ClipSample(key, **values)
 
 
-def check_shards(folder: Path, splits: Sequence[str]) -> dict[str, list[Entry]]:
+def check_shards(folder: Path, splits: Sequence[str]) -> dict[str, list[Shard]]:
     """The shards of these splits, every byte of them compared with what was written.
 
     Raises:
         UserError: The folder holds no shards, or one is missing or changed; the message names it.
     """
-    table: dict[str, list[Entry]] = read_manifest(folder)["splits"]
+    table = read_listing(folder).splits
     for split in splits:
         for shard in table[split]:
-            _check_bytes(folder / shard["name"], shard)
+            _check_bytes(folder / shard.name, shard)
     return {split: table[split] for split in splits}
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_listing(folder: Path) -> Listing:
     """What shards.json says.
 
     Raises:
@@ -291,10 +312,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / LISTING
     if not path.is_file():
         raise UserError(f"{folder}: no shards.json, so no finished shards; run 'cmet shards' first")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if manifest.get("format") != FORMAT:
-        raise UserError(f"{path}: expected format {FORMAT}, found {manifest.get('format')}; run 'cmet shards' again")
-    return manifest
+    found = json.loads(path.read_text(encoding="utf-8")).get("format")
+    if found != FORMAT:
+        raise UserError(f"{path}: expected format {FORMAT}, found {found}; run 'cmet shards' again")
+    return read_record(path, Listing, "cmet shards")
 
 
 def _check_keys(keys: Sequence[str]) -> None:
@@ -345,8 +366,8 @@ def _batches(samples: Iterator[PairSample | ClipSample], size: int) -> Iterator[
         yield batch
 
 
-def write_tar(folder: Path, name: str, batch: Sequence[PairSample | ClipSample]) -> Entry:
-    """Write one tar below a folder and return its entry of shards.json."""
+def write_tar(folder: Path, name: str, batch: Sequence[PairSample | ClipSample]) -> Shard:
+    """Write one tar below a folder and return it as shards.json lists it."""
     # imports torch, for which `Shards` need not wait
     from webdataset import TarWriter
 
@@ -356,22 +377,22 @@ def write_tar(folder: Path, name: str, batch: Sequence[PairSample | ClipSample])
     with TarWriter(str(path), mtime=0) as tar:
         for sample in batch:
             tar.write(sample.to_sample())
-    return {"name": name, "n": len(batch), "bytes": path.stat().st_size, "sha256": _sha256(path)}
+    return Shard(name, len(batch), path.stat().st_size, _sha256(path))
 
 
-def _index_row(key: str, split: str, shard: Entry) -> dict[str, str]:
-    return {"key": key, "split": split, "shard": shard["name"], "sha256": shard["sha256"]}
+def _index_row(key: str, split: str, shard: Shard) -> dict[str, str]:
+    return {"key": key, "split": split, "shard": shard.name, "sha256": shard.sha256}
 
 
 def _read(
-    folder: Path, shards: Iterable[Entry], labels: Sequence[str], arrays: Sequence[str]
+    folder: Path, shards: Iterable[Shard], labels: Sequence[str], arrays: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key of every sample, and its labels and arrays by name."""
     from webdataset import WebDataset
 
     fields = {"json", *(f"{name}.npy" for name in arrays)}
     for shard in shards:
-        path = folder / shard["name"]
+        path = folder / shard.name
         _check_bytes(path, shard)
         num = 0
         # a truncated tar may end without an error and lose fields: count both
@@ -387,15 +408,15 @@ def _read(
                 num += 1
         except tarfile.ReadError as error:
             raise UserError(f"{path}: changed while it was read: {error.args[0]}; run 'cmet shards' again") from error
-        if num != shard["n"]:
-            raise UserError(f"{path}: expected {shard['n']} samples, read {num}; run 'cmet shards' again")
+        if num != shard.n:
+            raise UserError(f"{path}: expected {shard.n} samples, read {num}; run 'cmet shards' again")
 
 
 def _all_of_it(shards: Iterable[Any]) -> Iterable[Any]:
     return shards
 
 
-def _fields(sample: PairSample | ClipSample, labels: Sequence[str], arrays: Sequence[str]) -> dict[str, Any]:
+def _fields(sample: PairSample | ClipSample, labels: Sequence[str], arrays: Sequence[str]) -> Fields:
     values = {name: getattr(sample, name) for name in labels}
     return {
         "__key__": sample.key,
@@ -404,12 +425,12 @@ def _fields(sample: PairSample | ClipSample, labels: Sequence[str], arrays: Sequ
     }
 
 
-def _check_bytes(path: Path, shard: Entry) -> None:
+def _check_bytes(path: Path, shard: Shard) -> None:
     if not path.is_file():
         raise UserError(f"{path}: the shard is missing; run 'cmet shards' again")
-    if path.stat().st_size != shard["bytes"] or _sha256(path) != shard["sha256"]:
+    if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
         raise UserError(
-            f"{path}: not the bytes that were written (expected {shard['bytes']} bytes, "
+            f"{path}: not the bytes that were written (expected {shard.bytes} bytes, "
             f"found {path.stat().st_size}); run 'cmet shards' again"
         )
 

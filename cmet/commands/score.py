@@ -89,9 +89,10 @@ def _score_manifest(
 ) -> None:
     from cmet.params import EvaluateParams
     from cmet.scores.manifest import read_manifest
+    from cmet.scores.measured import Numbers
     from cmet.scores.other_methods import check_method, same_rows, score_manifest, scored_table
     from cmet.scores.results import read_results
-    from cmet.scores.tables import is_one_class, measure
+    from cmet.scores.tables import measure
     from cmet.weights.registry import weights_folder
 
     if method is not None:
@@ -105,22 +106,22 @@ def _score_manifest(
         {"metrics": metrics, "num_bootstrap": NUM_BOOTSTRAP, "confidence": CONFIDENCE}
     )
     scored = score_manifest(manifest, root, method, judge, weights_folder(), params, seed, out)
-    parts = [(manifest.stem, scored.metrics)]
+    parts: list[tuple[str, Numbers]] = [(manifest.stem, scored.metrics)]
     if others is not None:
         parts.append((str(beside), measure(others, params, seed)))
     print(scored_table(parts))
     print(
-        f"\nIntervals: {CONFIDENCE:.0%}, bootstrap over {scored.metrics['num_clusters']} (speaker, sentence) clusters, "
+        f"\nIntervals: {CONFIDENCE:.0%}, bootstrap over {scored.metrics.num_clusters} (speaker, sentence) clusters, "
         f"seed {seed}. A clip that is missing or unreadable counts as wrong."
     )
     print(f"Judge: {_told_judge(judge)}")
-    if scored.metrics["num_clusters"] < FEW_CLUSTERS:
-        print(f"note: with {scored.metrics['num_clusters']} cluster(s) the intervals say next to nothing")
-    if is_one_class(scored.metrics):
+    if scored.metrics.num_clusters < FEW_CLUSTERS:
+        print(f"note: with {scored.metrics.num_clusters} cluster(s) the intervals say next to nothing")
+    if scored.metrics.is_one_class:
         print("note: all rows want the same emotion, so a constant answer is always right; this accuracy says nothing")
-    for remark in scored.metrics["remarks"]:
+    for remark in scored.metrics.remarks:
         print(f"note: {remark}")
-    for name, reason in scored.metrics["absent"].items():
+    for name, reason in scored.metrics.absent.items():
         print(f"note: {name} is not measured: {reason}")
     print(f"\nResults: {out}")
 
@@ -152,4 +153,4 @@ def _told_judge(judge: Any) -> str:
     from cmet.judge.card import judge_name
     from cmet.report.labels import training_set
 
-    return f"{judge_name(judge.card)}, trained on {training_set(judge.card.model_dump())}"
+    return f"{judge_name(judge.card)}, trained on {training_set(judge.card)}"

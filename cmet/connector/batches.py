@@ -86,7 +86,7 @@ class ShardBatches:
         self.following: Future[FeatureBank] | None = None
         self.num_banks = -(-(len(shards.pairs) // processes.num) // (params.shards_in_memory or len(shards.pairs)))
         # the same for all processes, so that they are in the same epoch
-        self.num_samples = -(-sum(shard["n"] for shard in shards.pairs) // (processes.num * self.num_banks))
+        self.num_samples = -(-sum(shard.n for shard in shards.pairs) // (processes.num * self.num_banks))
         self.number, self.num_drawn = -1, 0
         self.sampler = self._open(0)
 

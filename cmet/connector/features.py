@@ -13,7 +13,7 @@ from tqdm import tqdm
 from cmet.connector.bank import FeatureBank
 from cmet.errors import UserError
 from cmet.params import TrainParams
-from cmet.shards import UNPAIRED, ClipSample, Entry, PairSample, check_shards, read_pairs, read_shards, read_unpaired
+from cmet.shards import UNPAIRED, ClipSample, PairSample, Shard, check_shards, read_pairs, read_shards, read_unpaired
 
 # S speech features, K expression components, Q speech directions that validation asks about
 
@@ -68,12 +68,12 @@ class TrainingShards:
     """The shards that training draws from."""
 
     folder: Path
-    pairs: list[Entry]
-    unpaired: list[Entry]
+    pairs: list[Shard]
+    unpaired: list[Shard]
     excluded: frozenset[str]
     """Emotions whose clips are not there for training."""
 
-    def read(self, pairs: Iterable[Entry], unpaired: Iterable[Entry]) -> Iterator[PairSample | ClipSample]:
+    def read(self, pairs: Iterable[Shard], unpaired: Iterable[Shard]) -> Iterator[PairSample | ClipSample]:
         """Samples of some of the shards."""
         yield from read_pairs(self.folder, pairs)
         yield from read_unpaired(self.folder, unpaired)
@@ -118,7 +118,7 @@ def read_features(folder: Path, params: TrainParams, device: torch.device, is_sh
 
     def counted() -> Iterator[ClipSample]:
         nonlocal widths
-        num = sum(shard["n"] for shard in [*shards.pairs, *shards.unpaired])
+        num = sum(shard.n for shard in [*shards.pairs, *shards.unpaired])
         samples = check.checked(shards.read(shards.pairs, shards.unpaired))
         for sample in tqdm(samples, desc="train: read", total=num, unit="sample", mininterval=1, disable=not is_shown):
             if isinstance(sample, PairSample) and sample.emotion not in excluded:

@@ -9,12 +9,12 @@ static-folder       its command line: as many clips drawn once from two folders,
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from cmet.connector.bundle import Bundle
+from cmet.edits.product import Speech
 from cmet.params import EditsParams
 from cmet.speech.product import Voices
 
@@ -24,14 +24,6 @@ NO_LEVEL = 0
 
 Key = tuple[str, int]
 """Emotion and level."""
-
-
-@dataclass(frozen=True)
-class Speech:
-    """Clip ids whose mean embeddings make a speech direction."""
-
-    emotional: tuple[str, ...]
-    neutral: tuple[str, ...]
 
 
 def choose_speech(rows: pd.DataFrame, clips: pd.DataFrame, heard: pd.Index, params: EditsParams) -> dict[Key, Speech]:

@@ -1,20 +1,84 @@
 """What the stages `edits` and `timing` leave behind, for one backbone."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from cmet.errors import UserError
 from cmet.places import Places
+from cmet.records import read_record
 from cmet.vocabulary import METHODS
 
 TABLE = "edits.parquet"
 PROTOCOL = "protocol.json"
 TIMING = "timing.json"
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Clip ids whose mean embeddings make a speech direction."""
+
+    emotional: tuple[str, ...]
+    neutral: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EditsProtocol:
+    """All that decides which clips are edited from which speech; connector and backbone are no part of it."""
+
+    name: str
+    """Of the pools, and the beginning of `sha256`."""
+    sha256: str
+    """Of everything below but `pools_sha256`."""
+    pools_sha256: str
+    """Of the speech alone."""
+    pools: str
+    num_speech_clips: int
+    pool_seed: int | None
+    """None where the pools need no draw."""
+    identity_frame: int
+    rows: str
+    """Which are planned, as params.yaml names them."""
+    clips: list[tuple[str, str, str]]
+    """Row, source and target; empty for a clip that is not there."""
+    speech: dict[str, Speech]
+    """By emotion and level, such as `angry 3`."""
+
+
+@dataclass(frozen=True)
+class MethodTiming:
+    """How long one method takes."""
+
+    seconds_per_video: float
+    """Mean over the videos."""
+    sd: float | None
+    """Of the sample; None for one video."""
+    parts: dict[str, float]
+    """Mean seconds by part."""
+    num_videos: int
+    seconds_of_video: float
+    """Mean length of the videos."""
+
+
+@dataclass(frozen=True)
+class TimingFacts:
+    """What was timed, and on what."""
+
+    methods: dict[str, MethodTiming]
+    device: str
+    """Where the networks of the backbone ran."""
+    cpu: str
+    num_cores: float
+    threads: int
+    warm_up: int
+    """Videos before the clock counted."""
+    speech_encoder: str
+    speech: str
+    """Where its embeddings came from, in words."""
+    includes: list[str]
+    excludes: list[str]
 
 
 @dataclass(frozen=True)
@@ -33,9 +97,13 @@ class Edits:
         return cls(places.written("edits", PROTOCOL, backbone).parent)
 
     @cached_property
-    def protocol(self) -> dict[str, Any]:
-        """Rows, speech and settings that all methods share."""
-        return json.loads((self.folder / PROTOCOL).read_text(encoding="utf-8"))
+    def protocol(self) -> EditsProtocol:
+        """Rows, speech and settings that all methods share.
+
+        Raises:
+            UserError: Another version wrote them in another form.
+        """
+        return read_record(self.folder / PROTOCOL, EditsProtocol, "cmet edits")
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -67,19 +135,23 @@ class Timing:
         return cls(places.written("timing", TIMING, backbone).parent)
 
     @cached_property
-    def facts(self) -> dict[str, Any]:
-        """What `time_edits` wrote: methods, machine and conditions."""
-        return json.loads((self.folder / TIMING).read_text(encoding="utf-8"))
+    def facts(self) -> TimingFacts:
+        """What `time_edits` wrote: methods, machine and conditions.
+
+        Raises:
+            UserError: Another version wrote it in another form.
+        """
+        return read_record(self.folder / TIMING, TimingFacts, "cmet timing")
 
     @property
-    def methods(self) -> dict[str, Any]:
+    def methods(self) -> dict[str, MethodTiming]:
         """Seconds and their parts, by method."""
-        return self.facts["methods"]
+        return self.facts.methods
 
     @property
     def seconds(self) -> dict[str, float]:
         """Mean seconds per video, by method."""
-        return {method: timed["seconds_per_video"] for method, timed in self.methods.items()}
+        return {method: timed.seconds_per_video for method, timed in self.methods.items()}
 
 
 def sample_id(protocol: str, row_id: str | None, method: str) -> str:

@@ -5,6 +5,7 @@ A row is one neutral source clip and one emotional clip of the same speaker and 
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,8 @@ import pandas as pd
 from cmet.corpora import cremad, mead
 from cmet.corpora.clip import Clip
 from cmet.edits.benchmark import BENCHMARKS, benchmark_paths
-from cmet.edits.pools import Key, Speech
+from cmet.edits.pools import Key
+from cmet.edits.product import EditsProtocol, Speech
 from cmet.errors import UserError
 from cmet.params import EditsParams
 
@@ -55,23 +57,25 @@ def official_clips(name: str) -> list[Clip]:
     return [PARSERS[name](path) for _, path in benchmark_paths(name)]
 
 
-def protocol_facts(rows: pd.DataFrame, speech: dict[Key, Speech], params: EditsParams) -> dict[str, Any]:
+def protocol_facts(rows: pd.DataFrame, speech: dict[Key, Speech], params: EditsParams) -> EditsProtocol:
     """All that decides which clips are edited from which speech; the connector and the backbone are no part of it."""
-    facts = {
+    facts: dict[str, Any] = {
         "pools": params.pools,
         "num_speech_clips": params.num_speech_clips,
         "pool_seed": params.pool_seed if params.pools == "static-folder" else None,
         "identity_frame": params.identity_frame,
         "rows": params.rows,
         "clips": rows[["row_id", "source_clip", "target_clip"]].fillna("").to_numpy().tolist(),
-        "speech": {
-            f"{emotion} {level}": {"emotional": chosen.emotional, "neutral": chosen.neutral}
-            for (emotion, level), chosen in sorted(speech.items())
-        },
+        "speech": {f"{emotion} {level}": speech[emotion, level] for emotion, level in sorted(speech)},
     }
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    membership = hashlib.sha256(json.dumps(facts["speech"], sort_keys=True).encode()).hexdigest()
-    return {"name": f"{params.pools}-{digest[:8]}", "sha256": digest, "pools_sha256": membership, **facts}
+    digest = _digest(facts)
+    return EditsProtocol(
+        name=f"{params.pools}-{digest[:8]}", sha256=digest, pools_sha256=_digest(facts["speech"]), **facts
+    )
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=asdict).encode()).hexdigest()
 
 
 def _as_rows(pairs: pd.DataFrame) -> pd.DataFrame:

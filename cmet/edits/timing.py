@@ -34,8 +34,8 @@ from cmet.clips.product import Clips
 from cmet.connector.bundle import Bundle
 from cmet.edits.material import Material, Recipe
 from cmet.edits.methods import cmet_codes, draw_references, oracle_codes, reference_codes
-from cmet.edits.pools import Key, Speech, choose_speech, with_level
-from cmet.edits.product import TIMING
+from cmet.edits.pools import Key, choose_speech, with_level
+from cmet.edits.product import TIMING, MethodTiming, Speech, TimingFacts
 from cmet.edits.rows import planned_rows
 from cmet.environment import describe_environment
 from cmet.errors import ClipError, UserError
@@ -139,13 +139,12 @@ def time_edits(
         if any(method in laps for _, laps in timed)
     }
     with fresh_folder(out) as folder:
-        facts = _machine(bundle.config.backbone) | _conditions(params, encoder)
-        write_json(folder / TIMING, {"methods": summary} | facts)
+        write_json(folder / TIMING, _facts(summary, bundle.config.backbone, params, encoder))
     return TimingReport(
         num_videos=len(timed),
         num_warm_up=params.num_warm_up,
         seconds_of_video=fmean(length_s for length_s, _ in timed),
-        seconds_per_video={method: numbers["seconds_per_video"] for method, numbers in summary.items()},
+        seconds_per_video={method: numbers.seconds_per_video for method, numbers in summary.items()},
     )
 
 
@@ -262,44 +261,37 @@ class RowTimer:
         deque(self.backbone.render(frames, track, codes), maxlen=0)
 
 
-def summed_up(timed: Sequence[tuple[float, Laps]]) -> dict[str, Any]:
+def summed_up(timed: Sequence[tuple[float, Laps]]) -> MethodTiming:
     """Mean seconds of a method with their spread.
 
     Args:
         timed: Of every video its length and the seconds of the parts; at least one.
-
-    Returns:
-        `seconds_per_video`, `sd` (of the sample; None for one video), mean `parts`, `num_videos`, and their mean length
-        as `seconds_of_video`.
     """
     totals = [sum(laps.values()) for _, laps in timed]
-    return {
-        "seconds_per_video": fmean(totals),
-        "sd": stdev(totals) if len(totals) > 1 else None,
-        "parts": {part: fmean(laps[part] for _, laps in timed) for part in PARTS},
-        "num_videos": len(timed),
-        "seconds_of_video": fmean(length_s for length_s, _ in timed),
-    }
+    return MethodTiming(
+        seconds_per_video=fmean(totals),
+        sd=stdev(totals) if len(totals) > 1 else None,
+        parts={part: fmean(laps[part] for _, laps in timed) for part in PARTS},
+        num_videos=len(timed),
+        seconds_of_video=fmean(length_s for length_s, _ in timed),
+    )
 
 
-def _machine(backbone: str) -> dict[str, Any]:
-    """Where the backbone's networks ran, and the processor."""
+def _facts(
+    methods: dict[str, MethodTiming], backbone: str, params: TimingParams, encoder: SpeechEncoder
+) -> TimingFacts:
+    """The seconds with where the backbone's networks ran, the processor, and what the clock counted."""
     machine = describe_environment()
     gpus = machine["torch"]["gpus"]
-    return {
-        "device": f"cuda: {gpus[0]['name']}" if gpus and backbone_class(backbone).weights else "cpu",
-        "cpu": machine["processor"]["model"],
-        "num_cores": machine["processor"]["num_usable_cores"],
-        "threads": machine["torch"]["num_threads"],
-    }
-
-
-def _conditions(params: TimingParams, encoder: SpeechEncoder) -> dict[str, Any]:
-    speech = "embedded from sound" if encoder.embed is not None else "vectors read from files, no network was run"
-    return {
-        "warm_up": params.num_warm_up,
-        "speech_encoder": encoder.name,
-        "speech": speech,
-        "includes": list(INCLUDES),
-        "excludes": list(EXCLUDES),
-    }
+    return TimingFacts(
+        methods=methods,
+        device=f"cuda: {gpus[0]['name']}" if gpus and backbone_class(backbone).weights else "cpu",
+        cpu=machine["processor"]["model"],
+        num_cores=machine["processor"]["num_usable_cores"],
+        threads=machine["torch"]["num_threads"],
+        warm_up=params.num_warm_up,
+        speech_encoder=encoder.name,
+        speech="embedded from sound" if encoder.embed is not None else "vectors read from files, no network was run",
+        includes=list(INCLUDES),
+        excludes=list(EXCLUDES),
+    )

@@ -86,7 +86,7 @@ def write_edits(
     records = pd.DataFrame(clip_map.run(jobs, num_workers)).set_index("clip_id")
     files = clip_map.files
     edits = pd.concat([_method_rows(rows, records, references, method) for method in methods])
-    edits = edits.assign(backbone=backbone, protocol=protocol["name"], lips=lips)
+    edits = edits.assign(backbone=backbone, protocol=protocol.name, lips=lips)
     edits = edits.assign(sample_id=sample_ids(edits))
     edits.to_parquet(files / TABLE, index=False)
     write_json(files / PROTOCOL, protocol)

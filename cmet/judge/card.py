@@ -1,7 +1,7 @@
 """What a reader of a score must know of the judge behind it; readable without loading the judge."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,8 +25,8 @@ def trained_classes(has_neutral: bool) -> tuple[str, ...]:
     return (*TARGET_EMOTIONS, NEUTRAL) if has_neutral else TARGET_EMOTIONS
 
 
-class JudgeCard(BaseModel):
-    """Everything a reader of a score must know of the judge behind it; lies beside the weights."""
+class JudgeFacts(BaseModel):
+    """Who judged, as it stands beside scores."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,6 +63,11 @@ class JudgeCard(BaseModel):
     """Share of training clips it names rightly; null for a released checkpoint."""
     acc_val: float | None
     """Same for the validation speakers, which only informs; null without such clips."""
+
+
+class JudgeCard(JudgeFacts):
+    """Everything a reader of a score must know of the judge behind it; lies beside the weights."""
+
     clips: ClipForm | None
     """How the clips it was trained on look and sound; null where nobody says, as of a released judge."""
     versions: dict[str, str]
@@ -85,9 +90,9 @@ class JudgeCard(BaseModel):
                 "clips of this project, or prepare them as those were"
             )
 
-    def as_scored(self) -> dict[str, Any]:
+    def as_scored(self) -> JudgeFacts:
         """What stands beside scores: who judged. What it was made with is told by the judge itself."""
-        return self.model_dump(exclude={"clips", "versions"})
+        return JudgeFacts(**{name: getattr(self, name) for name in JudgeFacts.model_fields})
 
 
 def judge_name(card: JudgeCard) -> str:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from cmet.params import Params, flatten
 from cmet.report import paper
 from cmet.report.labels import describe, paper_rows, training_set
 from cmet.report.product import PAGE, SUMMARY
+from cmet.report.summary import BackboneSummary, JudgeSummary, Labels, Summary
 from cmet.scores import figures
 from cmet.scores.examples import LABELS, Example, choose_examples, write_strip
+from cmet.scores.measured import MethodScores, Numbers
 from cmet.scores.other_results import Scored as OtherScored
 from cmet.scores.other_results import read_scored
 from cmet.scores.product import Scores
-from cmet.scores.tables import is_one_class
 from cmet.scores.titles import TITLES
 from cmet.speech.product import DirectionsResult
 from cmet.vocabulary import CHANCE, GROUND_TRUTH, in_order
@@ -96,7 +97,7 @@ def write_report(
     card = judge.card
     metrics = {name: made.scores.metrics for name, made in backbones.items()}
     results = {name: made.scores.results for name, made in backbones.items()}
-    timing = {name: made.timing.facts for name, made in backbones.items()}
+    seconds = {name: made.timing.seconds for name, made in backbones.items()}
     labels = {
         name: describe(made.scores, made.edits, made.model, clips.table, params) for name, made in backbones.items()
     }
@@ -108,10 +109,7 @@ def write_report(
     summary = summarise(metrics, labels, card, params)
     ours = _row_ids(results)
     scored = [part for part in read_scored(others) if ours & set(part.results["row_id"].dropna())]
-    sections = [
-        _backbone_section(name, made, labels[name], clips, params) | {"timing": timing[name]}
-        for name, made in backbones.items()
-    ]
+    sections = [_backbone_section(name, made, labels[name], clips, params) for name, made in backbones.items()]
     page = (
         _environment()
         .get_template("report.html.j2")
@@ -120,7 +118,7 @@ def write_report(
             summary=summary,
             card=card,
             judge_figure=_judge_figure(judge),
-            judge_training_set=training_set(card.model_dump()),
+            judge_training_set=training_set(card),
             is_synthetic=params.manifest.corpus == "sample",
             held_out_emotion=params.held_out_emotion,
             quarantine=_quarantine(clips.table),
@@ -129,7 +127,7 @@ def write_report(
             params=flatten(params),
             params_sha256=hashlib.sha256(params.model_dump_json().encode()).hexdigest(),
             notes=METHOD_NOTES,
-            paper=_paper_tables(params.manifest.corpus, metrics, labels, timing, scored),
+            paper=_paper_tables(params.manifest.corpus, metrics, labels, seconds, scored),
             paper_source=paper.source(),
             others=[_other_method(part, results) for part in scored],
         )
@@ -143,9 +141,9 @@ def write_report(
 
 def _paper_tables(
     corpus: str,
-    metrics: Mapping[str, dict[str, Any]],
-    labels: Mapping[str, dict[str, Any]],
-    timing: Mapping[str, dict[str, Any]],
+    metrics: Mapping[str, Numbers],
+    labels: Mapping[str, Labels],
+    seconds: Mapping[str, Mapping[str, float]],
     scored: Sequence[OtherScored],
 ) -> list[dict[str, Any]]:
     """The paper's tables of this corpus with our rows below those of methods; all tables where it has none of it."""
@@ -154,14 +152,14 @@ def _paper_tables(
     ours = [
         row
         for name in metrics
-        for row in paper_rows(metrics[name], labels[name], _seconds(timing[name]), name)
+        for row in paper_rows(metrics[name], vars(labels[name]), seconds[name], name)
         if not row["method"].endswith(GROUND_TRUTH)
     ]
     # what another method was made with is not known, so its rows are uncomparable, and the table says so
     ours += [
         row | {"corpus": corpus}
         for part in scored
-        for row in paper_rows(part.metrics, {"judge_sha256": part.metrics["judge"]["sha256"]}, {}, "")
+        for row in paper_rows(part.metrics, {"judge_sha256": part.metrics.judge.sha256}, {}, "")
     ]
     below = {"table1-mead", "table1-cremad", "plug-in"} if known else set()
     joined = {name: paper.beside(table, ours) if name in below else table for name, table in tables.items()}
@@ -169,10 +167,6 @@ def _paper_tables(
         {"title": paper.TITLES[name], "table": paper.shown_table(table), "notes": paper.notes(table)}
         for name, table in joined.items()
     ]
-
-
-def _seconds(timing: Mapping[str, Any]) -> dict[str, float]:
-    return {method: timed["seconds_per_video"] for method, timed in timing["methods"].items()}
 
 
 def _row_ids(results: Mapping[str, pd.DataFrame]) -> set[str]:
@@ -186,12 +180,12 @@ def _other_method(part: OtherScored, results: Mapping[str, pd.DataFrame]) -> dic
     theirs = set(part.results["row_id"].dropna())
     judges = {table["judge"].iloc[0] for table in results.values()}
     return {
-        "methods": {name: scores for name, scores in part.metrics["methods"].items() if name != GROUND_TRUTH},
-        "protocol": part.metrics["protocol"],
+        "methods": {name: scores for name, scores in part.metrics.methods.items() if name != GROUND_TRUTH},
+        "protocol": part.metrics.protocol,
         "num_rows": len(theirs),
         "num_common": len(theirs & ours),
         "is_same_judge": judges == {part.results["judge"].iloc[0]},
-        "remarks": part.metrics["remarks"],
+        "remarks": part.metrics.remarks,
     }
 
 
@@ -201,83 +195,74 @@ def _judge_figure(judge: JudgeFolder) -> str | None:
     return None if history.empty else figures.to_svg(figures.judge_figure(history), "judge")
 
 
-def summarise(
-    metrics: Mapping[str, dict[str, Any]],
-    labels: Mapping[str, dict[str, Any]],
-    card: JudgeCard,
-    params: Params,
-) -> dict[str, Any]:
-    """The machine-readable result; its form is a contract with readers of `summary.json`.
-
-    Seconds are no part of it: all in it is the same in every run of a seed. `timing.json` has them.
-    """
-    ceilings = [parts["methods"][GROUND_TRUTH]["acc_emo"] for parts in metrics.values()]
-    return {
-        "backbones": {
-            name: {
-                "methods": {method: scores for method, scores in parts["methods"].items() if method != GROUND_TRUTH},
-                "ground_truth": parts["methods"][GROUND_TRUTH],
-                "held_out": parts["held_out"],
-                "comparisons": parts["comparisons"],
-                "floor": parts["floor"],
-                "num_clusters": parts["num_clusters"],
-                "labels": labels[name],
-            }
-            for name, parts in metrics.items()
+def summarise(metrics: Mapping[str, Numbers], labels: Mapping[str, Labels], card: JudgeCard, params: Params) -> Summary:
+    """The machine-readable result."""
+    ceilings = [numbers.methods[GROUND_TRUTH].acc_emo for numbers in metrics.values()]
+    return Summary(
+        backbones={
+            name: BackboneSummary(
+                methods={method: scores for method, scores in numbers.methods.items() if method != GROUND_TRUTH},
+                ground_truth=numbers.methods[GROUND_TRUTH],
+                held_out=numbers.held_out,
+                comparisons=numbers.comparisons,
+                floor=numbers.floor,
+                num_clusters=numbers.num_clusters,
+                labels=labels[name],
+            )
+            for name, numbers in metrics.items()
         },
-        # all backbones edit the same rows, so the first one's true clips are everyone's
-        "judge": {
-            "acc_ground_truth": ceilings[0] if ceilings else None,
-            "acc_train": card.acc_train,
-            "acc_val": card.acc_val,
-            "sha256": card.sha256,
-            "corpus": card.corpus,
-        },
-        "chance": 1 / len(card.classes),
-        "confidence": params.evaluate.confidence,
-        "seed": params.seed,
-        "synthetic": params.manifest.corpus == "sample",
-    }
+        judge=JudgeSummary(
+            # all backbones edit the same rows, so the first one's true clips are everyone's
+            acc_ground_truth=ceilings[0] if ceilings else None,
+            acc_train=card.acc_train,
+            acc_val=card.acc_val,
+            sha256=card.sha256,
+            corpus=card.corpus,
+        ),
+        chance=1 / len(card.classes),
+        confidence=params.evaluate.confidence,
+        seed=params.seed,
+        synthetic=params.manifest.corpus == "sample",
+    )
 
 
-def print_table(summary: Mapping[str, Any]) -> str:
+def print_table(summary: Summary) -> str:
     """The result as plain text for a terminal."""
-    percent = 100 * summary["confidence"]
+    percent = 100 * summary.confidence
     lines = []
-    for name, backbone in summary["backbones"].items():
+    for name, backbone in summary.backbones.items():
         lines += [
             f"Accuracy of emotion, {name}",
             f"  {'method':<22}{'acc_emo':>8}   {f'{percent:.0f}% interval':<16}{'n':>5}",
         ]
-        lines += [_table_line(method, scores) for method, scores in in_order(backbone["methods"]).items()]
-        lines.append(_table_line("judge on true clips", backbone["ground_truth"]))
-        lines.append(f"  {'best constant answer':<22}{100 * backbone['floor']['acc_emo']:>7.1f}%")
-        held_out = backbone["held_out"]
+        lines += [_table_line(method, scores) for method, scores in in_order(backbone.methods).items()]
+        lines.append(_table_line("judge on true clips", backbone.ground_truth))
+        if backbone.floor:
+            lines.append(f"  {'best constant answer':<22}{100 * backbone.floor.acc_emo:>7.1f}%")
+        held_out = backbone.held_out
         if held_out:
-            lines.append(f"Held out of training: {held_out['emotion']} (chance {100 * held_out['chance']:.1f}%)")
+            chance = "" if held_out.chance is None else f" (chance {100 * held_out.chance:.1f}%)"
+            lines.append(f"Held out of training: {held_out.emotion}{chance}")
             lines += [
                 _table_line(method.replace(GROUND_TRUTH, "judge on true clips"), scores)
-                for method, scores in in_order(held_out["methods"]).items()
+                for method, scores in in_order(held_out.methods).items()
             ]
     return "\n".join(lines)
 
 
-def _table_line(name: str, scores: Mapping[str, Any]) -> str:
-    low, high = scores["interval"]
-    failed = f"   ({scores['num_failed']} failed, counted as wrong)" if scores["num_failed"] else ""
+def _table_line(name: str, scores: MethodScores) -> str:
+    low, high = scores.interval
+    failed = f"   ({scores.num_failed} failed, counted as wrong)" if scores.num_failed else ""
     interval = f"{100 * low:.1f} - {100 * high:.1f}"
-    return f"  {name:<22}{100 * scores['acc_emo']:>7.1f}%   {interval:<16}{scores['n']:>5}{failed}"
+    return f"  {name:<22}{100 * scores.acc_emo:>7.1f}%   {interval:<16}{scores.n:>5}{failed}"
 
 
-def _backbone_section(
-    name: str, made: Reported, labels: dict[str, Any], clips: Clips, params: Params
-) -> dict[str, Any]:
+def _backbone_section(name: str, made: Reported, labels: Labels, clips: Clips, params: Params) -> dict[str, Any]:
     metrics, edits = made.scores.metrics, made.edits.table
-    methods = metrics["methods"]
-    held_out_methods = metrics["held_out"]["methods"] if metrics["held_out"] else {}
+    methods, held_out_methods = metrics.methods, metrics.held_out_methods
     chosen = choose_examples(made.scores.answers, made.edits, clips, params.report.num_examples, params.seed)
     drawn = {
-        "methods": figures.method_figure(methods, metrics["chance"] or CHANCE),
+        "methods": figures.method_figure(methods, metrics.chance or CHANCE),
         "emotions": figures.emotion_figure(_joined_emotions(methods, held_out_methods)),
         "levels": figures.level_figure(methods),
         "curves": figures.curves_figure(made.model.history),
@@ -286,11 +271,12 @@ def _backbone_section(
         "name": name,
         "metrics": metrics,
         "labels": labels,
+        "label_rows": {key: value for key, value in vars(labels).items() if key not in ("dropped", "absent")},
+        "timing": made.timing.facts,
         "headline": _headline(metrics),
-        "is_one_class": is_one_class(metrics),
         "values": _value_rows(methods),
-        "has_landmarks": any(name.startswith("lmd/") for scores in methods.values() for name in scores["metrics"]),
-        "emotions": sorted(set(methods[GROUND_TRUTH]["per_emotion"])),
+        "has_landmarks": any(name.startswith("lmd/") for scores in methods.values() for name in scores.metrics),
+        "emotions": sorted(methods[GROUND_TRUTH].per_emotion),
         "figures": {part: figures.to_svg(figure, f"{name}-{part}") for part, figure in drawn.items()},
         "confusions": {
             method: figures.to_svg(
@@ -304,9 +290,9 @@ def _backbone_section(
     }
 
 
-def _value_rows(methods: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _value_rows(methods: Mapping[str, MethodScores]) -> list[dict[str, Any]]:
     """Every metric besides accuracy that was measured: its title and, for each method, value, interval and counts."""
-    edited = {name: scores["metrics"] for name, scores in methods.items() if name != GROUND_TRUTH}
+    edited = {name: scores.metrics for name, scores in methods.items() if name != GROUND_TRUTH}
     return [
         {"title": title, "better": better, "methods": {method: found.get(name) for method, found in edited.items()}}
         for name, (title, better) in TITLES.items()
@@ -314,40 +300,45 @@ def _value_rows(methods: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The figures in large print; none where a planned row has no score."""
-    methods = metrics["methods"]
+@dataclass(frozen=True)
+class Headline:
+    """The figures in large print."""
+
+    acc_emo: float
+    """Of C-MET."""
+    over_neutral: float
+    of_oracle: float | None
+    """Share of what the oracle reaches; None where it reaches nothing."""
+
+
+def _headline(metrics: Numbers) -> Headline | None:
+    """None where a planned row has no score."""
+    methods = metrics.methods
     if not {"cmet", "neutral", "oracle"} <= methods.keys():
         return None
-    held_out = (metrics["held_out"] or {"methods": {}})["methods"]
-    if any(scores["coverage"] < 1 for scores in (*methods.values(), *held_out.values())):
+    if any(scores.coverage < 1 for scores in (*methods.values(), *metrics.held_out_methods.values())):
         return None
-    driven = methods["cmet"]["acc_emo"]
-    return {
-        "acc_emo": driven,
-        "over_neutral": driven - methods["neutral"]["acc_emo"],
-        "of_oracle": driven / methods["oracle"]["acc_emo"] if methods["oracle"]["acc_emo"] else None,
-    }
+    driven, oracle = methods["cmet"].acc_emo, methods["oracle"].acc_emo
+    return Headline(driven, driven - methods["neutral"].acc_emo, driven / oracle if oracle else None)
 
 
-def _joined_emotions(methods: Mapping[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:
-    """Per-emotion accuracies with the held-out emotion, marked by a star."""
+def _joined_emotions(
+    methods: Mapping[str, MethodScores], held_out: Mapping[str, MethodScores]
+) -> dict[str, MethodScores]:
+    """The scores with the accuracy of the held-out emotion, marked by a star, among those of the others."""
+    left_out = {method: {f"{name} *": value for name, value in scores.per_emotion.items()}
+                for method, scores in held_out.items()}  # fmt: skip
     return {
-        method: {
-            "per_emotion": scores["per_emotion"]
-            | {
-                f"{emotion} *": value
-                for emotion, value in held_out.get(method, {"per_emotion": {}})["per_emotion"].items()
-            }
-        }
+        method: replace(scores, per_emotion=scores.per_emotion | left_out.get(method, {}))
         for method, scores in methods.items()
     }
 
 
-def _joined_confusion(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, dict[str, int]]:
+def _joined_confusion(scores: MethodScores, held_out: MethodScores | None) -> dict[str, dict[str, int]]:
     """Counts with the held-out emotion as the last row, and one set of columns for all rows."""
-    rows = dict(scores["confusion"])
-    rows |= {f"{emotion} *": counts for emotion, counts in (held_out or {"confusion": {}})["confusion"].items()}
+    rows = dict(scores.confusion)
+    if held_out:
+        rows |= {f"{emotion} *": counts for emotion, counts in held_out.confusion.items()}
     columns = list(dict.fromkeys(name for counts in rows.values() for name in counts if name != "failed"))
     if any("failed" in counts for counts in rows.values()):
         columns.append("failed")

@@ -1,11 +1,11 @@
 """What the stage `report` leaves behind."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cmet.places import Places
+from cmet.records import read_record
+from cmet.report.summary import Summary
 
 PAGE = "index.html"
 SUMMARY = "summary.json"
@@ -37,6 +37,10 @@ class Report:
         return self.folder / SUMMARY
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """The numbers."""
-        return json.loads(self.summary_file.read_text(encoding="utf-8"))
+    def summary(self) -> Summary:
+        """The numbers.
+
+        Raises:
+            UserError: Another version wrote them in another form.
+        """
+        return read_record(self.summary_file, Summary, "cmet report")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from cmet.clips.product import Clips
 from cmet.edits.product import Edits
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import EvaluateParams
+from cmet.scores.measured import JudgedNumbers
 from cmet.scores.metrics.registry import load_metrics
 from cmet.scores.results import METRICS, RESULTS, ROW, write_results
 from cmet.scores.scoring import paths_or_none, score_clips
@@ -58,15 +59,15 @@ def score_edits(
     for name, reason in absent.items():
         print(f"evaluate: {name} is not measured: {reason}")
     results = score_clips(_clips(edits, clips), judge, ready, "evaluate")
-    metrics = measure(results, params, seed) | {"judge": judge.card.as_scored(), "absent": absent}
+    metrics = JudgedNumbers(**vars(measure(results, params, seed)), judge=judge.card.as_scored(), absent=absent)
     with fresh_folder(out) as folder:
         write_results(results, folder / RESULTS)
         write_json(folder / METRICS, metrics)
     return EvaluationReport(
         num_rows=table["row_id"].nunique(),
-        num_failed=sum(_num_failed(part) for part in (metrics, metrics["held_out"] or {"methods": {}})),
-        acc_emo={name: scores["acc_emo"] for name, scores in metrics["methods"].items()},
-        held_out_acc_emo=metrics["held_out"]["acc_emo"] if metrics["held_out"] else None,
+        num_failed=sum(scores.num_failed for scores in [*metrics.methods.values(), *metrics.held_out_methods.values()]),
+        acc_emo={name: scores.acc_emo for name, scores in metrics.methods.items()},
+        held_out_acc_emo=metrics.held_out.acc_emo if metrics.held_out else None,
         num_absent=len(absent),
     )
 
@@ -86,7 +87,3 @@ def _clips(edits: Edits, clips: Clips) -> pd.DataFrame:
     truths = truths.assign(reason=truths.reason.where(truths.video.isna(), None))
     columns = ["corpus", "backbone", "method", "protocol", "is_held_out", *ROW]
     return pd.concat([shown, truths], ignore_index=True)[[*columns, "video", "truth", "source", "sound", "reason"]]
-
-
-def _num_failed(part: dict[str, Any]) -> int:
-    return sum(scores["num_failed"] for scores in part["methods"].values())

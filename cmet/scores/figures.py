@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from cmet.scores.measured import MethodScores
 from cmet.vocabulary import CHANCE, GROUND_TRUTH, METHODS
 
 INK = "#74787e"
@@ -60,18 +61,18 @@ def display_name(method: str) -> str:
     return NAMES.get(method, method)
 
 
-def method_figure(methods: Mapping[str, Any], chance: float = CHANCE) -> Figure:
+def method_figure(methods: Mapping[str, MethodScores], chance: float = CHANCE) -> Figure:
     """Accuracy per method with its interval, the judge on true clips as a line, chance as another."""
     with rc_context(STYLE):
         figure, axes = _axes(5.6, 3.0)
         shown = [method for method in METHODS if method in methods]
         for place, method in enumerate(shown):
-            value, (low, high) = 100 * methods[method]["acc_emo"], np.multiply(100, methods[method]["interval"])
+            value, (low, high) = 100 * methods[method].acc_emo, np.multiply(100, methods[method].interval)
             axes.bar(place, value, 0.62, color=COLOURS[method])
             axes.vlines(place, low, high, color=INK, linewidth=1.6)
             axes.annotate(f"{value:.1f}", (place, high), (0, 4), textcoords="offset points", ha="center")
         if GROUND_TRUTH in methods:
-            ceiling = 100 * methods[GROUND_TRUTH]["acc_emo"]
+            ceiling = 100 * methods[GROUND_TRUTH].acc_emo
             _level(axes, ceiling, f"judge on\ntrue clips\n{ceiling:.1f}", COLOURS[GROUND_TRUTH])
         _level(axes, 100 * chance, "chance", INK)
         axes.set_xticks(range(len(shown)), shown)
@@ -80,19 +81,17 @@ def method_figure(methods: Mapping[str, Any], chance: float = CHANCE) -> Figure:
         return figure
 
 
-def emotion_figure(methods: Mapping[str, Any]) -> Figure:
+def emotion_figure(methods: Mapping[str, MethodScores]) -> Figure:
     """Accuracy per emotion, one group of bars per emotion."""
-    emotions = sorted({emotion for scores in methods.values() for emotion in scores["per_emotion"]})
-    values = {
-        method: [scores["per_emotion"].get(emotion) for emotion in emotions] for method, scores in methods.items()
-    }
+    emotions = sorted({emotion for scores in methods.values() for emotion in scores.per_emotion})
+    values = {method: [scores.per_emotion.get(emotion) for emotion in emotions] for method, scores in methods.items()}
     return _grouped_bars(values, emotions, 10.5)
 
 
-def level_figure(methods: Mapping[str, Any]) -> Figure:
+def level_figure(methods: Mapping[str, MethodScores]) -> Figure:
     """Accuracy per intensity level."""
-    levels = sorted({level for scores in methods.values() for level in scores["per_level"]})
-    values = {method: [scores["per_level"].get(level) for level in levels] for method, scores in methods.items()}
+    levels = sorted({level for scores in methods.values() for level in scores.per_level})
+    values = {method: [scores.per_level.get(level) for level in levels] for method, scores in methods.items()}
     return _grouped_bars(values, [level.replace("_", " ") for level in levels], 5.6)
 
 

@@ -3,10 +3,10 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from tqdm import tqdm
@@ -15,6 +15,7 @@ from cmet.errors import ClipError, UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import ClipForm, EvaluateParams
 from cmet.scores.manifest import check_generated, manifest_remarks, read_manifest, unlike_judged
+from cmet.scores.measured import ManifestNumbers, Numbers, Value
 from cmet.scores.metrics.registry import load_metrics
 from cmet.scores.other_results import Scored
 from cmet.scores.results import METRICS, RESULTS, write_results
@@ -90,12 +91,13 @@ def score_manifest(
     clips, remarks = _checked(rows, judge.card.clips)
     ready, absent = load_metrics(params.metrics, weights)
     results = score_clips(clips, judge, ready, "score")
-    metrics = measure(results, params, seed) | {
-        "judge": judge.card.as_scored(),
-        "absent": absent,
-        "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
-        "remarks": [*manifest_remarks(rows), *remarks],
-    }
+    metrics = ManifestNumbers(
+        **vars(measure(results, params, seed)),
+        judge=judge.card.as_scored(),
+        absent=absent,
+        manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        remarks=[*manifest_remarks(rows), *remarks],
+    )
     with fresh_folder(out) as folder:
         write_results(results, folder / RESULTS)
         write_json(folder / METRICS, metrics)
@@ -129,17 +131,17 @@ def unlike_training(videos: Sequence[Path], judge: "Judge") -> list[str]:
     return found
 
 
-def scored_table(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+def scored_table(parts: Sequence[tuple[str, Numbers]]) -> str:
     """Accuracy of every method of several sets of numbers, each under the name of its part."""
     rows = []
     for name, metrics in parts:
-        for method, scores in metrics["methods"].items():
-            low, high = scores["interval"]
+        for method, scores in metrics.methods.items():
+            low, high = scores.interval
             rows.append([
-                name, "judge on true clips" if method == GROUND_TRUTH else method, f"{100 * scores['acc_emo']:.2f}",
-                f"{100 * low:.1f} - {100 * high:.1f}", f"{100 * scores['acc_emo_macro']:.2f}",
-                f"{scores['num_correct']} / {scores['n']}", f"{scores['coverage']:.4f}",
-                *(_value(scores["metrics"].get(metric)) for metric in _measured(parts)),
+                name, "judge on true clips" if method == GROUND_TRUTH else method, f"{100 * scores.acc_emo:.2f}",
+                f"{100 * low:.1f} - {100 * high:.1f}", f"{100 * scores.acc_emo_macro:.2f}",
+                f"{scores.num_correct} / {scores.n}", f"{scores.coverage:.4f}",
+                *(_value(scores.metrics.get(metric)) for metric in _measured(parts)),
             ])  # fmt: skip
     headings = ["results", "method", "Acc_emo %", "interval %", "macro %", "right", "coverage", *_measured(parts)]
     return text_table(headings, rows, headings[2:])
@@ -212,10 +214,10 @@ def _protocol(rows: pd.DataFrame) -> str:
     return f"not-stated-{digest[:8]}"
 
 
-def _measured(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
-    names = [name for _, metrics in parts for scores in metrics["methods"].values() for name in scores["metrics"]]
+def _measured(parts: Sequence[tuple[str, Numbers]]) -> list[str]:
+    names = [name for _, metrics in parts for scores in metrics.methods.values() for name in scores.metrics]
     return list(dict.fromkeys(names))
 
 
-def _value(found: Mapping[str, Any] | None) -> str:
-    return "" if found is None or found["value"] is None else f"{found['value']:#.4g}"
+def _value(found: Value | None) -> str:
+    return "" if found is None or found.value is None else f"{found.value:#.4g}"

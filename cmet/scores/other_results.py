@@ -3,11 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from cmet.errors import UserError
+from cmet.records import read_record
+from cmet.scores.measured import ManifestNumbers
 from cmet.scores.results import METRICS, RESULTS, read_results
 
 
@@ -16,7 +17,7 @@ class Scored:
     """What came out of scoring a manifest."""
 
     results: pd.DataFrame
-    metrics: dict[str, Any]
+    metrics: ManifestNumbers
 
 
 def read_scored(folder: Path) -> list[Scored]:
@@ -30,7 +31,6 @@ def read_scored(folder: Path) -> list[Scored]:
 
 def _read(path: Path) -> Scored:
     beside = path.with_name(METRICS)
-    metrics = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-    if "manifest_sha256" not in metrics:
+    if not beside.is_file() or "manifest_sha256" not in json.loads(beside.read_text(encoding="utf-8")):
         raise UserError(f"{path.parent}: no results of `cmet score`; take the folder out of {path.parent.parent}")
-    return Scored(read_results(path), metrics)
+    return Scored(read_results(path), read_record(beside, ManifestNumbers, "cmet score"))

@@ -1,14 +1,14 @@
 """What the stage `evaluate` leaves behind, for one backbone."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from cmet.places import Places
+from cmet.records import read_record
+from cmet.scores.measured import JudgedNumbers
 from cmet.scores.results import METRICS, RESULTS, answers, read_results
 from cmet.vocabulary import in_order
 
@@ -39,12 +39,15 @@ class Scores:
         return self.folder / RESULTS
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """All numbers, methods in the order of every table."""
-        metrics = json.loads(self.metrics_file.read_text(encoding="utf-8"))
-        for part in (metrics, metrics["held_out"] or {"methods": {}}):
-            part["methods"] = in_order(part["methods"])
-        return metrics
+    def metrics(self) -> JudgedNumbers:
+        """All numbers, methods in the order of every table.
+
+        Raises:
+            UserError: Another version wrote them in another form.
+        """
+        read = read_record(self.metrics_file, JudgedNumbers, "cmet evaluate")
+        held_out = read.held_out and replace(read.held_out, methods=in_order(read.held_out.methods))
+        return replace(read, methods=in_order(read.methods), held_out=held_out)
 
     @cached_property
     def results(self) -> pd.DataFrame:

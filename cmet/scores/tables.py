@@ -15,6 +15,7 @@ import pandas as pd
 
 from cmet.params import EvaluateParams
 from cmet.scores.intervals import ClusterBootstrap, clusters
+from cmet.scores.measured import Comparison, Floor, HeldOut, MethodScores, Numbers, Value
 from cmet.scores.results import ACC_EMO, LOGIT, answers
 from cmet.vocabulary import TARGET_EMOTIONS
 
@@ -22,8 +23,8 @@ FAILED = "failed"
 """Stands for the answer where there is none."""
 
 
-def measure(results: pd.DataFrame, params: EvaluateParams, seed: int) -> dict[str, Any]:
-    """All numbers of one set of results as plain values.
+def measure(results: pd.DataFrame, params: EvaluateParams, seed: int) -> Numbers:
+    """All numbers of one set of results.
 
     The main part counts the emotions that were trained on; `held_out` the one that was not, where the judge
     may still answer with any of its classes.
@@ -33,83 +34,77 @@ def measure(results: pd.DataFrame, params: EvaluateParams, seed: int) -> dict[st
     said = answers(main)
     draw = ClusterBootstrap(params, seed)
     chance = 1 / results.metric[results.metric.str.startswith(LOGIT)].nunique() if _has_logits(results) else None
-    return {
-        "methods": _measure_methods(main, draw),
-        "comparisons": _compare(said, draw),
-        "chance": chance,
-        "floor": constant_floor(said.drop_duplicates("row_id")) if len(said) else None,
-        "num_clusters": clusters(said)[1],
-        "held_out": _measure_held_out(held_out, draw, chance),
-        "confidence": params.confidence,
-        "num_bootstrap": params.num_bootstrap,
-        "protocol": str(results.protocol.iloc[0]),
-    }
+    return Numbers(
+        methods=_measure_methods(main, draw),
+        comparisons=_compare(said, draw),
+        chance=chance,
+        floor=constant_floor(said.drop_duplicates("row_id")) if len(said) else None,
+        num_clusters=clusters(said)[1],
+        held_out=_measure_held_out(held_out, draw, chance),
+        confidence=params.confidence,
+        num_bootstrap=params.num_bootstrap,
+        protocol=str(results.protocol.iloc[0]),
+    )
 
 
 def _has_logits(results: pd.DataFrame) -> bool:
     return bool(results.metric.str.startswith(LOGIT).any())
 
 
-def _measure_methods(results: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
-    return {
-        str(name): _scores(answers(rows), draw) | {"metrics": _other_metrics(rows, draw)}
-        for name, rows in results.groupby("method", sort=False)
-    }
+def _measure_methods(results: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, MethodScores]:
+    return {str(name): _scores(rows, draw) for name, rows in results.groupby("method", sort=False)}
 
 
-def _measure_held_out(results: pd.DataFrame, draw: ClusterBootstrap, chance: float | None) -> dict[str, Any] | None:
+def _measure_held_out(results: pd.DataFrame, draw: ClusterBootstrap, chance: float | None) -> HeldOut | None:
     if results.empty:
         return None
     methods = _measure_methods(results, draw)
-    driven = methods.get("cmet", {"acc_emo": None, "interval": None, "n": 0})
-    return {
-        "emotion": results.emotion.dropna().iloc[0],
-        "acc_emo": driven["acc_emo"],
-        "interval": driven["interval"],
-        "n": driven["n"],
-        "chance": chance,
-        "methods": methods,
-    }
+    driven = methods.get("cmet")
+    return HeldOut(
+        emotion=str(results.emotion.dropna().iloc[0]),
+        acc_emo=driven.acc_emo if driven else None,
+        interval=driven.interval if driven else None,
+        n=driven.n if driven else 0,
+        chance=chance,
+        methods=methods,
+    )
 
 
-def _scores(rows: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
+def _scores(results: pd.DataFrame, draw: ClusterBootstrap) -> MethodScores:
+    rows = answers(results)
     correct = rows["correct"].to_numpy(float)
-    per_emotion = {str(emotion): _share(part) for emotion, part in rows.groupby("emotion")}
-    return {
-        "acc_emo": float(correct.mean()),
-        "acc_emo_macro": float(np.mean([share["acc_emo"] for share in per_emotion.values()])),
-        "interval": list(draw.interval(rows, correct)),
-        "n": len(rows),
-        "num_correct": int(correct.sum()),
-        "num_failed": int(rows["predicted"].isna().sum()),
-        "coverage": float(rows["predicted"].notna().mean()),
-        "per_emotion": {emotion: share["acc_emo"] for emotion, share in per_emotion.items()},
-        "per_emotion_n": {emotion: share["n"] for emotion, share in per_emotion.items()},
-        "per_level": {
-            _level(level): _share(part)["acc_emo"] for level, part in rows.groupby("intensity", dropna=False)
-        },
-        "confusion": confusion(rows),
-    }
+    per_emotion = {str(emotion): part for emotion, part in rows.groupby("emotion")}
+    shares = {emotion: _share(part) for emotion, part in per_emotion.items()}
+    return MethodScores(
+        acc_emo=float(correct.mean()),
+        acc_emo_macro=float(np.mean(list(shares.values()))),
+        interval=draw.interval(rows, correct),
+        n=len(rows),
+        num_correct=int(correct.sum()),
+        num_failed=int(rows["predicted"].isna().sum()),
+        coverage=float(rows["predicted"].notna().mean()),
+        per_emotion=shares,
+        per_emotion_n={emotion: len(part) for emotion, part in per_emotion.items()},
+        per_level={_level(level): _share(part) for level, part in rows.groupby("intensity", dropna=False)},
+        confusion=confusion(rows),
+        metrics=_other_metrics(results, draw),
+    )
 
 
-def _other_metrics(results: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
+def _other_metrics(results: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Value]:
     """Mean and interval of each metric over the clips that have it, or the value that only the set has."""
     others = results[(results.metric != ACC_EMO) & ~results.metric.str.startswith(LOGIT)]
-    found: dict[str, Any] = {}
+    found: dict[str, Value] = {}
     for name, rows in others.groupby("metric", sort=False):
         measured = rows[np.isfinite(rows.value.to_numpy(float))]
         if measured.empty:
-            found[str(name)] = {"value": None, "interval": None, "n": 0, "num_failed": len(rows)}
+            found[str(name)] = Value(None, None, 0, len(rows))
         elif measured.row_id.isna().all():
-            found[str(name)] = {"value": float(measured.value.iloc[0]), "interval": None, "n": None, "num_failed": 0}
+            found[str(name)] = Value(float(measured.value.iloc[0]), None, None, 0)
         else:
             numbers = measured.value.to_numpy(float)
-            found[str(name)] = {
-                "value": float(numbers.mean()),
-                "interval": list(draw.interval(measured, numbers)),
-                "n": len(measured),
-                "num_failed": len(rows) - len(measured),
-            }
+            interval = draw.interval(measured, numbers)
+            found[str(name)] = Value(float(numbers.mean()), interval, len(measured), len(rows) - len(measured))
     return found
 
 
@@ -117,11 +112,11 @@ def _level(intensity: Any) -> str:
     return "unspecified" if pd.isna(intensity) else f"level_{intensity}"
 
 
-def _share(rows: pd.DataFrame) -> dict[str, Any]:
-    return {"acc_emo": float(rows["correct"].mean()), "n": len(rows)}
+def _share(rows: pd.DataFrame) -> float:
+    return float(rows["correct"].mean())
 
 
-def _compare(said: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
+def _compare(said: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Comparison]:
     """`cmet` less each other method on the same rows, as a difference of accuracies."""
     table = said.pivot(index="row_id", columns="method", values="correct").astype(float)
     if "cmet" not in table:
@@ -133,7 +128,7 @@ def _compare(said: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Any]:
             continue
         rows = said.drop_duplicates("row_id").set_index("row_id").loc[both.index]
         gain = (both["cmet"] - both[method]).to_numpy()
-        comparisons[f"cmet-{method}"] = {"difference": float(gain.mean()), "interval": list(draw.interval(rows, gain))}
+        comparisons[f"cmet-{method}"] = Comparison(float(gain.mean()), draw.interval(rows, gain))
     return comparisons
 
 
@@ -148,36 +143,31 @@ def confusion(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     }
 
 
-def constant_floor(rows: pd.DataFrame) -> dict[str, Any]:
+def constant_floor(rows: pd.DataFrame) -> Floor:
     """The best accuracy that the same answer for every clip can reach, and that answer."""
     shares = rows["emotion"].value_counts(normalize=True).sort_index(kind="stable")
-    return {"acc_emo": float(shares.max()), "answer": str(shares.idxmax())}
+    return Floor(float(shares.max()), str(shares.idxmax()))
 
 
-def evaluation_metrics(scores: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> dict[str, float]:
+def evaluation_metrics(scores: MethodScores, held_out: MethodScores | None) -> dict[str, float]:
     """The scores of one method under names that are the same for all methods and backbones."""
     values: dict[str, float] = {
-        "acc_emo": scores["acc_emo"],
-        "acc_emo_macro": scores["acc_emo_macro"],
-        "acc_emo_low": scores["interval"][0],
-        "acc_emo_high": scores["interval"][1],
-        "coverage": scores["coverage"],
-        "n": scores["n"],
+        "acc_emo": scores.acc_emo,
+        "acc_emo_macro": scores.acc_emo_macro,
+        "acc_emo_low": scores.interval[0],
+        "acc_emo_high": scores.interval[1],
+        "coverage": scores.coverage,
+        "n": scores.n,
     }
-    values |= {f"acc_emo/{emotion}": value for emotion, value in scores["per_emotion"].items()}
-    values |= {f"acc_emo/{level}": value for level, value in scores["per_level"].items()}
-    values |= _measured_values(scores["metrics"], "")
+    values |= {f"acc_emo/{emotion}": value for emotion, value in scores.per_emotion.items()}
+    values |= {f"acc_emo/{level}": value for level, value in scores.per_level.items()}
+    values |= _measured_values(scores.metrics, "")
     if held_out:
-        values["acc_emo_held_out"] = held_out["acc_emo"]
-        values |= _measured_values(held_out["metrics"], "_held_out")
+        values["acc_emo_held_out"] = held_out.acc_emo
+        values |= _measured_values(held_out.metrics, "_held_out")
     return values
 
 
-def _measured_values(metrics: Mapping[str, Any], suffix: str) -> dict[str, float]:
+def _measured_values(metrics: Mapping[str, Value], suffix: str) -> dict[str, float]:
     """What was measured; a metric that is absent has no value rather than a zero."""
-    return {f"{name}{suffix}": found["value"] for name, found in metrics.items() if found["value"] is not None}
-
-
-def is_one_class(metrics: dict[str, Any]) -> bool:
-    """Whether all rows want the same emotion, so that one constant answer is right in all of them."""
-    return metrics["floor"] is not None and metrics["floor"]["acc_emo"] == 1.0
+    return {f"{name}{suffix}": found.value for name, found in metrics.items() if found.value is not None}

@@ -1,7 +1,7 @@
 """What speech deltas say about emotion: how often a delta of an unheard speaker points to its own emotion."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +10,11 @@ import pandas as pd
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.speech.encoders.registry import load_encoder
-from cmet.speech.product import RESULT, TEXT, Voices
+from cmet.speech.product import RESULT, TEXT, Directions, DirectionsFacts, Voices
 from cmet.text_tables import text_table
 from cmet.vocabulary import TARGET_EMOTIONS
 
 PROTOCOL = "leave-one-speaker-out nearest direction, single clips, micro-averaged"
-
-
-@dataclass(frozen=True)
-class Directions:
-    """Leave-one-speaker-out result of one encoder."""
-
-    encoder: str
-    accuracy: float
-    chance: float
-    num_clips: int
-    num_speakers: int
-    per_emotion: dict[str, float]
 
 
 def nearest_directions(embeddings_ND: np.ndarray, speakers: np.ndarray, emotions: np.ndarray) -> np.ndarray:
@@ -110,10 +98,7 @@ def write_directions(clips: pd.DataFrame, voices: Mapping[str, Voices], out: Pat
     """Score every encoder, print the table, and write what `DirectionsResult` reads into a folder."""
     results = [measure_directions(clips, heard, name) for name, heard in voices.items()]
     with fresh_folder(out) as folder:
-        write_json(
-            folder / RESULT,
-            {"protocol": PROTOCOL, "encoders": {result.encoder: asdict(result) for result in results}},
-        )
+        write_json(folder / RESULT, DirectionsFacts(PROTOCOL, {result.encoder: result for result in results}))
         (folder / TEXT).write_text(directions_table(results), encoding="utf-8")
     print(directions_table(results))
     return DirectionsReport(

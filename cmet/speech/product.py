@@ -1,17 +1,16 @@
 """What the stage `speech` leaves behind, for one encoder."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cmet.errors import UserError
 from cmet.places import Places
+from cmet.records import read_record
 
 TABLE = "embeddings.parquet"
 QUARANTINE = "quarantine.csv"
@@ -64,6 +63,27 @@ class Voices:
 
 
 @dataclass(frozen=True)
+class Directions:
+    """Leave-one-speaker-out result of one encoder."""
+
+    encoder: str
+    accuracy: float
+    chance: float
+    num_clips: int
+    num_speakers: int
+    per_emotion: dict[str, float]
+
+
+@dataclass(frozen=True)
+class DirectionsFacts:
+    """How often speech deltas point to their own emotion."""
+
+    protocol: str
+    """How it was measured, in words."""
+    encoders: dict[str, Directions]
+
+
+@dataclass(frozen=True)
 class DirectionsResult:
     """What the stage `directions` leaves behind: how often a speech delta points to its own emotion."""
 
@@ -79,9 +99,13 @@ class DirectionsResult:
         return cls(places.written("directions", RESULT).parent)
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """How it was measured, and the result of each encoder."""
-        return json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
+    def facts(self) -> DirectionsFacts:
+        """How it was measured, and the result of each encoder.
+
+        Raises:
+            UserError: Another version wrote it in another form.
+        """
+        return read_record(self.folder / RESULT, DirectionsFacts, "cmet directions")
 
     @property
     def text(self) -> str:

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from cmet.clips.product import Clips
 from cmet.connector.product import Model
-from cmet.edits.product import Edits, Timing
+from cmet.edits.product import Edits, MethodTiming, Timing
 from cmet.project import Project
 from cmet.scores.examples import Example, choose_examples, write_strip
 from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
+from cmet.scores.measured import Numbers
 from cmet.scores.product import Scores
 from cmet.scores.results import RESULTS, write_results
 from cmet.scores.tables import evaluation_metrics
@@ -68,24 +68,25 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
     with tracked_run(about) as parent:
         parent.log_file(scores.metrics_file)
         parent.log_file(scores.results_file)
-        parent.log_figure(method_figure(metrics["methods"]), "figures/methods.png")
-        parent.log_figure(emotion_figure(metrics["methods"]), "figures/emotions.png")
+        parent.log_figure(method_figure(metrics.methods), "figures/methods.png")
+        parent.log_figure(emotion_figure(metrics.methods), "figures/emotions.png")
         _log_strips(parent, examples)
         parent.log_metrics(0, _comparison_metrics(metrics))
-        for method, measured in metrics["methods"].items():
-            held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(method)
-            values = evaluation_metrics(measured, held_out) | _seconds(timing.methods.get(method))
-            tags = {"cmet.method": method, "cmet.protocol": metrics["protocol"]}
+        for method, measured in metrics.methods.items():
+            values = evaluation_metrics(measured, metrics.held_out_methods.get(method)) | _seconds(
+                timing.methods.get(method)
+            )
+            tags = {"cmet.method": method, "cmet.protocol": metrics.protocol}
             with tracked_run(replace(about, name=f"{about.backbone} {method}"), parent, tags) as run:
                 if method == "cmet":
                     # once for run and model: a metric of two steps is drawn as a curve
-                    name, rows = f"cmet-{about.backbone}", ("test rows", metrics["protocol"])
+                    name, rows = f"cmet-{about.backbone}", ("test rows", metrics.protocol)
                     run.log_model(name, [model.weights, model.card], values, rows)
                 else:
                     run.log_metrics(0, values)
                 said = scores.answers[scores.answers["method"] == method]
                 run.log_table(said[ANSWER_COLUMNS], "predictions.json")
-                _log_confusion(parent, run, measured["confusion"], method)
+                _log_confusion(parent, run, measured.confusion, method)
                 _log_results(run, results[results["method"] == method])
                 for example in examples:
                     if method in example.panels:
@@ -96,8 +97,8 @@ ANSWER_COLUMNS = ["row_id", "emotion", "intensity", "predicted", "correct"]
 """What the table of a run has of every clip."""
 
 
-def _seconds(timed: Mapping[str, Any] | None) -> dict[str, float]:
-    return {} if timed is None else {"seconds_per_video": timed["seconds_per_video"]}
+def _seconds(timed: MethodTiming | None) -> dict[str, float]:
+    return {} if timed is None else {"seconds_per_video": timed.seconds_per_video}
 
 
 def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, int]], method: str) -> None:
@@ -109,9 +110,10 @@ def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, i
         run.log_file(path.rename(path.with_name("confusion.png")), "figures")
 
 
-def _comparison_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
-    floor = {"floor": metrics["floor"]["acc_emo"], "chance": metrics["chance"]}
-    return floor | {name: gain["difference"] for name, gain in metrics["comparisons"].items()}
+def _comparison_metrics(metrics: Numbers) -> dict[str, float]:
+    found = {name: gain.difference for name, gain in metrics.comparisons.items()}
+    found |= {"floor": metrics.floor.acc_emo} if metrics.floor else {}
+    return found | ({} if metrics.chance is None else {"chance": metrics.chance})
 
 
 def _log_strips(run: Run, examples: list[Example]) -> None:

@@ -205,9 +205,9 @@ class Ablation:
         evaluate(site.places, declared(experiment, STAGES["evaluate"].params), site.backbone)
         scores = Scores.open(site.places, site.backbone)
         metrics = scores.metrics
-        held_out = (metrics["held_out"] or {"methods": {}})["methods"].get(METHOD)
-        values = evaluation_metrics(metrics["methods"][METHOD], held_out)
-        values |= {"n_held_out": held_out["n"]} if held_out else {}
+        held_out = metrics.held_out_methods.get(METHOD)
+        values = evaluation_metrics(metrics.methods[METHOD], held_out)
+        values |= {"n_held_out": held_out.n} if held_out else {}
         run.log_metrics(0, values)
         run.log_file(scores.metrics_file)
         said = scores.answers

@@ -12,8 +12,7 @@ import torch
 
 from cmet.clips.product import Clips
 from cmet.edits.material import Material
-from cmet.edits.pools import Speech
-from cmet.edits.product import TIMING, Timing
+from cmet.edits.product import TIMING, MethodTiming, Speech, Timing
 from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, time_edits
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
@@ -170,14 +169,14 @@ def test_means_are_over_clips_and_the_spread_is_of_their_sums() -> None:
         {"read": 3.0, "encode": 2.0, "drive": 5.0, "render": 6.0},
     ]
     both = summed_up([(1.0, laps[0]), (2.0, laps[1])])
-    assert both == {
-        "seconds_per_video": 13.0,
-        "sd": pytest.approx(18**0.5),
-        "parts": {"read": 2.0, "encode": 2.0, "drive": 4.0, "render": 5.0},
-        "num_videos": 2,
-        "seconds_of_video": 1.5,
-    }
-    assert summed_up([(1.0, laps[0])])["sd"] is None
+    assert both == MethodTiming(
+        seconds_per_video=13.0,
+        sd=pytest.approx(18**0.5),
+        parts={"read": 2.0, "encode": 2.0, "drive": 4.0, "render": 5.0},
+        num_videos=2,
+        seconds_of_video=1.5,
+    )
+    assert summed_up([(1.0, laps[0])]).sd is None
 
 
 def test_the_clock_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

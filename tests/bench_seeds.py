@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from cmet.params import load_params
+from cmet.scores.measured import MethodScores
 from cmet.scores.results import read_results
 from cmet.scores.tables import measure
 from cmet.text_tables import text_table
@@ -50,17 +50,17 @@ def seeds_table(parts: list[pd.DataFrame]) -> str:
     pooled = pd.concat(parts, ignore_index=True).assign(protocol="pooled", judge="one for each seed")
     named = [(str(part.seed.iloc[0]), measure(part, params.evaluate, 0)) for part in parts]
     rows = [
-        [name, method, *_cells(scores), *_cells(metrics["held_out"]["methods"][method])]
+        [name, method, *_cells(scores), *_cells(metrics.held_out_methods[method])]
         for name, metrics in [*named, ("all", measure(pooled, params.evaluate, 0))]
-        for method, scores in metrics["methods"].items()
+        for method, scores in metrics.methods.items()
     ]
     headings = ["seed", "method", "accuracy", "interval", "n", "held out", "interval", "n"]
     return text_table(headings, rows, is_padded=False)
 
 
-def _cells(scores: dict[str, Any]) -> list[str]:
-    low, high = scores["interval"]
-    return [f"{100 * scores['acc_emo']:.1f} %", f"{100 * low:.1f} - {100 * high:.1f}", str(scores["n"])]
+def _cells(scores: MethodScores) -> list[str]:
+    low, high = scores.interval
+    return [f"{100 * scores.acc_emo:.1f} %", f"{100 * low:.1f} - {100 * high:.1f}", str(scores.n)]
 
 
 if __name__ == "__main__":

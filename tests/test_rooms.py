@@ -1,6 +1,7 @@
 """What keeps rooms apart besides their imports: products instead of folders, and short lists of parameters."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -126,3 +127,51 @@ def test_no_function_but_commands_takes_more_than_eight_parameters() -> None:
                 if len(taken) > MAX_PARAMETERS:
                     found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} takes {len(taken)}")
     assert not found, "what stands behind them wants a dataclass:\n" + "\n".join(found)
+
+
+RECORDS = ("cmet.records", "cmet.report.summary", "cmet.scores.measured")
+"""Modules that say what products hold, besides those that open them."""
+OPEN = re.compile(r"\b(?:dict|Mapping)\b(?!\[)|\b(?:dict|Mapping)\[[^\[\]]*, (?:Any|object)\]")
+"""A dict of anything."""
+
+
+def promised(tree: ast.Module) -> Iterator[tuple[str, list[ast.expr]]]:
+    """Public functions, fields and short names for types, each with what it says of its types."""
+    for one in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]:
+        for node in one.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                taken = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                said = [node.returns, *(argument.annotation for argument in taken)]
+                yield node.name, [annotation for annotation in said if annotation]
+            elif isinstance(node, ast.AnnAssign):
+                yield ast.unparse(node.target), [node.annotation]
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+                yield ast.unparse(node.targets[0]), [node.value]
+
+
+def open_dicts(tree: ast.Module) -> list[str]:
+    return [name for name, said in promised(tree) if any(OPEN.search(ast.unparse(each)) for each in said)]
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("def facts() -> dict[str, Any]: ...", ["facts"]),
+        ("def facts() -> dict | None: ...", ["facts"]),
+        ("def write(facts: Mapping[str, Any]) -> None: ...", ["write"]),
+        ("class Scores:\n    @property\n    def metrics(self) -> list[dict[str, Any]]: ...", ["metrics"]),
+        ("class Scores:\n    metrics: dict[str, dict[str, object]]", ["metrics"]),
+        ("Entry = dict[str, Any]", ["Entry"]),
+        ("class Scores:\n    metrics: dict[str, Value]\n    def write(self, path: Path) -> None: ...", []),
+        ("def _labels() -> dict[str, Any]: ...", []),
+    ],
+)
+def test_a_dict_of_anything_is_found(code: str, names: list[str]) -> None:
+    assert open_dicts(ast.parse(code)) == names
+
+
+def test_what_goes_between_rooms_is_no_dict_of_anything() -> None:
+    modules = [path for path in MODULES if is_product(path) or module_name(path) in RECORDS]
+    assert {module_name(path) for path in modules} > {*RECORDS, "cmet.shards", "cmet.scores.product"}
+    found = [f"{path.relative_to(ROOT)}: {name}" for path in modules for name in open_dicts(parsed(path))]
+    assert not found, "a frozen dataclass says what is in it:\n" + "\n".join(found)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -23,8 +24,10 @@ from assets.dvc_project import DvcProject, Stage
 from cmet.errors import UserError
 from cmet.outputs import write_json
 from cmet.project import Project
+from cmet.scores.measured import Comparison
 from tests.assets.tiny_project import clip_table, make_project, pair_table, write_report, write_table
 from tests.judge_card import CARD
+from tests.unit.scores.making import judged, numbers_of
 
 
 @pytest.fixture
@@ -129,9 +132,8 @@ def test_every_method_edited_every_row(project: Project) -> None:
 
 @pytest.mark.parametrize(("low", "is_true"), [(0.1, True), (-0.1, False)])
 def test_cmet_beats_no_edit(project: Project, low: float, is_true: bool) -> None:
-    comparisons = {"cmet-neutral": {"difference": 0.2, "interval": [low, 0.3]}}
-    metrics = {"comparisons": comparisons, "methods": {}, "held_out": None}
-    write_json(project.places.folder("evaluate", "facemesh") / "metrics.json", metrics)
+    numbers = replace(numbers_of({}), comparisons={"cmet-neutral": Comparison(0.2, (low, 0.3))})
+    write_json(project.places.folder("evaluate", "facemesh") / "metrics.json", judged(numbers))
     assert cmet_beats_no_edit(project, "facemesh").is_true is is_true
 
 

@@ -1,4 +1,4 @@
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -11,11 +11,16 @@ from assets.previews import PREVIEWS, preview
 from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.outputs import write_json
 from cmet.project import Project
+from cmet.report.summary import BackboneSummary, JudgeSummary, Labels, Summary
+from cmet.scores.measured import Floor, HeldOut, Value
 from cmet.shards import FORMAT
 from cmet.stages.registry import STAGES
 from cmet.vocabulary import GROUND_TRUTH, METHODS
 from tests.assets.tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
 from tests.judge_card import CARD
+from tests.unit.conftest import TIMED, TIMING
+from tests.unit.report.making import LABELS
+from tests.unit.scores.making import judged, numbers_of, scores_of
 
 MAX_BYTES = 100_000
 
@@ -32,18 +37,6 @@ def shown(project: Project, name: str) -> dict:
     values = dg.MaterializeResult(metadata=metadata).metadata
     assert values is not None
     return {key: getattr(value, "value", value) for key, value in values.items()}
-
-
-def scores(accuracy: float) -> dict:
-    return {
-        "acc_emo": accuracy,
-        "interval": [accuracy - 0.1, accuracy + 0.1],
-        "n": 10,
-        "num_failed": 0,
-        "per_emotion": {"angry": accuracy},
-        "confusion": {"angry": {"angry": 7, "fear": 3}},
-        "metrics": {},
-    }
 
 
 def test_every_stage_has_a_preview() -> None:
@@ -198,10 +191,10 @@ def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
 ) -> None:
     monkeypatch.setattr("cmet.tracking.runs.find_run", lambda stage, backbone, root: "abc")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:80/")
-    methods = {name: scores(0.5) | {"per_level": {}} for name in (*METHODS, GROUND_TRUTH)}
-    held_out = {"emotion": "disgusted", "acc_emo": 0.4, "methods": {"cmet": scores(0.4)}}
-    methods["cmet"]["metrics"] = {"lmd/face": {"value": 0.0123}}
-    metrics = {"methods": methods, "held_out": held_out, "absent": {"fid": "no weights"}}
+    methods = {name: scores_of(0.5) for name in (*METHODS, GROUND_TRUTH)}
+    methods["cmet"] = replace(methods["cmet"], metrics={"lmd/face": Value(0.0123, (0.01, 0.02), 10, 0)})
+    held_out = HeldOut("disgusted", 0.4, (0.3, 0.5), 10, 1 / 7, {"cmet": scores_of(0.4)})
+    metrics = judged(numbers_of(methods, held_out), {"fid": "no weights"})
     write_json(project.places.folder("evaluate", "facemesh") / "metrics.json", metrics)
     metadata = shown(project, "evaluate@facemesh")
     assert (metadata["acc_emo/cmet"], metadata["acc_emo_held_out"]) == (0.5, 0.4)
@@ -215,8 +208,8 @@ def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
 
 
 def test_timing_shows_seconds_by_method_and_part(project: Project) -> None:
-    timed = {"seconds_per_video": 1.5, "sd": 0.5, "parts": {"read": 0.5, "render": 1.0}}
-    timing = {"methods": {"cmet": timed}, "device": "cpu", "threads": 2, "warm_up": 1}
+    timed = replace(TIMED, seconds_per_video=1.5, sd=0.5, parts={"read": 0.5, "render": 1.0})
+    timing = replace(TIMING, methods={"cmet": timed})
     write_json(project.places.folder("timing", "facemesh") / "timing.json", timing)
     metadata = shown(project, "timing@facemesh")
     assert metadata["seconds_per_video/cmet"] == 1.5
@@ -228,8 +221,10 @@ def test_report_shows_where_the_page_is(project: Project) -> None:
     folder = project.places.folder("report")
     folder.mkdir()
     (folder / "index.html").write_text("<html></html>")
-    parts = {"methods": {"cmet": scores(0.5)}, "ground_truth": scores(0.9), "held_out": None}
-    (folder / "summary.json").write_text(json.dumps({"backbones": {"facemesh": parts}}))
+    labels = Labels(**vars(LABELS), comparability="own-protocol", comparability_reasons=[])
+    parts = BackboneSummary({"cmet": scores_of(0.5)}, scores_of(0.9), None, {}, Floor(0.2, "angry"), 2, labels)
+    judge = JudgeSummary(0.9, 1.0, None, "f" * 64, "sample")
+    write_json(folder / "summary.json", Summary({"facemesh": parts}, judge, 1 / 7, 0.95, 7, True))
     metadata = shown(project, "report")
     assert metadata["page"] == str(folder / "index.html")
     assert "| ground_truth | 0.900 |" in metadata["accuracy/facemesh"]

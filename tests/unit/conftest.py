@@ -12,7 +12,7 @@ from cmet.clips.product import Clips
 from cmet.connector.card import BundleConfig
 from cmet.connector.product import Model
 from cmet.corpora.sample.corpus import list_clips, render_clip
-from cmet.edits.product import Edits, Timing
+from cmet.edits.product import Edits, EditsProtocol, MethodTiming, Timing, TimingFacts
 from cmet.engine import Job
 from cmet.judge.product import JudgeFolder
 from cmet.judge.training import train_judge
@@ -40,11 +40,31 @@ JUDGE = JudgeParams(
     learning_rate=0.003,
 )
 
-TIMED = {"seconds_per_video": 0.5, "sd": 0.1, "parts": {}, "num_videos": 2, "seconds_of_video": 2.0}
-TIMING = {
-    "methods": {"cmet": TIMED, "neutral": TIMED}, "device": "cpu", "threads": 2, "warm_up": 1,
-    "speech": "embedded from sound", "includes": ["reading"], "excludes": ["writing"],
-}  # fmt: skip
+TIMED = MethodTiming(seconds_per_video=0.5, sd=0.1, parts={}, num_videos=2, seconds_of_video=2.0)
+TIMING = TimingFacts(
+    methods={"cmet": TIMED, "neutral": TIMED},
+    device="cpu",
+    cpu="a processor",
+    num_cores=2.0,
+    threads=2,
+    warm_up=1,
+    speech_encoder="opensmile",
+    speech="embedded from sound",
+    includes=["reading"],
+    excludes=["writing"],
+)
+PROTOCOL = EditsProtocol(
+    name="pool-by-intensity-00000000",
+    sha256="0" * 64,
+    pools_sha256="1" * 64,
+    pools="pool-by-intensity",
+    num_speech_clips=10,
+    pool_seed=None,
+    identity_frame=0,
+    rows="test-pairs",
+    clips=[],
+    speech={},
+)
 
 
 @dataclass(frozen=True)
@@ -121,15 +141,11 @@ def write_edits(clips: Clips, folder: Path) -> Edits:
                     "reason": "no_face: lost" if is_failed else None,
                     "is_held_out": target.emotion == "disgusted",
                     "lips": "own",
-                    "protocol": "pool-by-intensity-00000000",
+                    "protocol": PROTOCOL.name,
                 }
             )
     pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(folder / "edits.parquet", index=False)
-    protocol = {
-        "name": "pool-by-intensity-00000000", "pools_sha256": "1" * 64, "num_speech_clips": 10, "rows": "test-pairs",
-        "pools": "pool-by-intensity", "identity_frame": 0,
-    }  # fmt: skip
-    write_json(folder / "protocol.json", protocol)
+    write_json(folder / "protocol.json", PROTOCOL)
     return Edits(folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cmet.edits.product import Edits, Timing, sample_id, sample_ids
+from cmet.edits.product import Edits, MethodTiming, Timing, TimingFacts, sample_id, sample_ids
 from cmet.errors import UserError
 from cmet.outputs import write_json
 from tests.unit.conftest import Tiny
@@ -46,6 +46,8 @@ def test_a_sample_is_named_by_what_it_belongs_to() -> None:
 
 
 def test_timing_gives_the_seconds_of_each_method(tmp_path: Path) -> None:
-    write_json(tmp_path / "timing.json", {"methods": {"cmet": {"seconds_per_video": 1.5, "sd": 0.1}}, "device": "cpu"})
+    timed = MethodTiming(1.5, 0.1, {"read": 1.5}, 2, 2.0)
+    facts = TimingFacts({"cmet": timed}, "cpu", "a processor", 2.0, 2, 1, "opensmile", "embedded", ["in"], ["out"])
+    write_json(tmp_path / "timing.json", facts)
     timing = Timing(tmp_path)
-    assert (timing.seconds, timing.facts["device"]) == ({"cmet": 1.5}, "cpu")
+    assert (timing.seconds, timing.methods, timing.facts) == ({"cmet": 1.5}, {"cmet": timed}, facts)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cmet.edits.pools import choose_speech
+from cmet.edits.product import EditsProtocol
 from cmet.edits.rows import official_clips, planned_rows, protocol_facts
 from cmet.errors import UserError
 from cmet.params import EditsParams, load_params
@@ -133,12 +134,12 @@ def test_a_static_folder_is_drawn_once_by_its_own_seed(corpus: pd.DataFrame) -> 
     "change", [{"pools": "static-folder"}, {"num_speech_clips": 9}, {"identity_frame": 3}, {"rows": "test-pairs"}]
 )
 def test_the_name_of_a_protocol_tells_one_from_another(corpus: pd.DataFrame, change: dict[str, Any]) -> None:
-    def facts(params: EditsParams) -> dict[str, Any]:
+    def facts(params: EditsParams) -> EditsProtocol:
         rows = rows_of(corpus)
         return protocol_facts(rows, choose_speech(rows, corpus, pd.Index(corpus.clip_id), params), params)
 
     changed = facts(PARAMS.model_copy(update=change))
     is_same = change == {"rows": "test-pairs"}
-    assert (changed["name"] == facts(PARAMS)["name"]) is is_same
-    assert changed["name"].startswith(f"{change.get('pools', 'pool-by-intensity')}-")
-    assert len(changed["name"].split("-")[-1]) == 8
+    assert (changed.name == facts(PARAMS).name) is is_same
+    assert changed.name.startswith(f"{change.get('pools', 'pool-by-intensity')}-")
+    assert len(changed.name.split("-")[-1]) == 8

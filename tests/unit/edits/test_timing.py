@@ -12,7 +12,7 @@ import torch
 
 from cmet.clips.product import Clips
 from cmet.edits.material import Material
-from cmet.edits.product import TIMING, MethodTiming, Speech, Timing
+from cmet.edits.product import TIMING, MethodTiming, Speech, Timing, TimingFacts
 from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, time_edits
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
@@ -211,7 +211,7 @@ TWO = TimingParams(num_clips=2, num_warm_up=1)
 def time_them(material: Material, params: Params, tmp_path: Path) -> TimeThem:
     """Time the row of the corpus, with other clips or some arguments changed, and read what was written."""
 
-    def run(clips: Clips = material.clips, timing: TimingParams = TWO, **changes: Any) -> Mapping[str, Any]:
+    def run(clips: Clips = material.clips, timing: TimingParams = TWO, **changes: Any) -> TimingFacts:
         recipe = recipe_of(params, num_speech_clips=2)
         time_edits(replace(material, clips=clips), recipe, timing, tmp_path / "timing", **changes)
         return Timing(tmp_path / "timing").facts
@@ -221,23 +221,23 @@ def time_them(material: Material, params: Params, tmp_path: Path) -> TimeThem:
 
 def test_real_edits_are_timed_part_by_part(time_them: TimeThem) -> None:
     timed = time_them()
-    assert list(timed["methods"]) == sorted(METHODS)
-    for method, numbers in timed["methods"].items():
+    assert list(timed.methods) == sorted(METHODS)
+    for method, numbers in timed.methods.items():
         assert numbers["num_videos"] == 2
         assert numbers["seconds_per_video"] == pytest.approx(sum(numbers["parts"].values()))
         assert 0 < numbers["seconds_per_video"] < 60
         assert numbers["seconds_of_video"] == pytest.approx(NUM_FRAMES / 25)
-        assert (numbers["parts"]["drive"] > 0) == (method != "neutral")
-    parts = timed["methods"]["cmet"]["parts"]
+        assert (numbers.parts["drive"] > 0) == (method != "neutral")
+    parts = timed.methods["cmet"].parts
     assert set(parts) == set(PARTS)
     assert min(parts.values()) > 0
-    assert timed["device"] == "cpu"
-    assert timed["threads"] == torch.get_num_threads()
-    assert timed["warm_up"] == 1
-    assert timed["speech"] == "embedded from sound"
-    assert timed["cpu"]
-    assert "rendering" in timed["includes"]
-    assert "loading of models" in timed["excludes"]
+    assert timed.device == "cpu"
+    assert timed.threads == torch.get_num_threads()
+    assert timed.warm_up == 1
+    assert timed.speech == "embedded from sound"
+    assert timed.cpu
+    assert "rendering" in timed.includes
+    assert "loading of models" in timed.excludes
 
 
 def test_rows_of_the_warm_up_are_not_counted(
@@ -255,9 +255,9 @@ def test_rows_of_the_warm_up_are_not_counted(
     monkeypatch.setattr("cmet.edits.timing.load_backbone", lambda *_: backbone)
     timed = time_them(clock=clock, methods=("oracle",), timing=TimingParams(num_clips=1, num_warm_up=1))
     drive = encode = NUM_FRAMES * TRACK + ENCODE
-    parts = timed["methods"]["oracle"]["parts"]
+    parts = timed.methods["oracle"].parts
     assert parts == {"read": READ, "encode": encode, "drive": drive, "render": NUM_FRAMES * RENDER}
-    assert timed["methods"]["oracle"]["sd"] is None
+    assert timed.methods["oracle"].sd is None
 
 
 def test_a_method_that_no_row_has_is_left_out(time_them: TimeThem, material: Material, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_method_that_no_row_has_is_left_out(time_them: TimeThem, material: Mat
     sad_in_training = table.assign(emotion=table.emotion.mask(table.split == "train", "sad"))
     clips = with_table(material.clips, sad_in_training, tmp_path / "clips")
     timed = time_them(clips, TimingParams(num_clips=1, num_warm_up=0), methods=("neutral", "reference"))
-    assert list(timed["methods"]) == ["neutral"]
+    assert list(timed.methods) == ["neutral"]
 
 
 def test_rows_that_cannot_be_made_are_nothing_to_time(material: Material, params: Params, tmp_path: Path) -> None:
@@ -278,5 +278,5 @@ def test_rows_that_cannot_be_made_are_nothing_to_time(material: Material, params
 
 def test_the_file_is_called_by_one_name(time_them: TimeThem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     renamed = rename(monkeypatch, "edits", TIMING)
-    assert time_them(timing=TimingParams(num_clips=1, num_warm_up=0), methods=("neutral",))["methods"]["neutral"]
+    assert time_them(timing=TimingParams(num_clips=1, num_warm_up=0), methods=("neutral",)).methods["neutral"]
     assert [path.name for path in (tmp_path / "timing").iterdir()] == [renamed]

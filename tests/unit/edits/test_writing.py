@@ -38,8 +38,8 @@ def test_every_method_edits_the_row(material: Material, params: Params, tmp_path
     # it is written once more, and nothing else
     assert changes["neutral"] < 2
     assert min(changes[method] for method in METHODS if method != "neutral") > changes["neutral"]
-    assert edits.protocol["rows"] == "test-pairs"
-    assert edits.table.sample_id.str.startswith(edits.protocol["name"]).all()
+    assert edits.protocol.rows == "test-pairs"
+    assert edits.table.sample_id.str.startswith(edits.protocol.name).all()
 
 
 def test_the_same_material_gives_the_same_bytes(material: Material, params: Params, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_file_is_called_by_one_name(
     renamed = rename(monkeypatch, "edits", name)
     edits = write(material, params, tmp_path)
     assert len(edits.table) == len(METHODS)
-    assert edits.protocol["pools"] == params.edits.pools
+    assert edits.protocol.pools == params.edits.pools
     assert (edits.folder / renamed).is_file()
     assert not (edits.folder / name).exists()
 

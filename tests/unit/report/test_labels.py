@@ -1,30 +1,28 @@
 """What a row says of itself, and how far it can be set beside the paper's."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from cmet.params import load_params
-from cmet.report.labels import REQUIRED, compare_to_paper, numbering, training_set
-from tests.unit.conftest import ROOT
+from cmet.report.labels import compare_to_paper, numbering, training_set
+from tests.judge_card import CARD
+from tests.unit.conftest import PROTOCOL, ROOT
+from tests.unit.report.making import LABELS
 
-PROTOCOL = {"rows": "official", "pools": "pool-by-intensity", "num_speech_clips": 10}
-JUDGE = {"source": "released checkpoint", "trained_on": "MEAD", "train_speakers": []}
-LABELS = dict.fromkeys(REQUIRED, "said") | {
-    "corpus": "mead", "backbone": "edtalk", "coverage": 1.0, "numbering": "author-renumbered", "synthetic": False,
-    "train_speakers_in_rows": 0, "strength": 1.0,
-}  # fmt: skip
+OFFICIAL = replace(PROTOCOL, rows="official")
+JUDGE = CARD.model_copy(update={"source": "released checkpoint", "trained_on": "MEAD", "train_speakers": []})
 
 
 def test_everything_as_published_is_the_papers_protocol() -> None:
-    assert compare_to_paper(LABELS, PROTOCOL, JUDGE) == ("paper-protocol", [])
+    assert compare_to_paper(LABELS, OFFICIAL, JUDGE) == ("paper-protocol", [])
 
 
 @pytest.mark.parametrize(
     ("labels", "protocol", "judge", "expected", "reason"),
     [
-        ({"seed": None}, {}, {}, "uncomparable", "no label seed"),
         ({}, {"rows": "test-pairs"}, {}, "own-protocol", "the rows are our own"),
         ({"corpus": "ravdess"}, {}, {}, "own-protocol", "the rows are our own"),
         ({}, {}, {"source": "trained here"}, "approximation", "the judge is not a released one"),
@@ -41,7 +39,9 @@ def test_everything_as_published_is_the_papers_protocol() -> None:
 def test_each_departure_has_its_word_and_its_reason(
     labels: dict[str, Any], protocol: dict[str, Any], judge: dict[str, Any], expected: str, reason: str
 ) -> None:
-    word, reasons = compare_to_paper(LABELS | labels, PROTOCOL | protocol, JUDGE | judge)
+    word, reasons = compare_to_paper(
+        replace(LABELS, **labels), replace(OFFICIAL, **protocol), JUDGE.model_copy(update=judge)
+    )
     assert word == expected
     assert reasons[0].startswith(reason)
 
@@ -65,4 +65,4 @@ def test_the_numbering_of_mead_is_that_of_its_clips(kinds: list[str], expected: 
 def test_a_judge_says_what_it_was_trained_on() -> None:
     assert training_set(JUDGE) == "MEAD"
     here = {"source": "trained here", "corpus": "mead", "num_train_clips": 9, "train_speakers": ["A", "B"]}
-    assert training_set(here) == "mead, 9 unedited clips of 2 training speakers (A, B)"
+    assert training_set(JUDGE.model_copy(update=here)) == "mead, 9 unedited clips of 2 training speakers (A, B)"

@@ -86,29 +86,31 @@ def test_its_videos_play_in_a_browser(reports: Written, tmp_path: Path) -> None:
 
 def test_the_summary_has_the_promised_form(reports: Written, params: Params) -> None:
     summary = reports[0].summary
-    backbone = summary["backbones"]["facemesh"]
-    assert set(backbone["methods"]) == {"cmet", "neutral"}
-    scores = backbone["methods"]["cmet"]
-    assert scores["n"] == 12
-    assert scores["interval"][0] <= scores["acc_emo"] <= scores["interval"][1]
-    assert len(scores["per_emotion"]) == 6
-    assert (backbone["held_out"]["emotion"], backbone["held_out"]["n"]) == ("disgusted", 2)
-    assert 0 <= summary["judge"]["acc_ground_truth"] <= 1
-    assert summary["seed"] == params.seed
+    backbone = summary.backbones["facemesh"]
+    assert set(backbone.methods) == {"cmet", "neutral"}
+    scores = backbone.methods["cmet"]
+    assert scores.n == 12
+    assert scores.interval[0] <= scores.acc_emo <= scores.interval[1]
+    assert len(scores.per_emotion) == 6
+    assert backbone.held_out
+    assert (backbone.held_out.emotion, backbone.held_out.n) == ("disgusted", 2)
+    assert summary.judge.acc_ground_truth is not None
+    assert 0 <= summary.judge.acc_ground_truth <= 1
+    assert summary.seed == params.seed
 
 
 def test_labels_say_what_the_figures_are(reports: Written) -> None:
-    labels = reports[0].summary["backbones"]["facemesh"]["labels"]
-    assert labels["synthetic"] is True
-    assert labels["comparability"] == "own-protocol"
-    assert (labels["lips"], labels["backbone_weights"]) == ("own", ["none, it was fitted on this corpus"])
-    assert labels["judge_saw_test_speakers"] is False
-    assert labels["whole_number_check"] == "passed"
-    assert labels["protocol"] == "pool-by-intensity-00000000"
-    assert "unedited clips of 2 training speakers (A, B)" in labels["judge_corpus"]
-    assert "pt_inception" in labels["absent"]["fid"]
-    assert labels["fid_kind"] is None
-    assert labels["rows_planned"] - labels["rows_scored"] == len(labels["dropped"]) == labels["num_dropped"] == 1
+    labels = reports[0].summary.backbones["facemesh"].labels
+    assert labels.synthetic is True
+    assert labels.comparability == "own-protocol"
+    assert (labels.lips, labels.backbone_weights) == ("own", ["none, it was fitted on this corpus"])
+    assert labels.judge_saw_test_speakers is False
+    assert labels.whole_number_check == "passed"
+    assert labels.protocol == "pool-by-intensity-00000000"
+    assert "unedited clips of 2 training speakers (A, B)" in labels.judge_corpus
+    assert "pt_inception" in labels.absent["fid"]
+    assert labels.fid_kind is None
+    assert labels.rows_planned - labels.rows_scored == len(labels.dropped) == labels.num_dropped == 1
 
 
 def test_every_wide_table_scrolls_in_its_own_box(reports: Written) -> None:

@@ -1,13 +1,16 @@
 """Results made by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from cmet.edits.product import sample_id
+from cmet.scores.measured import Floor, HeldOut, JudgedNumbers, MethodScores, Numbers
 from cmet.scores.results import ACC_EMO, COLUMNS, LOGIT, ROW
 from cmet.vocabulary import TARGET_EMOTIONS
+from tests.judge_card import CARD
 
 PROTOCOL = "pool-by-intensity-00000000"
 Said = list[tuple[str, str, str | None]]
@@ -52,6 +55,34 @@ def results_of(
 def value_rows(said: Said, metric: str, values: Sequence[float], method: str = "cmet") -> pd.DataFrame:
     """Values of another metric for the same clips."""
     return _facts(said, method, False).assign(metric=metric, value=list(values), answer=None, reason=None)[COLUMNS]
+
+
+def scores_of(accuracy: float, n: int = 10) -> MethodScores:
+    """What one method might have reached."""
+    return MethodScores(
+        acc_emo=accuracy,
+        acc_emo_macro=accuracy,
+        interval=(accuracy - 0.1, accuracy + 0.1),
+        n=n,
+        num_correct=round(n * accuracy),
+        num_failed=0,
+        coverage=1.0,
+        per_emotion={"angry": accuracy},
+        per_emotion_n={"angry": n},
+        per_level={"level_2": accuracy},
+        confusion={"angry": {"angry": 7, "fear": 3}},
+        metrics={},
+    )
+
+
+def numbers_of(methods: dict[str, MethodScores], held_out: HeldOut | None = None) -> Numbers:
+    """Numbers of some methods."""
+    return Numbers(methods, {}, 1 / 7, Floor(0.2, "angry"), 2, held_out, 0.95, 50, PROTOCOL)
+
+
+def judged(numbers: Numbers, absent: Mapping[str, str] = MappingProxyType({})) -> JudgedNumbers:
+    """Numbers as the stage `evaluate` writes them."""
+    return JudgedNumbers(**vars(numbers), judge=CARD.as_scored(), absent=dict(absent))
 
 
 def _facts(said: Said, method: str, is_held_out: bool) -> pd.DataFrame:

@@ -29,10 +29,10 @@ def test_edits_are_scored_against_their_targets(report_and_scores: tuple[Evaluat
     report, scores = report_and_scores
     metrics, predictions = scores.metrics, scores.answers
     assert (report.num_rows, report.num_failed) == (14, 1)
-    assert list(metrics["methods"]) == list(metrics["held_out"]["methods"]) == ["neutral", "cmet", "ground_truth"]
+    assert list(metrics.methods) == list(metrics.held_out_methods) == ["neutral", "cmet", "ground_truth"]
     assert set(predictions.groupby("method").size()) == {14}
     # the edits are copies of the true clips, but for the failed one
-    right = metrics["methods"]["ground_truth"]["num_correct"] - metrics["methods"]["cmet"]["num_correct"]
+    right = metrics.methods["ground_truth"].num_correct - metrics.methods["cmet"].num_correct
     assert right in (0, 1)
     failed = predictions[predictions["reason"].notna()]
     assert failed["reason"].tolist() == ["no_face: lost"]
@@ -51,8 +51,8 @@ def test_a_metric_without_its_weights_is_absent_with_the_reason(
 ) -> None:
     report, metrics = report_and_scores[0], report_and_scores[1].metrics
     assert report.num_absent == 1
-    assert "syncnet" in metrics["absent"]["sync"]
-    assert metrics["methods"]["cmet"]["metrics"] == {}
+    assert "syncnet" in metrics.absent["sync"]
+    assert metrics.methods["cmet"].metrics == {}
 
 
 def test_every_sample_is_named_by_protocol_row_and_method(report_and_scores: tuple[EvaluationReport, Scores]) -> None:

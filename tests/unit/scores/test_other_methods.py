@@ -51,20 +51,21 @@ def judge_of(scored: Scored) -> str:
 
 def test_a_missing_clip_is_wrong_and_the_true_clips_are_the_ceiling(tiny: Tiny, tmp_path: Path) -> None:
     scored = score(tiny, tmp_path)
-    mine, truth = (scored.metrics["methods"][name] for name in ("Mine", "ground_truth"))
-    assert (mine["n"], mine["num_failed"], truth["n"]) == (14, 1, 14)
-    assert mine["coverage"] == pytest.approx(13 / 14)
+    mine, truth = (scored.metrics.methods[name] for name in ("Mine", "ground_truth"))
+    assert (mine.n, mine.num_failed, truth.n) == (14, 1, 14)
+    assert mine.coverage == pytest.approx(13 / 14)
     # the others are copies of the true clips
-    assert truth["num_correct"] - mine["num_correct"] in (0, 1)
+    assert truth.num_correct - mine.num_correct in (0, 1)
     lost = answers(read_results(tmp_path / "scores/mine")).query("method == 'Mine' and predicted.isna()")
     assert lost.reason.iloc[0].startswith("missing: ")
-    assert "1 of 14 made clips are not there and count as wrong" in scored.metrics["remarks"]
+    assert "1 of 14 made clips are not there and count as wrong" in scored.metrics.remarks
 
 
 def test_results_are_found_again_and_stand_beside_others(tiny: Tiny, tmp_path: Path) -> None:
     scored = score(tiny, tmp_path)
     (again,) = read_scored(tmp_path / "scores")
-    assert again.metrics["methods"]["Mine"] == scored.metrics["methods"]["Mine"]
+    assert again.metrics.methods["Mine"] == scored.metrics.methods["Mine"]
+    assert (again.metrics.judge, again.metrics.floor) == (scored.metrics.judge, scored.metrics.floor)
     table = scored_table([("mine", again.metrics), ("again", again.metrics)])
     assert [line.split("|")[2].strip() for line in table.splitlines()[2:]] == ["Mine", "judge on true clips"] * 2
     assert len(same_rows(again.results, judge_of(again), again.results)) == len(again.results)

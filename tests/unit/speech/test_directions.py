@@ -84,7 +84,7 @@ def test_a_file_is_called_by_one_name(tmp_path: Path, name: str, monkeypatch: py
     clips, embeddings = corpus(noise=0.1)
     renamed, result = rename(monkeypatch, "speech", name), DirectionsResult(tmp_path / "out")
     write_directions(clips, {"precomputed": voices_of(tmp_path, clips, embeddings)}, result.folder)
-    assert result.facts["encoders"]["precomputed"]["accuracy"] == 1
+    assert result.facts.encoders["precomputed"].accuracy == 1
     assert "| precomputed | 1.000 |" in result.text
     assert (result.folder / renamed).is_file()
     assert not (result.folder / name).exists()

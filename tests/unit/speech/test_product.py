@@ -8,7 +8,7 @@ import pytest
 
 from cmet.errors import UserError
 from cmet.outputs import write_json
-from cmet.speech.product import DirectionsResult, Voices
+from cmet.speech.product import Directions, DirectionsFacts, DirectionsResult, Voices
 
 
 def voices(folder: Path, **vectors: list[float] | None) -> Voices:
@@ -35,7 +35,8 @@ def test_embeddings_of_several_widths_or_none_are_refused(
 
 
 def test_directions_are_read_as_facts_and_as_text(tmp_path: Path) -> None:
-    write_json(tmp_path / "directions.json", {"encoders": {}})
+    facts = DirectionsFacts("nearest", {"opensmile": Directions("opensmile", 0.5, 0.25, 8, 2, {"angry": 0.5})})
+    write_json(tmp_path / "directions.json", facts)
     (tmp_path / "directions.md").write_text("a table")
     found = DirectionsResult(tmp_path)
-    assert (found.facts, found.text) == ({"encoders": {}}, "a table")
+    assert (found.facts, found.text) == (facts, "a table")

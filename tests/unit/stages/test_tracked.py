@@ -1,6 +1,7 @@
 """What MLflow gets of a stage, against a SQLite store in a temporary folder."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from cmet.scores.results import RESULTS, read_results, write_results
 from cmet.scores.tables import measure
 from cmet.stages.tracked import track_evaluation, tracked_training
 from cmet.tracking.runs import default_store, download_file, find_run
-from tests.unit.scores.making import Said, results_of
+from tests.unit.conftest import TIMED, TIMING
+from tests.unit.scores.making import Said, judged, results_of
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, params:
     results["sample_id"] = sample_ids(results)
     write_results(results, data / "evaluate/facemesh/results.parquet")
     evaluate = EvaluateParams(metrics=[], num_bootstrap=50, confidence=0.9)
-    write_json(data / "evaluate/facemesh/metrics.json", measure(results, evaluate, 0))
-    write_json(data / "timing/facemesh/timing.json", {"methods": {"cmet": {"seconds_per_video": 1.5}}})
+    write_json(data / "evaluate/facemesh/metrics.json", judged(measure(results, evaluate, 0)))
+    timed = {"cmet": replace(TIMED, seconds_per_video=1.5)}
+    write_json(data / "timing/facemesh/timing.json", replace(TIMING, methods=timed))
     write_json(data / "judge/judge.json", {})
     write_json(data / "train/facemesh/config.json", {})
     (data / "train/facemesh/connector.safetensors").write_bytes(b"weights")

@@ -1,5 +1,6 @@
 """What the stage `clips` leaves behind."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,7 +58,7 @@ class Clips:
         """The sound of a clip, over the same span."""
         return self.folder / SOUND / f"{clip_id}.wav"
 
-    def raw_sound(self, row: pd.Series | dict) -> Path:
+    def raw_sound(self, row: pd.Series | Mapping[Hashable, str | float | None]) -> Path:
         """The raw file that a clip's sound comes from."""
         assert self.corpus is not None
         path = below(self.corpus, row["audio"]) or below(self.corpus, row["video"])

@@ -347,7 +347,7 @@ def write_mead_shards(folder: Path, expression_width: int, speech_width: int = 1
     splits[UNPAIRED].append(write_tar(folder, f"{UNPAIRED}/000000.tar", unpaired))
     SpeechScaling.none(speech_width).save(folder)
     write_json(folder / LISTING, {"format": FORMAT, "splits": splits})
-    return sum(entry["n"] for entries in splits.values() for entry in entries)
+    return sum(entry.n for entries in splits.values() for entry in entries)
 
 
 def paired(neutral: Any, emotional: Any) -> "PairSample":

@@ -13,7 +13,8 @@ from cmet.outputs import write_json
 from cmet.project import Project
 from cmet.report.summary import BackboneSummary, JudgeSummary, Labels, Summary
 from cmet.scores.measured import Floor, HeldOut, Value
-from cmet.shards import FORMAT
+from cmet.shards import FORMAT, Listing, Shard
+from cmet.speech.product import Directions, DirectionsFacts
 from cmet.stages.registry import STAGES
 from cmet.vocabulary import GROUND_TRUTH, METHODS
 from tests.assets.tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
@@ -76,7 +77,8 @@ def test_speech_shows_how_long_the_vectors_are(project: Project) -> None:
 
 def test_directions_show_the_accuracy_of_every_encoder(project: Project) -> None:
     folder = project.places.folder("directions")
-    write_json(folder / "directions.json", {"encoders": {"opensmile": {"accuracy": 0.5}}})
+    found = Directions("opensmile", 0.5, 0.25, num_clips=8, num_speakers=2, per_emotion={"angry": 0.5})
+    write_json(folder / "directions.json", DirectionsFacts("nearest", {"opensmile": found}))
     (folder / "directions.md").write_text("| a table |")
     assert shown(project, "directions") == {"table": "| a table |", "accuracy/opensmile": 0.5}
 
@@ -151,8 +153,8 @@ def test_deltas_show_cosines_and_pairs_and_leave_out_what_is_unknown(project: Pr
 
 def test_shards_show_the_tars_of_every_split(project: Project) -> None:
     folder = project.places.folder("shards", "facemesh")
-    tars = [{"n": 3, "bytes": 2**20}, {"n": 1, "bytes": 2**19}]
-    write_json(folder / "shards.json", {"format": FORMAT, "splits": {"train": tars}})
+    tars = [Shard("train/000000.tar", 3, 2**20, "0" * 64), Shard("train/000001.tar", 1, 2**19, "1" * 64)]
+    write_json(folder / "shards.json", Listing(FORMAT, {"train": tars}))
     write_report(project, "shards", {"num_pairs": 4, "num_shards": 2}, "facemesh")
     assert "| train | 2 | 4 | 1.500 |" in shown(project, "shards@facemesh")["shards"]
 

@@ -65,7 +65,7 @@ def test_an_epoch_takes_every_shard_once_and_the_next_in_another_order(
 
 def test_a_bank_is_used_for_as_many_samples_as_it_has_pairs(many: TrainingShards, make_params: MakeParams) -> None:
     batches = ShardBatches(many, make_params(shards_in_memory=1), 7, alone())
-    num_pairs = many.pairs[0]["n"]
+    num_pairs = many.pairs[0].n
     num_batches = 0
     while batches.number == 0:
         batches.draw()
@@ -142,7 +142,7 @@ def test_fewer_shards_than_processes_are_an_error(many: TrainingShards, make_par
 def test_a_shard_that_is_cut_while_training_is_named(many: TrainingShards, make_params: MakeParams) -> None:
     batches = ShardBatches(many, make_params(shards_in_memory=1), 7, alone())
     for entry in many.pairs:
-        path = many.folder / entry["name"]
+        path = many.folder / entry.name
         cut = path.with_suffix(".cut")
         cut.write_bytes(path.read_bytes()[:100])
         # at once: the reader, which runs ahead, may be in the middle of it

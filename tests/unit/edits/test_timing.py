@@ -223,10 +223,10 @@ def test_real_edits_are_timed_part_by_part(time_them: TimeThem) -> None:
     timed = time_them()
     assert list(timed.methods) == sorted(METHODS)
     for method, numbers in timed.methods.items():
-        assert numbers["num_videos"] == 2
-        assert numbers["seconds_per_video"] == pytest.approx(sum(numbers["parts"].values()))
-        assert 0 < numbers["seconds_per_video"] < 60
-        assert numbers["seconds_of_video"] == pytest.approx(NUM_FRAMES / 25)
+        assert numbers.num_videos == 2
+        assert numbers.seconds_per_video == pytest.approx(sum(numbers.parts.values()))
+        assert 0 < numbers.seconds_per_video < 60
+        assert numbers.seconds_of_video == pytest.approx(NUM_FRAMES / 25)
         assert (numbers.parts["drive"] > 0) == (method != "neutral")
     parts = timed.methods["cmet"].parts
     assert set(parts) == set(PARTS)

@@ -182,7 +182,7 @@ def test_the_fold_of_nothing_is_edited_in_all_emotions(project: Project, done: l
 def test_only_what_a_change_reaches_is_done_anew(project: Project, done: list[str]) -> None:
     fold_run(project).run.finish()
     done.clear()
-    (project.places.folder("judge") / "judge.json").write_text("another judge")
+    write_json(project.places.folder("judge") / "judge.json", CARD.model_dump() | {"seed": 2})
     assert not fold_run(project).run.is_finished
     fold_run(project).run.finish()
     assert done == ["answers of sad"]

@@ -11,23 +11,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.expression.product import Faces
 from cmet.outputs import fresh_folder, write_json
-from cmet.pairs.product import Pairs
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import ShardsParams
 from cmet.places import Places
 from cmet.records import read_record
-from cmet.speech.product import Voices
 from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import SPLITS
+
+if TYPE_CHECKING:  # who only reads shards needs none of what they are made of
+    from cmet.expression.product import Faces
+    from cmet.pairs.product import Pairs
+    from cmet.speech.product import Voices
 
 # S speech features, T frames, K expression components
 
@@ -207,7 +209,7 @@ class ShardsReport:
 
 
 def write_shards(
-    deltas: Pairs, voices: Voices, faces: Faces, params: ShardsParams, seed: int, out: Path
+    deltas: "Pairs", voices: "Voices", faces: "Faces", params: ShardsParams, seed: int, out: Path
 ) -> ShardsReport:
     """Pack pairs into WebDataset tars, the same bytes for the same pairs and seed.
 
@@ -325,7 +327,7 @@ def _check_keys(keys: Sequence[str]) -> None:
         raise UserError(f"shards: {len(bad)} clip id(s) hold a dot or a slash, first {bad[0]!r}")
 
 
-def _clips(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> Iterator[ClipSample]:
+def _clips(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: "Faces") -> Iterator[ClipSample]:
     for row in rows.to_dict("records"):
         yield ClipSample(
             clip_id=row["clip_id"],
@@ -335,7 +337,7 @@ def _clips(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> I
         )
 
 
-def _pairs(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> Iterator[PairSample]:
+def _pairs(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: "Faces") -> Iterator[PairSample]:
     for row in rows.to_dict("records"):
         yield PairSample(
             key=row["pair_id"],

@@ -140,6 +140,33 @@ def test_a_registry_is_followed_for_the_chosen_backbone_only() -> None:
     assert "cmet.backbones.edtalk.model" in closure("cmet.stages.edits", ("edtalk",)).modules
 
 
+@pytest.mark.parametrize(
+    ("stage", "room"),
+    [
+        ("directions", "speech.encoders.registry"),
+        ("directions", "weights"),
+        ("edits", "clips.crop"),
+        ("edits", "connector.losses"),
+        ("edits", "connector.sampler"),
+        ("edits", "connector.training"),
+        ("edits", "corpora.listing"),
+        ("evaluate", "clips.crop"),
+        ("evaluate", "edits.writing"),
+        ("judge", "engine"),
+        ("report", "corpora.listing"),
+        ("report", "judge.classifier"),
+        ("report", "scores.metrics"),
+        ("report", "weights"),
+        ("train", "corpora"),
+        ("train", "pairs.deltas"),
+    ],
+)
+def test_a_stage_does_not_depend_on_what_it_has_no_use_for(stage: str, room: str) -> None:
+    written = STAGES_WRITTEN[stage]
+    found = {module for variant in written.variants for module in reached(written, variant).modules}
+    assert not [module for module in found if module == f"cmet.{room}" or module.startswith(f"cmet.{room}.")]
+
+
 def test_the_code_of_all_stages_is_known_in_no_time() -> None:
     # in a process of its own, where nothing was read before; the bound is a tenth of a slow start of Python
     program = (

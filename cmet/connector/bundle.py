@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from cmet.backbones.published.used_weights import check_backbone
+from cmet.backbones.saved import check_backbone
 from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig, read_config
 from cmet.connector.network import Connector
 from cmet.errors import UserError

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from cmet.backbones.published.used_weights import backbone_digests
+from cmet.backbones.saved import backbone_digests
 from cmet.connector.batches import make_batches
 from cmet.connector.beginning import begin_from, check_clips, save_last
 from cmet.connector.bundle import save_bundle

@@ -10,8 +10,8 @@ import numpy as np
 
 from cmet.backbones.frames import resampled
 from cmet.backbones.protocol import Backbone
-from cmet.backbones.published.used_weights import check_backbone
 from cmet.backbones.registry import BackboneClass, backbone_class, load_backbone
+from cmet.backbones.saved import check_backbone
 from cmet.connector.bundle import Bundle, load_bundle
 from cmet.connector.inference import num_windows, predict_directions
 from cmet.connector.official import load_official

@@ -29,7 +29,7 @@ from cmet.extended.request import Request
 from cmet.extended.speech import Rest, measure_basics, speech_rows
 from cmet.extended.table import as_table, left_out_rows, write_table
 from cmet.outputs import fresh_folder, write_json
-from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.protocol import SCALED, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from cmet.speech.scaling import SpeechScaling
 
@@ -145,7 +145,7 @@ def _scaling(editor: Editor | None, encoder: SpeechEncoder, reference: list[Voic
     """The model's scaling, or one fitted on the reference where features have units, with words for it."""
     if editor is not None:
         return editor.bundle.scaling, "the model's"
-    if not encoder.is_scaled:
+    if encoder.name not in SCALED:
         return SpeechScaling.none(encoder.width), "none"
     vectors_NS = np.concatenate([voices.vectors_NS for voices in reference])
     whose = "basic speech" if len(reference) == 1 else "neutral and extended speech"

@@ -1,13 +1,12 @@
 """What a metric row must say of itself to be comparable at all (evaluation protocol, labels of a report)."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from cmet.backbones.published.used_weights import FILE as USED_WEIGHTS
+from cmet.backbones.saved import used_weights
 from cmet.connector.product import Model
 from cmet.edits.benchmark import BENCHMARKS
 from cmet.edits.product import Edits, EditsProtocol
@@ -200,10 +199,10 @@ def _kinds(metrics: Numbers, name: str) -> str | None:
 
 def _weights(folder: Path) -> list[str]:
     """The published files that a backbone was run with, and their SHA-256."""
-    path = folder / USED_WEIGHTS
-    if not path.is_file():
+    used = used_weights(folder)
+    if used is None:
         return ["none, it was fitted on this corpus"]
-    return [f"{file} {sha256}" for file, sha256 in json.loads(path.read_text(encoding="utf-8")).items()]
+    return [f"{file} {sha256}" for file, sha256 in used.items()]
 
 
 def _whole_number_check(metrics: Numbers) -> str:

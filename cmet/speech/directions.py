@@ -9,7 +9,7 @@ import pandas as pd
 
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
-from cmet.speech.encoders.registry import load_encoder
+from cmet.speech.encoders.protocol import SCALED
 from cmet.speech.product import RESULT, TEXT, Directions, DirectionsFacts, Voices
 from cmet.text_tables import text_table
 from cmet.vocabulary import TARGET_EMOTIONS
@@ -72,7 +72,7 @@ def measure_directions(clips: pd.DataFrame, voices: Voices, encoder: str) -> Dir
         raise UserError(f"directions: {len(with_neutral)} speaker(s) with neutral clips, at least two are needed")
     rows = rows[rows.speaker.isin(with_neutral)]
     vectors = voices.of(rows.clip_id.to_list()).astype(np.float64)
-    if load_encoder(encoder).is_scaled:
+    if encoder in SCALED:
         spread = vectors.std(axis=0)
         vectors = vectors / np.where(spread > 0, spread, 1.0)
     emotions = rows.emotion.to_numpy()

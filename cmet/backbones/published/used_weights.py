@@ -1,16 +1,14 @@
 """Which files a backbone's codes were made with: a model trained on them is of no use with others."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from cmet.backbones.saved import USED_WEIGHTS, used_weights
 from cmet.errors import UserError
 from cmet.outputs import write_json
 from cmet.weights.registry import find_weight
-
-FILE = "weights.json"
 
 
 def weights_digests(names: Sequence[str], weights: Path) -> dict[str, str]:
@@ -31,7 +29,7 @@ def weights_digests(names: Sequence[str], weights: Path) -> dict[str, str]:
 
 def save_used(folder: Path, names: Sequence[str], weights: Path) -> None:
     """Write file names and SHA-256 of registered checkpoints into a folder."""
-    write_json(folder / FILE, weights_digests(names, weights))
+    write_json(folder / USED_WEIGHTS, weights_digests(names, weights))
 
 
 def check_used(folder: Path, names: Sequence[str], weights: Path) -> None:
@@ -40,45 +38,14 @@ def check_used(folder: Path, names: Sequence[str], weights: Path) -> None:
     Raises:
         UserError: A file is another one now.
     """
-    if not (folder / FILE).is_file():
+    before = used_weights(folder)
+    if before is None:
         return
-    before = json.loads((folder / FILE).read_text(encoding="utf-8"))
     changed = [file for file, digest in weights_digests(names, weights).items() if before.get(file, digest) != digest]
     if changed:
         raise UserError(
             f"{folder}: made with another {' and another '.join(changed)} than the one in {weights}; put that one "
             "back, or run `dvc repro` to make codes and model anew"
-        )
-
-
-def backbone_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 by file name of what was fitted, or of the published files that were used.
-
-    Args:
-        folder: Where a backbone was saved.
-    """
-    if (folder / FILE).is_file():
-        return json.loads((folder / FILE).read_text(encoding="utf-8"))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-
-
-def check_backbone(folder: Path, recorded: Mapping[str, str], model: Path) -> None:
-    """Compare what a backbone was saved to with what a model says of the one that it was trained for.
-
-    Args:
-        folder: Where the backbone was saved.
-        recorded: `backbone_digests` of the model's; nothing where it is not known.
-        model: Folder of the model, for the message.
-
-    Raises:
-        UserError: A file is another one, or is missing.
-    """
-    found = backbone_digests(folder) if recorded and folder.is_dir() else {}
-    changed = [file for file, digest in recorded.items() if found.get(file) != digest]
-    if changed:
-        raise UserError(
-            f"{model}: this model was trained with another {' and another '.join(changed)} than {folder} has; put that "
-            "one back, or train it again"
         )
 
 

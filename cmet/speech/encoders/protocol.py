@@ -11,6 +11,9 @@ from cmet.errors import ClipError
 SAMPLE_RATE_HZ = 16_000
 """eGeMAPS and emotion2vec change with the sample rate; every sound is brought to this one."""
 
+SCALED = frozenset({"opensmile"})
+"""Encoders whose features have units, so that each has to be divided by its spread before they are compared."""
+
 MIN_SPEECH_S = 0.2
 """Below about 0.1 s openSMILE finds no whole segment; the networks would embed what is mostly padding."""
 
@@ -25,8 +28,6 @@ class SpeechEncoder:
 
     name: str
     width: int
-    is_scaled: bool
-    """Whether features of different units have to be divided by their spread before they are compared."""
     embed: Callable[[np.ndarray], np.ndarray] | None = None
     read: Callable[[Path], np.ndarray] | None = None
     check: Callable[[], None] | None = None

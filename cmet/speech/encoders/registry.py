@@ -11,20 +11,18 @@ from cmet.speech.encoders.settings import BUNDLES
 ENCODERS = {
     encoder.name: encoder
     for encoder in (
-        SpeechEncoder("opensmile", egemaps.WIDTH, is_scaled=True, embed=egemaps.embed_opensmile),
+        SpeechEncoder("opensmile", egemaps.WIDTH, embed=egemaps.embed_opensmile),
         SpeechEncoder(
             "emotion2vec",
             emotion2vec.WIDTH,
-            is_scaled=False,
             embed=emotion2vec.embed_emotion2vec,
             check=emotion2vec.check_emotion2vec,
         ),
-        SpeechEncoder("precomputed", precomputed.WIDTH, is_scaled=False, read=precomputed.read_precomputed),
+        SpeechEncoder("precomputed", precomputed.WIDTH, read=precomputed.read_precomputed),
         *(
             SpeechEncoder(
                 name,
                 width,
-                is_scaled=False,
                 embed=partial(embed_with_bundle, name=name),
                 check=partial(check_bundle, name),
             )

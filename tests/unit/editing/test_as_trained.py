@@ -188,7 +188,7 @@ def test_a_model_of_telephone_sound_hears_what_its_prepared_clips_kept(
     low, high = (0.3 * np.sin(2 * np.pi * hertz * seconds) for hertz in (440, 6_000))
     write_audio(tmp_path / "video.wav", low + high, 16_000)
     write_audio(tmp_path / "prepared.wav", read_audio(tmp_path / "video.wav", 8_000), 8_000)
-    ear = SpeechEncoder("ear", 8_001, is_scaled=False, embed=lambda samples: np.abs(np.fft.rfft(samples)) / 16_000)
+    ear = SpeechEncoder("ear", 8_001, embed=lambda samples: np.abs(np.fft.rfft(samples)) / 16_000)
 
     def heard(encoder: SpeechEncoder, name: str) -> np.ndarray:
         return hear(encoder, [tmp_path / name], "--speech").vectors_NS[0]

@@ -102,7 +102,7 @@ def timer(clock: Clock, params: Params, tmp_path: Path) -> RowTimer:
         clips,
         {("happy", 2): Speech(emotional=("true", "driving"), neutral=("source", "source"))},
         {"row": "driving"},
-        Ear(SpeechEncoder("slow", 3, is_scaled=False, embed=embed), clips),
+        Ear(SpeechEncoder("slow", 3, embed=embed), clips),
         METHODS,
         clock,
     )
@@ -198,7 +198,7 @@ def test_vectors_of_the_corpus_are_read_where_there_is_no_model(tmp_path: Path) 
         asked.append(raw)
         return np.ones(2, np.float32)
 
-    ear = Ear(SpeechEncoder("vectors", 2, is_scaled=False, read=read), clips)
+    ear = Ear(SpeechEncoder("vectors", 2, read=read), clips)
     assert ear.embeddings(["a", "b"]).tolist() == [[1, 1], [1, 1]]
     assert asked == [tmp_path / "x" / "a.m4a", tmp_path / "x" / "b.mp4"]
 

@@ -59,7 +59,7 @@ def test_a_recording_is_embedded_once(sounds: dict[str, Path]) -> None:
         return np.zeros(88, np.float32)
 
     encoder = load_encoder("opensmile")
-    encoder = remembering(type(encoder)("opensmile", 88, is_scaled=True, embed=embed))
+    encoder = remembering(type(encoder)("opensmile", 88, embed=embed))
     again = [Recording(sounds["calm"] / f"{number}.wav", "neutral", None) for number in (0, 1, 0, 1)]
     voices, _ = listen(encoder, again, "neutral", True)
     assert len(voices.recordings) == 4 and len(calls) == 2

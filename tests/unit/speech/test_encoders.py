@@ -186,7 +186,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
         sounds.append(samples)
         return np.zeros(1, np.float32)
 
-    monkeypatch.setitem(ENCODERS, "spy", SpeechEncoder("spy", 1, is_scaled=False, embed=listen))
+    monkeypatch.setitem(ENCODERS, "spy", SpeechEncoder("spy", 1, embed=listen))
     return sounds
 
 

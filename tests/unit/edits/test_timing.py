@@ -1,6 +1,6 @@
 """Seconds per edited video."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,7 @@ def test_vectors_of_the_corpus_are_read_where_there_is_no_model(tmp_path: Path) 
     assert asked == [tmp_path / "x" / "a.m4a", tmp_path / "x" / "b.mp4"]
 
 
-TimeThem = Callable[..., Mapping[str, Any]]
+TimeThem = Callable[..., TimingFacts]
 TWO = TimingParams(num_clips=2, num_warm_up=1)
 
 

@@ -111,7 +111,7 @@ def test_every_stage_works_with_published_weights(
             file = VideoFile(edits.video(video))
             side = SIDES_PX[backbone]
             assert (len(file), file.width, file.height) == (NUM_FRAMES["test"], side, side)
-        assert summary["backbones"][backbone]["methods"]["cmet"]["n"] == 1
+        assert summary.backbones[backbone].methods["cmet"].n == 1
 
         # the model remembers the files that its codes were made with
         (file_of_weights,) = (

@@ -86,7 +86,7 @@ def test_all_methods_edit_the_same_neutral_clips(project: Project) -> None:
 
 def test_the_summary_has_the_promised_form(project: Project) -> None:
     report = project.report()
-    summary = report.summary
+    summary = json.loads(report.summary_file.read_text())
     result = summary["backbones"]["facemesh"]
     for method in ("neutral", "reference", "cmet", "oracle"):
         scores = result["methods"][method]
@@ -141,9 +141,9 @@ def test_a_sweep_scores_the_edits_of_a_variant_and_does_nothing_twice(
     # the same experiment with the same seed is the project's own model
     weights = "connector.safetensors"
     assert (run / "model" / weights).read_bytes() == (project.places.folder("train", "facemesh") / weights).read_bytes()
-    own = project.scores("facemesh").metrics["methods"]["cmet"]
-    assert Scores(run / "evaluate").metrics["methods"]["cmet"] == own
-    assert json.loads((run / "metrics.json").read_text())["acc_emo"] == own["acc_emo"]
+    own = project.scores("facemesh").metrics.methods["cmet"]
+    assert Scores(run / "evaluate").metrics.methods["cmet"] == own
+    assert json.loads((run / "metrics.json").read_text())["acc_emo"] == own.acc_emo
     # the clips go once they are scored
     assert sorted(path.name for path in run.iterdir()) == ["evaluate", "made_of.json", "metrics.json", "model"]
     capfd.readouterr()

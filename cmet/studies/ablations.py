@@ -34,7 +34,7 @@ from cmet.studies.figures import ablation_figure
 from cmet.studies.outcome import Outcome
 from cmet.studies.product import AblationFolder
 from cmet.studies.record import Record
-from cmet.studies.runner import Study, StudyRun, finish_all
+from cmet.studies.runner import Study, StudyRun, finish_all, fitting_judge
 from cmet.studies.steps import Site, Step, edits_step, made_of_stage
 from cmet.studies.variants import Variant
 from cmet.tracking.runs import Run
@@ -108,7 +108,7 @@ class Inputs:
         if not has_edits:
             return cls(digests(*train))
         made = [project.clips().path, project.pairs(backbone).path, project.voices().path, faces.all_codes]
-        return cls(digests(*train), digests(*made), digests(project.judge().folder / CARD))
+        return cls(digests(*train), digests(*made), digests(fitting_judge(project).folder / CARD))
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ import pandas as pd
 from cmet.closure import code_digest
 from cmet.edits.product import Edits
 from cmet.outputs import fresh_file
-from cmet.params import ClipForm, declared
+from cmet.params import declared
 from cmet.project import Project
 from cmet.stages.registry import STAGES, run_stage
 from cmet.studies import answers, refit
 from cmet.studies.record import MadeOf, Record
-from cmet.studies.runner import Study, StudyRun
+from cmet.studies.runner import Study, StudyRun, fitting_judge
 from cmet.studies.steps import Site, Step, edits_step, made_of_stage, watched
 from cmet.studies.variants import SEEN, Variant
 from cmet.tracking.runs import Run
@@ -53,7 +53,7 @@ class Inputs:
         data = [project.clips().path, project.voices().path, faces.all_tracks]
         if not refit.is_fitted(backbone):
             data += [faces.all_codes, faces.model]
-        return cls(digests(*data), digests(project.judge().folder))
+        return cls(digests(*data), digests(fitting_judge(project).folder))
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,7 @@ class FoldRun:
 
     def _judge(self, run: Run) -> None:
         edits, emotion = Edits(self._site.folder("edits")), self.fold.emotion
-        judge = self.project.judge()
-        judge.card.expect_made_of(ClipForm.of(self.project.params.clips), judge.folder)
-        rows = answers.judge_edits(edits, judge, emotion)
+        rows = answers.judge_edits(edits, self.project.judge(), emotion)
         with fresh_file(self.out / ANSWERS) as unfinished:
             rows.to_parquet(unfinished, index=False)
         run.log_metrics(0, accuracies(rows, "acc_emo_held_out" if emotion else "acc_emo"))

@@ -10,7 +10,8 @@ from typing import Literal
 from tqdm import tqdm
 
 from cmet.errors import UserError
-from cmet.params import Params
+from cmet.judge.product import JudgeFolder
+from cmet.params import ClipForm, Params
 from cmet.project import Project
 from cmet.studies.steps import Step
 from cmet.tracking.runs import About, runs_below, tracked_run
@@ -106,6 +107,17 @@ class StudyRun:
         ):
             for step in self.steps:
                 step.finish(run)
+
+
+def fitting_judge(project: Project) -> JudgeFolder:
+    """Who names the emotions of all edits, looked at before anything is trained.
+
+    Raises:
+        UserError: There is no judge, another version of this program made it, or its clips are not like the project's.
+    """
+    judge = project.judge()
+    judge.card.expect_made_of(ClipForm.of(project.params.clips), judge.folder)
+    return judge
 
 
 def finish_all(runs: Sequence[StudyRun], noun: str) -> None:

@@ -17,7 +17,7 @@ from cmet.expression.product import Faces
 from cmet.judge.card import judge_name
 from cmet.judge.product import JudgeFolder
 from cmet.outputs import content_digest, write_json
-from cmet.params import Params
+from cmet.params import ClipForm, Params
 from cmet.places import Places
 from cmet.project import Project
 from cmet.stages.registry import run_stage
@@ -272,6 +272,15 @@ def test_what_is_not_there_yet_is_named_with_the_next_step(project: Project) -> 
     with pytest.raises(UserError, match="data/expression/facemesh/codes: not there yet; run `dvc repro expression@"):
         run_unseen(project, "facemesh", [], [1], project.places.folder("unseen"))
     assert not project.places.folder("unseen").exists()
+
+
+def test_a_judge_of_other_clips_is_refused_before_anything_is_trained(project: Project, done: list[str]) -> None:
+    clips = ClipForm.of(project.params.clips).model_copy(update={"fps": 30})
+    card = CARD.model_copy(update={"clips": clips})
+    write_json(project.places.folder("judge") / "judge.json", card.model_dump())
+    with pytest.raises(UserError, match="this judge was trained on clips made with clips.fps 30, not 25"):
+        run_unseen(project, "facemesh", [], [1], project.places.folder("unseen"))
+    assert done == []
 
 
 def test_a_seed_that_comes_twice_is_refused(project: Project) -> None:

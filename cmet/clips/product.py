@@ -4,11 +4,13 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from cmet.params import ClipForm
 from cmet.places import Places
+
+if TYPE_CHECKING:  # processes that prepare or edit clips need no table, whose library is most of what they would hold
+    import pandas as pd
 
 TABLE = "clips.parquet"
 VIDEO, SOUND = "video", "audio"
@@ -41,12 +43,14 @@ class Clips:
         return self.folder / TABLE
 
     @cached_property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """A row per clip, quarantined ones too."""
+        import pandas as pd
+
         return pd.read_parquet(self.path)
 
     @property
-    def usable(self) -> pd.DataFrame:
+    def usable(self) -> "pd.DataFrame":
         """The rows that are not quarantined."""
         return self.table[self.table.status == "ok"]
 
@@ -58,7 +62,7 @@ class Clips:
         """The sound of a clip, over the same span."""
         return self.folder / SOUND / f"{clip_id}.wav"
 
-    def raw_sound(self, row: pd.Series | Mapping[Hashable, str | float | None]) -> Path:
+    def raw_sound(self, row: "pd.Series | Mapping[Hashable, str | float | None]") -> Path:
         """The raw file that a clip's sound comes from."""
         assert self.corpus is not None
         path = below(self.corpus, row["audio"]) or below(self.corpus, row["video"])
@@ -77,4 +81,4 @@ class Clips:
 
 def below(root: Path, path: str | float | None) -> str | None:
     """A path of a table below its root; None where it is missing, which a column without any says by NaN."""
-    return str(root / str(path)) if pd.notna(path) and path else None
+    return str(root / path) if isinstance(path, str) and path else None

@@ -1,5 +1,6 @@
 """What this process runs on and may use of it: cores, memory, GPU and versions, and nothing that tells whose it is."""
 
+import hashlib
 import math
 import os
 import platform
@@ -10,6 +11,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cmet.closure import closure, code_digest
 
 # torch takes seconds to import, and most of what asks about the machine needs none
 if TYPE_CHECKING:
@@ -180,6 +183,21 @@ def versions() -> Mapping[str, str]:
             # a part of the pipeline that is not installed decided nothing
             continue
     return found
+
+
+def work_digest(begin: str, chosen: tuple[str, ...] = ()) -> str:
+    """SHA-256 of the code that a module reaches, and of the installed versions of the libraries that it imports.
+
+    Unfinished work, finished runs and Dagster's code versions are bound to it.
+
+    Args:
+        begin: Name of the module.
+        chosen: Keys of registries that are meant, see `cmet.closure.closure`.
+    """
+    installed = versions()
+    imported = sorted(closure(begin, chosen).libraries.keys() & LIBRARIES.keys())
+    parts = [code_digest(begin, chosen), *(f"{name} {installed.get(LIBRARIES[name])}" for name in imported)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _text(path: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from cmet.closure import code_digest
+from cmet.environment import work_digest
 from cmet.launching import is_first_process
 from cmet.outputs import write_json
 from cmet.params import EVERYTHING, ClipForm, Params, declared
@@ -81,8 +81,8 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
 
 
 def stage_digest(name: str, variant: str | None = None) -> str:
-    """Digest of all code that a stage reaches for one backbone or encoder."""
-    return code_digest(STAGES[name].module, () if variant is None else (variant,))
+    """Digest of all code that a stage reaches for one backbone or encoder, and of its libraries' versions."""
+    return work_digest(STAGES[name].module, () if variant is None else (variant,))
 
 
 def _named_weights(project: Project) -> dict[str, list[Path]]:

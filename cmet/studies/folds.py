@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmet.closure import code_digest
 from cmet.edits.product import Edits
+from cmet.environment import work_digest
 from cmet.outputs import fresh_file
 from cmet.params import declared
 from cmet.project import Project
@@ -87,7 +87,7 @@ class Fold:
             made_of = MadeOf(
                 params=watched(params, STAGES["expression"].params),
                 inputs=inputs,
-                code=code_digest(refit.__name__, (backbone,)),
+                code=work_digest(refit.__name__, (backbone,)),
             )
             steps.append(Step("expression", made_of, site.folder("expression"), site.record, self._refit))
         for stage in ("deltas", "shards"):
@@ -165,7 +165,7 @@ class FoldRun:
         # all it takes is watched with the data, but for the seed: that of the project, for the references
         edited = edits_step(site, fold.variant.params, fold.emotion, METHODS, {}, trained)
         made_of = MadeOf(
-            {}, fold.inputs.judge, code_digest(answers.__name__, (site.backbone,)), {}, edited.made_of.digest
+            {}, fold.inputs.judge, work_digest(answers.__name__, (site.backbone,)), {}, edited.made_of.digest
         )
         return [trained, edited, Step("answers", made_of, self.out / ANSWERS, site.record, self._judge)]
 

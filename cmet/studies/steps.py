@@ -6,7 +6,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from cmet.closure import code_digest
+from cmet.environment import work_digest
 from cmet.params import Params, Section, declared
 from cmet.places import LIMITS, Places
 from cmet.stages.registry import STAGES, stage_digest
@@ -103,7 +103,7 @@ def edits_step(
     made_of = MadeOf(
         params=watched(params, names),
         inputs=inputs,
-        code=code_digest(edits.__name__, (backbone,)),
+        code=work_digest(edits.__name__, (backbone,)),
         facts={"emotion": emotion, "methods": list(methods), "weights": weights},
         before=before.made_of.digest,
     )

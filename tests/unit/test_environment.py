@@ -208,3 +208,11 @@ def test_a_processor_without_a_name_is_its_architecture(tmp_path: Path) -> None:
 def test_every_library_pinned_for_an_edit_is_among_the_packages() -> None:
     pinned = {text.partition("==")[0] for text in requires("cmet") or [] if "==" in text and "extra ==" not in text}
     assert pinned <= set(PACKAGES)
+
+
+def test_work_is_bound_to_the_versions_of_the_libraries_it_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = dict(environment.versions())
+    before = {name: environment.work_digest(name) for name in ("cmet.connector.losses", "cmet.speech.scaling")}
+    monkeypatch.setattr(environment, "versions", lambda: installed | {"torch": "99"})
+    assert environment.work_digest("cmet.connector.losses") != before["cmet.connector.losses"]
+    assert environment.work_digest("cmet.speech.scaling") == before["cmet.speech.scaling"]

@@ -2,6 +2,9 @@
 
 # R rows, K clusters, B bootstrap resamples
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pandas as pd
 
@@ -51,8 +54,11 @@ def wilson_interval(num_right: int, num_rows: int, confidence: float) -> tuple[f
     """Interval of a share as if rows were independent, which rows with a common source are not.
 
     It has a width at shares of 0 and 1, too.
-    """
-    from scipy.stats import binomtest
 
-    ends = binomtest(num_right, num_rows).proportion_ci(confidence, method="wilson")
-    return float(ends.low), float(ends.high)
+    Source: Wilson 1927, JASA 22, 209-212. Written out: scipy.stats takes 0.6 s to import, of a report's three.
+    """
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share, weight = num_right / num_rows, z**2 / num_rows
+    middle = (share + weight / 2) / (1 + weight)
+    reach = z * math.sqrt(share * (1 - share) / num_rows + weight / (4 * num_rows)) / (1 + weight)
+    return middle - reach, middle + reach

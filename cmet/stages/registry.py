@@ -97,7 +97,7 @@ def _named_weights(project: Project) -> dict[str, list[Path]]:
 def _tracked(name: str, project: Project, variant: str | None) -> Iterator[dict[str, Any]]:
     """A block in which a stage that is tracked gets what it needs for that, and whose result is tracked at its end."""
     if name == "train":
-        from cmet.stages.tracked import tracked_training
+        from cmet.stages.tracked_training import tracked_training
 
         assert variant is not None
         with tracked_training(project, variant, stage_digest(name, variant)) as run:

@@ -1,8 +1,7 @@
-"""What MLflow gets of a stage: figures, tables and files are made here and handed to `cmet.tracking`."""
+"""What MLflow gets of an evaluation: figures, tables and files are made here and handed to `cmet.tracking`."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,16 +18,6 @@ from cmet.scores.product import Scores
 from cmet.scores.results import RESULTS, write_results
 from cmet.scores.tables import evaluation_metrics
 from cmet.tracking.runs import About, Run, tracked_run
-
-
-@contextmanager
-def tracked_training(project: Project, backbone: str, code: str) -> Iterator[Run]:
-    """The run of a training."""
-    places = project.places
-    inputs = places.digests(places.folder("shards", backbone), project.faces(backbone).model)
-    about = About(f"train {backbone}", "train", backbone, project.params, inputs, code, project.root)
-    with tracked_run(about, system_metrics=True) as run:
-        yield run
 
 
 def track_evaluation(project: Project, backbone: str, code: str) -> None:

@@ -110,7 +110,11 @@ began_s = time.process_time()
 versions = [_code_version(stage) for stage in stages]
 assert time.process_time() - began_s < 0.3
 package = Path("cmet").resolve()
-print(len(set(versions)) == len(stages), bool(opened), {path for path in opened if package not in Path(path).parents})
+others = [Path(path).resolve() for path in opened if package not in Path(path).resolve().parents]
+# versions of libraries stand in the metadata of what is installed
+root = Path.cwd()
+ours = {str(path) for path in others if path.is_file() and root in path.parents and not {".venv", "cmet.egg-info"} & set(path.parts)}
+print(len(set(versions)) == len(stages), bool(opened), ours)
 """
 
 

@@ -16,7 +16,8 @@ from cmet.params import EvaluateParams, Params
 from cmet.project import Project
 from cmet.scores.results import RESULTS, read_results, write_results
 from cmet.scores.tables import measure
-from cmet.stages.tracked import track_evaluation, tracked_training
+from cmet.stages.tracked import track_evaluation
+from cmet.stages.tracked_training import tracked_training
 from cmet.tracking.runs import default_store, download_file, find_run
 from tests.unit.conftest import TIMED, TIMING
 from tests.unit.scores.making import Said, judged, results_of

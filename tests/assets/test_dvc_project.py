@@ -113,7 +113,8 @@ package = Path("cmet").resolve()
 others = [Path(path).resolve() for path in opened if package not in Path(path).resolve().parents]
 # versions of libraries stand in the metadata of what is installed
 root = Path.cwd()
-ours = {str(path) for path in others if path.is_file() and root in path.parents and not {".venv", "cmet.egg-info"} & set(path.parts)}
+installed = {".venv", "cmet.egg-info"}
+ours = {str(path) for path in others if path.is_file() and root in path.parents and not installed & set(path.parts)}
 print(len(set(versions)) == len(stages), bool(opened), ours)
 """
 

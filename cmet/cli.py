@@ -60,12 +60,16 @@ def use(
         typer.Argument(help="Files of changes to lay over it, in this order (experiments/ablations/)."),
     ] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Folder of the raw corpus, or the table.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", envvar="CMET_WEIGHTS", help="Folder of published checkpoints, weights/ by default."),
+    ] = None,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
     """Make an experiment the current one: write it to params.yaml."""
     from cmet.experiments import use_experiment
 
-    changed = use_experiment(experiment, params, root, layers or [])
+    changed = use_experiment(experiment, params, root, layers or [], weights)
     names = " + ".join(path.stem for path in (experiment, *(layers or [])))
     print(f"{params}: now {names}; {len(changed)} value(s) differ from before")
     for line in changed:

@@ -64,7 +64,9 @@ def flat_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def use_experiment(experiment: Path, params: Path, root: Path | None, layers: Sequence[Path] = ()) -> list[str]:
+def use_experiment(
+    experiment: Path, params: Path, root: Path | None, layers: Sequence[Path] = (), weights: Path | None = None
+) -> list[str]:
     """Write an experiment to the project's parameter file, after checking it.
 
     Args:
@@ -73,19 +75,24 @@ def use_experiment(experiment: Path, params: Path, root: Path | None, layers: Se
         root: Folder of the raw corpus, or the table, from the current folder; as the experiment has it when None.
             `manifest.files` becomes the same folder, or the one that all files named in the table have in common.
         layers: Files of changes (`experiments/ablations/`) that are laid over the experiment, in this order.
+        weights: Folder of the published checkpoints, from the current folder; as the experiment has it when None. It
+            gets the folders that DVC asks for.
 
     Returns:
         What changed, a line per value.
 
     Raises:
         ParamsError: The experiment or a layer is not valid.
-        UserError: `root` does not exist, is no table though a file, or DVC cannot watch the folder of its files.
+        UserError: `root` or `weights` does not exist, `root` is no table though a file, or DVC cannot watch the folder
+            of its files.
     """
     values = read_experiment(experiment)
     for layer in layers:
         values = lay_over(values, layer)
     if root is not None:
         values["manifest"] |= _places(params, root, values["manifest"]["corpus"])
+    if weights is not None:
+        values["weights"] = _weights(params, weights)
     files = [str(path) for path in (experiment, *layers)]
     parse_params(values, " + ".join(files))
     before = flat_values(yaml.safe_load(params.read_text(encoding="utf-8"))) if params.is_file() else {}
@@ -93,7 +100,7 @@ def use_experiment(experiment: Path, params: Path, root: Path | None, layers: Se
     is_same_text = experiment.is_file() and BASE not in yaml.safe_load(experiment.read_text(encoding="utf-8"))
     text = (
         experiment.read_text(encoding="utf-8")
-        if is_same_text and root is None and not layers
+        if is_same_text and root is None and weights is None and not layers
         else header + yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
     )
     with fresh_file(params) as unfinished:
@@ -140,6 +147,23 @@ def _places(params: Path, root: Path, corpus: str) -> dict[str, str]:
             f"so DVC cannot watch it; {advice}"
         )
     return {"root": _place_in(params, root), "files": _place_in(params, files)}
+
+
+def _weights(params: Path, weights: Path) -> str:
+    """The folder as params.yaml has it, with a folder for each kind of reader."""
+    from cmet.weights.registry import HOMES
+
+    if not weights.is_dir():
+        raise UserError(f"--weights {weights}: no such folder")
+    try:
+        for home in HOMES:
+            (weights / home).mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--weights {weights}: DVC asks for the folders {', '.join(HOMES)} in it, and they cannot be made "
+            f"({error.strerror})"
+        ) from error
+    return _place_in(params, weights)
 
 
 def _place_in(params: Path, place: Path) -> str:

@@ -419,6 +419,9 @@ class Params(Section):
     """Emotion the expression basis and C-MET never see; it is evaluated on its own."""
     speech_encoders: Annotated[list[Encoder], Field(min_length=1)]
     backbones: Annotated[list[BackboneName], Field(min_length=1)]
+    weights: Annotated[str, Field(min_length=1)]
+    """Folder of the published checkpoints, from the folder of params.yaml or absolute; stages read no others, since DVC
+    watches no others."""
     sample: SampleParams
     manifest: ManifestParams
     clips: ClipsParams

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from cmet.params import Params, load_params
 from cmet.places import Places
-from cmet.weights.registry import weights_folder
 
 if TYPE_CHECKING:
     from cmet.clips.product import Clips
@@ -49,7 +48,7 @@ class Project:
     def of(cls, root: Path, params: Params) -> "Project":
         """The project in a folder, by parameters that need not lie there."""
         corpus = (root / params.manifest.root).resolve()
-        return cls(Places(root, corpus, weights_folder(root)), params)
+        return cls(Places(root, corpus, root / params.weights), params)
 
     @property
     def root(self) -> Path:

@@ -12,7 +12,7 @@ import yaml
 
 from cmet.closure import EXEMPT, PACKAGE, Closure, closure, module_file
 from cmet.params import EVERYTHING, Params, Undeclared, declared
-from cmet.stages.registry import STAGES
+from cmet.stages.registry import STAGES, VARIANT
 from tests.dvc_stages import ROOT, VERSIONS, Written, written_stages
 
 STAGES_WRITTEN = written_stages()
@@ -59,6 +59,12 @@ def test_every_path_of_code_in_dvc_yaml_is_reached_by_some_variant(name: str) ->
 def test_dvc_watches_the_parameters_that_a_stage_gets(name: str) -> None:
     wanted = STAGES[name].params
     assert STAGES_WRITTEN[name].params == (set(Params.model_fields) if EVERYTHING in wanted else set(wanted))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_dvc_watches_the_weights_that_a_stage_reads(name: str) -> None:
+    wanted = {"${weights}/" + ("${item.backbone}" if home == VARIANT else home) for home in STAGES[name].weights}
+    assert {dep for dep in STAGES_WRITTEN[name].deps if "weights" in dep and not dep.startswith("cmet/")} == wanted
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -170,7 +176,7 @@ def test_a_stage_does_not_depend_on_what_it_has_no_use_for(stage: str, room: str
 def test_the_code_of_all_stages_is_known_in_no_time() -> None:
     # in a process of its own, where nothing was read before; the bound is a tenth of a slow start of Python
     program = (
-        "import time; from cmet.stages.registry import STAGES, stage_digest; start = time.process_time();"
+        "import time; from cmet.stages.registry import STAGES, VARIANT, stage_digest; start = time.process_time();"
         "[stage_digest(name, 'facemesh' if stage.per == 'backbone' else None) for name, stage in STAGES.items()];"
         "print(time.process_time() - start)"
     )

@@ -8,18 +8,23 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from cmet.errors import UserError
 from cmet.experiments import use_experiment
 from cmet.project import Project
 from cmet.stages.registry import run_stage
-from cmet.weights.linking import link_elsewhere
+from cmet.weights.registry import HOMES
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DVC names stages and runs commands from the current folder."""
-    monkeypatch.chdir(tmp_path)
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the project: DVC names stages and runs commands from the current one."""
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("CMET_WEIGHTS", raising=False)
+    return project
 
 
 def write_graph(project: Path, *names: str) -> None:
@@ -56,19 +61,19 @@ def changed(project: Path) -> dict[str, set[str]]:
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Path:
+def table(in_project: Path) -> Path:
     """A project of a table and two recordings, one of them a link."""
-    for folder in ("recordings", "weights/speech"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "recordings/1.mp4").write_text("one")
-    (tmp_path / "elsewhere.mp4").write_text("two")
-    (tmp_path / "recordings/2.mp4").symlink_to(tmp_path / "elsewhere.mp4")
+    for folder in ("recordings", *(f"weights/{home}" for home in HOMES)):
+        (in_project / folder).mkdir(parents=True)
+    (in_project / "recordings/1.mp4").write_text("one")
+    (in_project / "elsewhere.mp4").write_text("two")
+    (in_project / "recordings/2.mp4").symlink_to(in_project / "elsewhere.mp4")
     rows = "".join(f"recordings/{number}.mp4,Ann,sad\n" for number in (1, 2))
-    (tmp_path / "clips.csv").write_text("video,speaker,emotion\n" + rows)
-    use_experiment(ROOT / "experiments/own-recordings.yaml", tmp_path / "params.yaml", tmp_path / "clips.csv")
-    write_graph(tmp_path, "manifest", "clips", "speech")
-    reproduce(tmp_path)
-    return tmp_path
+    (in_project / "clips.csv").write_text("video,speaker,emotion\n" + rows)
+    use_experiment(ROOT / "experiments/own-recordings.yaml", in_project / "params.yaml", in_project / "clips.csv")
+    write_graph(in_project, "manifest", "clips", "speech")
+    reproduce(in_project)
+    return in_project
 
 
 @pytest.mark.parametrize("name", ["recordings/1.mp4", "elsewhere.mp4"])
@@ -89,56 +94,60 @@ def test_the_table_is_seen_too_and_a_file_that_no_stage_would_see_is_left_out(ta
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What CMET_WEIGHTS names: a judge and a model of emotion2vec, for a project that has reproduced two stages."""
-    store = tmp_path / "store"
-    for name in ("emotion2vec_plus_large/model.pt", "judge/Emotion-FAN_MEAD.pth"):
-        path = store / name
-        path.parent.mkdir(parents=True)
-        path.write_text("weights")
-    monkeypatch.setenv("CMET_WEIGHTS", str(store))
-    for name in ("TORCH_HOME", "MODELSCOPE_CACHE", "HF_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "no-cache"))
-    for folder in ("data/sample/corpus", "data/clips"):
-        (tmp_path / folder).mkdir(parents=True)
-    use_experiment(ROOT / "experiments/sample.yaml", tmp_path / "params.yaml", None)
-    write_graph(tmp_path, "speech", "judge")
-    link_elsewhere(tmp_path)
-    reproduce(tmp_path)
+def store(tmp_path: Path) -> Path:
+    """The folder of weights that params.yaml names, outside of a project that has reproduced three stages."""
+    project, store = tmp_path / "project", tmp_path / "store"
+    for folder in ("data/sample/corpus", "data/clips", "data/shards/facemesh", "data/expression/facemesh/model", store):
+        (project / folder).mkdir(parents=True)
+    use_experiment(ROOT / "experiments/sample.yaml", project / "params.yaml", None, weights=store)
+    (store / "speech/emotion2vec_plus_large").mkdir()
+    (store / "speech/emotion2vec_plus_large/model.pt").write_text("weights")
+    (tmp_path / "mine.pth").write_text("weights")
+    (store / "judge/linked.pth").symlink_to(tmp_path / "mine.pth")
+    write_graph(project, "speech", "judge", "train")
+    reproduce(project)
     return store
 
 
 @pytest.mark.parametrize(
     ("name", "stage", "home"),
     [
-        ("emotion2vec_plus_large/model.pt", "speech@opensmile", "weights/speech"),
-        ("judge/Emotion-FAN_MEAD.pth", "judge", "weights/judge"),
+        ("speech/emotion2vec_plus_large/model.pt", "speech@opensmile", "speech"),
+        ("judge/linked.pth", "judge", "judge"),
+        ("connector/_epoch_2105_checkpoint_step000200000.pth", "train@facemesh", "connector"),
     ],
 )
-def test_changed_weights_outside_of_the_project_are_seen(
-    store: Path, tmp_path: Path, name: str, stage: str, home: str
+def test_weights_outside_of_the_project_are_seen_when_they_come_change_and_go(
+    store: Path, in_project: Path, name: str, stage: str, home: str
 ) -> None:
+    expected = {stage: {str(store / home)}}
     (store / name).write_text("others")
-    assert changed(tmp_path) == {stage: {home}}
+    assert changed(in_project) == expected
+    reproduce(in_project)
     (store / name).unlink()
-    link_elsewhere(tmp_path)
-    assert changed(tmp_path) == {stage: {home}}
+    assert changed(in_project) == expected
 
 
-def test_weights_that_come_are_seen_after_the_next_command(store: Path, tmp_path: Path) -> None:
-    (store / "wavlm_base.pth").write_text("weights")
-    assert changed(tmp_path) == {}
-    link_elsewhere(tmp_path)
-    assert changed(tmp_path) == {"speech@opensmile": {"weights/speech"}}
+def test_another_folder_of_weights_is_seen(store: Path, in_project: Path) -> None:
+    (store.parent / "other").mkdir()
+    use_experiment(ROOT / "experiments/sample.yaml", Path("params.yaml"), None, weights=store.parent / "other")
+    assert changed(in_project).keys() == {"speech@opensmile", "judge", "train@facemesh"}
 
 
-def test_it_makes_no_difference_to_dvc_where_weights_lie(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_stage_reads_what_params_name_and_tells_of_what_the_variable_names(
+    store: Path, in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("CMET_WEIGHTS")
-    link_elsewhere(tmp_path)
-    assert changed(tmp_path).keys() == {"speech@opensmile", "judge"}
-    (store / "emotion2vec_plus_large").rename(tmp_path / "weights/speech/emotion2vec_plus_large")
-    (store / "judge/Emotion-FAN_MEAD.pth").rename(tmp_path / "weights/judge/Emotion-FAN_MEAD.pth")
-    link_elsewhere(tmp_path)
-    assert changed(tmp_path) == {}
+    elsewhere = store.parent / "elsewhere"
+    (elsewhere / "judge").mkdir(parents=True)
+    monkeypatch.setenv("CMET_WEIGHTS", str(elsewhere))
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    values["judge"] |= {"network": "resnet18", "begin_from": "emotion-fan-ferplus"}
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    file = "Resnet18_FER+_pytorch.pth.tar"
+    for has_file in (False, True):
+        if has_file:
+            (elsewhere / "judge" / file).touch()
+        with pytest.raises(UserError, match="clips.parquet: not there yet"):
+            run_stage("judge", Project.at("params.yaml"))
+        said = f"CMET_WEIGHTS names {elsewhere}, with judge/{file}, but stages read {store}, which DVC watches"
+        assert (said in capsys.readouterr().err) == has_file

@@ -21,17 +21,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def listing(
     context: typer.Context,
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="Where weights lie; default CMET_WEIGHTS or weights/.")
+        Path | None, typer.Option("--folder", help="Where weights lie; default CMET_WEIGHTS, or what params.yaml says.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the pretrained checkpoints: where users get them, and which are here. Nothing is downloaded."""
     if context.invoked_subcommand is not None:
         return
-    from cmet.weights.linking import link_elsewhere
     from cmet.weights.registry import CHECKPOINTS, weights_folder
 
-    link_elsewhere(Path())
     folder = weights_folder() if folder is None else folder
     rows = [_row(checkpoint, folder) for checkpoint in CHECKPOINTS.values()]
     print(json.dumps({"folder": str(folder), "checkpoints": rows}, indent=2) if as_json else _table(rows, folder))

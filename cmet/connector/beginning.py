@@ -19,7 +19,7 @@ from cmet.errors import UserError
 from cmet.params import PUBLISHED_CONNECTOR, ClipForm
 from cmet.weights.containers import optimizer_state
 from cmet.weights.identify import load_file_as
-from cmet.weights.registry import find_weight
+from cmet.weights.registry import CHECKPOINTS, find_weight, is_watched
 
 SPREAD = "spread"
 
@@ -38,11 +38,16 @@ def save_last(state: TrainingState, path: Path) -> None:
     write_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
 
 
-def beginning_path(name: str, root: Path, weights: Path | None) -> Path:
+def beginning_path(name: str, root: Path, weights: Path) -> Path:
     """Where `train.begin_from` lies.
 
+    Args:
+        name: As params.yaml has it: the published Connector, or a path from the folder of params.yaml.
+        root: Folder of params.yaml.
+        weights: Folder of published checkpoints.
+
     Raises:
-        UserError: There is nothing.
+        UserError: There is nothing, or it lies where DVC does not see it.
     """
     if name == PUBLISHED_CONNECTOR:
         return find_weight(name, weights)
@@ -52,11 +57,9 @@ def beginning_path(name: str, root: Path, weights: Path | None) -> Path:
             f"train.begin_from: {name}: no such file or folder; expected {PUBLISHED_CONNECTOR}, the folder of a "
             f"trained model, a {LAST} in one, or a checkpoint in the authors' container"
         )
-    if root / "data" in path.resolve().parents:
-        raise UserError(
-            f"train.begin_from: {name}: an output of this project, which is deleted when it is made anew; "
-            "copy it to weights/connector/ and name it there"
-        )
+    home = weights / CHECKPOINTS[PUBLISHED_CONNECTOR].home
+    if not is_watched(path, home):
+        raise UserError(f"train.begin_from: {name}: DVC watches only {home}; copy it there and give its path")
     return path
 
 

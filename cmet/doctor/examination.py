@@ -10,7 +10,6 @@ from pathlib import Path
 from cmet.doctor import libraries, machine, packages, project
 from cmet.doctor.finding import Finding, Findings
 from cmet.environment import cgroups, memory, usable_cores
-from cmet.weights.registry import weights_folder
 
 PROBE_ERRORS = (OSError, ImportError, ValueError, RuntimeError, AttributeError, LookupError, subprocess.SubprocessError)
 """What looking at files, packages and other programs can raise, also where they are damaged."""
@@ -41,9 +40,7 @@ def examine(root: Path) -> list[Finding]:
         ("project", lambda: project.probe_project(root)),
         ("clock", lambda: project.probe_clock(root)),
         ("environment", lambda: project.probe_environment(os.environ, locale.getpreferredencoding(False))),
-        # first, so that what hubs have is found too
-        ("weights", lambda: project.probe_links(root)),
-        ("weights", lambda: project.probe_weights(weights_folder(root))),
+        ("weights", lambda: project.probe_weights(root, os.environ)),
     ]
     try:
         return [finding for name, probe in probes for finding in isolated(name, probe)]

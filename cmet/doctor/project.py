@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings
-from cmet.errors import UserError
-from cmet.weights.linking import link_elsewhere
-from cmet.weights.registry import CHECKPOINTS
+from cmet.weights.registry import CHECKPOINTS, FOLDER_VARIABLE, HOMES, project_weights
 
 
 def probe_tools(which: Callable[[str], str | None] | None = None) -> Findings:
@@ -89,16 +87,25 @@ def probe_environment(variables: Mapping[str, str], encoding: str) -> Findings:
         yield Finding("environment", "ok", "UTF-8, compiled Python is kept")
 
 
-def probe_links(root: Path) -> Findings:
-    """Whether DVC sees the weights that lie outside of the project; the links it needs are made."""
-    try:
-        link_elsewhere(root)
-    except UserError as error:
-        yield Finding("weights", "problem", str(error), "`cmet weights` makes the links too")
-
-
-def probe_weights(folder: Path) -> Findings:
-    """What the pretrained weights that are missing would enable."""
+def probe_weights(root: Path, variables: Mapping[str, str]) -> Findings:
+    """What the pretrained weights that are missing would enable, and whether all programs read the same."""
+    folder = project_weights(root)
+    named = variables.get(FOLDER_VARIABLE)
+    if named and os.path.realpath(named) != os.path.realpath(folder):
+        yield Finding(
+            "weights",
+            "note",
+            f"{FOLDER_VARIABLE} names {named}, which commands like `cmet edit` read, but stages read {folder}",
+            f"set weights: {named} in params.yaml, or unset {FOLDER_VARIABLE}",
+        )
+    missing_homes = [home for home in HOMES if not (folder / home).is_dir()] if (root / "dvc.yaml").is_file() else []
+    if missing_homes:
+        yield Finding(
+            "weights",
+            "problem",
+            f"{folder} has no folder {', '.join(missing_homes)}, which dvc asks for",
+            f"mkdir -p {' '.join(str(folder / home) for home in missing_homes)}",
+        )
     groups: dict[str, list[str]] = {}
     homes: dict[str, Path] = {}
     for checkpoint in CHECKPOINTS.values():

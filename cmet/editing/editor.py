@@ -76,7 +76,7 @@ class Editor:
         for name in kind.weights:
             find_weight(name, weights_folder())
         opens = partial(load_backbone, config.backbone, folder, weights_folder(), inference)
-        encoder = hearing_clips(load_encoder(config.speech_encoder), config.clips.sample_rate_hz)
+        encoder = hearing_clips(load_encoder(config.speech_encoder, weights_folder()), config.clips.sample_rate_hz)
         return cls(bundle, kind, encoder, opens)
 
     @property

@@ -111,7 +111,7 @@ def time_edits(
     whole = with_level(rows[rows.reason.isna()])
     if whole.empty:
         raise UserError("timing: none of the planned rows can be made, so there is no edit to time")
-    encoder = load_encoder(bundle.config.speech_encoder)
+    encoder = load_encoder(bundle.config.speech_encoder, material.weights)
     if encoder.check is not None:
         encoder.check()
     timer = RowTimer(

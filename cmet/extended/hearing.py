@@ -12,7 +12,7 @@ from cmet.editing.speech import VECTOR_ENCODERS, hear
 from cmet.errors import UserError
 from cmet.extended.recordings import Recording, has_kind
 from cmet.speech.encoders.protocol import SpeechEncoder
-from cmet.speech.encoders.registry import load_encoder
+from cmet.speech.encoders.registry import check_encoder
 from cmet.speech.scaling import SpeechScaling
 
 # N recordings, S speech features
@@ -72,7 +72,7 @@ def choose_space(wished: str | None, model: str | None, sources: Sequence[Path])
         UserError: The name is unknown or not the model's, or some sources are vectors only and some sounds only.
     """
     if wished is not None:
-        load_encoder(wished)
+        check_encoder(wished)
     if model is not None:
         if wished is not None and wished != model and not {wished, model} <= VECTOR_ENCODERS:
             raise UserError(f"--space {wished}: the model hears with {model}; leave --space or --model out")

@@ -32,6 +32,7 @@ from cmet.outputs import fresh_folder, write_json
 from cmet.speech.encoders.protocol import SCALED, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from cmet.speech.scaling import SpeechScaling
+from cmet.weights.registry import weights_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def write_extended(request: Request, out: Path) -> ExtendedReport:
     editor = request.editor
     sources = [*folders, *request.neutral_speech, *([request.basic] if request.basic else [])]
     space = choose_space(request.space, editor.bundle.config.speech_encoder if editor else None, sources)
-    encoder = remembering(editor.encoder if editor else load_encoder(space))
+    encoder = remembering(editor.encoder if editor else load_encoder(space, weights_folder()))
     if encoder.check is not None and space not in VECTOR_ENCODERS:
         encoder.check()
     found = _recordings(request, folders, has_vectors=space in VECTOR_ENCODERS)

@@ -12,7 +12,7 @@ from cmet.judge.emotion_fan import NUM_FEATURES, PlainJudge, ResNet18
 from cmet.vocabulary import order_problem
 from cmet.weights.containers import UnreadableWeights, kind_of, state_dicts
 from cmet.weights.identify import match
-from cmet.weights.registry import CHECKPOINTS, NETWORKS, find_weight
+from cmet.weights.registry import CHECKPOINTS, NETWORKS, find_weight, is_watched
 
 HOME = "judge"
 """Folder among the weights where such files belong."""
@@ -30,23 +30,24 @@ def find_checkpoint(named: str, key: str, root: Path, weights: Path) -> Path:
     """Where a file lies that a parameter names.
 
     Args:
-        named: A registered checkpoint, a path from the folder of params.yaml, or a file name in `weights/judge`.
+        named: A registered checkpoint, or a file in `weights/judge`: its name, or its path from the folder of
+            params.yaml.
         key: The parameter, for the message.
         root: Folder of params.yaml.
         weights: Folder of published checkpoints.
 
     Raises:
-        UserError: There is no such file, or it is an output of this project.
+        UserError: There is no such file, or it lies where DVC does not see it.
     """
     if named in CHECKPOINTS:
         return find_weight(named, weights)
-    found = [path for path in (root / named, weights / HOME / named) if path.is_file()]
+    home = weights / HOME
+    found = [path for path in (root / named, home / named) if path.is_file()]
     if not found:
-        raise UserError(f"{key}: {named}: no such file, neither from {root} nor in {weights / HOME}")
-    if root.resolve() / "data" in found[0].resolve().parents:
+        raise UserError(f"{key}: {named}: no such file, neither from {root} nor in {home}")
+    if not is_watched(found[0], home):
         raise UserError(
-            f"{key}: {named}: an output of this project, which is deleted when it is made anew; copy it to "
-            f"{weights / HOME} and name it there"
+            f"{key}: {named}: DVC watches only {home}; copy the file there, or link to it, and give its name"
         )
     return found[0]
 

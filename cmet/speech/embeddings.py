@@ -29,12 +29,15 @@ class SpeechReport:
     quarantined_by_reason: dict[str, int]
 
 
-def write_embeddings(clips: Clips, encoder: str, out: Path, work: Path, params: SpeechParams) -> SpeechReport:
+def write_embeddings(
+    clips: Clips, encoder: str, weights: Path, out: Path, work: Path, params: SpeechParams
+) -> SpeechReport:
     """Embed the sound of every usable clip.
 
     Args:
         clips: The prepared clips.
         encoder: Name in the registry.
+        weights: Folder of published checkpoints.
         out: Gets what `Voices` reads, and `quarantine.csv` (clip_id, reason).
         work: Keeps finished clips over an interruption.
         params: The `speech` section.
@@ -43,13 +46,14 @@ def write_embeddings(clips: Clips, encoder: str, out: Path, work: Path, params: 
         UserError: What the encoder needs is not here, or more clips were quarantined than `max_rejected` allows, or
             all.
     """
-    speech = load_encoder(encoder)
+    speech = load_encoder(encoder, weights)
     if speech.check is not None:
         speech.check()
     jobs: list[Job] = [
         {
             "clip_id": row["clip_id"],
             "encoder": encoder,
+            "weights": str(weights),
             "sound": str(clips.sound(row["clip_id"])),
             "raw": str(clips.raw_sound(row)),
         }
@@ -75,7 +79,7 @@ def write_embeddings(clips: Clips, encoder: str, out: Path, work: Path, params: 
 
 def embed_clip(job: Job, files: Path) -> Record:
     """Embed one clip and keep the vector beside the record."""
-    encoder = load_encoder(job["encoder"])
+    encoder = load_encoder(job["encoder"], Path(job["weights"]))
     if encoder.embed is not None:
         vector = encoder.embed(read_audio(Path(job["sound"]), SAMPLE_RATE_HZ))
     else:

@@ -1,6 +1,8 @@
 """All stages, and the one way to run one: the command line, DVC, Dagster and studies call nothing else."""
 
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from cmet.environment import work_digest
 from cmet.launching import is_first_process
 from cmet.outputs import write_json
 from cmet.params import EVERYTHING, ClipForm, Params, declared
+from cmet.places import Places
 from cmet.project import Project
 from cmet.stages.clips import clips
 from cmet.stages.deltas import deltas
@@ -25,13 +28,17 @@ from cmet.stages.shards import shards
 from cmet.stages.speech import speech
 from cmet.stages.timing import timing
 from cmet.stages.train import train
-from cmet.weights.linking import link_elsewhere
+from cmet.weights.registry import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Report: TypeAlias = "DataclassInstance"
 """A frozen dataclass of counts and metrics."""
+
+
+VARIANT = "<variant>"
+"""Stands for the name of the backbone or encoder."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Stage:
     per: Literal["project", "encoder", "backbone"]
     params: tuple[str, ...]
     """Sections or values with dots; a test holds dvc.yaml to them."""
+    weights: tuple[str, ...] = ()
+    """Folders among the weights that it reads, `VARIANT` for the backbone's; a test holds dvc.yaml to them."""
     num_processes: Callable[[Params], int] = lambda params: 1
     """How many processes torchrun starts for it; the first one writes, tracks and reports."""
 
@@ -49,6 +58,10 @@ class Stage:
     def summary(self) -> str:
         """First line of the docstring."""
         return (self.function.__doc__ or "").splitlines()[0]
+
+    def weights_of(self, variant: str | None) -> list[str]:
+        """Folders among the weights that it reads for one backbone or encoder."""
+        return [variant if home == VARIANT and variant is not None else home for home in self.weights]
 
     @property
     def module(self) -> str:
@@ -72,7 +85,7 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
         tracking: dict[str, Any] = {}
         if is_first:
             stack.enter_context(places.only_run(name, variant))
-            link_elsewhere(project.root, _named_weights(project))
+            _tell_of_unread_weights(places, stage.weights_of(variant))
             tracking = stack.enter_context(_tracked(name, project, variant))
         report = asdict(stage.function(places, declared(project.params, stage.params), *variants, **tracking))
         if is_first:
@@ -85,12 +98,20 @@ def stage_digest(name: str, variant: str | None = None) -> str:
     return work_digest(STAGES[name].module, () if variant is None else (variant,))
 
 
-def _named_weights(project: Project) -> dict[str, list[Path]]:
-    """By home among the weights, what params.yaml names by a path: DVC watches homes only."""
-    judge, train = project.params.judge, project.params.train
-    named = {"judge": (judge.checkpoint, judge.begin_from), "connector": (train.begin_from,)}
-    paths = {home: [project.root / name for name in names if name] for home, names in named.items()}
-    return {home: [path for path in found if path.exists()] for home, found in paths.items()}
+def _tell_of_unread_weights(places: Places, homes: Sequence[str]) -> None:
+    """Say so if the variable names weights that the stage would read, were they where params.yaml says."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if not named or os.path.realpath(named) == os.path.realpath(places.weights):
+        return
+    unread = [
+        f"{home}/{path.name}" for home in homes for path in Path(named, home).glob("[!.]*") if path.name != "README.md"
+    ]
+    if unread:
+        print(
+            f"{FOLDER_VARIABLE} names {named}, with {', '.join(sorted(unread))}, but stages read {places.weights}, "
+            f"which DVC watches; to read the others, set weights: {named} in params.yaml",
+            file=sys.stderr,
+        )
 
 
 @contextmanager
@@ -118,29 +139,32 @@ STAGES: dict[str, Stage] = {
     "sample": Stage(sample, "project", ("seed", "sample")),
     "manifest": Stage(manifest, "project", ("manifest",)),
     "clips": Stage(clips, "project", ("clips",)),
-    "speech": Stage(speech, "encoder", ("speech",)),
+    "speech": Stage(speech, "encoder", ("speech",), weights=("speech",)),
     "directions": Stage(directions, "project", ("speech_encoders",)),
-    "expression": Stage(expression, "backbone", ("expression", "held_out_emotion", "inference")),
+    "expression": Stage(expression, "backbone", ("expression", "held_out_emotion", "inference"), weights=(VARIANT,)),
     "deltas": Stage(deltas, "backbone", ("deltas", "held_out_emotion")),
     "shards": Stage(shards, "backbone", ("deltas.speech_encoder", "seed", "shards")),
     "train": Stage(
         train,
         "backbone",
         (*FORM, "deltas.speech_encoder", "held_out_emotion", "seed", "train"),
-        lambda params: params.train.num_processes,
+        weights=("connector",),
+        num_processes=lambda params: params.train.num_processes,
     ),
-    "judge": Stage(judge, "project", (*FORM, "judge", "seed")),
+    "judge": Stage(judge, "project", (*FORM, "judge", "seed"), weights=("judge",)),
     "edits": Stage(
         edits,
         "backbone",
         ("clips.crf", *FORM, "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed"),
+        weights=(VARIANT,),
     ),
     "timing": Stage(
         timing,
         "backbone",
         ("clips.crf", *FORM, "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed", "timing"),
+        weights=(VARIANT, "speech"),
     ),
-    "evaluate": Stage(evaluate, "backbone", (*FORM, "evaluate", "seed")),
+    "evaluate": Stage(evaluate, "backbone", (*FORM, "evaluate", "seed"), weights=("metrics",)),
     # the page shows all of them
     "report": Stage(report, "project", (EVERYTHING,)),
 }

@@ -16,4 +16,4 @@ def speech(places: Places, params: Params, encoder: str) -> "SpeechReport":
 
     clips = Clips.open(places)
     work = places.work("speech", encoder, params.speech, clips.sounds)
-    return write_embeddings(clips, encoder, places.folder("speech", encoder), work, params.speech)
+    return write_embeddings(clips, encoder, places.weights, places.folder("speech", encoder), work, params.speech)

@@ -13,10 +13,13 @@ from importlib import resources
 from pathlib import Path
 
 from cmet.errors import UserError
-from cmet.params import PAPER_CLIPS, PUBLISHED_CONNECTOR, ClipForm
+from cmet.params import PAPER_CLIPS, PUBLISHED_CONNECTOR, ClipForm, load_params
 
 FOLDER_VARIABLE = "CMET_WEIGHTS"
 NOT_STATED = "not stated"
+
+HOMES = ("connector", "edtalk", "facemesh", "judge", "metrics", "pdfgc", "speech")
+"""Folders among the weights, one for each kind of reader; DVC asks for all of them, also for empty ones."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Checkpoint:
     parts: tuple[str, ...] = ()
     """Files that are read of a folder, or of what has no name of its own."""
     home: str = ""
-    """Folder among the weights where it belongs; a stage that reads the folder runs anew when a file in it changes."""
+    """Folder among the weights where it lies; a stage that reads the folder runs anew when a file in it changes."""
     enables: str | None = None
     """What can be done once it is there; None when nothing waits for it."""
     licence: str | None = None
@@ -80,13 +83,37 @@ class Checkpoint:
     """How the clips look and sound that it works on; None where that is not stated or decides nothing here."""
 
     def located(self, folder: Path) -> Path | None:
-        """Where it lies: in the folder or in a folder of it, as published repositories have it."""
-        return next(iter(places_of(self.file, folder)), None) if self.file else None
+        """Where it lies among the weights; None where it is not in its home.
+
+        Raises:
+            UserError: It is in a linked folder, whose files DVC does not see.
+        """
+        return watched_file(folder, self.home, self.file) if self.file else None
 
 
-def places_of(name: str, folder: Path) -> list[Path]:
-    """Where a file or folder of this name lies: in the folder and in folders of it; the first is the one to take."""
-    return [path for path in (folder / name, *sorted(folder.glob(f"*/{name}"))) if path.exists()]
+def watched_file(folder: Path, home: str, name: str) -> Path | None:
+    """A file or folder of a home among the weights; None where it is not there.
+
+    DVC walks the home itself and follows links to files, but not links to folders.
+
+    Raises:
+        UserError: It is, or is in, a linked folder.
+    """
+    place = folder / home
+    path = place / name
+    if not path.exists():
+        return None
+    if not is_watched(path, place):
+        raise UserError(
+            f"{path}: in a linked folder, which DVC does not look into; make it a real folder with links to the files"
+        )
+    return path
+
+
+def is_watched(path: Path, home: Path) -> bool:
+    """Whether DVC sees a file, or the files of a folder, when it looks at a home."""
+    real = os.path.realpath(path if path.is_dir() else path.parent)
+    return Path(real).is_relative_to(os.path.realpath(home))
 
 
 _CONNECTOR = Network("connector", "C-MET's Connector", "state_dict")
@@ -307,9 +334,22 @@ CHECKPOINTS = {
 
 
 def weights_folder(project: Path = Path()) -> Path:
-    """Where weights are looked for: the variable CMET_WEIGHTS, or `weights/` of the project."""
+    """Where commands look for weights: what CMET_WEIGHTS names, or else the folder of the project.
+
+    Stages look in the project's only, whatever the variable says: DVC reads params.yaml, but no variables.
+    """
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else project / "weights"
+    return Path(named) if named else project_weights(project)
+
+
+def project_weights(project: Path) -> Path:
+    """What `weights` in params.yaml names, or `weights/` where there is no such file.
+
+    Raises:
+        ParamsError: As `load_params`.
+    """
+    params = project / "params.yaml"
+    return project / (load_params(params).weights if params.is_file() else "weights")
 
 
 def checkpoint_named(name: str) -> Checkpoint:
@@ -341,8 +381,12 @@ def find_weight(name: str, folder: Path | None = None) -> Path:
         )
     path = checkpoint.located(folder)
     if path is None:
+        home = folder / checkpoint.home
+        for astray in (folder / checkpoint.file, *sorted(folder.glob(f"*/{checkpoint.file}"))):
+            if astray.exists():
+                raise UserError(f"{astray} ({checkpoint.purpose}) is looked for in {home}/; move or link it there")
         raise UserError(
             f"{checkpoint.file} ({checkpoint.purpose}) is missing: get it from {checkpoint.source}, "
-            f"and put it into {folder / checkpoint.home}/"
+            f"and put it into {home}/"
         )
     return path

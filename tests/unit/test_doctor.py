@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from cmet.doctor import libraries, machine, packages, project
 from cmet.doctor.examination import can_run_sample, examine, isolated
 from cmet.doctor.finding import Finding
 from cmet.environment import GIB
-from cmet.weights.registry import CHECKPOINTS
+from cmet.weights.registry import CHECKPOINTS, HOMES
 
 ROOT = Path(__file__).parents[2]
 
@@ -310,11 +311,27 @@ def test_a_clock_behind_the_files_is_noted(tmp_path: Path) -> None:
 
 
 def test_missing_weights_say_what_they_would_enable(tmp_path: Path) -> None:
-    for name in ("EDTalk.pt", "appearance_model.pth", "motion_model.pth", "audio_model.pth", "generator_model.pth"):
-        (tmp_path / name).touch()
-    findings = list(project.probe_weights(tmp_path))
+    weights = tmp_path / "weights"
+    for home in ("edtalk", "pdfgc"):
+        (weights / home).mkdir(parents=True)
+    (weights / "edtalk/EDTalk.pt").touch()
+    for name in ("appearance_model.pth", "motion_model.pth", "audio_model.pth", "generator_model.pth"):
+        (weights / "pdfgc" / name).touch()
+    findings = list(project.probe_weights(tmp_path, {}))
     assert "backbone edtalk waits for Audio2Lip.pt -> `cmet weights` says where" in said(findings)
     assert [finding.found for finding in findings if finding.status == "ok"] == [
-        f"backbone pdfgc: all files are in {tmp_path}/"
+        f"backbone pdfgc: all files are in {weights}/"
     ]
     assert len(findings) == len({checkpoint.enables for checkpoint in CHECKPOINTS.values()} - {None})
+
+
+def test_weights_that_stages_do_not_read_and_folders_that_dvc_asks_for_are_told(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    note, problem, *_ = project.probe_weights(tmp_path, {"CMET_WEIGHTS": "/lab"})
+    assert f"names /lab, which commands like `cmet edit` read, but stages read {tmp_path}/weights ->" in said([note])
+    assert problem.status == "problem" and "has no folder connector, edtalk" in problem.found
+    for home in HOMES:
+        (tmp_path / "weights" / home).mkdir(parents=True)
+    found = list(project.probe_weights(tmp_path, {"CMET_WEIGHTS": str(tmp_path / "weights")}))
+    assert "CMET_WEIGHTS" not in said(found) and "problem" not in statuses(found)

@@ -2,6 +2,7 @@ import argparse
 import json
 import os
 import pickle
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from cmet.commands.weights import app
 from cmet.errors import UserError
 from cmet.weights.identify import identify, load_weights
-from cmet.weights.registry import CHECKPOINTS, NETWORKS, Checkpoint, find_weight, weights_folder
+from cmet.weights.registry import CHECKPOINTS, HOMES, NETWORKS, Checkpoint, find_weight, project_weights, weights_folder
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -90,11 +91,27 @@ def test_a_missing_weight_is_one_sentence_with_file_source_and_folder(tmp_path: 
 
 
 @pytest.mark.parametrize("place", ["EDTalk.pt", "pretrained_weights/EDTalk.pt"])
-def test_a_weight_is_found_in_the_folder_and_as_its_repository_has_it(tmp_path: Path, place: str) -> None:
-    path = tmp_path / place
+def test_a_weight_is_found_in_its_home_and_named_where_it_lies_elsewhere(tmp_path: Path, place: str) -> None:
+    path, home = tmp_path / place, tmp_path / "edtalk"
     path.parent.mkdir(exist_ok=True)
     path.touch()
-    assert find_weight("edtalk", tmp_path) == path
+    with pytest.raises(UserError, match=rf"{path} \(.*\) is looked for in {home}/; move or link it there"):
+        find_weight("edtalk", tmp_path)
+    home.mkdir()
+    (home / "EDTalk.pt").symlink_to(path)
+    assert find_weight("edtalk", tmp_path) == home / "EDTalk.pt"
+
+
+def test_weights_in_a_linked_folder_are_refused_unless_it_is_the_home_itself(tmp_path: Path) -> None:
+    (tmp_path / "weights/speech").mkdir(parents=True)
+    (tmp_path / "lab/emotion2vec_plus_large").mkdir(parents=True)
+    (tmp_path / "lab/emotion2vec_plus_large/model.pt").touch()
+    (tmp_path / "weights/speech/emotion2vec_plus_large").symlink_to(tmp_path / "lab/emotion2vec_plus_large")
+    with pytest.raises(UserError, match="emotion2vec_plus_large: in a linked folder, which DVC does not look into"):
+        find_weight("emotion2vec", tmp_path / "weights")
+    shutil.rmtree(tmp_path / "weights/speech")
+    (tmp_path / "weights/speech").symlink_to(tmp_path / "lab")
+    find_weight("emotion2vec", tmp_path / "weights")
 
 
 @pytest.mark.parametrize(
@@ -106,11 +123,20 @@ def test_a_weight_that_cannot_be_looked_for_is_refused(tmp_path: Path, name: str
         find_weight(name, tmp_path)
 
 
-def test_the_folder_is_weights_or_what_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_what_the_variable_or_the_parameters_or_nobody_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CMET_WEIGHTS", raising=False)
-    assert weights_folder(Path("project")) == Path("project/weights")
+    assert weights_folder(tmp_path) == tmp_path / "weights"
+    text = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("weights: weights", "weights: lab"), encoding="utf-8")
+    assert weights_folder(tmp_path) == tmp_path / "lab"
     monkeypatch.setenv("CMET_WEIGHTS", "elsewhere")
-    assert weights_folder(Path("project")) == Path("elsewhere")
+    assert (weights_folder(tmp_path), project_weights(tmp_path)) == (Path("elsewhere"), tmp_path / "lab")
+
+
+def test_every_checkpoint_has_a_home_that_dvc_asks_for() -> None:
+    assert {checkpoint.home for checkpoint in CHECKPOINTS.values()} | {"facemesh"} == set(HOMES)
 
 
 # What a file is
@@ -323,12 +349,12 @@ def test_a_file_that_holds_no_weights_is_named_for_what_it_is(
 def test_loaded_weights_are_the_keys_of_the_network(tmp_path: Path) -> None:
     tensors = {f"module.{key}": tensor for key, tensor in filled("resnet18").items()}
     tensors["module.fc.weight"] = torch.zeros(8, 512)
-    save(tmp_path / "Resnet18_FER+_pytorch.pth.tar", {"state_dict": tensors, "epoch": 3})
+    save(tmp_path / "judge/Resnet18_FER+_pytorch.pth.tar", {"state_dict": tensors, "epoch": 3})
     assert load_weights("emotion-fan-ferplus", tmp_path).keys() == NETWORKS["resnet18"].shapes.keys()
 
 
 def test_the_wrong_file_is_not_loaded(tmp_path: Path) -> None:
-    save(tmp_path / "EDTalk.pt", {"audio2lip": filled("audio2lip")})
+    save(tmp_path / "edtalk/EDTalk.pt", {"audio2lip": filled("audio2lip")})
     with pytest.raises(UserError, match="this is Audio2Lip.* was expected: 298 of 298 keys missing"):
         load_weights("edtalk", tmp_path)
 
@@ -349,7 +375,8 @@ def write_not_finite(path: Path) -> None:
 def test_a_file_that_does_not_load_is_refused_with_where_to_get_it(
     tmp_path: Path, write: Callable[[Path], object], said: str
 ) -> None:
-    path = tmp_path / "Audio2Lip.pt"
+    path = tmp_path / "edtalk/Audio2Lip.pt"
+    path.parent.mkdir()
     write(path)
     with pytest.raises(UserError) as caught:
         load_weights("audio2lip", tmp_path)
@@ -366,7 +393,8 @@ def cmet_weights(*args: object) -> tuple[int, str]:
 
 
 def test_the_listing_fits_a_terminal_and_says_what_is_here(tmp_path: Path) -> None:
-    (tmp_path / "EDTalk.pt").touch()
+    (tmp_path / "edtalk").mkdir()
+    (tmp_path / "edtalk/EDTalk.pt").touch()
     code, text = cmet_weights("--folder", tmp_path)
     lines = {line.split()[0]: line for line in text.splitlines() if line and not line.startswith(" ")}
     assert code == 0

@@ -13,13 +13,18 @@ from cmet.errors import UserError
 from cmet.speech.encoders.protocol import check_length, finite
 from cmet.speech.encoders.settings import BUNDLES
 from cmet.weights.hubs import torch_checkpoints
-from cmet.weights.registry import CHECKPOINTS, places_of, weights_folder
+from cmet.weights.registry import CHECKPOINTS, watched_file
 
 URL = "https://download.pytorch.org/torchaudio/models/"
 
 
-def embed_with_bundle(samples: np.ndarray, name: str) -> np.ndarray:
+def embed_with_bundle(samples: np.ndarray, name: str, weights: Path) -> np.ndarray:
     """Mean over time of the last layer, after the encoder's last normalisation; shape (D,), float32.
+
+    Args:
+        samples: Shape (N,), at 16 kHz.
+        name: A key of `BUNDLES`.
+        weights: Folder of published checkpoints.
 
     Raises:
         ClipError: `too_short_speech` or `bad_features`.
@@ -28,7 +33,7 @@ def embed_with_bundle(samples: np.ndarray, name: str) -> np.ndarray:
     import torch
 
     check_length(samples)
-    model, is_normalised = _load(name)
+    model, is_normalised = _load(name, weights)
     wave = torch.from_numpy(samples)[None]
     with torch.inference_mode():
         if is_normalised:
@@ -37,7 +42,7 @@ def embed_with_bundle(samples: np.ndarray, name: str) -> np.ndarray:
     return finite(frames_TD.mean(dim=0).numpy(), name)
 
 
-def check_bundle(name: str) -> None:
+def check_bundle(name: str, weights: Path) -> None:
     """Look for the weights.
 
     Raises:
@@ -45,11 +50,11 @@ def check_bundle(name: str) -> None:
     """
     import torchaudio
 
-    _find(name, getattr(torchaudio.pipelines, BUNDLES[name][0])._path)
+    _find(name, getattr(torchaudio.pipelines, BUNDLES[name][0])._path, weights)
 
 
 @cache
-def _load(name: str) -> tuple[Any, bool]:
+def _load(name: str, weights: Path) -> tuple[Any, bool]:
     """The model, and whether it wants a waveform of zero mean and unit variance."""
     import torchaudio
     from torchaudio.models import wav2vec2_model, wavlm_model
@@ -59,18 +64,19 @@ def _load(name: str) -> tuple[Any, bool]:
     # the bundle's own get_model() downloads what it misses, so its parts are used, which have no public names
     bundle = getattr(torchaudio.pipelines, BUNDLES[name][0])
     build = {"Wav2Vec2": wav2vec2_model, "WavLM": wavlm_model}[bundle._model_type]
-    path = _find(name, bundle._path)
+    path = _find(name, bundle._path, weights)
     model = build(**bundle._params)
     load_weights(model, path, name)
     return model.eval(), bundle._normalize_waveform
 
 
-def _find(name: str, file: str) -> Path:
-    weights = weights_folder().absolute()
+def _find(name: str, file: str, weights: Path) -> Path:
+    home = CHECKPOINTS["torchaudio-bundles"].home
+    path = watched_file(weights, home, file)
+    if path is not None:
+        return path
     # where torchaudio itself keeps what it has downloaded
-    cached = torch_checkpoints() / file
-    for path in (*places_of(file, weights), cached):
-        if path.is_file():
-            return path
-    home = weights / CHECKPOINTS["torchaudio-bundles"].home / file
-    raise UserError(f"{name}: its weights are not here; download {URL}{file} to {home} (also looked for: {cached})")
+    cached, place = torch_checkpoints() / file, (weights / home).absolute()
+    if cached.is_file():
+        raise UserError(f"{name}: its weights are looked for in {place}/; copy them: cp {cached} {place}/")
+    raise UserError(f"{name}: its weights are not here; download {URL}{file} to {place}/")

@@ -20,7 +20,7 @@ from cmet.errors import UserError
 from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
 from cmet.speech.encoders.settings import GRANULARITY
 from cmet.weights.hubs import emotion2vec_folders
-from cmet.weights.registry import CHECKPOINTS, weights_folder
+from cmet.weights.registry import CHECKPOINTS
 
 WIDTH = 1024
 MODEL = CHECKPOINTS["emotion2vec"]
@@ -33,34 +33,38 @@ INSTALL = "install the extra in the project folder: .boot/bin/uv pip install -c 
 PLAIN_LAYERS = re.compile(r"[\d\s,*+()\[\]]+")
 
 
-def embed_emotion2vec(samples: np.ndarray) -> np.ndarray:
+def embed_emotion2vec(samples: np.ndarray, weights: Path) -> np.ndarray:
     """Mean over the frames of one utterance, shape (1024,), float32, not normalised (norm about 14).
+
+    Args:
+        samples: Shape (N,), at 16 kHz.
+        weights: Folder of published checkpoints.
 
     Raises:
         ClipError: `too_short_speech` or `bad_features`.
         UserError: FunASR or the model folder is not here, or the folder holds another model.
     """
     check_length(samples)
-    result = _load().generate(
+    result = _load(weights).generate(
         samples, fs=SAMPLE_RATE_HZ, granularity=GRANULARITY, extract_embedding=True, disable_pbar=True
     )
     return finite(np.asarray(result[0]["feats"], np.float32), "emotion2vec")
 
 
-def check_emotion2vec() -> None:
+def check_emotion2vec(weights: Path) -> None:
     """Look for the model folder and FunASR.
 
     Raises:
         UserError: One of them is not here.
     """
-    _read_model_conf(_find() / "config.yaml")
+    _read_model_conf(_find(weights) / "config.yaml")
     if importlib.util.find_spec("funasr") is None:
         raise UserError(f"emotion2vec: FunASR is not installed; {INSTALL}")
 
 
 @cache
-def _load() -> Any:
-    folder = _find()
+def _load(weights: Path) -> Any:
+    folder = _find(weights)
     model_conf = _read_model_conf(folder / "config.yaml")
     import torch
 
@@ -86,16 +90,18 @@ def _load() -> Any:
     return encoder
 
 
-def _find() -> Path:
-    weights = weights_folder().absolute()
-    mine = MODEL.located(weights)
-    for folder in (*([mine] if mine else []), *emotion2vec_folders()):
-        if folder.is_dir():
-            missing = [name for name in MODEL.parts if not (folder / name).is_file()]
-            if missing:
-                raise UserError(f"emotion2vec: {folder} has no {' and no '.join(missing)}; download the model again")
-            return folder
-    home = weights / MODEL.home / str(MODEL.file)
+def _find(weights: Path) -> Path:
+    folder = MODEL.located(weights)
+    if folder is not None:
+        missing = [name for name in MODEL.parts if not (folder / name).is_file()]
+        if missing:
+            raise UserError(f"emotion2vec: {folder} has no {' and no '.join(missing)}; download the model again")
+        return folder
+    home = (weights / MODEL.home / str(MODEL.file)).absolute()
+    for cached in emotion2vec_folders():
+        if cached.is_dir():
+            # links of Hugging Face's cache become files
+            raise UserError(f"emotion2vec: its model is looked for in {home}; copy it: cp -rL {cached} {home}")
     raise UserError(
         f"emotion2vec: its model is not here; put {' and '.join(MODEL.parts)} into {home}, for example with "
         f"`modelscope download --model iic/{MODEL.file} --local_dir {home}`"

@@ -29,7 +29,8 @@ def test_a_published_container_loads(
 ) -> None:
     network = make()
     fill(network, profile)
-    torch.save({place: network.state_dict(), "g_optim": {"step": 1}}, tmp_path / file)
+    (tmp_path / "edtalk").mkdir()
+    torch.save({place: network.state_dict(), "g_optim": {"step": 1}}, tmp_path / "edtalk" / file)
     loaded = load(tmp_path)
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -38,7 +39,8 @@ def test_a_published_container_loads(
 
 
 def test_a_file_of_the_other_network_is_named_for_what_it_is(tmp_path: Path) -> None:
-    torch.save({"audio2lip": Audio2Lip().state_dict()}, tmp_path / "EDTalk.pt")
+    (tmp_path / "edtalk").mkdir()
+    torch.save({"audio2lip": Audio2Lip().state_dict()}, tmp_path / "edtalk/EDTalk.pt")
     with pytest.raises(UserError, match=r"this is Audio2Lip.*EDTalk's renderer.*was expected: 298 of 298 keys missing"):
         load_generator(tmp_path)
 

@@ -63,8 +63,9 @@ def as_published(networks: Networks) -> dict[str, Tensors]:
 
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_the_published_files_load_and_give_the_same_weights(networks: Networks, tmp_path: Path, prefix: str) -> None:
+    (tmp_path / "pdfgc").mkdir()
     for name, state in as_published(networks).items():
-        torch.save({prefix + key: tensor for key, tensor in state.items()}, tmp_path / f"{name}_model.pth")
+        torch.save({prefix + key: tensor for key, tensor in state.items()}, tmp_path / f"pdfgc/{name}_model.pth")
     loaded = load_networks(tmp_path)
     for own, read in zip(networks, loaded, strict=True):
         assert not read.training
@@ -80,7 +81,8 @@ def test_the_published_files_load_and_give_the_same_weights(networks: Networks, 
 
 def test_a_file_without_the_keys_that_nothing_depends_on_loads(networks: Networks, tmp_path: Path) -> None:
     state = {key: tensor for key, tensor in networks.motion.state_dict().items() if not key.startswith("mouth_embed.")}
-    torch.save(state, tmp_path / "motion_model.pth")
+    (tmp_path / "pdfgc").mkdir()
+    torch.save(state, tmp_path / "pdfgc/motion_model.pth")
     assert load_network(MotionNetwork, "pdfgc-motion", tmp_path).mouth_embed[1].weight.isfinite().all()
 
 
@@ -89,13 +91,15 @@ def test_half_precision_files_become_single_precision(networks: Networks, tmp_pa
         key: tensor.half() if tensor.is_floating_point() else tensor
         for key, tensor in networks.audio.state_dict().items()
     }
-    torch.save(state, tmp_path / "audio_model.pth")
+    (tmp_path / "pdfgc").mkdir()
+    torch.save(state, tmp_path / "pdfgc/audio_model.pth")
     loaded = load_network(AudioNetwork, "pdfgc-audio", tmp_path)
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
 
 
 def test_another_network_is_named_for_what_it_is(networks: Networks, tmp_path: Path) -> None:
-    torch.save(networks.audio.state_dict(), tmp_path / "motion_model.pth")
+    (tmp_path / "pdfgc").mkdir()
+    torch.save(networks.audio.state_dict(), tmp_path / "pdfgc/motion_model.pth")
     with pytest.raises(UserError) as error:
         load_network(MotionNetwork, "pdfgc-motion", tmp_path)
     assert (

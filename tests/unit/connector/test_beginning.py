@@ -97,14 +97,17 @@ def test_a_folder_without_a_model_is_told_from_a_checkpoint(
         run(shards, tmp_path / "out", make_params(begin_from="shards"), shards)
 
 
-def test_what_the_project_makes_itself_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data" / "train" / "facemesh").mkdir(parents=True)
-    with pytest.raises(UserError, match="an output of this project, which is deleted when it is made anew; copy it to"):
-        beginning_path("data/train/facemesh", tmp_path, None)
+def test_what_lies_where_dvc_does_not_look_is_refused(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    for folder in (tmp_path / "data/train/facemesh", weights / "connector/mine", tmp_path / "other"):
+        folder.mkdir(parents=True)
+    (weights / "connector/linked").symlink_to(tmp_path / "other")
+    for name in ("data/train/facemesh", "weights/connector/linked"):
+        with pytest.raises(UserError, match=f"{name}: DVC watches only {weights}/connector; copy it there"):
+            beginning_path(name, tmp_path, weights)
+    assert beginning_path("weights/connector/mine", tmp_path, weights) == weights / "connector/mine"
 
 
 def test_a_missing_beginning_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="train.begin_from: models/none: no such file or folder; expected cmet-conn"):
-        beginning_path("models/none", tmp_path, None)
-    (tmp_path / "models").mkdir()
-    assert beginning_path("models", tmp_path, None) == tmp_path / "models"
+        beginning_path("models/none", tmp_path, tmp_path / "weights")

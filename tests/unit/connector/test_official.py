@@ -35,7 +35,7 @@ from tests.unit.connector.conftest import CLIPS
 
 MakeParams = Callable[..., TrainParams]
 MakePairs = Callable[[str], list[PairSample]]
-FILE = CHECKPOINTS["cmet-connector"].file or ""
+FILE, HOME = CHECKPOINTS["cmet-connector"].file or "", CHECKPOINTS["cmet-connector"].home
 STEP = 200_000
 
 
@@ -67,11 +67,12 @@ def weights(network: Connector) -> Iterator[Path]:
     optimizer.step()
     assert optimizer.state_dict()["state"]
     with TemporaryDirectory() as name:
-        save(Path(name) / FILE, network.state_dict(), optimizer=optimizer.state_dict())
+        save(Path(name) / HOME / FILE, network.state_dict(), optimizer=optimizer.state_dict())
         yield Path(name)
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], **more: Any) -> Path:
+    path.parent.mkdir(exist_ok=True)
     torch.save({"state_dict": tensors, "global_step": STEP, "global_epoch": 2105, **more}, path)
     return path
 
@@ -92,7 +93,7 @@ def assert_equal(found: Connector, expected: Connector) -> None:
 
 
 def test_the_published_file_predicts_what_its_network_does(weights: Path, network: Connector) -> None:
-    bundle = load_official(weights / FILE)
+    bundle = load_official(weights / HOME / FILE)
     assert_equal(bundle.connector, network)
     assert not bundle.connector.training
     bundle.expect(backbone="edtalk", speech_encoder="emotion2vec")
@@ -161,7 +162,7 @@ def test_a_file_that_is_not_it_is_one_sentence(
 
 
 def test_an_exported_connector_is_read_back_with_identical_tensors(weights: Path, folder: Path) -> None:
-    official = load_official(weights / FILE)
+    official = load_official(weights / HOME / FILE)
     trained = folder / "trained"
     trained.mkdir()
     limit_S = np.ones(SPEECH_WIDTH, np.float32)
@@ -207,13 +208,13 @@ def test_what_the_container_cannot_say_is_not_exported(
     weights: Path, folder: Path, change: Callable[[Bundle], Bundle], said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
-        export_official(change(load_official(weights / FILE)), folder / "out.pth")
+        export_official(change(load_official(weights / HOME / FILE)), folder / "out.pth")
     assert not list(folder.iterdir())
 
 
 def test_an_export_onto_a_folder_is_refused(weights: Path, folder: Path) -> None:
     with pytest.raises(UserError, match="a folder; name the file to write"):
-        export_official(load_official(weights / FILE), folder)
+        export_official(load_official(weights / HOME / FILE), folder)
 
 
 # As the beginning of training

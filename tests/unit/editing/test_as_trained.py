@@ -198,7 +198,7 @@ def test_a_model_of_telephone_sound_hears_what_its_prepared_clips_kept(
     np.testing.assert_allclose(heard(hearing_clips(ear, 8_000), "video.wav"), in_training, atol=1e-3)
     assert hearing_clips(ear, 48_000) is hearing_clips(ear, 16_000) is ear
     embeds = [trained_on(sample_rate_hz=hertz).encoder.embed for hertz in (8_000, 16_000)]
-    assert embeds[0] is not embeds[1] is load_encoder("opensmile").embed
+    assert embeds[0] is not embeds[1] is load_encoder("opensmile", Path("weights")).embed
 
 
 # What the authors' Connector and a changed model say

@@ -24,7 +24,7 @@ def absent() -> SpeechEncoder:
     def check() -> None:
         raise UserError("emotion2vec: FunASR is not installed")
 
-    return replace(load_encoder("emotion2vec"), check=check)
+    return replace(load_encoder("emotion2vec", Path("weights")), check=check)
 
 
 def test_six_channels_at_48_khz_are_heard_like_any_other(tmp_path: Path, editor: Editor) -> None:
@@ -45,7 +45,7 @@ def test_a_folder_of_speech_means_its_sound_files(tmp_path: Path, sounds: dict[s
 
 @pytest.mark.parametrize("name", ["none", "none.wav", "none.npy"])
 def test_what_is_not_there_is_named_once(tmp_path: Path, editor: Editor, name: str) -> None:
-    for encoder in (editor.encoder, load_encoder("precomputed")):
+    for encoder in (editor.encoder, load_encoder("precomputed", Path("weights"))):
         with pytest.raises(UserError, match=f"^--then: {tmp_path / name} does not exist$"):
             hear(encoder, [tmp_path / name], "--then")
 
@@ -54,7 +54,7 @@ def test_what_is_not_there_is_named_once(tmp_path: Path, editor: Editor, name: s
 def test_vectors_of_the_release_need_no_encoder(tmp_path: Path, name: str) -> None:
     for number in (2, 1):
         np.save(tmp_path / f"{number}.npy", number * VECTOR)
-    heard = hear(load_encoder(name), [tmp_path], "--speech")
+    heard = hear(load_encoder(name, Path("weights")), [tmp_path], "--speech")
     np.testing.assert_array_equal(heard.vectors_NS, [VECTOR, 2 * VECTOR])
     assert heard.num_stored == 0
 
@@ -76,7 +76,7 @@ def test_a_vector_that_is_none_is_one_message(tmp_path: Path, content: np.ndarra
     elif content is not None:
         np.save(path, content)
     with pytest.raises(UserError, match=f"--speech: .*a.npy.*{said}".replace("(s)", r"\(s\)")):
-        hear(load_encoder("emotion2vec"), [path], "--speech")
+        hear(load_encoder("emotion2vec", Path("weights")), [path], "--speech")
 
 
 def test_a_vector_beside_its_sound_stands_in_for_an_encoder_that_is_not_here(
@@ -86,12 +86,12 @@ def test_a_vector_beside_its_sound_stands_in_for_an_encoder_that_is_not_here(
     with pytest.raises(UserError, match="FunASR is not installed"):
         hear(absent, [tmp_path / "a.wav"], "--speech")
     with pytest.raises(UserError, match=r"--speech: .*a.npy does not exist; .*give \.npy files"):
-        hear(load_encoder("precomputed"), [tmp_path / "a.wav"], "--speech")
+        hear(load_encoder("precomputed", Path("weights")), [tmp_path / "a.wav"], "--speech")
     with pytest.raises(UserError, match=r"--speech: .*b\.wav does not exist"):
         hear(absent, [tmp_path / "b.wav"], "--speech")
     (tmp_path / FEATURES_FOLDER).mkdir()
     np.save(tmp_path / FEATURES_FOLDER / "a.npy", VECTOR)
-    for encoder, num_stored in ((absent, 1), (load_encoder("precomputed"), 0)):
+    for encoder, num_stored in ((absent, 1), (load_encoder("precomputed", Path("weights")), 0)):
         heard = hear(encoder, [tmp_path / "a.wav"], "--speech")
         np.testing.assert_array_equal(heard.vectors_NS, [VECTOR])
         assert heard.num_stored == num_stored

@@ -38,7 +38,7 @@ def test_a_bad_recording_is_left_out_with_its_reason(sounds: dict[str, Path]) ->
     bad = sounds["envious"] / "0.wav"
     bad.write_text("hello")
     voices, left_out = listen(
-        load_encoder("opensmile"), in_folder(sounds["envious"], "envious", False), "extended", True
+        load_encoder("opensmile", Path("weights")), in_folder(sounds["envious"], "envious", False), "extended", True
     )
     assert [path.name for path in voices.paths] == ["1.wav"] and voices.vectors_NS.shape == (1, 88)
     [one] = left_out
@@ -48,7 +48,9 @@ def test_a_bad_recording_is_left_out_with_its_reason(sounds: dict[str, Path]) ->
     with pytest.raises(
         UserError, match=r"envious speech: none of 2 recording\(s\) can be used; first: .*0.wav is no sound"
     ):
-        listen(load_encoder("opensmile"), in_folder(sounds["envious"], "envious", False), "extended", True)
+        listen(
+            load_encoder("opensmile", Path("weights")), in_folder(sounds["envious"], "envious", False), "extended", True
+        )
 
 
 def test_a_recording_is_embedded_once(sounds: dict[str, Path]) -> None:
@@ -58,7 +60,7 @@ def test_a_recording_is_embedded_once(sounds: dict[str, Path]) -> None:
         calls.append(len(samples))
         return np.zeros(88, np.float32)
 
-    encoder = load_encoder("opensmile")
+    encoder = load_encoder("opensmile", Path("weights"))
     encoder = remembering(type(encoder)("opensmile", 88, embed=embed))
     again = [Recording(sounds["calm"] / f"{number}.wav", "neutral", None) for number in (0, 1, 0, 1)]
     voices, _ = listen(encoder, again, "neutral", True)

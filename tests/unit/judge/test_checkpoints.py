@@ -103,13 +103,18 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
         read_resnet18(tmp_path / "judge.pth")
 
 
-@pytest.mark.parametrize("place", ["mine/judge.pth", "weights/judge/judge.pth"])
-def test_a_file_is_found_from_the_project_or_among_the_weights(tmp_path: Path, place: str) -> None:
-    path = tmp_path / place
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"weights")
-    named = "judge.pth" if place.startswith("weights") else place
-    assert find_checkpoint(named, "judge.checkpoint", tmp_path, tmp_path / "weights") == path
+@pytest.mark.parametrize("named", ["judge.pth", "weights/judge/judge.pth", "mine/judge.pth"])
+def test_a_file_is_found_by_its_name_or_its_path_and_may_be_a_link(tmp_path: Path, named: str) -> None:
+    weights = tmp_path / "weights"
+    for folder in (weights / "judge", tmp_path / "mine"):
+        folder.mkdir(parents=True)
+    (tmp_path / "mine/judge.pth").write_bytes(b"weights")
+    (weights / "judge/judge.pth").symlink_to(tmp_path / "mine/judge.pth")
+    if named.startswith("mine"):
+        with pytest.raises(UserError, match=f"{named}: DVC watches only {weights}/judge; copy the file there, or link"):
+            find_checkpoint(named, "judge.checkpoint", tmp_path, weights)
+    else:
+        assert find_checkpoint(named, "judge.checkpoint", tmp_path, weights) == weights / "judge/judge.pth"
 
 
 @pytest.mark.parametrize("name", ["emotion-fan-ferplus", "judge-mead"])
@@ -123,10 +128,3 @@ def test_a_missing_file_names_the_key_and_both_places(tmp_path: Path) -> None:
         UserError, match=r"judge.checkpoint: x.pth: no such file, neither from .+ nor in .+weights/judge"
     ):
         find_checkpoint("x.pth", "judge.checkpoint", tmp_path, tmp_path / "weights")
-
-
-def test_an_output_of_the_project_is_no_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "data/judge").mkdir(parents=True)
-    (tmp_path / "data/judge/judge.safetensors").write_bytes(b"weights")
-    with pytest.raises(UserError, match="judge.begin_from: .+ an output of this project, which is deleted"):
-        find_checkpoint("data/judge/judge.safetensors", "judge.begin_from", tmp_path, tmp_path / "weights")

@@ -33,8 +33,7 @@ SOUND = np.random.default_rng(0).normal(size=8000).astype(np.float32)
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder for weights, and no others on this machine."""
     folder = tmp_path / "weights"
-    folder.mkdir()
-    monkeypatch.setenv("CMET_WEIGHTS", str(folder))
+    (folder / "speech").mkdir(parents=True)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
@@ -66,9 +65,9 @@ def shrink(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(BUNDLES))
-def test_width_and_rate_are_those_of_the_bundle(name: str) -> None:
+def test_width_and_rate_are_those_of_the_bundle(name: str, weights: Path) -> None:
     bundle = bundle_of(name)
-    assert load_encoder(name).width == bundle._params["encoder_embed_dim"]
+    assert load_encoder(name, weights).width == bundle._params["encoder_embed_dim"]
     assert bundle.sample_rate == 16_000
     assert name not in SCALED
 
@@ -77,25 +76,23 @@ def test_width_and_rate_are_those_of_the_bundle(name: str) -> None:
 def test_an_embedding_is_the_time_mean_of_what_torchaudio_gives(name: str, shrink: Any, weights: Path) -> None:
     shrink(name)
     bundle = bundle_of(name)
-    torch.save(random_weights(name), weights / bundle._path)
+    torch.save(random_weights(name), weights / "speech" / bundle._path)
     # torchaudio takes a file that is already there, too
-    model = bundle.get_model(dl_kwargs={"model_dir": str(weights)})
+    model = bundle.get_model(dl_kwargs={"model_dir": str(weights / "speech")})
     with torch.inference_mode():
         expected = model(torch.from_numpy(SOUND)[None])[0][0].mean(dim=0).numpy()
-    encoder = load_encoder(name)
+    encoder = load_encoder(name, weights)
     assert encoder.embed is not None
     vector = encoder.embed(SOUND)
     assert (vector.shape, vector.dtype) == ((encoder.width,), np.float32)
     np.testing.assert_allclose(vector, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("place", ["weights", "weights/speech", "torch/hub/checkpoints"])
 @pytest.mark.parametrize("name", sorted(BUNDLES))
-def test_weights_are_found_where_people_and_torchaudio_put_them(tmp_path: Path, name: str, place: str) -> None:
-    path = tmp_path / place / bundle_of(name)._path
-    path.parent.mkdir(parents=True, exist_ok=True)
+def test_weights_are_found_in_their_home(weights: Path, name: str) -> None:
+    path = weights / "speech" / bundle_of(name)._path
     path.touch()
-    assert bundles._find(name, bundle_of(name)._path) == path
+    assert bundles._find(name, path.name, weights) == path
 
 
 def test_the_registry_knows_the_files_of_the_bundles() -> None:
@@ -115,19 +112,21 @@ def test_the_folder_of_torch_hub_is_the_one_that_torch_takes(
 
 def test_a_model_is_loaded_once(shrink: Any, weights: Path) -> None:
     shrink("wav2vec2-base")
-    path = weights / bundle_of("wav2vec2-base")._path
+    path = weights / "speech" / bundle_of("wav2vec2-base")._path
     torch.save(random_weights("wav2vec2-base"), path)
-    first = bundles.embed_with_bundle(SOUND, "wav2vec2-base")
+    first = bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights)
     path.unlink()
-    np.testing.assert_array_equal(bundles.embed_with_bundle(SOUND, "wav2vec2-base"), first)
+    np.testing.assert_array_equal(bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights), first)
 
 
-def test_weights_that_torchaudio_has_downloaded_are_found(shrink: Any, tmp_path: Path) -> None:
-    shrink("hubert-base")
-    cache = tmp_path / "torch/hub/checkpoints"
-    cache.mkdir(parents=True)
-    torch.save(random_weights("hubert-base"), cache / bundle_of("hubert-base")._path)
-    assert bundles.embed_with_bundle(SOUND, "hubert-base").shape == (768,)
+def test_weights_that_torchaudio_has_downloaded_are_told_with_the_command_to_copy_them(
+    weights: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "torch/hub/checkpoints" / bundle_of("hubert-base")._path
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(UserError, match=f"its weights are looked for in {weights}/speech/; copy them: cp {path} "):
+        bundles.check_bundle("hubert-base", weights)
 
 
 @pytest.mark.parametrize("name", sorted(BUNDLES))
@@ -136,11 +135,10 @@ def test_absent_weights_are_one_sentence_and_no_download(
 ) -> None:
     monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("downloads"))
     with pytest.raises(UserError) as caught:
-        bundles.embed_with_bundle(SOUND, name)
+        bundles.embed_with_bundle(SOUND, name, weights)
     file = bundle_of(name)._path
-    home = weights / "speech" / file
-    said = f"{name}: its weights are not here; download {bundles.URL}{file} to {home} (also looked for: "
-    assert str(caught.value).startswith(said)
+    said = f"{name}: its weights are not here; download {bundles.URL}{file} to {weights}/speech/"
+    assert str(caught.value) == said
 
 
 def write_clips(folder: Path, *names: str) -> Clips:
@@ -150,7 +148,7 @@ def write_clips(folder: Path, *names: str) -> Clips:
     return clips
 
 
-def test_absent_weights_are_told_before_any_process_starts(tmp_path: Path) -> None:
+def test_absent_weights_are_told_before_any_process_starts(weights: Path, tmp_path: Path) -> None:
     clips = write_clips(tmp_path, "a")
     params, work = SpeechParams(max_rejected=0), tmp_path / "work"
     for name, said in (
@@ -158,13 +156,13 @@ def test_absent_weights_are_told_before_any_process_starts(tmp_path: Path) -> No
         ("emotion2vec", "its model is not here"),
     ):
         with pytest.raises(UserError, match=said):
-            write_embeddings(clips, name, tmp_path / "out", work, params)
+            write_embeddings(clips, name, weights, tmp_path / "out", work, params)
         assert not work.exists()
 
 
 def test_present_weights_pass_the_check(weights: Path) -> None:
-    (weights / bundle_of("wavlm-base")._path).touch()
-    bundles.check_bundle("wavlm-base")
+    (weights / "speech" / bundle_of("wavlm-base")._path).touch()
+    bundles.check_bundle("wavlm-base", weights)
 
 
 def test_weights_of_another_architecture_are_refused_with_counts(shrink: Any, weights: Path) -> None:
@@ -172,21 +170,21 @@ def test_weights_of_another_architecture_are_refused_with_counts(shrink: Any, we
     state = random_weights("wav2vec2-base")
     removed = [key for key in state if "layers.1." in key]
     other = {key: value for key, value in state.items() if key not in removed} | {"aux.weight": torch.zeros(2)}
-    torch.save(other, weights / bundle_of("wav2vec2-base")._path)
+    torch.save(other, weights / "speech" / bundle_of("wav2vec2-base")._path)
     said = f"not the weights of wav2vec2-base: {len(removed)} of {len(state)} keys missing, 1 unexpected, 0 of another"
     with pytest.raises(UserError, match=said):
-        bundles.embed_with_bundle(SOUND, "wav2vec2-base")
+        bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights)
 
 
 @pytest.mark.slow
 def test_a_whole_model_embeds_a_corpus_in_worker_processes(weights: Path, tone: Path, tmp_path: Path) -> None:
-    torch.save(random_weights("wav2vec2-base"), weights / bundle_of("wav2vec2-base")._path)
+    torch.save(random_weights("wav2vec2-base"), weights / "speech" / bundle_of("wav2vec2-base")._path)
     clips = write_clips(tmp_path, "a", "b", "c")
     for name in clips.table.clip_id:
         clips.sound(name).parent.mkdir(exist_ok=True)
         clips.sound(name).symlink_to(tone)
     params = SpeechParams(max_rejected=0)
-    report = write_embeddings(clips, "wav2vec2-base", tmp_path / "out", tmp_path / "work", params)
+    report = write_embeddings(clips, "wav2vec2-base", weights, tmp_path / "out", tmp_path / "work", params)
     assert (report.num_clips, report.width) == (3, 768)
     vectors = Voices(tmp_path / "out").vectors
     assert np.isfinite(vectors["a"]).all()

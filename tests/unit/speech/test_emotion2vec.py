@@ -1,3 +1,4 @@
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,8 +100,7 @@ SOUND = np.random.default_rng(0).normal(scale=0.1, size=8000).astype(np.float32)
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder for weights, and no hub caches."""
     folder = tmp_path / "weights"
-    folder.mkdir()
-    monkeypatch.setenv("CMET_WEIGHTS", str(folder))
+    (folder / "speech").mkdir(parents=True)
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
     emotion2vec._load.cache_clear()
@@ -124,7 +124,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 
 def test_an_absent_model_is_one_sentence(weights: Path) -> None:
     with pytest.raises(UserError) as caught:
-        embed_emotion2vec(SOUND)
+        embed_emotion2vec(SOUND, weights)
     folder = weights / "speech/emotion2vec_plus_large"
     assert str(caught.value).startswith(
         f"emotion2vec: its model is not here; put config.yaml and model.pt into {folder}"
@@ -135,19 +135,17 @@ def test_an_absent_model_is_one_sentence(weights: Path) -> None:
     ("present", "said"), [([], "no config.yaml and no model.pt"), (["config.yaml"], "no model.pt")]
 )
 def test_an_incomplete_model_folder_is_told_by_what_it_lacks(weights: Path, present: list[str], said: str) -> None:
-    folder = weights / "emotion2vec_plus_large"
+    folder = weights / "speech/emotion2vec_plus_large"
     folder.mkdir()
     for name in present:
         (folder / name).touch()
     with pytest.raises(UserError, match=f"emotion2vec_plus_large has {said}"):
-        embed_emotion2vec(SOUND)
+        embed_emotion2vec(SOUND, weights)
 
 
 @pytest.mark.parametrize(
     "place",
     [
-        "weights/emotion2vec_plus_large",
-        "weights/speech/emotion2vec_plus_large",
         "modelscope/hub/models/iic/emotion2vec_plus_large",
         "modelscope/hub/iic/emotion2vec_plus_large",
         "modelscope/models/iic/emotion2vec_plus_large",
@@ -155,9 +153,13 @@ def test_an_incomplete_model_folder_is_told_by_what_it_lacks(weights: Path, pres
         "huggingface/hub/models--emotion2vec--emotion2vec_plus_large/snapshots/0123abcd",
     ],
 )
-def test_the_model_is_found_where_people_and_hubs_put_it(tmp_path: Path, place: str) -> None:
+def test_a_model_that_a_hub_has_is_told_with_the_command_to_copy_it(tmp_path: Path, weights: Path, place: str) -> None:
     folder = write_model(tmp_path / place)
-    assert emotion2vec._find() == folder
+    home = weights / "speech/emotion2vec_plus_large"
+    with pytest.raises(UserError, match=f"its model is looked for in {home}; copy it: cp -rL {folder} {home}"):
+        check_emotion2vec(weights)
+    shutil.copytree(folder, home)
+    assert emotion2vec._find(weights) == home
 
 
 @pytest.mark.parametrize(
@@ -177,34 +179,34 @@ def test_the_model_is_found_where_people_and_hubs_put_it(tmp_path: Path, place: 
     ],
 )
 def test_another_or_an_evil_description_is_refused(weights: Path, config: dict[str, Any], said: str) -> None:
-    write_model(weights / "emotion2vec_plus_large", config)
+    write_model(weights / "speech/emotion2vec_plus_large", config)
     with pytest.raises(UserError, match=said):
-        embed_emotion2vec(SOUND)
+        embed_emotion2vec(SOUND, weights)
 
 
 def test_a_missing_funasr_says_which_extra_to_install(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_model(weights / "emotion2vec_plus_large")
+    write_model(weights / "speech/emotion2vec_plus_large")
     monkeypatch.setitem(sys.modules, "funasr", None)
     with pytest.raises(UserError, match=r"FunASR cannot be imported .*'\.\[emotion2vec\]'"):
-        embed_emotion2vec(SOUND)
+        embed_emotion2vec(SOUND, weights)
 
 
 def test_the_check_before_the_work_asks_for_the_model_and_for_funasr(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match="its model is not here"):
-        check_emotion2vec()
-    write_model(weights / "emotion2vec_plus_large")
+        check_emotion2vec(weights)
+    write_model(weights / "speech/emotion2vec_plus_large")
     monkeypatch.setitem(sys.modules, "funasr", None)
     with pytest.raises(UserError, match=r"FunASR is not installed; .*'\.\[emotion2vec\]'"):
-        check_emotion2vec()
+        check_emotion2vec(weights)
 
 
 @pytest.fixture
 def random_model(weights: Path) -> Path:
     """A small model of random weights, in the folder as the hub gives it."""
     funasr = pytest.importorskip("funasr")
-    folder = write_model(weights / "emotion2vec_plus_large")
+    folder = write_model(weights / "speech/emotion2vec_plus_large")
     (folder / "tokens.txt").write_text("angry\nhappy\n<unk>\n")
     torch.manual_seed(0)
     model = funasr.AutoModel(model="Emotion2vec", model_conf=CONFIG["model_conf"], device="cpu", disable_update=True)
@@ -215,20 +217,22 @@ def random_model(weights: Path) -> Path:
     return folder
 
 
-def test_an_embedding_is_what_funasr_gives_for_the_folder_and_the_file(random_model: Path, tmp_path: Path) -> None:
+def test_an_embedding_is_what_funasr_gives_for_the_folder_and_the_file(
+    random_model: Path, weights: Path, tmp_path: Path
+) -> None:
     from funasr import AutoModel
 
     write_audio(tmp_path / "a.wav", SOUND, 16_000)
     official = AutoModel(model=str(random_model), device="cpu", disable_update=True)
     result = official.generate(str(tmp_path / "a.wav"), granularity="utterance", extract_embedding=True)
-    vector = embed_emotion2vec(read_audio(tmp_path / "a.wav", 16_000))
+    vector = embed_emotion2vec(read_audio(tmp_path / "a.wav", 16_000), weights)
     assert (vector.shape, vector.dtype) == ((1024,), np.float32)
     np.testing.assert_allclose(vector, result[0]["feats"], rtol=1e-5, atol=1e-5)
 
 
-def test_a_missing_weight_is_refused_that_funasr_passes_over(random_model: Path) -> None:
+def test_a_missing_weight_is_refused_that_funasr_passes_over(random_model: Path, weights: Path) -> None:
     state = torch.load(random_model / "model.pt")["model"]
     del state["blocks.0.attn.proj.weight"]
     torch.save({"model": state}, random_model / "model.pt")
     with pytest.raises(UserError, match=r"not the weights of emotion2vec\+ large: 1 of \d+ keys missing, 0 unexp"):
-        embed_emotion2vec(SOUND)
+        embed_emotion2vec(SOUND, weights)

@@ -55,9 +55,8 @@ def test_a_face_becomes_512_numbers(network: ArcFace) -> None:
 
 
 def test_the_published_file_loads(tmp_path: Path) -> None:
-    folder = tmp_path / "ms1mv3_arcface_r50_fp16"
-    folder.mkdir()
-    torch.save(published(), folder / FILE)
+    (tmp_path / "metrics").mkdir()
+    torch.save(published(), tmp_path / "metrics" / FILE)
     network = load_arcface(tmp_path)
     assert not network.training
     assert all((parameter == 0.5).all() for parameter in network.parameters())
@@ -65,7 +64,8 @@ def test_the_published_file_loads(tmp_path: Path) -> None:
 
 def test_another_depth_is_refused_by_name(tmp_path: Path) -> None:
     deeper = published() | {"layer3.14.bn1.weight": torch.ones(256)}
-    torch.save(deeper, tmp_path / FILE)
+    (tmp_path / "metrics").mkdir()
+    torch.save(deeper, tmp_path / "metrics" / FILE)
     with pytest.raises(UserError, match=r"ArcFace.*, but 1 unexpected \(layer3\.14\.bn1\.weight\)") as caught:
         load_arcface(tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path / FILE}: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'metrics' / FILE}: ")

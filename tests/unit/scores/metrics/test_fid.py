@@ -164,6 +164,7 @@ def test_a_file_of_another_size_is_refused_by_name(weights: Path) -> None:
 @pytest.mark.usefixtures("any_size")
 def test_a_file_of_other_tensors_is_refused_by_name(state: Tensors, tmp_path: Path) -> None:
     short = {key: tensor[:1].clone() for key, tensor in state.items() if not key.startswith("Mixed_7c")}
-    torch.save(short, tmp_path / FILE)
+    (tmp_path / "metrics").mkdir()
+    torch.save(short, tmp_path / "metrics" / FILE)
     with pytest.raises(UserError, match=rf"{FILE}: .* of 472 keys missing \(Mixed_7c"):
         FrechetInceptionDistance.load(tmp_path)

@@ -125,7 +125,8 @@ def test_without_weights_the_reason_says_where_to_get_them(tmp_path: Path) -> No
 
 def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
     tensors = {key: torch.ones(()).expand(shape) for key, shape in NETWORKS["inception"].shapes.items()}
-    torch.save(tensors, tmp_path / FILE)
+    (tmp_path / "metrics").mkdir()
+    torch.save(tensors, tmp_path / "metrics" / FILE)
     with pytest.raises(
         UserError, match=rf"{FILE}: this is FID's Inception v3 .* was expected: 287 of 287 keys missing"
     ):

@@ -48,17 +48,19 @@ def test_the_published_file_loads_with_and_without_counters_of_batch_norm(
     tmp_path: Path, published: dict[str, Tensor], has_counters: bool
 ) -> None:
     state = {key: tensor for key, tensor in published.items() if has_counters or "num_batches" not in key}
-    torch.save(state, tmp_path / FILE, _use_new_zipfile_serialization=False)
+    (tmp_path / "metrics").mkdir()
+    torch.save(state, tmp_path / "metrics" / FILE, _use_new_zipfile_serialization=False)
     network = load_syncnet(tmp_path)
     assert not network.training
     assert all(torch.equal(network.state_dict()[key], tensor) for key, tensor in state.items())
 
 
 def test_another_file_is_refused_by_name(tmp_path: Path, published: dict[str, Tensor]) -> None:
-    torch.save({**published, "netfclip.3.bias": torch.zeros(3)}, tmp_path / FILE)
+    (tmp_path / "metrics").mkdir()
+    torch.save({**published, "netfclip.3.bias": torch.zeros(3)}, tmp_path / "metrics" / FILE)
     with pytest.raises(UserError, match=r"netfclip\.3\.bias: 3, expected 1024") as caught:
         load_syncnet(tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path / FILE}: this is SyncNet")
+    assert str(caught.value).startswith(f"{tmp_path / 'metrics' / FILE}: this is SyncNet")
 
 
 def test_a_missing_file_is_said_with_its_source(tmp_path: Path) -> None:

@@ -15,5 +15,5 @@ def speech(places: Places, params: Params, encoder: str) -> "SpeechReport":
     from cmet.speech.embeddings import write_embeddings
 
     clips = Clips.open(places)
-    work = places.work("speech", encoder, params.speech, clips.sounds)
+    work = places.work("speech", encoder, params.speech, [*clips.sounds, places.weights / "speech"])
     return write_embeddings(clips, encoder, places.weights, places.folder("speech", encoder), work, params.speech)

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .boot/bin/uv
 # a file of tests stays in one process, since its tests share what is costly to make; slow files come early
-# processes keep what they free, in small pages: a virtual machine may take 10 s for each GB in huge pages that is new
+# processes keep the memory they free, in small pages: on a virtual machine, a new GB of huge pages may take 10 s
 MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 NUMPY_MADVISE_HUGEPAGE=0
 PYTEST := $(MEMORY) OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # the other extras are for some machines only and are installed by name
@@ -63,7 +63,7 @@ format: setup ## Format the code
 	ruff format .
 	ruff check --fix .
 
-bench: setup ## Measure what the README claims, into reports/bench.json; ROWS=? lists the parts
+bench: setup ## Measure what docs/results.md claims, into reports/bench.json; ROWS=? lists the parts
 	python -m tests.bench '$(ROWS)' $(PROJECT:%=--project '%')
 
 dev: setup $(DAGSTER_HOME)/dagster.yaml ## Dagster on http://localhost:3000

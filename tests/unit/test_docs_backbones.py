@@ -1,5 +1,6 @@
 """The example of docs/backbones.md is a backbone."""
 
+import inspect
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,10 @@ INFERENCE = InferenceParams(batch_size=None, precision="float32", compile=False)
 FRAMES = np.random.default_rng(0).integers(0, 256, (7, 16, 24, 3), np.uint8)
 
 
+def no_picture(clip_id: str) -> Path:
+    raise AssertionError(f"{clip_id}: the example fits on tracks alone")
+
+
 @pytest.fixture(scope="module")
 def tint() -> Any:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
@@ -28,9 +33,10 @@ def tint() -> Any:
 
 def test_the_example_tracks_encodes_and_renders(tint: Any, tmp_path: Path, params: Params) -> None:
     track = tint.tracker(tmp_path, INFERENCE)(iter(FRAMES))
-    np.save(tmp_path / "clip.npy", track)
     clips = pd.DataFrame({"split": ["train"], "emotion": ["happy"]}, index=["clip"])
-    fitted: Backbone = tint.fit(clips, tmp_path, tmp_path, None, params.expression, tmp_path, INFERENCE)
+    fitted: Backbone = tint.fit(
+        clips, no_picture, {"clip": track}.__getitem__, None, params.expression, tmp_path, INFERENCE
+    )
     fitted.save(tmp_path)
     backbone: Backbone = tint.load(tmp_path, tmp_path, INFERENCE)
     codes = backbone.encode(track)
@@ -41,6 +47,12 @@ def test_the_example_tracks_encodes_and_renders(tint: Any, tmp_path: Path, param
     assert [(frame.shape, frame.dtype) for frame in red] == [((16, 24, 3), np.dtype(np.uint8))] * 7
     assert np.stack(red)[..., 0].mean() > FRAMES[..., 0].mean()
     assert (np.stack(red)[..., 1:] == FRAMES[..., 1:]).all()
+
+
+def test_the_example_is_made_as_the_registry_makes_a_backbone(tint: Any) -> None:
+    for name in ("tracker", "fit", "load"):
+        ours, asked = (inspect.signature(getattr(kind, name)).parameters for kind in (tint, BackboneClass))
+        assert list(ours) == [key for key in asked if key != "self"]
 
 
 def test_the_example_has_what_the_registry_asks_of_a_class(tint: Any) -> None:

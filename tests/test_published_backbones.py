@@ -89,12 +89,14 @@ def test_every_stage_works_with_published_weights(
     with without_workers():
         run_stage("speech", project, "opensmile")
         run_stage("judge", project)
-        for backbone, stage in product(
-            BACKBONES, ("expression", "deltas", "shards", "train", "edits", "timing", "evaluate")
-        ):
+        for backbone, stage in product(BACKBONES, ("expression", "deltas", "shards", "train", "edits")):
             run_stage(stage, project, backbone)
-        run_stage("report", project)
-    summary = project.report().summary
+        # from here on stages see clips, which say nothing of the backbone
+        scored = Project.of(project.root, project.params.model_copy(update={"backbones": ["edtalk"]}))
+        for stage in ("timing", "evaluate"):
+            run_stage(stage, scored, "edtalk")
+        run_stage("report", scored)
+    assert project.report().summary.backbones["edtalk"].methods["cmet"].n == 1
 
     for backbone in BACKBONES:
         codes = project.faces(backbone).codes("M101-happy")
@@ -111,7 +113,6 @@ def test_every_stage_works_with_published_weights(
             file = VideoFile(edits.video(video))
             side = SIDES_PX[backbone]
             assert (len(file), file.width, file.height) == (NUM_FRAMES["test"], side, side)
-        assert summary.backbones[backbone].methods["cmet"].n == 1
 
         # the model remembers the files that its codes were made with
         (file_of_weights,) = (

@@ -36,7 +36,7 @@ CHANGES: dict[str, set[str]] = {
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     """A copy of the project in which every stage is up to date, with outputs of a few bytes."""
     root = tmp_path_factory.mktemp("copy")
     listed = subprocess.run(
@@ -57,7 +57,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 if not Path(dep.fs_path).exists():
                     _fill(Path(dep.fs_path))
             repo.commit(force=True)
-        yield root
+        with Repo() as repo:
+            yield repo
 
 
 def _fill(path: Path) -> None:
@@ -69,38 +70,39 @@ def _fill(path: Path) -> None:
         (path / "file").write_text(path.name)
 
 
-def test_nothing_is_to_be_done_in_the_copy(copy: Path) -> None:
-    assert repeated() == set()
+def test_nothing_is_to_be_done_in_the_copy(copy: Repo) -> None:
+    assert repeated(copy) == set()
 
 
 @pytest.mark.parametrize("changed", CHANGES)
-def test_a_change_repeats_what_depends_on_it_and_nothing_else(copy: Path, changed: str) -> None:
-    path = copy / changed
+def test_a_change_repeats_what_depends_on_it_and_nothing_else(copy: Repo, changed: str) -> None:
+    path = Path(copy.root_dir) / changed
     before = path.read_bytes()
     path.write_bytes(before + b"\n")
     try:
-        assert repeated() == CHANGES[changed]
+        assert repeated(copy) == CHANGES[changed]
     finally:
         path.write_bytes(before)
 
 
-def test_a_library_of_another_version_repeats_what_imports_it(copy: Path) -> None:
-    path = copy / "versions.yaml"
+def test_a_library_of_another_version_repeats_what_imports_it(copy: Repo) -> None:
+    path = Path(copy.root_dir) / "versions.yaml"
     before = path.read_text()
     path.write_text(before.replace("webdataset: ", "webdataset: 0."))
     try:
-        assert repeated() == {"shards@facemesh", "train@facemesh", *EDITS_ON}
+        assert repeated(copy) == {"shards@facemesh", "train@facemesh", *EDITS_ON}
     finally:
         path.write_text(before)
 
 
-def repeated() -> set[str]:
+def repeated(repo: Repo) -> set[str]:
     """Stages that `dvc status` names, and those that `dvc dag` has below them."""
-    with Repo() as repo:
-        named = set(repo.status())
-        # arrows of DVC's graph lead from a stage to what it reads
-        below = {
-            stage.name for start in repo.index.stages if start.name in named
-            for stage in networkx.ancestors(repo.index.graph, start)
-        }  # fmt: skip
+    # what `repo.status()` asks, which reads dvc.yaml and dvc.lock anew each time
+    with repo.lock:
+        named = {stage.addressing for stage in repo.index.stages if stage.status()}
+    # arrows of DVC's graph lead from a stage to what it reads
+    below = {
+        stage.name for start in repo.index.stages if start.name in named
+        for stage in networkx.ancestors(repo.index.graph, start)
+    }  # fmt: skip
     return named | below

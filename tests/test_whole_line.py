@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cmet.backbones.registry import load_backbone
+from cmet.closure import EXEMPT, PACKAGE, closure
 from cmet.connector.bundle import load_bundle
 from cmet.media.audio import read_audio
 from cmet.media.video import read_video
@@ -36,14 +39,51 @@ def variants(project: Project, name: str) -> list[str | None]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Project:
+def line(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> tuple[Project, dict[str, list[str]]]:
+    """A project in which every stage has run, and the files of the package that each stage has opened."""
     root = tmp_path_factory.mktemp("project")
     shutil.copy(empty_store, root / "mlflow.db")
-    project = Project.at(write_small_params(root))
-    for name in STAGES:
-        for variant in variants(project, name):
-            run_stage(name, project, variant)
-    return project
+    params, opened = write_small_params(root), tmp_path_factory.mktemp("traced") / "opened.json"
+    command = [sys.executable, "-m", "tests.traced", params, opened]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Project.at(params), json.loads(opened.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def project(line: tuple[Project, dict[str, list[str]]]) -> Project:
+    return line[0]
+
+
+@pytest.fixture(scope="module")
+def opened(line: tuple[Project, dict[str, list[str]]]) -> dict[str, list[str]]:
+    return line[1]
+
+
+def test_no_stage_opens_a_file_of_ours_that_its_closure_lacks(opened: dict[str, list[str]]) -> None:
+    lacking = {}
+    for step, files in opened.items():
+        name, _, variant = step.partition("@")
+        found = closure(STAGES[name].module, (variant,) if variant else ())
+        known = {file.relative_to(PACKAGE).as_posix() for file in found.files} | {f"{module}.py" for module in EXEMPT}
+        unknown = [file for file in files if file not in known and not _is_empty(PACKAGE / file)]
+        if unknown:
+            lacking[step] = unknown
+    assert not lacking
+    assert len(opened) == len(STAGES)
+
+
+def test_every_stage_opens_code_of_its_own(opened: dict[str, list[str]]) -> None:
+    # a trace that sees nothing would find nothing
+    assert "corpora/sample/face.py" in opened["sample"]
+    assert "backbones/facemesh/warp.py" in opened["edits@facemesh"]
+    assert "report/templates/report.html.j2" in opened["report"]
+    assert not any("edtalk" in file for files in opened.values() for file in files)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a package is nothing but a docstring."""
+    return path.name == "__init__.py" and path.read_text().rstrip().endswith('"""')
 
 
 def test_every_clip_arrives_prepared_with_sound_of_the_same_span(project: Project) -> None:
@@ -52,9 +92,9 @@ def test_every_clip_arrives_prepared_with_sound_of_the_same_span(project: Projec
     assert (clips.table.status == "ok").all()
     for row in clips.table.iloc[::9].itertuples():
         video = read_video(clips.video(row.clip_id))
-        assert video.fps == 25
+        assert video.fps == project.params.clips.fps
         assert video.frames.shape == (row.num_frames, 256, 256, 3)
-        assert len(read_audio(clips.sound(row.clip_id), 16_000)) == row.num_frames * 640
+        assert len(read_audio(clips.sound(row.clip_id), 16_000)) == row.num_frames * 16_000 // video.fps
 
 
 def test_the_held_out_emotion_reaches_no_training_shard(project: Project) -> None:

@@ -1,6 +1,7 @@
 """A tiny scored project: clips that show bars instead of faces, edits copied from them, a small judge."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cmet.connector.card import BundleConfig
 from cmet.connector.product import Model
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.edits.product import Edits, EditsProtocol, MethodTiming, Timing, TimingFacts
-from cmet.engine import Job
+from cmet.engine import ClipMap, Job
 from cmet.judge.product import JudgeFolder
 from cmet.judge.training import train_judge
 from cmet.media.audio import write_audio
@@ -21,8 +22,10 @@ from cmet.media.video import read_video, write_video
 from cmet.outputs import write_json
 from cmet.params import ClipForm, JudgeParams, Params, load_params
 from cmet.vocabulary import EMOTIONS
+from tests.clip_maps import without_workers
 
 ROOT = Path(__file__).parents[2]
+WITH_WORKERS = ClipMap._run_pool
 SPEAKERS = {"A": "train", "B": "train", "C": "val", "D": "test"}
 SENTENCES = ("001", "002")
 JUDGE = JudgeParams(
@@ -65,6 +68,20 @@ PROTOCOL = EditsProtocol(
     clips=[],
     speech={},
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_this_process() -> Iterator[None]:
+    """A map over clips starts no workers, which takes longer than the work of these tests."""
+    with without_workers():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But it does in a test that is marked so."""
+    if request.node.get_closest_marker("workers"):
+        monkeypatch.setattr(ClipMap, "_run_pool", WITH_WORKERS)
 
 
 @dataclass(frozen=True)

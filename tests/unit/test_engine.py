@@ -3,49 +3,21 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from cmet.engine import ClipMap, Job, Record
-from cmet.errors import ClipError, UserError
-
-
-def write_double(job: Job, folder: Path) -> Record:
-    value = job["value"]
-    (folder / "numbers").mkdir()
-    (folder / "numbers" / f"{job['clip_id']}.txt").write_text(str(2 * value))
-    if value < 0:
-        raise ClipError("negative", f"{value} is below zero")
-    if value == 98:
-        raise UserError("98 is made of other files")
-    if value == 99:
-        raise ZeroDivisionError
-    return {"double": 2 * value, "process": os.getpid()}
-
-
-def misbehave(job: Job, folder: Path) -> Record:
-    """Hang, or die of a signal, with files lying about."""
-    (folder / "half.mp4").write_bytes(b"half a clip")
-    tempfile.mkstemp()
-    if job["value"] == "hang":
-        time.sleep(600)
-    if job["value"]:
-        os.kill(os.getpid(), getattr(signal, job["value"]))
-    (folder / "half.mp4").replace(folder / f"{job['clip_id']}.mp4")
-    return {}
-
-
-def jobs(*values: int | str) -> list[Job]:
-    return [{"clip_id": f"clip{value}", "value": value} for value in values]
+from cmet.engine import ClipMap
+from cmet.errors import UserError
+from tests.clip_jobs import jobs, misbehave, write_double
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.workers
 def test_records_come_in_the_order_of_the_jobs_and_a_bad_clip_is_quarantined(tmp_path: Path) -> None:
     records = ClipMap(write_double, tmp_path, "test").run(jobs(3, -1, 2))
     assert [record["clip_id"] for record in records] == ["clip3", "clip-1", "clip2"]
@@ -61,6 +33,7 @@ def test_files_of_usable_clips_only_reach_the_output(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out/numbers/clip2.txt", "out/numbers/clip3.txt"]
 
 
+@pytest.mark.workers
 def test_an_interrupted_map_goes_on_with_what_is_missing(tmp_path: Path) -> None:
     clip_map = ClipMap(write_double, tmp_path, "test")
     with pytest.raises(ZeroDivisionError):
@@ -119,6 +92,7 @@ def test_forgotten_work_is_gone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.workers
 def test_a_clip_that_hangs_is_quarantined_and_the_others_go_on(tmp_path: Path) -> None:
     clip_map = ClipMap(misbehave, tmp_path / "work", "test", time_limit_s=1)
     records = clip_map.run([*jobs("hang"), {"clip_id": "good", "value": None}], num_workers=1)
@@ -127,6 +101,7 @@ def test_a_clip_that_hangs_is_quarantined_and_the_others_go_on(tmp_path: Path) -
     assert names(tmp_path) == ["out/good.mp4"]
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("cause", ["SIGSEGV", "SIGABRT", "SIGBUS"])
 def test_a_clip_that_crashes_its_process_is_quarantined(tmp_path: Path, cause: str) -> None:
     clip_map = ClipMap(misbehave, tmp_path / "work", "test")
@@ -136,6 +111,7 @@ def test_a_clip_that_crashes_its_process_is_quarantined(tmp_path: Path, cause: s
     assert names(tmp_path) == ["out/good.mp4"]
 
 
+@pytest.mark.workers
 def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Path) -> None:
     clip_map = ClipMap(misbehave, tmp_path, "test")
     with pytest.raises(UserError, match=r"died \(out of memory\?\) at or near clipSIGKILL; finished clips are kept"):
@@ -146,7 +122,7 @@ def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Pa
 SCRIPT = """
 import sys
 from pathlib import Path
-from tests.unit.test_engine import jobs, misbehave
+from tests.clip_jobs import jobs, misbehave
 from cmet.engine import ClipMap
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.errors import UserError
 from cmet.params import ClipsParams, Params
-from tests.clip_maps import without_workers
 from tests.layouts import rename
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
@@ -41,6 +40,7 @@ def settings(params: Params) -> ClipsParams:
     return params.clips.model_copy(update={"max_rejected": 0.5, "detect_stride": 5})
 
 
+@pytest.mark.workers
 def test_every_clip_of_the_manifest_is_in_the_table_with_its_reason(
     tmp_path: Path, root: Path, manifest: pd.DataFrame, settings: ClipsParams
 ) -> None:
@@ -81,8 +81,7 @@ def test_what_is_prepared_is_called_by_one_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     renamed, clips = rename(monkeypatch, "clips", name), Clips(tmp_path / "out")
-    with without_workers():
-        prepare_clips(manifest[:1], root, clips.folder, tmp_path / "work", settings)
+    prepare_clips(manifest[:1], root, clips.folder, tmp_path / "work", settings)
     assert clips.usable.clip_id.to_list() == ["good"]
     assert clips.video("good").is_file()
     assert clips.sound("good").is_file()
@@ -90,6 +89,7 @@ def test_what_is_prepared_is_called_by_one_name(
     assert not (clips.folder / name).exists()
 
 
+@pytest.mark.workers
 def test_a_clip_over_the_time_limit_is_quarantined(
     tmp_path: Path, root: Path, manifest: pd.DataFrame, settings: ClipsParams
 ) -> None:

@@ -1,5 +1,6 @@
 """A small world: voice and face both follow linearly from a hidden affect."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,16 @@ def make_pairs() -> Callable[[str], list[PairSample]]:
     return _pairs_of
 
 
+@pytest.fixture(scope="session")
+def written_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of three training speakers and a validation speaker, which nobody changes."""
+    return write_shards(tmp_path_factory.mktemp("shards"))
+
+
 @pytest.fixture
-def shards(tmp_path: Path) -> Path:
-    """Shards of three training speakers and a validation speaker."""
-    return write_shards(tmp_path)
+def shards(written_shards: Path, tmp_path: Path) -> Path:
+    """The same ones for a test of its own."""
+    return shutil.copytree(written_shards, tmp_path / "shards")
 
 
 def write_shards(root: Path) -> Path:

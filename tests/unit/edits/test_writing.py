@@ -14,7 +14,6 @@ from cmet.media.video import read_video
 from cmet.outputs import content_digest
 from cmet.params import Params
 from cmet.vocabulary import METHODS
-from tests.clip_maps import without_workers
 from tests.layouts import rename
 from tests.unit.edits.conftest import NUM_FRAMES
 from tests.unit.edits.making import recipe_of
@@ -22,8 +21,7 @@ from tests.unit.edits.making import recipe_of
 
 def write(material: Material, params: Params, folder: Path) -> Edits:
     """The edits of the row of the corpus."""
-    with without_workers():
-        write_edits(material, recipe_of(params, num_speech_clips=2), folder / "edits", folder / "work")
+    write_edits(material, recipe_of(params, num_speech_clips=2), folder / "edits", folder / "work")
     return Edits(folder / "edits")
 
 

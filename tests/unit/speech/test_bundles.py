@@ -176,6 +176,7 @@ def test_weights_of_another_architecture_are_refused_with_counts(shrink: Any, we
         bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights)
 
 
+@pytest.mark.workers
 @pytest.mark.slow
 def test_a_whole_model_embeds_a_corpus_in_worker_processes(weights: Path, tone: Path, tmp_path: Path) -> None:
     torch.save(random_weights("wav2vec2-base"), weights / "speech" / bundle_of("wav2vec2-base")._path)

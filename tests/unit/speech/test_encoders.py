@@ -18,7 +18,6 @@ from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from cmet.speech.encoders.protocol import SpeechEncoder
 from cmet.speech.encoders.registry import ENCODERS, load_encoder
 from cmet.speech.product import TABLE, Voices
-from tests.clip_maps import without_workers
 from tests.layouts import rename
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
@@ -107,8 +106,7 @@ def test_embeddings_are_called_by_one_name_and_come_in_any_order(
 ) -> None:
     np.save(tmp_path / FEATURES_FOLDER / "b.npy", np.full(1024, 2, np.float32))
     renamed, voices = rename(monkeypatch, "speech", TABLE), Voices(tmp_path / "out")
-    with without_workers():
-        embed(three_clips, tmp_path, max_rejected=0.5)
+    embed(three_clips, tmp_path, max_rejected=0.5)
     assert voices.path == tmp_path / "out" / renamed
     assert voices.of(["b", "a", "b"])[:, 0].tolist() == [2, 1, 2]
 
@@ -173,6 +171,7 @@ def count_threads(job: Job, files: Path) -> Record:
     return {"threads": torch.get_num_threads()}
 
 
+@pytest.mark.workers
 def test_torch_has_one_thread_in_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     (record,) = ClipMap(count_threads, tmp_path, "threads").run([{"clip_id": "a"}], num_workers=1)

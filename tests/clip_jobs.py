@@ -1,0 +1,39 @@
+"""Functions for a clip map to apply; a worker that begins imports no more than this."""
+
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+from cmet.engine import Job, Record
+from cmet.errors import ClipError, UserError
+
+
+def write_double(job: Job, folder: Path) -> Record:
+    value = job["value"]
+    (folder / "numbers").mkdir()
+    (folder / "numbers" / f"{job['clip_id']}.txt").write_text(str(2 * value))
+    if value < 0:
+        raise ClipError("negative", f"{value} is below zero")
+    if value == 98:
+        raise UserError("98 is made of other files")
+    if value == 99:
+        raise ZeroDivisionError
+    return {"double": 2 * value, "process": os.getpid()}
+
+
+def misbehave(job: Job, folder: Path) -> Record:
+    """Hang, or die of a signal, with files lying about."""
+    (folder / "half.mp4").write_bytes(b"half a clip")
+    tempfile.mkstemp()
+    if job["value"] == "hang":
+        time.sleep(600)
+    if job["value"]:
+        os.kill(os.getpid(), getattr(signal, job["value"]))
+    (folder / "half.mp4").replace(folder / f"{job['clip_id']}.mp4")
+    return {}
+
+
+def jobs(*values: int | str) -> list[Job]:
+    return [{"clip_id": f"clip{value}", "value": value} for value in values]

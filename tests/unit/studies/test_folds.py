@@ -29,7 +29,7 @@ from cmet.studies.unseen_table import ANSWER_COLUMNS
 from cmet.studies.variants import leaving_out
 from cmet.tracking.runs import Run, find_run
 from tests.judge_card import CARD
-from tests.unit.connector.conftest import TINY, shards  # noqa: F401
+from tests.unit.connector.conftest import TINY, shards, written_shards  # noqa: F401
 
 EMOTION = "sad"
 

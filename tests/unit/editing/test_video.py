@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -19,8 +18,7 @@ from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio, write_audio
 from cmet.media.landmarks import track_landmarks
 from cmet.media.video import VideoFile, read_video, write_video
-from tests.filled_weights import write_filled_weights
-from tests.unit.editing.models import noise, write_model
+from tests.unit.editing.models import noise
 
 QUIET = EditOptions(is_quiet=True)
 
@@ -159,17 +157,6 @@ class Toy:
 def toy(editor: Editor) -> Editor:
     made = Toy()
     return replace(editor, kind=made, opens=lambda: made)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def darkening(real: Path, tmp_path: Path) -> Path:
-    """Seven frames at 30 a second of a face in a wide picture that gets darker, and a quarter of a second of sound."""
-    frames = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(7)).frames
-    frames = np.concatenate([frames, np.full((7, 256, 200, 3), 200, np.uint8)], axis=2)
-    shades = np.linspace(1, 0.4, 7)[:, None, None, None]
-    write_audio(tmp_path / "own.wav", noise(0.25), 16_000)
-    write_video(tmp_path / "dark.mp4", (frames * shades).astype(np.uint8), 30, tmp_path / "own.wav", crf=4)
-    return tmp_path / "dark.mp4"
 
 
 def shades(path: Path, column: int, channel: int) -> np.ndarray:
@@ -440,29 +427,3 @@ def test_emotions_go_along_the_result_where_lips_make_it_longer_than_the_video(
     # the toy's own codes are zeros, so these are the change
     (codes,) = drawn
     assert codes.shape == (17, 6) and codes[:12].any(axis=1).all() and not codes[12:].any()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "lips"), [("edtalk", "speech"), ("pdfgc", None)])
-def test_a_published_backbone_edits_a_real_face(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    filled: Path,
-    sounds: dict[str, list[Path]],
-    darkening: Path,
-    name: Literal["edtalk", "pdfgc"],
-    lips: str | None,
-) -> None:
-    write_filled_weights(filled, name)
-    monkeypatch.setenv("CMET_WEIGHTS", str(filled))
-    write_model(tmp_path / "model", name, {"edtalk": 10, "pdfgc": 30}[name], "opensmile", 88)
-    write_video(tmp_path / "short.mp4", read_video(darkening, range(5)).frames, 30, tmp_path / "own.wav")
-    out, options = tmp_path / "out.mp4", replace(QUIET, lips=lips)
-    report = edit_video(
-        tmp_path / "short.mp4", **sounds, out=out, editor=Editor.load(tmp_path / "model"), options=options
-    )
-    assert (report.num_frames, report.fps, report.width_px, report.height_px) == (5, 30, 456, 256)
-    assert report.strength == 1.0 and report.mean_change > 0
-    before, after = read_video(tmp_path / "short.mp4").frames.astype(int), read_video(out).frames.astype(int)
-    assert np.abs(after - before)[:, :, 300:].max() <= 20
-    assert np.abs(after - before)[:, 60:180, 90:170].mean() > 20

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from cmet.corpora import cremad, mead
-from cmet.edits.benchmark import write_benchmark
 from cmet.errors import UserError
 from cmet.media.audio import write_audio
 from cmet.media.video import write_video
@@ -79,19 +78,6 @@ def test_codes_of_cremad_become_our_words(tmp_path: Path) -> None:
     assert row.row_id == cremad.parse(Path(CREMAD["gt_video_path"])).clip_id == "cremad-1001-DFA-ANG-XX"
     assert (row.speaker, row.sentence, row.emotion, row.sound) == ("1001", "DFA", "angry", None)
     assert pd.isna(row.intensity)
-
-
-@pytest.mark.parametrize(("name", "num_rows", "num_clusters"), [("mead", 1143, 56), ("cremad", 1546, 523)])
-def test_a_whole_official_manifest_keeps_its_rows_and_clusters(
-    tmp_path: Path, name: str, num_rows: int, num_clusters: int
-) -> None:
-    write_benchmark(name, tmp_path / "official.csv")
-    with (tmp_path / "official.csv").open(encoding="utf-8") as stream:
-        official = [row | {"generated_path": f"made/{number}.mp4"} for number, row in enumerate(csv.DictReader(stream))]
-    rows = read_manifest(write(tmp_path, *official))
-    assert len(rows) == num_rows == rows.row_id.nunique()
-    assert rows.groupby(["speaker", "sentence"]).ngroups == num_clusters
-    assert set(rows.labels_from) == {"path"}
 
 
 def test_relative_paths_count_from_another_root_when_told(tmp_path: Path) -> None:

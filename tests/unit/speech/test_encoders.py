@@ -8,7 +8,6 @@ import soundfile
 import yaml
 
 from cmet.clips.product import Clips
-from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
 from cmet.params import Encoder, ParamsError, SpeechParams, parse_params
@@ -163,19 +162,6 @@ def test_an_unknown_encoder_in_params_is_named_with_its_key(encoders: list[str],
     values["speech_encoders"] = encoders
     with pytest.raises(ParamsError, match=said):
         parse_params(values, "params.yaml")
-
-
-def count_threads(job: Job, files: Path) -> Record:
-    import torch
-
-    return {"threads": torch.get_num_threads()}
-
-
-@pytest.mark.workers
-def test_torch_has_one_thread_in_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    (record,) = ClipMap(count_threads, tmp_path, "threads").run([{"clip_id": "a"}], num_workers=1)
-    assert record["threads"] == 1
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+from tests.unit.extended.conftest import sounds, speech, write_vectors  # noqa: F401

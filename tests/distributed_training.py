@@ -1,10 +1,11 @@
 """Trainings for torchrun to start, one after the other: `python -m tests.distributed_training SHARDS RUNS`.
 
-RUNS is a JSON list of `[OUT, PARAMS, STEP]`; the processes die when STEP is logged, if it is given.
+RUNS is a JSON list of `[OUT, PARAMS, STEP]`. One with a STEP is interrupted in all processes when that is logged, and
+its checkpoint is copied to `OUT.checkpoint`; the same training once more goes on from there.
 """
 
 import json
-import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,37 +13,38 @@ from typing import Any
 import torch
 
 from cmet.connector.processes import training_processes
-from cmet.connector.training import Purpose, Untracked, train
+from cmet.connector.training import CHECKPOINT, Purpose, Untracked, train
 from cmet.params import TrainParams
 from cmet.shards import Shards
-from tests.unit.connector.conftest import CLIPS
+from tests.connector_shards import CLIPS
+
+
+class Interrupted(Exception):
+    """The step has come."""
 
 
 class Ending(Untracked):
-    """Ends the process at a step."""
+    """Interrupts a training at a step."""
 
     def __init__(self, step: int | None) -> None:
         self.step = step
 
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
         if step == self.step:
-            os._exit(9)
+            raise Interrupted
 
 
 def main(shards: Path, runs: list[tuple[str, dict[str, Any], int | None]]) -> None:
     with training_processes(torch.device("cpu")) as processes:
         for name, params, end_at in runs:
             out = Path(name)
-            train(
-                Shards(shards),
-                out,
-                TrainParams(**params),
-                7,
-                out.with_name(f"{out.name}.work"),
-                Ending(end_at),
-                processes,
-                Purpose("facemesh", "opensmile", None, CLIPS),
-            )
+            work = out.with_name(f"{out.name}.work")
+            purpose = Purpose("facemesh", "opensmile", None, CLIPS)
+            try:
+                train(Shards(shards), out, TrainParams(**params), 7, work, Ending(end_at), processes, purpose)
+            except Interrupted:
+                if processes.is_first:
+                    shutil.copy(work / CHECKPOINT, out.with_name(f"{out.name}.checkpoint"))
 
 
 if __name__ == "__main__":

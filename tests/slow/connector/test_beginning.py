@@ -15,7 +15,7 @@ from cmet.connector.training import Purpose, TrainReport, Untracked, train
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import Shards
-from tests.unit.connector.conftest import CLIPS
+from tests.connector_shards import CLIPS
 
 MakeParams = Callable[..., TrainParams]
 

@@ -31,7 +31,7 @@ from cmet.scores.figures import curves_figure
 from cmet.shards import FORMAT, LISTING, PairSample, Shards, write_tar
 from cmet.speech.scaling import SpeechScaling
 from cmet.weights.registry import CHECKPOINTS, NETWORKS
-from tests.unit.connector.conftest import CLIPS
+from tests.connector_shards import CLIPS
 
 MakeParams = Callable[..., TrainParams]
 MakePairs = Callable[[str], list[PairSample]]

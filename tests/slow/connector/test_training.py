@@ -25,8 +25,8 @@ from cmet.outputs import content_digest
 from cmet.params import TrainParams
 from cmet.shards import Shards, read_shards
 from cmet.speech.scaling import SpeechScaling
+from tests.connector_shards import CLIPS
 from tests.layouts import rename
-from tests.unit.connector.conftest import CLIPS
 
 MakeParams = Callable[..., TrainParams]
 ALONE = Processes(0, 1, torch.device("cpu"))

@@ -28,8 +28,9 @@ from cmet.studies.unseen import check_experiment, chosen_emotions, run_unseen
 from cmet.studies.unseen_table import ANSWER_COLUMNS
 from cmet.studies.variants import leaving_out
 from cmet.tracking.runs import Run, find_run
+from tests.connector_shards import TINY
 from tests.judge_card import CARD
-from tests.unit.connector.conftest import TINY, shards, written_shards  # noqa: F401
+from tests.unit.connector.conftest import shards, written_shards  # noqa: F401
 
 EMOTION = "sad"
 

@@ -9,7 +9,7 @@ import yaml
 
 from cmet import closure
 from cmet.tracking.runs import default_store
-from tests.unit.connector.conftest import TINY
+from tests.connector_shards import TINY
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,7 +9,7 @@ import yaml
 from cmet.errors import UserError
 from cmet.params import Params, ParamsError, load_params
 from cmet.studies.variants import leaving_out, read_variants
-from tests.unit.connector.conftest import TINY
+from tests.connector_shards import TINY
 
 ABLATIONS = Path(__file__).parents[3] / "experiments/ablations"
 FULL, MSE = ABLATIONS / "full.yaml", ABLATIONS / "mse.yaml"

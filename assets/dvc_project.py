@@ -5,7 +5,6 @@ the command line and CI share one cache and one lock file.
 """
 
 import hashlib
-import io
 import json
 import logging
 import os
@@ -46,9 +45,6 @@ GROUPS = {
 
 HEAVY = frozenset({"sample", "clips", "speech", "expression", "train", "judge", "edits", "timing", "evaluate"})
 """Stages that fill the machine; one of them at a time, over all runs."""
-
-PROGRESS_EVERY_S = 10.0
-"""A progress bar rewrites its line every second; the log takes one of those lines per this time."""
 
 TAIL_LINES = 25
 STOP_TIMEOUT_S = 60.0
@@ -264,24 +260,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """What a process prints; of a progress bar, which ends its lines with a carriage return, a line now and then."""
-    next_progress_s = 0.0
-    for line in _split(process):
-        text = line.decode("utf-8", errors="replace").rstrip()
-        if not text:
-            continue
-        if line.endswith(b"\r"):
-            if time.monotonic() < next_progress_s:
-                continue
-            next_progress_s = time.monotonic() + PROGRESS_EVERY_S
-        yield text
-
-
-def _split(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """Lines with their ends, each as soon as it is there."""
-    assert isinstance(process.stdout, io.BufferedReader)
-    rest = b""
-    while chunk := process.stdout.read1():
-        *whole, rest = re.split(rb"(?<=[\r\n])", rest + chunk)
-        yield from whole
-    yield rest
+    """What a process prints, line by line; of a line that was rewritten, as progress bars do, what it was at last."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        text = line.decode("utf-8", errors="replace").rstrip().rpartition("\r")[2]
+        if text:
+            yield text

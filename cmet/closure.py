@@ -24,6 +24,7 @@ EXEMPT: Mapping[str, str] = {
     "places": "knows folders and locks; what lies in a folder is watched itself",
     "params": "parameters are watched by value, so a new key elsewhere repeats nothing",
     "launching": "starts and ends processes; what they compute is theirs",
+    "progress": "shows how far the work is, and changes no result",
     "environment": "says what the machine has; no code can know where it will run",
 }
 """Modules of the ground floor that every stage uses and no result depends on, each with the reason why."""

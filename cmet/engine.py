@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
-from tqdm import tqdm
 
 from cmet.environment import count_workers
 from cmet.errors import ClipError, UserError
 from cmet.launching import die_with
 from cmet.native_logs import silence_native_logs
 from cmet.outputs import publish, write_json
+from cmet.progress import Progress, progress
 
 Job = dict[str, Any]
 """What a worker needs for one clip: plain values, `clip_id` among them.
@@ -75,7 +75,7 @@ class ClipMap:
             folder.mkdir(parents=True, exist_ok=True)
         todo = [job for job in jobs if not self._is_done(job)]
         num_workers = min(num_workers or count_workers(), max(1, len(todo)))
-        with tqdm(total=len(jobs), initial=len(jobs) - len(todo), desc=self.label, unit="clip", mininterval=1) as bar:
+        with progress(self.label, len(jobs), "clip", len(jobs) - len(todo)) as bar:
             if todo:
                 self._run_pool(todo, num_workers, bar)
         return [self._gather(job["clip_id"]) for job in jobs]
@@ -121,7 +121,7 @@ class ClipMap:
         folder.replace(self._unfinished / folder.name)
         return False
 
-    def _run_pool(self, todo: Sequence[Job], num_workers: int, bar: tqdm) -> None:
+    def _run_pool(self, todo: Sequence[Job], num_workers: int, bar: Progress) -> None:
         # spawn: a fork after MediaPipe or decord was used crashes or hangs
         context = multiprocessing.get_context("spawn")
         arguments = (os.getpid(), self._unfinished)
@@ -144,7 +144,7 @@ class ClipMap:
             pool.join()
             shutil.rmtree(self._unfinished)
 
-    def _collect(self, waiting: dict[Future[None], Job], bar: tqdm) -> None:
+    def _collect(self, waiting: dict[Future[None], Job], bar: Progress) -> None:
         """Wait for the next clip to end, and take those that have ended off the list."""
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             job = waiting.pop(future)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import ShardsParams
 from cmet.places import Places
+from cmet.progress import progress
 from cmet.records import read_record
 from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import SPLITS
@@ -236,7 +236,7 @@ def write_shards(
     with fresh_folder(out) as folder:
         index: list[dict[str, str]] = []
         table: dict[str, list[Shard]] = {}
-        with tqdm(total=len(kept) + len(unpaired), desc="shards", unit="sample", mininterval=1) as bar:
+        with progress("shards", len(kept) + len(unpaired), "sample") as bar:
             for number, (split, rows) in enumerate(
                 [*((split, kept[kept["split"] == split]) for split in SPLITS), (UNPAIRED, unpaired)]
             ):

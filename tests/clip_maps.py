@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from tqdm import tqdm
 
 from cmet import engine
 from cmet.engine import ClipMap
+from cmet.progress import Progress
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def without_workers() -> Iterator[None]:
         yield
 
 
-def _in_this_process(clip_map: ClipMap, todo: Sequence[engine.Job], _num_workers: int, bar: tqdm) -> None:
+def _in_this_process(clip_map: ClipMap, todo: Sequence[engine.Job], _num_workers: int, bar: Progress) -> None:
     for job in todo:
         engine._process(clip_map.function, job, clip_map.work)
         bar.update()

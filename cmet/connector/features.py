@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from cmet.connector.bank import FeatureBank
 from cmet.errors import UserError
 from cmet.params import TrainParams
+from cmet.progress import counted
 from cmet.shards import UNPAIRED, ClipSample, PairSample, Shard, check_shards, read_pairs, read_shards, read_unpaired
 
 # S speech features, K expression components, Q speech directions that validation asks about
@@ -116,11 +116,11 @@ def read_features(folder: Path, params: TrainParams, device: torch.device, is_sh
     facts, clip_ids = PairFacts(), set()
     widths = (0, 0)
 
-    def counted() -> Iterator[ClipSample]:
+    def seen() -> Iterator[ClipSample]:
         nonlocal widths
         num = sum(shard.n for shard in [*shards.pairs, *shards.unpaired])
         samples = check.checked(shards.read(shards.pairs, shards.unpaired))
-        for sample in tqdm(samples, desc="train: read", total=num, unit="sample", mininterval=1, disable=not is_shown):
+        for sample in counted(samples, "train: read", num, "sample", is_quiet=not is_shown):
             if isinstance(sample, PairSample) and sample.emotion not in excluded:
                 facts.add(sample, asked)
             for clip in shards.clips_of([sample]):
@@ -130,9 +130,9 @@ def read_features(folder: Path, params: TrainParams, device: torch.device, is_sh
 
     bank = None
     if params.shards_in_memory is None:
-        bank = FeatureBank.from_clips(counted(), device)
+        bank = FeatureBank.from_clips(seen(), device)
     else:
-        for _ in counted():
+        for _ in seen():
             pass
     check.complain()
     if not facts.num_pairs:

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from cmet.backbones.saved import backbone_digests
 from cmet.connector.batches import make_batches
@@ -34,6 +33,7 @@ from cmet.environment import versions
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
 from cmet.params import ClipForm, TrainParams
+from cmet.progress import progress
 from cmet.shards import Shards
 from cmet.speech.encoders.settings import SETTINGS
 
@@ -166,7 +166,7 @@ def train(
         short_lists = sampler.short_lists() if features.bank else None
         if short_lists and processes.is_first:
             clip_id, emotion, level, num = short_lists[0]
-            tqdm.write(
+            print(
                 f"train: {len(short_lists)} of {len(sampler.groups.lengths)} groups of one speaker, emotion and level "
                 f"hold fewer clips than train.num_clips_per_mean ({params.num_clips_per_mean}), so that some come "
                 f"twice in a mean; first {clip_id}: {num} clip(s) of {emotion}, level {level}",
@@ -235,15 +235,7 @@ def _run_steps(
 ) -> None:
     watch = LossWatch(checkpoint.parent)
     clock = _Clock()
-    bar = tqdm(
-        total=params.num_steps,
-        initial=state.step,
-        desc="train",
-        unit="step",
-        mininterval=1,
-        disable=not processes.is_first,
-    )
-    with bar:
+    with progress("train", params.num_steps, "step", state.step, is_quiet=not processes.is_first) as bar:
         while not state.is_over(params):
             with clock.waiting():
                 batch = state.batches.draw()

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from tqdm import tqdm
-
 from cmet.archives import ARCHIVE_SUFFIXES, read_archive
 from cmet.corpora.clip import Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
+from cmet.progress import counted
 
 SOUND_SUFFIXES = frozenset({".wav", ".m4a", ".mp3", ".flac"})
 UNSUPPORTED_ARCHIVES = (".tar.gz", ".tgz", ".7z", ".rar", ".part", ".crdownload", ".001")
@@ -108,7 +107,7 @@ def list_tree(root: Path, parse: Parse) -> Listing:
     files: dict[str, list[Path]] = {}
     rejected: list[Rejected] = []
     not_wanted: Counter[str] = Counter()
-    files_below = tqdm(media_files(root, rejected), "reading names", unit=" files", delay=2, leave=False)
+    files_below = counted(media_files(root, rejected), "reading names", None, "file", is_passing=True)
     for path in sorted(files_below):
         try:
             clip = parse(path)

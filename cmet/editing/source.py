@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from cmet.editing.schedule import BLOCK_BYTES, frames_in_order
 from cmet.media.video import VideoFile, frames_at_rate
+from cmet.progress import counted as counted_items
 
 Item = TypeVar("Item")
 
@@ -51,8 +51,8 @@ class Source:
 
 
 def counted(items: Iterable[Item], label: str, total: int, is_quiet: bool) -> Iterator[Item]:
-    """The same items under a progress bar."""
-    return iter(tqdm(items, label, total, unit="frame", disable=is_quiet))
+    """The same items, with progress by frames."""
+    return counted_items(items, label, total, "frame", is_quiet=is_quiet)
 
 
 def num_editable(source: Source, window: int) -> int:

@@ -6,7 +6,6 @@ from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.options import EditOptions, EditReport
@@ -16,6 +15,7 @@ from cmet.extended.hearing import EXTENDED, VIDEO, LeftOut
 from cmet.extended.intervals import ClipBootstrap, Measure, cosines
 from cmet.extended.product import ExtendedResult
 from cmet.extended.table import ALIKE, CLAMPED, CONSISTENCY, COSINE, FACE, FACTOR, NEAREST, STRENGTH, Row, row
+from cmet.progress import progress
 
 # T frames, K expression components, V videos
 
@@ -84,7 +84,7 @@ def edit_videos(
     listening = ListeningEditor.around(editor)
     options = EditOptions(is_quiet=True)
     edited, left_out = [], []
-    with tqdm(total=len(videos) * len(speech), desc="editing", unit="clip", disable=is_quiet) as bar:
+    with progress("editing", len(videos) * len(speech), "clip", is_quiet=is_quiet) as bar:
         for name, video in zip(_names(videos), videos, strict=True):
             edits: list[Edit] = []
             try:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from cmet.editing.speech import VECTOR_ENCODERS, hear
 from cmet.errors import UserError
 from cmet.extended.recordings import Recording, has_kind
+from cmet.progress import counted
 from cmet.speech.encoders.protocol import SpeechEncoder
 from cmet.speech.encoders.registry import check_encoder
 from cmet.speech.scaling import SpeechScaling
@@ -121,7 +121,7 @@ def listen(
     """
     kept, vectors, left_out = [], [], []
     name = recordings[0].emotion if role == EXTENDED else role
-    for recording in tqdm(recordings, f"hearing {name} speech", unit="clip", disable=is_quiet):
+    for recording in counted(recordings, f"hearing {name} speech", len(recordings), "clip", is_quiet=is_quiet):
         try:
             vectors.append(hear(encoder, [recording.path], name).vectors_NS[0])
         except UserError as error:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from tqdm import tqdm
 
 from cmet.extended.faces import EditedVideo
 from cmet.extended.figures import cosine_figure, numbers_figure
@@ -35,6 +34,7 @@ from cmet.extended.table import (
     matrix,
     of_emotions,
 )
+from cmet.progress import counted
 from cmet.scores.figures import to_svg
 
 
@@ -59,7 +59,9 @@ def write_page(request: Request, measured: Measured, table: pd.DataFrame, out: E
             figures=_figures(speech, basics, face, emotions),
             videos=[
                 _shown(video)
-                for video in tqdm(measured.edited, "showing", unit="video", disable=request.is_quiet or None)
+                for video in counted(
+                    measured.edited, "showing", len(measured.edited), "video", is_quiet=request.is_quiet
+                )
             ],
             max_shown_s=MAX_SHOWN_S,
             labels=labels_of(request, measured),

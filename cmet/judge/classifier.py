@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from tqdm import tqdm
 
 from cmet.errors import ClipError, UserError
 from cmet.judge.card import CARD, JudgeCard, read_card
 from cmet.judge.checkpoints import load_judge_network, sha256_of
 from cmet.judge.frames import CLIPS_AT_ONCE, read_frames, to_tensor
 from cmet.judge.networks import KINDS
+from cmet.progress import progress
 
 
 class ClipClassifier:
@@ -61,7 +61,7 @@ class ClipClassifier:
         """
         answers: list[np.ndarray | ClipError] = []
         clips = read_frames(paths, self.num_frames, self.image_px, self.kind.resize)
-        with tqdm(total=len(paths), desc=label, unit="clip", mininterval=1) as bar:
+        with progress(label, len(paths), "clip") as bar:
             while batch := list(islice(clips, CLIPS_AT_ONCE)):
                 means = iter(self.mean_logits([clip for clip in batch if not isinstance(clip, ClipError)]))
                 answers += [clip if isinstance(clip, ClipError) else next(means) for clip in batch]

@@ -15,7 +15,6 @@ from torch import nn
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from tqdm import tqdm
 
 from cmet.clips.product import Clips
 from cmet.environment import versions
@@ -31,6 +30,7 @@ from cmet.judge.networks import KINDS
 from cmet.judge.pictures import HeldFrames, StreamedClips, TrainingPictures, readable_clips
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import JudgeParams
+from cmet.progress import counted, progress
 
 HISTORY_COLUMNS = ["step", "split", "metric", "value"]
 
@@ -130,7 +130,7 @@ def _pictures(paths: Sequence[Path], labels_V: np.ndarray, params: JudgeParams) 
     if params.network == "resnet18":
         return StreamedClips(paths, labels_V, params.batch_size, num_frames, params.image_px, resize)
     read = readable_clips(read_frames(paths, num_frames, params.image_px, resize))
-    shown = tqdm(read, total=len(paths), desc="judge: frames", unit="clip", mininterval=1)
+    shown = counted(read, "judge: frames", len(paths), "clip")
     return HeldFrames(shown, labels_V, params.batch_size)
 
 
@@ -141,9 +141,9 @@ def _fit(
     generator = torch.Generator().manual_seed(seed)
     kind, num_batches = KINDS[params.network], pictures.num_batches
     history = []
-    bar = tqdm(total=num_batches * params.num_epochs, desc="judge: training", unit="batch", mininterval=1)
+    shown = progress("judge: training", num_batches * params.num_epochs, "batch")
     # dropout and the first weights read torch's global random state: set it here, give it back afterwards
-    with torch.random.fork_rng(devices=[]), bar:
+    with torch.random.fork_rng(devices=[]), shown as bar:
         torch.default_generator.manual_seed(seed)
         network = kind.make(num_classes).train()
         if begin_from is not None and isinstance(network, PlainJudge):

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm import tqdm
 
 from cmet.errors import ClipError, UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import ClipForm, EvaluateParams
+from cmet.progress import counted
 from cmet.scores.manifest import check_generated, manifest_remarks, read_manifest, unlike_judged
 from cmet.scores.measured import ManifestNumbers, Numbers, Value
 from cmet.scores.metrics.registry import load_metrics
@@ -176,7 +176,7 @@ def _checked(rows: pd.DataFrame, judge_clips: ClipForm | None) -> tuple[pd.DataF
     """All clips that are judged, the true ones as a method of their own, and remarks with their counts."""
     remarks: Counter[str] = Counter()
     reasons: list[str | None] = []
-    for row in tqdm(rows.itertuples(), total=len(rows), desc="score: files", unit="clip", mininterval=1):
+    for row in counted(rows.itertuples(), "score: files", len(rows), "clip"):
         checked = check_generated(row, judge_clips)
         reasons.append(None if checked.failure is None else str(checked.failure))
         remarks.update(remark.split(":")[0] for remark in checked.remarks)

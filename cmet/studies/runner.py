@@ -7,8 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from tqdm import tqdm
-
 from cmet.errors import UserError
 from cmet.judge.product import JudgeFolder
 from cmet.params import ClipForm, Params
@@ -125,6 +123,6 @@ def finish_all(runs: Sequence[StudyRun], noun: str) -> None:
     for number, run in enumerate(runs, 1):
         is_finished = run.is_finished
         told = f"{run.study.command}: {noun} {number} of {len(runs)}: {run.name}"
-        tqdm.write(f"{told}, is there already" if is_finished else told)
+        print(f"{told}, is there already" if is_finished else told, flush=True)
         if not is_finished:
             run.finish()

@@ -124,9 +124,18 @@ def test_code_versions_of_all_stages_take_no_time_and_read_nothing_but_code() ->
     assert (done.stdout, done.stderr) == ("True True set()\n", "")
 
 
-def test_of_a_progress_bar_few_lines_are_taken_and_of_other_output_all(tmp_path: Path) -> None:
-    with _own_session(["printf", r"first\n\r10\r20\r30\r40\rall\nlast"], tmp_path, {}) as process:
-        assert list(_lines(process)) == ["first", "10", "all", "last"]
+def test_of_a_line_that_was_rewritten_the_last_text_is_taken_and_of_other_output_all(tmp_path: Path) -> None:
+    with _own_session(["printf", r"first\r\n\r10\r20\r30\r40\rall\r\n\nlast"], tmp_path, {}) as process:
+        assert list(_lines(process)) == ["first", "all", "last"]
+
+
+def test_a_line_is_taken_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    with _own_session(["sh", "-c", "echo one; read -r _ < go; echo two"], tmp_path, {}) as process:
+        lines = _lines(process)
+        assert next(lines) == "one"
+        (tmp_path / "go").write_text("\n")
+        assert list(lines) == ["two"]
 
 
 def test_the_folder_of_this_python_comes_first_in_the_path(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from cmet.environment import count_workers
 from cmet.errors import ClipError
+from cmet.progress import counted
 from cmet.scores.metrics.protocol import Measured, Shown
 
 PAIRWISE_MEAN = "pairwise-mean"
@@ -156,7 +156,7 @@ def measure_pairs(
 
     Args:
         clips: What is compared with its truth.
-        label: Of the progress bar.
+        label: Of the progress.
         names: Of the pairwise kind and of the kind of distributions.
         features: Reads a video and gives its features, shape (N, D); raises ClipError.
         distance: Of the features of an edited clip and its truth.
@@ -166,7 +166,7 @@ def measure_pairs(
     sides: list[RunningStatistics] = []
     per_clip: list[dict[str, float] | ClipError] = []
     pairs = _pairs(clips, features, distance, num_threads)
-    for pair in tqdm(pairs, total=len(clips), desc=label, unit="clip", mininterval=1):
+    for pair in counted(pairs, label, len(clips), "clip"):
         if isinstance(pair, ClipError):
             per_clip.append(pair)
             continue

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from cmet.environment import best_device
 from cmet.errors import ClipError
 from cmet.media.landmarks import track_landmarks
 from cmet.media.video import VideoFile
+from cmet.progress import counted
 from cmet.scores.metrics.arcface import SIZE_PX, ArcFace, load_arcface
 from cmet.scores.metrics.protocol import Measured, Shown
 
@@ -71,8 +71,9 @@ class IdentitySimilarity:
         (`no_face`) or one of them cannot be read.
         """
         source_mean = lru_cache(KEPT_SOURCES)(lambda video: self.embeddings(video).mean(0))
-        bar = tqdm(clips, label, unit="clip", mininterval=1)
-        return Measured([self._similarity(shown, source_mean) for shown in bar], {})
+        return Measured(
+            [self._similarity(shown, source_mean) for shown in counted(clips, label, len(clips), "clip")], {}
+        )
 
     def _similarity(self, shown: Shown, source_mean: Callable[[Path], Tensor]) -> Mapping[str, float] | ClipError:
         try:

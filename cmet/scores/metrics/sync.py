@@ -24,7 +24,6 @@ import torch
 from python_speech_features import mfcc
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from cmet.backbones.published.batching import batched
 from cmet.clips.product import MARGIN
@@ -32,6 +31,7 @@ from cmet.environment import best_device
 from cmet.errors import ClipError
 from cmet.media.audio import read_audio, rms_db
 from cmet.media.video import VideoFile, frames_at_rate
+from cmet.progress import counted
 from cmet.scores.metrics.protocol import Measured, Shown
 from cmet.scores.metrics.syncnet import PICTURES_PER_WINDOW, SyncNet, load_syncnet
 
@@ -85,7 +85,7 @@ class SyncConfidence:
         A clip gets a `ClipError` where it has no sound to follow (`no_sound`), where that is `silent`, where picture or
         sound are `too_short`, or where one of them cannot be read.
         """
-        return Measured([self._measured(shown) for shown in tqdm(clips, label, unit="clip", mininterval=1)], {})
+        return Measured([self._measured(shown) for shown in counted(clips, label, len(clips), "clip")], {})
 
     def _measured(self, shown: Shown) -> Mapping[str, float] | ClipError:
         try:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from cmet.commands import benchmark, corpus, weights
+from cmet.commands.answer import Answer, AsJson, answering, show
 from cmet.commands.compare import compare
 from cmet.commands.doctor import doctor
 from cmet.commands.edit import ManyValues, edit
@@ -25,6 +26,7 @@ from cmet.commands.unseen import unseen
 from cmet.errors import UserError
 from cmet.launching import is_first_process, is_under_torchrun, run_under_torchrun
 from cmet.native_logs import silence_native_logs
+from cmet.project import Project
 from cmet.stages.registry import STAGES, Stage, run_stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -53,6 +55,7 @@ app.command(cls=ManySeeds)(unseen)
 
 
 @app.command()
+@answering
 def use(
     experiment: Annotated[Path, typer.Argument(help="A file of experiments/.")],
     layers: Annotated[
@@ -65,42 +68,43 @@ def use(
         typer.Option("--weights", envvar="CMET_WEIGHTS", help="Folder of published checkpoints, weights/ by default."),
     ] = None,
     params: ParamsFile = Path("params.yaml"),
-) -> None:
+) -> Answer:
     """Make an experiment the current one: write it to params.yaml."""
     from cmet.experiments import use_experiment
 
     changed = use_experiment(experiment, params, root, layers or [], weights)
     names = " + ".join(path.stem for path in (experiment, *(layers or [])))
-    print(f"{params}: now {names}; {len(changed)} value(s) differ from before")
-    for line in changed:
-        print(f"  {line}")
+    lines = [f"{params}: now {names}; {len(changed)} value(s) differ from before", *(f"  {line}" for line in changed)]
+    return Answer({"params": params, "experiment": names, "changed": changed}, "\n".join(lines))
 
 
 @app.command()
-def summary(params: ParamsFile = Path("params.yaml")) -> None:
+@answering
+def summary(params: ParamsFile = Path("params.yaml")) -> Answer:
     """Print the accuracy table of the last report and where the page is."""
-    from cmet.project import Project
     from cmet.report.page import print_table
 
     report = Project.at(params).report()
-    print(print_table(report.summary))
-    print(f"\nReport: {report.page}")
+    return Answer(report.summary, f"{print_table(report.summary)}\n\nReport: {report.page}")
 
 
 def _add_stage(name: str, stage: Stage) -> None:
-    def run(params: Path, variant: str | None = None) -> None:
-        from cmet.project import Project
-
+    def run(params: Path, as_json: bool, variant: str | None = None) -> None:
         project = Project.at(params)
         _check_variant(project.params, name, stage, variant)
         num_processes = stage.num_processes(project.params)
         if num_processes > 1 and not is_under_torchrun():
+            # each of them takes the same options
             raise typer.Exit(run_under_torchrun(num_processes))
-        report = run_stage(name, project, variant)
-        if is_first_process():
-            print(f"{name}{'@' + variant if variant else ''}: " + _one_line(report))
+        show(lambda: _stage_answer(name, project, variant), as_json)
 
     app.command(name, help=stage.summary)(_with_options(run, stage))
+
+
+def _stage_answer(name: str, project: Project, variant: str | None) -> Answer | None:
+    report = run_stage(name, project, variant)
+    text = f"{name}{'@' + variant if variant else ''}: {_one_line(report)}"
+    return Answer(report, text) if is_first_process() else None
 
 
 def _with_options(run: Callable[..., None], stage: Stage) -> Callable[..., None]:
@@ -109,8 +113,9 @@ def _with_options(run: Callable[..., None], stage: Stage) -> Callable[..., None]
         def per_encoder(
             encoder: Annotated[str, typer.Option("--encoder", help="Speech encoder.")],
             params: ParamsFile = Path("params.yaml"),
+            as_json: AsJson = False,
         ) -> None:
-            run(params, encoder)
+            run(params, as_json, encoder)
 
         return per_encoder
     if stage.per == "backbone":
@@ -118,13 +123,14 @@ def _with_options(run: Callable[..., None], stage: Stage) -> Callable[..., None]
         def per_backbone(
             backbone: Annotated[str, typer.Option("--backbone", help="Talking-face model.")],
             params: ParamsFile = Path("params.yaml"),
+            as_json: AsJson = False,
         ) -> None:
-            run(params, backbone)
+            run(params, as_json, backbone)
 
         return per_backbone
 
-    def once(params: ParamsFile = Path("params.yaml")) -> None:
-        run(params)
+    def once(params: ParamsFile = Path("params.yaml"), as_json: AsJson = False) -> None:
+        run(params, as_json)
 
     return once
 

@@ -4,6 +4,7 @@ An experiment names the one it differs from; a layer (`experiments/ablations/`) 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,21 @@ BASE = "base"
 
 OUTPUTS = ("data", "reports")
 """Folders of a project that its stages write."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that an experiment changes."""
+
+    key: str
+    """With dots."""
+    before: Any
+    """None where there was none; so with the one after it."""
+    after: Any
+
+    def __str__(self) -> str:
+        """A line for people."""
+        return f"{self.key}: {self.before} -> {self.after}"
 
 
 def read_experiment(path: Path) -> dict[str, Any]:
@@ -66,7 +82,7 @@ def flat_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def use_experiment(
     experiment: Path, params: Path, root: Path | None, layers: Sequence[Path] = (), weights: Path | None = None
-) -> list[str]:
+) -> list[Change]:
     """Write an experiment to the project's parameter file, after checking it.
 
     Args:
@@ -79,7 +95,7 @@ def use_experiment(
             gets the folders that DVC asks for.
 
     Returns:
-        What changed, a line per value.
+        What changed.
 
     Raises:
         ParamsError: The experiment or a layer is not valid.
@@ -107,7 +123,7 @@ def use_experiment(
         unfinished.write_text(text, encoding="utf-8")
     after = flat_values(values)
     return [
-        f"{key}: {before.get(key)} -> {after.get(key)}"
+        Change(key, before.get(key), after.get(key))
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]

@@ -175,7 +175,7 @@ def test_a_sweep_scores_the_edits_of_a_variant_and_does_nothing_twice(
     before = content_digest(project.places.folder("edits", "facemesh"))
     out = project.places.folder("sweep")
     with without_workers():
-        said = run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True)
+        said = run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True).text
     assert "acc_emo: 6 test pairs without sad; held out: 1 test pairs of sad" in said
     run = out / "facemesh/full" / f"seed-{project.params.seed}"
     # the same experiment with the same seed is the project's own model
@@ -187,7 +187,7 @@ def test_a_sweep_scores_the_edits_of_a_variant_and_does_nothing_twice(
     # the clips go once they are scored
     assert sorted(path.name for path in run.iterdir()) == ["evaluate", "made_of.json", "metrics.json", "model"]
     capfd.readouterr()
-    assert run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True) == said
+    assert run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True).text == said
     assert capfd.readouterr().out.count("is there already") == 1
     run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=False)
     assert capfd.readouterr().out.count("is there already") == 1

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cmet.commands.answer import Answer, answering
 from cmet.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="The official benchmarks.")
@@ -16,21 +17,24 @@ def about() -> None:
 
 
 @app.command()
+@answering
 def manifest(
     name: Annotated[str, typer.Argument(help="mead or cremad.")],
     out: Annotated[Path, typer.Option("--out", help="The CSV file.")],
-) -> None:
+) -> Answer:
     """Write an official test manifest of C-MET, byte for byte."""
     from cmet.edits.benchmark import write_benchmark
 
-    print(f"{out}: {write_benchmark(name.lower(), out)} rows")
+    num_rows = write_benchmark(name.lower(), out)
+    return Answer({"out": out, "num_rows": num_rows}, f"{out}: {num_rows} rows")
 
 
 @app.command()
+@answering
 def paper(
     corpus: Annotated[str | None, typer.Argument(help="mead or cremad; both when left out.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also a file: .csv with every label, or .md.")] = None,
-) -> None:
+) -> Answer:
     """Print the results of the paper with what can be computed of them: right rows, floors, contradictions."""
     from cmet.report.paper import CORPORA, of_corpus, paper_tables, printed_tables, write_tables
 
@@ -40,4 +44,4 @@ def paper(
     tables = of_corpus(paper_tables(), corpus)
     if out is not None:
         write_tables(tables, out)
-    print(printed_tables(tables))
+    return Answer(tables, printed_tables(tables))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cmet.commands.answer import Answer, answering
 from cmet.commands.score import CONFIDENCE, NUM_BOOTSTRAP, SEED
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ RUN_ID = re.compile(r"[0-9a-f]{32}")
 """As MLflow names its runs."""
 
 
+@answering
 def compare(
     run_a: Annotated[str, typer.Argument(help="Results: a folder or file, or an MLflow run id; :METHOD may follow.")],
     run_b: Annotated[str, typer.Argument(help="The same; numbers are this one less the first.")],
@@ -29,12 +31,13 @@ def compare(
         Path | None,
         typer.Option("--params", help="Parameter file; its folder is the project. Default params.yaml where it is."),
     ] = None,
-) -> None:
+) -> Answer:
     """Say how far two sets of results differ, how sure that is, and which clips changed."""
     from cmet.scores.compare import (
         check_out,
         chosen_method,
         compare_results,
+        notes,
         printed_comparison,
         refuse_unlike,
         write_clips,
@@ -51,7 +54,7 @@ def compare(
     refuse_unlike(comparison, any_judge, any_protocol)
     if out is not None:
         write_clips(comparison, out)
-    print(printed_comparison(comparison))
+    return Answer({**vars(comparison), "notes": notes(comparison)}, printed_comparison(comparison))
 
 
 def chosen_intervals(params: Path | None) -> "tuple[EvaluateParams, int]":

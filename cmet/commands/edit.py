@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from cmet.commands.answer import Answer, answering
 from cmet.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class ManyValues(TyperCommand):
         return found
 
 
+@answering
 def edit(
     video: Annotated[Path, typer.Argument(help="Video of one talking face.")],
     speech: Annotated[
@@ -166,7 +168,7 @@ def edit(
     compile_: Annotated[bool, typer.Option("--compile", help="Let torch.compile optimise the networks.")] = False,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures that go through a network at once.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-) -> None:
+) -> Answer:
     """Give the face in a video another emotion, heard from speech."""
     from cmet.editing.checks import check_emotions, check_files
     from cmet.editing.options import EditOptions
@@ -195,11 +197,12 @@ def edit(
     unused = [name for name, value in given.items() if value] if editor.kind.picture_px is None else []
     with told_of_compiler():
         report = edit_video(video, emotion, neutral_speech, out, editor, options)
-    print(f"{out}: {told(report)}")
-    if unused:
-        print(f"note: {', '.join(unused)} changed nothing: {editor.kind.name} draws without a network")
-    for note in notes(report):
-        print(f"note: {note}")
+    said = [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
+    said += notes(report)
+    return Answer(
+        {"out": out, **vars(report), "notes": said},
+        "\n".join([f"{out}: {told(report)}", *(f"note: {note}" for note in said)]),
+    )
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cmet.commands.answer import Answer, answering
 from cmet.commands.edit import ManyValues
 
 
@@ -14,6 +15,7 @@ class ManyExtended(ManyValues):
     LISTS = frozenset({"--neutral-speech", "--video"})
 
 
+@answering
 def extended(
     folders: Annotated[
         list[Path],
@@ -53,7 +55,7 @@ def extended(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
     out: Annotated[Path, typer.Option("--out", help="Folder of the result; written anew.")] = Path("data/extended"),
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-) -> None:
+) -> Answer:
     """Measure the speech of any emotions, edit videos with it, and make a page to look at them."""
     from cmet.commands.edit import chosen_editor
     from cmet.editing.editor import INFERENCE
@@ -74,9 +76,10 @@ def extended(
         is_quiet=quiet,
     )
     report = write_extended(request, out)
-    print(printed_table(report.table))
-    print(
-        f"\n{report.num_clips} clips of speech ({report.space}), {report.num_edits} edited video(s), "
-        f"{report.num_left_out} file(s) left out; ground truth: none"
+    return Answer(
+        report,
+        f"{printed_table(report.table)}\n\n"
+        f"{report.num_clips} clips of speech ({report.space}), {report.num_edits} edited video(s), "
+        f"{report.num_left_out} file(s) left out; ground truth: none\n"
+        f"Page: {report.result.page} ({report.page_mib:.1f} MiB), numbers: {report.result.numbers}",
     )
-    print(f"Page: {report.result.page} ({report.page_mib:.1f} MiB), numbers: {report.result.numbers}")

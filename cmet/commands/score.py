@@ -2,12 +2,16 @@
 
 from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cmet.commands.answer import Answer, answering
 from cmet.commands.edit import ManyValues
 from cmet.errors import UserError
+
+if TYPE_CHECKING:
+    from cmet.scores.measured import ManifestNumbers
 
 NUM_BOOTSTRAP, CONFIDENCE, SEED = 2000, 0.95, 7
 FEW_CLUSTERS = 6
@@ -19,6 +23,7 @@ class ManyLabels(ManyValues):
     LISTS = frozenset({"--label-order", "--metrics"})
 
 
+@answering
 def score(
     videos: Annotated[
         list[Path] | None, typer.Argument(help="Videos, without a manifest: what is each of them?")
@@ -48,11 +53,11 @@ def score(
         Path | None, typer.Option(help="Folder for the results; in scores/ they stand in the report, too.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = SEED,
-) -> None:
+) -> Answer:
     """Judge clips that any method made: single videos, or a manifest of rows for the table."""
     from cmet.judge.released import open_judge
     from cmet.scores.metrics.registry import METRICS
-    from cmet.scores.other_methods import answer_table, unlike_training
+    from cmet.scores.other_methods import answer_table, unlike_training, video_answers
     from cmet.vocabulary import EMOTIONS
 
     _refuse_paths("--label-order", label_order, EMOTIONS)
@@ -69,12 +74,16 @@ def score(
         given = [name for name, value in unused.items() if value]
         if given:
             raise UserError(f"score: {', '.join(given)} needs --manifest, which says what is wanted of each clip")
-        table, num_failed = answer_table(videos or [], opened)
-        print(f"{table}\n\nJudge: {_told_judge(opened)}")
-        for remark in unlike_training(videos or [], opened):
-            print(f"note: {remark}")
-        raise typer.Exit(1 if num_failed else 0)
-    _score_manifest(manifest, root, method, opened, chosen, beside, out, seed)
+        answers, remarks = video_answers(videos or [], opened), unlike_training(videos or [], opened)
+        said = [answer_table(answers), "", f"Judge: {_told_judge(opened)}", *(f"note: {remark}" for remark in remarks)]
+        rows = [vars(answer) | {"predicted": answer.predicted} for answer in answers]
+        is_whole = all(answer.reason is None for answer in answers)
+        return Answer(
+            {"judge": opened.card.as_scored(), "videos": rows, "remarks": remarks},
+            "\n".join(said),
+            exit_code=0 if is_whole else 1,
+        )
+    return _score_manifest(manifest, root, method, opened, chosen, beside, out, seed)
 
 
 def _score_manifest(
@@ -86,7 +95,7 @@ def _score_manifest(
     beside: Path | None,
     out: Path | None,
     seed: int,
-) -> None:
+) -> Answer:
     from cmet.params import EvaluateParams
     from cmet.scores.manifest import read_manifest
     from cmet.scores.measured import Numbers
@@ -109,21 +118,31 @@ def _score_manifest(
     parts: list[tuple[str, Numbers]] = [(manifest.stem, scored.metrics)]
     if others is not None:
         parts.append((str(beside), measure(others, params, seed)))
-    print(scored_table(parts))
-    print(
-        f"\nIntervals: {CONFIDENCE:.0%}, bootstrap over {scored.metrics.num_clusters} (speaker, sentence) clusters, "
-        f"seed {seed}. A clip that is missing or unreadable counts as wrong."
-    )
-    print(f"Judge: {_told_judge(judge)}")
-    if scored.metrics.num_clusters < FEW_CLUSTERS:
-        print(f"note: with {scored.metrics.num_clusters} cluster(s) the intervals say next to nothing")
-    if scored.metrics.is_one_class:
-        print("note: all rows want the same emotion, so a constant answer is always right; this accuracy says nothing")
-    for remark in scored.metrics.remarks:
-        print(f"note: {remark}")
-    for name, reason in scored.metrics.absent.items():
-        print(f"note: {name} is not measured: {reason}")
-    print(f"\nResults: {out}")
+    said = [
+        scored_table(parts),
+        "",
+        f"Intervals: {CONFIDENCE:.0%}, bootstrap over {scored.metrics.num_clusters} (speaker, sentence) clusters, "
+        f"seed {seed}. A clip that is missing or unreadable counts as wrong.",
+        f"Judge: {_told_judge(judge)}",
+        *(f"note: {note}" for note in _notes(scored.metrics)),
+        "",
+        f"Results: {out}",
+    ]
+    return Answer({**vars(scored.metrics), "beside": dict(parts[1:]), "out": out}, "\n".join(said))
+
+
+def _notes(metrics: "ManifestNumbers") -> list[str]:
+    """What a person should know of the numbers."""
+    found = []
+    if metrics.num_clusters < FEW_CLUSTERS:
+        found.append(f"with {metrics.num_clusters} cluster(s) the intervals say next to nothing")
+    if metrics.is_one_class:
+        found.append("all rows want the same emotion, so a constant answer is always right; this accuracy says nothing")
+    return [
+        *found,
+        *metrics.remarks,
+        *(f"{name} is not measured: {reason}" for name, reason in metrics.absent.items()),
+    ]
 
 
 def _refuse_paths(option: str, words: Sequence[str] | None, known: Container[str]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cmet.commands.answer import Answer, answering
 from cmet.commands.edit import ManyValues
 from cmet.errors import UserError
 
@@ -16,6 +17,7 @@ class ManySeeds(ManyValues):
     LISTS = frozenset({"--seeds"})
 
 
+@answering
 def sweep(
     layers: Annotated[list[Path], typer.Argument(help="Files of changes to the experiment (experiments/ablations/).")],
     seeds: Annotated[list[int], typer.Option("--seeds", min=0, help="Seeds of training, several numbers.")],
@@ -27,7 +29,7 @@ def sweep(
     ),
     out: Annotated[Path | None, typer.Option("--out", help="Default data/sweep in the project.")] = None,
     no_edits: Annotated[bool, typer.Option("--no-edits", help="Train and validate only.")] = False,
-) -> None:
+) -> Answer:
     """Train variants of the experiment with several seeds and compare them."""
     from cmet.project import Project
     from cmet.studies.ablations import run_sweep
@@ -37,8 +39,8 @@ def sweep(
     backbone = chosen_backbone("sweep", backbone, project.params.backbones, params)
     variants = read_variants(params, layers)
     out = chosen_out(out, project.places.folder("sweep"))
-    print(run_sweep(project, backbone, variants, seeds, out, not no_edits))
-    print(f"\nMore in {out / backbone}; all runs in MLflow (tag cmet.ablation).")
+    report = run_sweep(project, backbone, variants, seeds, out, not no_edits)
+    return Answer(report.result, f"{report.text}\n\nMore in {out / backbone}; all runs in MLflow (tag cmet.ablation).")
 
 
 def chosen_out(out: Path | None, default: Path) -> Path:

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from cmet.commands.answer import Answer, answering
 from cmet.commands.sweep import chosen_backbone, chosen_out
 
 
+@answering
 def unseen(
     emotions: Annotated[
         list[str] | None, typer.Argument(help="Emotions to leave out, each in turn; all of the corpus by default.")
@@ -23,7 +25,7 @@ def unseen(
         "params.yaml"
     ),
     out: Annotated[Path | None, typer.Option("--out", help="Default data/unseen in the project.")] = None,
-) -> None:
+) -> Answer:
     """Leave each emotion out of training in turn and report how much of its accuracy survives."""
     from cmet.project import Project
     from cmet.studies.unseen import run_unseen
@@ -31,5 +33,5 @@ def unseen(
     project = Project.at(params)
     backbone = chosen_backbone("unseen", backbone, project.params.backbones, params)
     out = chosen_out(out, project.places.folder("unseen"))
-    print(run_unseen(project, backbone, emotions or [], seeds or [project.params.seed], out))
-    print(f"\nMore in {out / backbone}; all folds in MLflow (tag cmet.fold).")
+    report = run_unseen(project, backbone, emotions or [], seeds or [project.params.seed], out)
+    return Answer(report.result, f"{report.text}\n\nMore in {out / backbone}; all folds in MLflow (tag cmet.fold).")

@@ -1,6 +1,5 @@
 """`cmet weights`: the pretrained checkpoints, which are here, and what a file is."""
 
-import json
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
@@ -8,52 +7,52 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cmet.commands.answer import Answer, answering
+
 if TYPE_CHECKING:
     from cmet.weights.identify import Identification
     from cmet.weights.registry import Checkpoint
 
 app = typer.Typer(help="Pretrained checkpoints: what there is, and what a file is.", rich_markup_mode=None)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.callback(invoke_without_command=True)
+@answering
 def listing(
     context: typer.Context,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Where weights lie; default CMET_WEIGHTS, or what params.yaml says.")
     ] = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Answer | None:
     """List the pretrained checkpoints: where users get them, and which are here. Nothing is downloaded."""
     if context.invoked_subcommand is not None:
-        return
+        return None
     from cmet.weights.registry import CHECKPOINTS, weights_folder
 
     folder = weights_folder() if folder is None else folder
     rows = [_row(checkpoint, folder) for checkpoint in CHECKPOINTS.values()]
-    print(json.dumps({"folder": str(folder), "checkpoints": rows}, indent=2) if as_json else _table(rows, folder))
+    return Answer({"folder": folder, "checkpoints": rows}, _table(rows, folder))
 
 
 @app.command()
+@answering
 def verify(
     path: Annotated[Path, typer.Argument(help="A file that may hold weights.")],
     name: Annotated[str | None, typer.Option("--as", help="The checkpoint it should be.")] = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Answer:
     """Say what a file is and whether it loads (exit code 0), does not (1) or cannot be read (2)."""
     from cmet.weights.identify import identify
 
     found = identify(path, name)
-    print(json.dumps(_facts(found), indent=2) if as_json else _verdict(found))
-    raise typer.Exit(0 if found.loads else 1)
+    return Answer(_facts(found), _verdict(found), exit_code=0 if found.loads else 1)
 
 
 @app.command()
+@answering
 def export_connector(
     model: Annotated[Path, typer.Argument(help="Folder of a trained model, data/train/<backbone>.")],
     out: Annotated[Path, typer.Argument(help="The file to write (.pth).")],
-) -> None:
+) -> Answer:
     """Write a trained Connector of the paper's size as the authors' code reads it."""
     from cmet.connector.bundle import load_bundle
     from cmet.connector.official import export_official
@@ -61,7 +60,10 @@ def export_connector(
     bundle = load_bundle(model)
     export_official(bundle, out)
     config = bundle.config
-    print(f"{out}: step {config.step}, for {config.backbone} and {config.speech_encoder}, which the file does not say")
+    return Answer(
+        {"out": out, "step": config.step, "backbone": config.backbone, "speech_encoder": config.speech_encoder},
+        f"{out}: step {config.step}, for {config.backbone} and {config.speech_encoder}, which the file does not say",
+    )
 
 
 def _row(checkpoint: "Checkpoint", folder: Path) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def _verdict(found: "Identification") -> str:
 def _facts(found: "Identification") -> dict[str, Any]:
     compared = found.wanted
     return {
-        "path": str(found.path),
+        "path": found.path,
         "kind": found.kind,
         "size_bytes": found.size_bytes,
         "sha256": found.sha256,

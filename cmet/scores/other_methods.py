@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,19 +105,44 @@ def score_manifest(
     return Scored(results, metrics)
 
 
-def answer_table(videos: Sequence[Path], judge: "Judge") -> tuple[str, int]:
-    """What the judge says of single videos, as a table, and how many it cannot read."""
-    answers = judge.classify_clips(videos, "score")
-    rows = []
-    for video, answer in zip(videos, answers, strict=True):
+@dataclass(frozen=True)
+class VideoAnswer:
+    """What the judge says of a single video."""
+
+    video: Path
+    logits: dict[str, float]
+    """By emotion, the highest first; empty where the video cannot be read."""
+    reason: str | None
+    """Why it cannot be read."""
+
+    @property
+    def predicted(self) -> str | None:
+        """The emotion."""
+        return next(iter(self.logits), None)
+
+
+def video_answers(videos: Sequence[Path], judge: "Judge") -> list[VideoAnswer]:
+    """What the judge says of single videos."""
+    found = []
+    for video, answer in zip(videos, judge.classify_clips(videos, "score"), strict=True):
         if isinstance(answer, ClipError):
-            rows.append([str(video), "-", "", str(answer)])
+            found.append(VideoAnswer(video, {}, str(answer)))
             continue
-        best, *others = sorted(zip(judge.classes, answer.tolist(), strict=True), key=lambda pair: -pair[1])
-        margin = best[1] - others[0][1]
-        rows.append([str(video), best[0], f"{margin:.2f}", f"then {others[0][0]}"])
-    num_failed = sum(isinstance(answer, ClipError) for answer in answers)
-    return text_table(["video", "the judge says", "ahead by (logit)", ""], rows, ["ahead by (logit)"]), num_failed
+        ordered = sorted(zip(judge.classes, answer.tolist(), strict=True), key=lambda pair: -pair[1])
+        found.append(VideoAnswer(video, dict(ordered), None))
+    return found
+
+
+def answer_table(answers: Sequence[VideoAnswer]) -> str:
+    """The answers as a table."""
+    rows = []
+    for answer in answers:
+        if answer.reason is not None:
+            rows.append([str(answer.video), "-", "", answer.reason])
+            continue
+        (best, highest), (second, next_highest), *_ = answer.logits.items()
+        rows.append([str(answer.video), best, f"{highest - next_highest:.2f}", f"then {second}"])
+    return text_table(["video", "the judge says", "ahead by (logit)", ""], rows, ["ahead by (logit)"])
 
 
 def unlike_training(videos: Sequence[Path], judge: "Judge") -> list[str]:

@@ -31,7 +31,7 @@ from cmet.stages.tracked import ANSWER_COLUMNS
 from cmet.stages.train import KEPT_METRICS, train
 from cmet.studies.ablation_table import AblationLabels, long_table, printed_table, summary_table
 from cmet.studies.figures import ablation_figure
-from cmet.studies.outcome import Outcome
+from cmet.studies.outcome import Outcome, StudyReport
 from cmet.studies.product import AblationFolder
 from cmet.studies.record import Record
 from cmet.studies.runner import Study, StudyRun, finish_all, fitting_judge
@@ -45,7 +45,7 @@ METHOD = "cmet"
 
 def run_sweep(
     project: Project, backbone: str, variants: Sequence[Variant], seeds: Sequence[int], out: Path, has_edits: bool
-) -> str:
+) -> StudyReport:
     """Train every variant with every seed on the shards that are there, score its edits, and compare.
 
     A finished run is used again as long as parameters, inputs and code are the same; a killed one goes on.
@@ -59,7 +59,7 @@ def run_sweep(
         has_edits: Whether test clips are edited and scored; training and validation alone otherwise.
 
     Returns:
-        The table for a person, with what its numbers were measured on.
+        Summary and labels, also as a table for a person.
 
     Raises:
         UserError: Another sweep is at work, a seed comes twice, or something that is needed is not there.
@@ -83,7 +83,7 @@ def run_sweep(
         table = long_table(runs, labels)
         summary = summary_table(table, labels)
         Outcome("ablations", table, summary, ablation_figure(table, summary, labels)).write(study.results)
-        return printed_table(table, summary, labels)
+        return StudyReport({"labels": labels, "summary": summary}, printed_table(table, summary, labels))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""What a study leaves beside its runs."""
+"""What a study leaves beside its runs, and what it tells."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,3 +30,13 @@ class Outcome:
             self.summary.to_csv(unfinished, index=False)
         with fresh_file(folder / f"{self.name}.png") as unfinished:
             self.figure.savefig(unfinished, dpi=150)
+
+
+@dataclass(frozen=True, eq=False)
+class StudyReport:
+    """What is told of a study."""
+
+    result: Mapping[str, object]
+    """For machines: `labels`, which say what was measured, and the rows of the `summary`."""
+    text: str
+    """For a person: the table, under what its numbers were measured on."""

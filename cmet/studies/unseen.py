@@ -11,7 +11,7 @@ from cmet.params import Params
 from cmet.project import Project
 from cmet.studies.figures import unseen_figure
 from cmet.studies.folds import Fold, FoldRun, Inputs, emotions_of
-from cmet.studies.outcome import Outcome
+from cmet.studies.outcome import Outcome, StudyReport
 from cmet.studies.refit import is_fitted
 from cmet.studies.runner import Study, finish_all
 from cmet.studies.unseen_table import UnseenLabels, answers_table, printed_table, summary_table
@@ -19,7 +19,9 @@ from cmet.studies.variants import SEEN, leaving_out
 from cmet.vocabulary import TARGET_EMOTIONS
 
 
-def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: Sequence[int], out: Path) -> str:
+def run_unseen(
+    project: Project, backbone: str, emotions: Sequence[str], seeds: Sequence[int], out: Path
+) -> StudyReport:
     """Train once with all emotions and once without each, with every seed, and say what survives of each emotion.
 
     A finished fold is used again as long as parameters, inputs and code are the same; a killed one goes on.
@@ -33,7 +35,7 @@ def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: 
             for.
 
     Returns:
-        The table for a person, with what its numbers were measured on.
+        Summary and labels, also as a table for a person.
 
     Raises:
         UserError: Another such run is at work, a seed or an emotion comes twice, the corpus lacks an emotion, the
@@ -64,7 +66,7 @@ def run_unseen(project: Project, backbone: str, emotions: Sequence[str], seeds: 
         answers = pd.concat([run.answers() for run in runs], ignore_index=True)
         summary = summary_table(answers, SEEN, labels, params.evaluate, params.seed)
         Outcome("unseen", answers_table(answers, labels), summary, unseen_figure(summary, labels)).write(study.results)
-        return printed_table(summary, labels)
+        return StudyReport({"labels": labels, "summary": summary}, printed_table(summary, labels))
 
 
 def check_experiment(params: Params) -> None:

@@ -54,7 +54,10 @@ def test_layers_are_laid_over_an_experiment_in_their_order(tmp_path: Path) -> No
     second = layer(tmp_path, "second", "train: {num_steps: 8}")
     changed = use_experiment(SAMPLE, params, None, [first, second])
     num_steps = load_params(SAMPLE).train.num_steps
-    assert changed == ["train.direction: bidir -> unidir", f"train.num_steps: {num_steps} -> 8"]
+    assert [str(change) for change in changed] == [
+        "train.direction: bidir -> unidir",
+        f"train.num_steps: {num_steps} -> 8",
+    ]
     assert load_params(params).train.network == load_params(SAMPLE).train.network
     assert params.read_text().startswith(f"# Written by `cmet use {SAMPLE} {first} {second}`")
 

@@ -121,7 +121,7 @@ def test_using_an_experiment_says_what_changes_and_can_be_undone(tmp_path: Path)
     params = tmp_path / "params.yaml"
     (tmp_path / "MEAD").mkdir()
     use_experiment(ROOT / "experiments/sample.yaml", params, None)
-    changed = use_experiment(ROOT / "experiments/mead-speech.yaml", params, tmp_path / "MEAD")
+    changed = [str(c) for c in use_experiment(ROOT / "experiments/mead-speech.yaml", params, tmp_path / "MEAD")]
     assert "manifest.root: data/sample/corpus -> MEAD" in changed
     assert "manifest.files: data/sample/corpus -> MEAD" in changed
     assert load_params(params).speech_encoders == ["opensmile", "precomputed"]

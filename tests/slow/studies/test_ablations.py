@@ -60,7 +60,7 @@ def layer(folder: Path, name: str, values: dict[str, Any]) -> Path:
 
 def sweep(project: Project, layers: list[Path], seeds: list[int] = SEEDS, out: str = "sweep") -> str:
     variants = read_variants(project.root / "params.yaml", layers)
-    return run_sweep(project, "facemesh", variants, seeds, project.root / "data" / out, has_edits=False)
+    return run_sweep(project, "facemesh", variants, seeds, project.root / "data" / out, has_edits=False).text
 
 
 def runs(project: Project, store: str) -> list[Any]:

@@ -204,7 +204,7 @@ def test_a_matrix_goes_seed_by_seed_and_uses_what_is_finished_again(
     project: Project, done: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = project.places.folder("unseen")
-    said = run_unseen(project, "facemesh", [], [1], out)
+    said = run_unseen(project, "facemesh", [], [1], out).text
     capsys.readouterr()
     done.clear()
     run_unseen(project, "facemesh", [], [1, 2], out)
@@ -227,7 +227,7 @@ def test_a_matrix_goes_seed_by_seed_and_uses_what_is_finished_again(
     assert rows.loc[("2", "cmet", "sad"), ["n", "seen", "left_out", "survives"]].tolist() == [1, 1, 0, 0]
     assert (out / "facemesh/unseen.png").stat().st_size > 1000
     assert "| sad " in said
-    assert run_unseen(project, "facemesh", [], [1], out) == said
+    assert run_unseen(project, "facemesh", [], [1], out).text == said
 
 
 def test_a_judge_is_called_what_it_is() -> None:

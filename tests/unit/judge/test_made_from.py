@@ -16,7 +16,7 @@ from cmet.judge.released import open_judge
 from cmet.judge.training import train_judge
 from cmet.media.video import write_video
 from cmet.params import ClipForm
-from cmet.scores.other_methods import answer_table, unlike_training
+from cmet.scores.other_methods import unlike_training, video_answers
 from tests.unit.conftest import JUDGE, bars, write_clips
 from tests.unit.judge.conftest import PAPER_ORDER
 
@@ -65,7 +65,7 @@ def test_single_videos_of_another_form_are_judged_with_a_remark(judge: Path, tmp
     write_video(same, bars("happy"), 25)
     broken.write_text("hello")
     opened = Judge.load(judge)
-    assert answer_table([other, same, broken], opened)[1] == 1
+    assert [answer.predicted is None for answer in video_answers([other, same, broken], opened)] == [False, False, True]
     assert unlike_training([other, same, broken], opened) == [
         f"{other} has 96x96, the judge was trained on 64x64",
         f"{other} has 30 frames/s, the judge was trained on 25",

@@ -11,7 +11,15 @@ from cmet.errors import UserError
 from cmet.judge.classifier import Judge
 from cmet.params import EvaluateParams
 from cmet.scores import other_methods
-from cmet.scores.other_methods import answer_table, check_method, check_out, same_rows, score_manifest, scored_table
+from cmet.scores.other_methods import (
+    answer_table,
+    check_method,
+    check_out,
+    same_rows,
+    score_manifest,
+    scored_table,
+    video_answers,
+)
 from cmet.scores.other_results import Scored, read_scored
 from cmet.scores.results import answers, read_results, write_results
 from cmet.vocabulary import TARGET_EMOTIONS
@@ -82,9 +90,9 @@ def test_the_name_of_a_method_of_ours_is_taken(tiny: Tiny, tmp_path: Path) -> No
 def test_single_videos_get_an_answer_each_and_bad_ones_a_reason(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("text")
     good = tiny.clips.video("sample-D-happy-2-001")
-    table, num_failed = answer_table([good, tmp_path / "text.mp4"], Judge.load(tiny.judge.folder))
-    assert num_failed == 1
-    first, second = table.splitlines()[2:]
+    answers = video_answers([good, tmp_path / "text.mp4"], Judge.load(tiny.judge.folder))
+    assert [answer.predicted for answer in answers] == ["happy", None]
+    first, second = answer_table(answers).splitlines()[2:]
     assert "happy" in first
     assert "unreadable_video" in second
 

@@ -6,6 +6,12 @@ import sys
 def main() -> None:
     """Run the command line; Ctrl-C while it is being imported is one line, too, and exit code 130."""
     try:
+        if sys.argv[1:] == ["--version"]:
+            # a script may ask for it often
+            from cmet.environment import own_version
+
+            print(f"cmet {own_version()}")
+            return
         # imported here: it takes most of a second
         from cmet.cli import main as run
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cmet.commands import benchmark, corpus, weights
+from cmet.commands import benchmark, completing, corpus, weights
 from cmet.commands.answer import Answer, AsJson, answering, show
 from cmet.commands.compare import compare
 from cmet.commands.doctor import doctor
@@ -23,13 +23,14 @@ from cmet.commands.extended import ManyExtended, extended
 from cmet.commands.score import ManyLabels, score
 from cmet.commands.sweep import ManySeeds, sweep
 from cmet.commands.unseen import unseen
+from cmet.environment import own_version
 from cmet.errors import UserError
 from cmet.launching import is_first_process, is_under_torchrun, run_under_torchrun
 from cmet.native_logs import silence_native_logs
 from cmet.project import Project
 from cmet.stages.registry import STAGES, Stage, run_stage
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(benchmark.app, name="benchmark")
@@ -41,8 +42,18 @@ INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl-C and after SIGTERM, as shells have them."""
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"cmet {own_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def about() -> None:
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Cross-modal emotion transfer: hear the emotion in a voice, give it to the face in a talking video."""
 
 
@@ -57,10 +68,13 @@ app.command(cls=ManySeeds)(unseen)
 @app.command()
 @answering
 def use(
-    experiment: Annotated[Path, typer.Argument(help="A file of experiments/.")],
+    experiment: Annotated[Path, typer.Argument(help="A file of experiments/.", autocompletion=completing.experiments)],
     layers: Annotated[
         list[Path] | None,
-        typer.Argument(help="Files of changes to lay over it, in this order (experiments/ablations/)."),
+        typer.Argument(
+            help="Files of changes to lay over it, in this order (experiments/ablations/).",
+            autocompletion=completing.layers,
+        ),
     ] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Folder of the raw corpus, or the table.")] = None,
     weights: Annotated[
@@ -111,7 +125,9 @@ def _with_options(run: Callable[..., None], stage: Stage) -> Callable[..., None]
     if stage.per == "encoder":
 
         def per_encoder(
-            encoder: Annotated[str, typer.Option("--encoder", help="Speech encoder.")],
+            encoder: Annotated[
+                str, typer.Option("--encoder", help="Speech encoder.", autocompletion=completing.encoders)
+            ],
             params: ParamsFile = Path("params.yaml"),
             as_json: AsJson = False,
         ) -> None:
@@ -121,7 +137,9 @@ def _with_options(run: Callable[..., None], stage: Stage) -> Callable[..., None]
     if stage.per == "backbone":
 
         def per_backbone(
-            backbone: Annotated[str, typer.Option("--backbone", help="Talking-face model.")],
+            backbone: Annotated[
+                str, typer.Option("--backbone", help="Talking-face model.", autocompletion=completing.backbones)
+            ],
             params: ParamsFile = Path("params.yaml"),
             as_json: AsJson = False,
         ) -> None:

@@ -172,6 +172,17 @@ def _torch() -> dict[str, Any] | None:
     }
 
 
+def own_version() -> str:
+    """Version of cmet, as it is installed; of the checkout where it is not."""
+    try:
+        return version("cmet")
+    except PackageNotFoundError:
+        import tomllib
+
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        return str(project["project"]["version"])
+
+
 @cache
 def versions() -> Mapping[str, str]:
     """Versions of the distributions among `PACKAGES` that are installed."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cmet.commands.answer import Answer, answering
+from cmet.commands.completing import benchmarks
 from cmet.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="The official benchmarks.")
@@ -19,7 +20,7 @@ def about() -> None:
 @app.command()
 @answering
 def manifest(
-    name: Annotated[str, typer.Argument(help="mead or cremad.")],
+    name: Annotated[str, typer.Argument(help="mead or cremad.", autocompletion=benchmarks)],
     out: Annotated[Path, typer.Option("--out", help="The CSV file.")],
 ) -> Answer:
     """Write an official test manifest of C-MET, byte for byte."""
@@ -32,7 +33,9 @@ def manifest(
 @app.command()
 @answering
 def paper(
-    corpus: Annotated[str | None, typer.Argument(help="mead or cremad; both when left out.")] = None,
+    corpus: Annotated[
+        str | None, typer.Argument(help="mead or cremad; both when left out.", autocompletion=benchmarks)
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also a file: .csv with every label, or .md.")] = None,
 ) -> Answer:
     """Print the results of the paper with what can be computed of them: right rows, floors, contradictions."""

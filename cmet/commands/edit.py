@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from cmet.commands import completing
 from cmet.commands.answer import Answer, answering
 from cmet.errors import UserError
 
@@ -51,14 +52,14 @@ class ManyValues(TyperCommand):
         """Give a list option one value each time, as Click wants it.
 
         Raises:
-            UserError: A list option has no value.
+            UserError: A list option has no value, and the line is not one that a shell asks to complete.
         """
-        return super().parse_args(context, self._repeated(args))
+        return super().parse_args(context, self._repeated(args, is_whole=not context.resilient_parsing))
 
-    def _repeated(self, args: Sequence[str]) -> list[str]:
+    def _repeated(self, args: Sequence[str], is_whole: bool = True) -> list[str]:
         result: list[str] = []
         for name, values in self._with_values(args):
-            if name in self.LISTS | self.GROUPS and not values:
+            if is_whole and name in self.LISTS | self.GROUPS and not values:
                 raise UserError(f"{name}: expected at least one value after it")
             if name in self.LISTS:
                 result += [word for value in values for word in (name, value)]
@@ -120,7 +121,12 @@ def edit(
         Path | None, typer.Option("--model", help="Folder of a trained model; default data/train/<backbone>.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="facemesh, edtalk or pdfgc; default the model's, or facemesh.")
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="facemesh, edtalk or pdfgc; default the model's, or facemesh.",
+            autocompletion=completing.backbones,
+        ),
     ] = None,
     connector: Annotated[
         Path | None, typer.Option("--connector", help="The authors' checkpoint (.pth) instead of --model.")
@@ -134,7 +140,10 @@ def edit(
     ] = None,
     lips: Annotated[
         str | None,
-        typer.Option(help="own: the video's; speech: they follow its sound; or a sound file or a video to follow."),
+        typer.Option(
+            help="own: the video's; speech: they follow its sound; or a sound file or a video to follow.",
+            autocompletion=completing.lips,
+        ),
     ] = None,
     source: Annotated[
         Path | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cmet.commands.answer import Answer, answering
+from cmet.commands.completing import encoders
 from cmet.commands.edit import ManyValues
 
 
@@ -46,7 +47,9 @@ def extended(
     space: Annotated[
         str | None,
         typer.Option(
-            "--space", help="Speech encoder; default the model's, or else emotion2vec where all have vectors."
+            "--space",
+            help="Speech encoder; default the model's, or else emotion2vec where all have vectors.",
+            autocompletion=encoders,
         ),
     ] = None,
     speaker_in_name: Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cmet.commands import completing
 from cmet.commands.answer import Answer, answering
 from cmet.commands.edit import ManyValues
 from cmet.errors import UserError
@@ -33,7 +34,10 @@ def score(
     ] = Path("data/judge"),
     label_order: Annotated[
         list[str] | None,
-        typer.Option(help="Emotions in the order of a checkpoint's outputs; nobody can read it off the file."),
+        typer.Option(
+            help="Emotions in the order of a checkpoint's outputs; nobody can read it off the file.",
+            autocompletion=completing.judged_emotions,
+        ),
     ] = None,
     manifest: Annotated[
         Path | None,
@@ -44,7 +48,8 @@ def score(
     ] = None,
     method: Annotated[str | None, typer.Option(help="Name of the method, where the file has no such column.")] = None,
     metrics: Annotated[
-        list[str] | None, typer.Option(help="landmarks, fid, fvd, sync, identity; default landmarks.")
+        list[str] | None,
+        typer.Option(help="landmarks, fid, fvd, sync, identity; default landmarks.", autocompletion=completing.metrics),
     ] = None,
     beside: Annotated[
         Path | None, typer.Option(help="Other results of the same rows, for the same table: data/evaluate/facemesh.")

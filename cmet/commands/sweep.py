@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from cmet.commands.answer import Answer, answering
+from cmet.commands.completing import backbones
+from cmet.commands.completing import layers as known_layers
 from cmet.commands.edit import ManyValues
 from cmet.errors import UserError
 
@@ -19,10 +21,18 @@ class ManySeeds(ManyValues):
 
 @answering
 def sweep(
-    layers: Annotated[list[Path], typer.Argument(help="Files of changes to the experiment (experiments/ablations/).")],
+    layers: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Files of changes to the experiment (experiments/ablations/).", autocompletion=known_layers
+        ),
+    ],
     seeds: Annotated[list[int], typer.Option("--seeds", min=0, help="Seeds of training, several numbers.")],
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="Talking-face model; the experiment's where it has one only.")
+        str | None,
+        typer.Option(
+            "--backbone", help="Talking-face model; the experiment's where it has one only.", autocompletion=backbones
+        ),
     ] = None,
     params: Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")] = Path(
         "params.yaml"

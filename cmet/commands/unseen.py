@@ -6,20 +6,28 @@ from typing import Annotated
 import typer
 
 from cmet.commands.answer import Answer, answering
+from cmet.commands.completing import backbones
+from cmet.commands.completing import emotions as known_emotions
 from cmet.commands.sweep import chosen_backbone, chosen_out
 
 
 @answering
 def unseen(
     emotions: Annotated[
-        list[str] | None, typer.Argument(help="Emotions to leave out, each in turn; all of the corpus by default.")
+        list[str] | None,
+        typer.Argument(
+            help="Emotions to leave out, each in turn; all of the corpus by default.", autocompletion=known_emotions
+        ),
     ] = None,
     seeds: Annotated[
         list[int] | None,
         typer.Option("--seeds", min=0, help="Seeds of training, several numbers; the experiment's by default."),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="Talking-face model; the experiment's where it has one only.")
+        str | None,
+        typer.Option(
+            "--backbone", help="Talking-face model; the experiment's where it has one only.", autocompletion=backbones
+        ),
     ] = None,
     params: Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")] = Path(
         "params.yaml"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cmet.commands.answer import Answer, answering
+from cmet.commands.completing import checkpoints
 
 if TYPE_CHECKING:
     from cmet.weights.identify import Identification
@@ -38,7 +39,9 @@ def listing(
 @answering
 def verify(
     path: Annotated[Path, typer.Argument(help="A file that may hold weights.")],
-    name: Annotated[str | None, typer.Option("--as", help="The checkpoint it should be.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--as", help="The checkpoint it should be.", autocompletion=checkpoints)
+    ] = None,
 ) -> Answer:
     """Say what a file is and whether it loads (exit code 0), does not (1) or cannot be read (2)."""
     from cmet.weights.identify import identify

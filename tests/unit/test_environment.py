@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import requires
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +25,7 @@ from cmet.environment import (
     count_workers,
     describe_environment,
     memory,
+    own_version,
     usable_cores,
 )
 
@@ -216,3 +217,11 @@ def test_work_is_bound_to_the_versions_of_the_libraries_it_imports(monkeypatch: 
     monkeypatch.setattr(environment, "versions", lambda: installed | {"torch": "99"})
     assert environment.work_digest("cmet.connector.losses") != before["cmet.connector.losses"]
     assert environment.work_digest("cmet.speech.scaling") == before["cmet.speech.scaling"]
+
+
+def test_the_version_is_that_of_the_checkout_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_installed(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(environment, "version", not_installed)
+    assert own_version() == version("cmet")

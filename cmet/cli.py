@@ -16,6 +16,7 @@ import typer
 
 from cmet.commands import benchmark, completing, corpus, weights
 from cmet.commands.answer import Answer, AsJson, answering, show
+from cmet.commands.clean import clean
 from cmet.commands.compare import compare
 from cmet.commands.doctor import doctor
 from cmet.commands.edit import ManyValues, edit
@@ -36,6 +37,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(weights.app, name="weights")
 app.command()(doctor)
+app.command()(clean)
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")]
 INTERRUPTED, TERMINATED = 130, 143

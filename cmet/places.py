@@ -20,6 +20,12 @@ from pydantic import BaseModel
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 
+WORK = ".work"
+"""Folder of a project with the unfinished work and the locks."""
+
+UNKNOWN = "unknown"
+"""Stands for a process that does not say its number."""
+
 LIMITS = frozenset({"max_rejected", "time_limit_s", "checkpoint_every", "num_processes"})
 """Parameters that decide which work is accepted, or how it is gone about, and change nothing of it."""
 
@@ -51,7 +57,7 @@ class Places:
         """
         elsewhere = dict(self.elsewhere)
         elsewhere |= {(stage, variant): out.resolve() / stage for stage in stages}
-        return replace(self, elsewhere=elsewhere, workplace=self.root / ".work" / name)
+        return replace(self, elsewhere=elsewhere, workplace=self.root / WORK / name)
 
     def folder(self, stage: str, variant: str | None = None) -> Path:
         """Output of a stage, for one backbone or encoder."""
@@ -118,7 +124,7 @@ class Places:
 
     @property
     def _workplace(self) -> Path:
-        return self.workplace or self.root / ".work"
+        return self.workplace or self.root / WORK
 
 
 def step_name(stage: str, variant: str | None) -> str:
@@ -168,11 +174,8 @@ def only_run(path: Path, stage: str) -> Iterator[None]:
     try:
         held = lock.acquire()
     except Timeout as error:
-        pid = ""
-        with suppress(FileNotFoundError):
-            pid = path.read_text(encoding="utf-8")
         raise UserError(
-            f"{stage}: another run of this stage is at work (pid {pid or 'unknown'}); wait for it or stop it"
+            f"{stage}: another run of this stage is at work (pid {_holder_named(path)}); wait for it or stop it"
         ) from error
     with held:
         path.write_text(str(os.getpid()), encoding="utf-8")
@@ -181,3 +184,20 @@ def only_run(path: Path, stage: str) -> Iterator[None]:
         finally:
             # before it is let go: it may be the next run's after that
             path.unlink(missing_ok=True)
+
+
+def holder(path: Path) -> str | None:
+    """Who holds a lock file: the number of a process, or `unknown`; None where nobody does."""
+    if not path.exists():
+        return None
+    try:
+        with FileLock(path, timeout=0, fallback_to_soft=False):
+            return None
+    except Timeout:
+        return _holder_named(path)
+
+
+def _holder_named(path: Path) -> str:
+    with suppress(FileNotFoundError):
+        return path.read_text(encoding="utf-8") or UNKNOWN
+    return UNKNOWN

@@ -117,6 +117,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     **{name: ("loss page rows", VARIANTS[stage.per]) for name, stage in STAGES.items()},
     "benchmark manifest": ("out num_rows", ["mead", "--out", "m.csv"]),
     "benchmark paper": ("table1-mead table6 table8-mead plug-in", ["mead"]),
+    "clean": ("leftovers is_removed size_bytes", []),
     "compare": ("a b metric confidence main held_out clips notes", ["a", "b"]),
     "corpus check": ("corpus root num_found is_complete", ["mead", "tree"]),
     "doctor": ("can_run_sample findings", []),

@@ -1,0 +1,34 @@
+"""`cmet clean`: what a project can do without."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cmet.commands.answer import Answer, answering
+
+
+@answering
+def clean(
+    outputs: Annotated[
+        bool,
+        typer.Option("--outputs", help="Also what the stages have made: data/ and reports/, not weights or scores."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it without a question.")] = False,
+    project: Annotated[Path, typer.Option("--project", help="Folder of the project.")] = Path(),
+) -> Answer:
+    """List unfinished work and what DVC's cache keeps for nothing, with sizes, and remove both after a yes."""
+    from cmet.cleaning import Cleaning, find_leftovers, listing, remove, said_size
+
+    cleaning = Cleaning(find_leftovers(project, outputs), is_removed=False)
+    said = listing(cleaning.leftovers)
+    if any(one.kept is None for one in cleaning.leftovers):
+        print(said)
+        is_asked = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+        if yes or (is_asked and typer.confirm("Remove all that is not kept?", err=True)):
+            cleaning = remove(project, cleaning.leftovers)
+            said = f"Freed {said_size(cleaning.size_bytes)}."
+        else:
+            said = "Nothing was removed" + ("." if is_asked else "; --yes removes it.")
+    return Answer({**vars(cleaning), "size_bytes": cleaning.size_bytes}, said)

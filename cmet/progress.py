@@ -64,7 +64,7 @@ class Lines:
 
     def _count(self) -> str:
         total = "" if self._total is None else f"/{self._total}"
-        return f"{self._label}: {self._done}{total} {self._unit}"
+        return f"{self._label}: {self._done}{total}"
 
     def _per_second(self) -> float:
         taken_s = self._clock() - self._begun_s

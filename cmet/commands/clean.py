@@ -18,7 +18,7 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Remove it without a question.")] = False,
     project: Annotated[Path, typer.Option("--project", help="Folder of the project.")] = Path(),
 ) -> Answer:
-    """List unfinished work and what DVC's cache keeps for nothing, with sizes, and remove both after a yes."""
+    """List unfinished work and what DVC's cache holds beyond this checkout, with sizes, and remove both after a yes."""
     from cmet.cleaning import Cleaning, find_leftovers, listing, remove, said_size
 
     cleaning = Cleaning(find_leftovers(project, outputs), is_removed=False)

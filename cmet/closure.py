@@ -19,7 +19,6 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 EXEMPT: Mapping[str, str] = {
-    "errors": "says what went wrong, and changes no result",
     "outputs": "moves finished files into place, whatever is in them",
     "places": "knows folders and locks; what lies in a folder is watched itself",
     "params": "parameters are watched by value, so a new key elsewhere repeats nothing",

@@ -1,1 +1,1 @@
-from tests.unit.extended.conftest import sounds, speech, write_vectors  # noqa: F401
+from tests.unit.extended.conftest import editor, sounds, speech, write_vectors  # noqa: F401

@@ -24,18 +24,6 @@ def test_labels_survive_the_way_through_a_path(
     assert (clip.intensity, clip.sentence) == (int(intensity), f"{statement}-{repetition}")
 
 
-@given(st.text())
-def test_a_name_is_read_right_or_refused_as_bad(name: str) -> None:
-    try:
-        clip = ravdess.parse(Path(name))
-    except NotWanted:
-        return
-    except ClipError as error:
-        assert error.code in ("bad_name", "unknown_speaker")
-    else:
-        assert Path(name).stem.endswith(f"{clip.sentence}-{clip.speaker}")
-
-
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

@@ -93,7 +93,7 @@ def code_digest(begin: str, chosen: tuple[str, ...] = ()) -> str:
     digest = hashlib.sha256()
     for file in closure(begin, chosen).files:
         digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(hashlib.sha256(_content(file)).digest())
     return digest.hexdigest()
 
 
@@ -131,9 +131,14 @@ class _Source:
 
 
 @cache
+def _content(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+@cache
 def _read(module: str) -> _Source:
     file = module_file(module)
-    code = _DOCSTRING.sub("", _TYPES_ONLY.sub("", file.read_text(encoding="utf-8")))
+    code = _DOCSTRING.sub("", _TYPES_ONLY.sub("", _content(file).decode()))
     plain: dict[str, None] = {}
     libraries: dict[str, None] = {}
     for package, names, whole in _IMPORT.findall(code):

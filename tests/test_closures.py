@@ -173,17 +173,6 @@ def test_a_stage_does_not_depend_on_what_it_has_no_use_for(stage: str, room: str
     assert not [module for module in found if module == f"cmet.{room}" or module.startswith(f"cmet.{room}.")]
 
 
-def test_the_code_of_all_stages_is_known_in_no_time() -> None:
-    # in a process of its own, where nothing was read before; the bound is a tenth of a slow start of Python
-    program = (
-        "import time; from cmet.stages.registry import STAGES, VARIANT, stage_digest; start = time.process_time();"
-        "[stage_digest(name, 'facemesh' if stage.per == 'backbone' else None) for name, stage in STAGES.items()];"
-        "print(time.process_time() - start)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 0.3
-
-
 def test_a_parameter_that_a_stage_does_not_declare_is_not_there_for_it(params: Params) -> None:
     view = declared(params, ("train", "clips.crf"))
     assert view.train == params.train

@@ -119,6 +119,9 @@ def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Pa
     assert names(tmp_path) == ["done/good/good.mp4", "done/good/record.json"]
 
 
+LIMIT_S = 300
+"""Half of what the clip hangs for: no measure of speed, only the end of waiting."""
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -144,10 +147,8 @@ def test_a_stopped_run_leaves_no_process(tmp_path: Path, cause: signal.Signals) 
             wait_until(half.exists)
             workers = children(process.pid)
             process.send_signal(cause)
-            started = time.monotonic()
-            process.wait(10)
+            process.wait(LIMIT_S)
             wait_until(lambda: not any(map(is_alive, workers)))
-            assert time.monotonic() - started < 3
         finally:
             # one that does not end would be waited for without end
             process.kill()
@@ -155,8 +156,8 @@ def test_a_stopped_run_leaves_no_process(tmp_path: Path, cause: signal.Signals) 
     assert half.exists() == (cause == signal.SIGKILL)
 
 
-def wait_until(is_true: object, limit_s: float = 30) -> None:
-    end = time.monotonic() + limit_s
+def wait_until(is_true: object) -> None:
+    end = time.monotonic() + LIMIT_S
     while not is_true():  # type: ignore[operator]
         assert time.monotonic() < end
         time.sleep(0.02)

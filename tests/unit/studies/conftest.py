@@ -49,7 +49,7 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     shutil.copytree(closure.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
 
     def forget() -> None:
-        for known in (closure._read, closure.closure, closure.code_digest):
+        for known in (closure._content, closure._read, closure.closure, closure.code_digest):
             known.cache_clear()
 
     def change(name: str) -> None:

@@ -115,7 +115,7 @@ def _by_singular_values(first: np.ndarray, second: np.ndarray) -> float:
 
 def _score(folder: Path, judge: Path) -> None:
     from cmet.judge.classifier import Judge
-    from cmet.scores.metrics.protocol import Shown
+    from cmet.scores.metrics.metric import Shown
     from cmet.scores.metrics.registry import metric_class
 
     videos = sorted(folder.iterdir())

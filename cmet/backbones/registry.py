@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
-from cmet.backbones.protocol import Backbone
+from cmet.backbones.backbone import Backbone
 from cmet.errors import UserError
 from cmet.params import InferenceParams
 

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from cmet.backbones.frames import resampled
-from cmet.backbones.protocol import Backbone
+from cmet.backbones.backbone import Backbone
 from cmet.backbones.registry import BackboneClass, backbone_class, load_backbone
 from cmet.backbones.saved import check_backbone
 from cmet.connector.bundle import Bundle, load_bundle
@@ -19,7 +19,7 @@ from cmet.connector.product import Model
 from cmet.errors import UserError
 from cmet.media.audio import resample
 from cmet.params import ClipForm, InferenceParams
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, SpeechEncoder
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from cmet.weights.registry import find_weight, weights_folder
 

@@ -8,12 +8,12 @@ import av
 import numpy as np
 
 from cmet.backbones.frames import SPEECH_FPS, resampled
-from cmet.backbones.protocol import Backbone, LipDriven, SpeechDriven
+from cmet.backbones.backbone import Backbone, LipDriven, SpeechDriven
 from cmet.editing.editor import Kind
 from cmet.editing.options import LipsFrom, named, told_of
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import AUDIO_SUFFIXES, read_audio
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 
 TrackLips = Callable[[Path], tuple[np.ndarray, float]]
 """From a video to the track of its face, one row per frame, and its frame rate."""

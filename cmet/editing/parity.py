@@ -32,7 +32,7 @@ from cmet.editing.source import Source, counted, resize_remark
 from cmet.errors import UserError
 from cmet.media.video import write_video
 from cmet.pairs.differences import speech_delta
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 
 SIZE = (PICTURE_PX, PICTURE_PX)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cmet.backbones.frames import fill_gaps
-from cmet.backbones.protocol import Backbone
+from cmet.backbones.backbone import Backbone
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions import check_length, emotional_change, hear_emotion
@@ -34,7 +34,7 @@ from cmet.media.audio import read_audio
 from cmet.media.landmarks import find_faces
 from cmet.media.video import write_video
 from cmet.params import ClipForm
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 from cmet.weights.registry import find_weight
 
 NUM_LOOKS = 12

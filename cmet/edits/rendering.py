@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmet.backbones.protocol import Backbone, SpeechDriven
+from cmet.backbones.backbone import Backbone, SpeechDriven
 from cmet.backbones.registry import load_backbone
 from cmet.clips.product import Clips
 from cmet.engine import Job, Record
@@ -14,7 +14,7 @@ from cmet.expression.product import Faces
 from cmet.media.audio import read_audio
 from cmet.media.video import FASTEST, VideoFile, write_video
 from cmet.params import InferenceParams
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 
 
 def render_row(job: Job, files: Path) -> Record:

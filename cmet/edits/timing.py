@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from cmet.backbones.frames import fill_gaps
-from cmet.backbones.protocol import Backbone, SpeechDriven
+from cmet.backbones.backbone import Backbone, SpeechDriven
 from cmet.backbones.registry import backbone_class, load_backbone
 from cmet.clips.product import Clips
 from cmet.connector.bundle import Bundle
@@ -43,7 +43,7 @@ from cmet.media.audio import read_audio
 from cmet.media.video import VideoFile
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TimingParams
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, SpeechEncoder
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from cmet.vocabulary import METHODS
 

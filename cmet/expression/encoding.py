@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmet.backbones.protocol import Backbone
+from cmet.backbones.backbone import Backbone
 from cmet.backbones.published.used_weights import weights_digests
 from cmet.backbones.registry import backbone_class
 from cmet.clips.product import Clips

@@ -11,7 +11,7 @@ from cmet.editing.speech import VECTOR_ENCODERS, hear
 from cmet.errors import UserError
 from cmet.extended.recordings import Recording, has_kind
 from cmet.progress import counted
-from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.registry import check_encoder
 from cmet.speech.scaling import SpeechScaling
 

@@ -29,7 +29,7 @@ from cmet.extended.request import Request
 from cmet.extended.speech import Rest, measure_basics, speech_rows
 from cmet.extended.table import as_table, left_out_rows, write_table
 from cmet.outputs import fresh_folder, write_json
-from cmet.speech.encoders.protocol import SCALED, SpeechEncoder
+from cmet.speech.encoders.encoder import SCALED, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from cmet.speech.scaling import SpeechScaling
 from cmet.weights.registry import weights_folder

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cmet.edits.product import sample_id, sample_ids
 from cmet.errors import ClipError
-from cmet.scores.metrics.protocol import Measured, Metric, Shown
+from cmet.scores.metrics.metric import Measured, Metric, Shown
 from cmet.scores.results import ACC_EMO, COLUMNS, LOGIT, ROW, SET
 from cmet.vocabulary import GROUND_TRUTH
 

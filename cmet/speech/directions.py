@@ -9,7 +9,7 @@ import pandas as pd
 
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
-from cmet.speech.encoders.protocol import SCALED
+from cmet.speech.encoders.encoder import SCALED
 from cmet.speech.product import RESULT, TEXT, Directions, DirectionsFacts, Voices
 from cmet.text_tables import text_table
 from cmet.vocabulary import TARGET_EMOTIONS

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmet.backbones.protocol import Backbone
+from cmet.backbones.backbone import Backbone
 from cmet.backbones.registry import BackboneClass
 from cmet.params import InferenceParams, Params
 

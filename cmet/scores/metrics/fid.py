@@ -32,7 +32,7 @@ from cmet.scores.metrics.frechet import (
     distance_of_sets,
     measure_pairs,
 )
-from cmet.scores.metrics.protocol import Measured, Shown
+from cmet.scores.metrics.metric import Measured, Shown
 from cmet.weights.identify import load_weights
 
 PICTURE_PX = 299

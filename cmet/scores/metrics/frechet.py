@@ -23,7 +23,7 @@ import torch
 from cmet.environment import count_workers
 from cmet.errors import ClipError
 from cmet.progress import counted
-from cmet.scores.metrics.protocol import Measured, Shown
+from cmet.scores.metrics.metric import Measured, Shown
 
 PAIRWISE_MEAN = "pairwise-mean"
 DISTRIBUTION = "distribution"

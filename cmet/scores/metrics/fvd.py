@@ -30,7 +30,7 @@ from cmet.scores.metrics.frechet import (
     measure_pairs,
 )
 from cmet.scores.metrics.i3d import I3D
-from cmet.scores.metrics.protocol import Measured, Shown
+from cmet.scores.metrics.metric import Measured, Shown
 from cmet.weights.identify import load_weights
 
 NUM_FRAMES = 15

@@ -26,7 +26,7 @@ from cmet.media.landmarks import track_landmarks
 from cmet.media.video import VideoFile
 from cmet.progress import counted
 from cmet.scores.metrics.arcface import SIZE_PX, ArcFace, load_arcface
-from cmet.scores.metrics.protocol import Measured, Shown
+from cmet.scores.metrics.metric import Measured, Shown
 
 NUM_FRAMES = 16
 KEPT_SOURCES = 64

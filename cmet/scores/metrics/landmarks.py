@@ -30,7 +30,7 @@ from cmet.errors import ClipError
 from cmet.media.landmarks import still_landmarks
 from cmet.media.video import VideoFile
 from cmet.outputs import content_digest
-from cmet.scores.metrics.protocol import Measured, Shown
+from cmet.scores.metrics.metric import Measured, Shown
 
 NUM_FRAMES = 4
 OUTER_LIPS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from cmet.errors import UserError
-from cmet.scores.metrics.protocol import Metric
+from cmet.scores.metrics.metric import Metric
 
 METRICS = {
     "landmarks": "cmet.scores.metrics.landmarks:LandmarkDistances",

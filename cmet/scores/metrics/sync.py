@@ -32,7 +32,7 @@ from cmet.errors import ClipError
 from cmet.media.audio import read_audio, rms_db
 from cmet.media.video import VideoFile, frames_at_rate
 from cmet.progress import counted
-from cmet.scores.metrics.protocol import Measured, Shown
+from cmet.scores.metrics.metric import Measured, Shown
 from cmet.scores.metrics.syncnet import PICTURES_PER_WINDOW, SyncNet, load_syncnet
 
 FPS = 25

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cmet.errors import UserError
-from cmet.speech.encoders.protocol import check_length, finite
+from cmet.speech.encoders.encoder import check_length, finite
 from cmet.speech.encoders.settings import BUNDLES
 from cmet.weights.hubs import torch_checkpoints
 from cmet.weights.registry import CHECKPOINTS, watched_file

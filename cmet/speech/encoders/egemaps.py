@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import opensmile
 
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_length, finite
 from cmet.speech.encoders.settings import FEATURE_LEVEL, FEATURE_SET
 
 WIDTH = 88

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from cmet.errors import UserError
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ, check_length, finite
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_length, finite
 from cmet.speech.encoders.settings import GRANULARITY
 from cmet.weights.hubs import emotion2vec_folders
 from cmet.weights.registry import CHECKPOINTS

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cmet.errors import ClipError
-from cmet.speech.encoders.protocol import finite
+from cmet.speech.encoders.encoder import finite
 
 WIDTH = 1024
 

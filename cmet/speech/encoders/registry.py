@@ -7,7 +7,7 @@ from pathlib import Path
 from cmet.errors import UserError
 from cmet.speech.encoders import egemaps, emotion2vec, precomputed
 from cmet.speech.encoders.bundles import check_bundle, embed_with_bundle
-from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.settings import BUNDLES
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cmet.speech.encoders.protocol import SAMPLE_RATE_HZ
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 from cmet.weights.registry import CHECKPOINTS
 
 Settings = Mapping[str, str | int]

@@ -12,7 +12,7 @@ from cmet.backbones.edtalk.generator import EXPRESSION, Generator
 from cmet.backbones.edtalk.loading import load_generator
 from cmet.backbones.edtalk.model import EDTalk, to_frames, to_picture
 from cmet.backbones.edtalk.rendering import Renderer, Source
-from cmet.backbones.protocol import Backbone
+from cmet.backbones.backbone import Backbone
 from tests.filled_weights import write_filled_weights
 
 KEYS = Path(__file__).parents[2] / "golden" / "keys_edtalk_generator.json"

@@ -23,7 +23,7 @@ from cmet.media.audio import read_audio, write_audio
 from cmet.media.video import read_video, write_video
 from cmet.outputs import write_json
 from cmet.params import PAPER_CLIPS
-from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from tests.filled_weights import write_filled_weights
 from tests.unit.backbones.faces import made_model

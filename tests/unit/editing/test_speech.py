@@ -10,7 +10,7 @@ from cmet.editing.speech import hear, speech_files
 from cmet.errors import UserError
 from cmet.media.audio import write_audio
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
-from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from tests.unit.editing.models import noise
 

@@ -17,7 +17,7 @@ from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, tim
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
 from cmet.params import Params, TimingParams
-from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.vocabulary import METHODS
 from tests.layouts import rename
 from tests.unit.edits.conftest import NUM_FRAMES

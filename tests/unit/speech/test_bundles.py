@@ -15,7 +15,7 @@ from cmet.params import SpeechParams
 from cmet.speech.embeddings import write_embeddings
 from cmet.speech.encoders import bundles
 from cmet.speech.encoders.bundles import BUNDLES
-from cmet.speech.encoders.protocol import SCALED
+from cmet.speech.encoders.encoder import SCALED
 from cmet.speech.encoders.registry import load_encoder
 from cmet.weights.hubs import torch_checkpoints
 from cmet.weights.registry import CHECKPOINTS

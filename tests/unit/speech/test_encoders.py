@@ -14,7 +14,7 @@ from cmet.params import Encoder, ParamsError, SpeechParams, parse_params
 from cmet.speech.embeddings import SpeechReport, embed_clip, write_embeddings
 from cmet.speech.encoders.egemaps import embed_opensmile
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
-from cmet.speech.encoders.protocol import SpeechEncoder
+from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.registry import ENCODERS, load_encoder
 from cmet.speech.product import TABLE, Voices
 from tests.layouts import rename

@@ -12,7 +12,7 @@ from cmet.media.video import VideoFile, write_video
 from cmet.scores.metrics import fid
 from cmet.scores.metrics.fid import FrechetInceptionDistance, pooled_inception, to_pictures
 from cmet.scores.metrics.frechet import distance_of_sets
-from cmet.scores.metrics.protocol import Shown
+from cmet.scores.metrics.metric import Shown
 from cmet.scores.metrics.registry import load_metrics
 from cmet.weights.registry import CHECKPOINTS, NETWORKS
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from cmet.errors import ClipError, UserError
 from cmet.media.video import write_video
 from cmet.scores.metrics.fvd import FrechetVideoDistance, distance_of_clips, taken_frames, to_picture
-from cmet.scores.metrics.protocol import Shown
+from cmet.scores.metrics.metric import Shown
 from cmet.scores.metrics.registry import load_metrics
 from cmet.weights.registry import NETWORKS
 

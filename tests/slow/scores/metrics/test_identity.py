@@ -19,7 +19,7 @@ from cmet.scores.metrics.identity import (
     five_points,
     spaced_frames,
 )
-from cmet.scores.metrics.protocol import Shown
+from cmet.scores.metrics.metric import Shown
 
 
 @pytest.fixture(scope="module")

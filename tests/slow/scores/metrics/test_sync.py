@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import write_audio
 from cmet.media.video import read_video, write_video
-from cmet.scores.metrics.protocol import Shown
+from cmet.scores.metrics.metric import Shown
 from cmet.scores.metrics.sync import (
     MAX_OFFSET,
     SyncConfidence,

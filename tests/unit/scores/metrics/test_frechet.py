@@ -15,7 +15,7 @@ from cmet.scores.metrics.frechet import (
     frechet_distance,
     measure_pairs,
 )
-from cmet.scores.metrics.protocol import Measured, Shown
+from cmet.scores.metrics.metric import Measured, Shown
 
 NAMES = ("x/pairwise-mean", "x/distribution")
 

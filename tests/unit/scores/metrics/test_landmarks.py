@@ -17,7 +17,7 @@ from cmet.scores.metrics.landmarks import (
     look_at_clip,
     point_distances,
 )
-from cmet.scores.metrics.protocol import Shown
+from cmet.scores.metrics.metric import Shown
 from tests.unit.backbones.faces import made_faces
 
 LENGTH = 24

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.dvc_project import DvcProject, Stage
+from assets.dvc_project import DvcProject, DvcStage
 from cmet.project import Project
 from cmet.vocabulary import CHANCE
 
@@ -41,12 +41,12 @@ class Check:
         return self.function.__name__
 
 
-def stage_checks(stages: Sequence[Stage]) -> list[dg.AssetChecksDefinition]:
+def stage_checks(stages: Sequence[DvcStage]) -> list[dg.AssetChecksDefinition]:
     """All checks of all stages, each once per variant."""
     return [asset_check(check, stage) for stage in stages for check in CHECKS.get(stage.kind, ())]
 
 
-def asset_check(check: Check, stage: Stage) -> dg.AssetChecksDefinition:
+def asset_check(check: Check, stage: DvcStage) -> dg.AssetChecksDefinition:
     """A check as Dagster runs it after its asset."""
     severity = dg.AssetCheckSeverity.ERROR if check.is_blocking else dg.AssetCheckSeverity.WARN
 

@@ -51,7 +51,7 @@ STOP_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
-class Stage:
+class DvcStage:
     """One stage of dvc.yaml, or one variant of a `matrix` stage."""
 
     name: str
@@ -96,7 +96,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Reproduction:
     """What reproducing a stage came to."""
 
     version: str
@@ -124,12 +124,12 @@ class DvcProject(dg.ConfigurableResource):
         """The folder."""
         return Path(self.root)
 
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[DvcStage]:
         """All stages in the order of dvc.yaml, `matrix` stages resolved. Nothing needs to have run."""
         declared = _read_stages(self.path)
         writers = {out: stage.name for stage in declared for out in stage.outs}
         return [
-            Stage(
+            DvcStage(
                 name=stage.name,
                 description=stage.description,
                 upstream=_upstream(stage, writers),
@@ -139,7 +139,7 @@ class DvcProject(dg.ConfigurableResource):
             for stage in declared
         ]
 
-    def reproduce(self, name: str, log: logging.Logger, environment: Mapping[str, str] | None = None) -> Outcome:
+    def reproduce(self, name: str, log: logging.Logger, environment: Mapping[str, str] | None = None) -> Reproduction:
         """Bring the outputs of one stage up to date; its inputs are taken as they are.
 
         Args:
@@ -162,7 +162,7 @@ class DvcProject(dg.ConfigurableResource):
                 f"Stage {name} failed (dvc ended with {process.returncode}).\n" + "\n".join(tail), allow_retries=False
             )
         is_cached = any(re.match(rf"Stage '{re.escape(name)}' (didn't change|is cached)", line) for line in tail)
-        return Outcome(self._version(name), is_cached, time.monotonic() - started_s)
+        return Reproduction(self._version(name), is_cached, time.monotonic() - started_s)
 
     def _version(self, name: str) -> str:
         lock = yaml.safe_load((self.path / "dvc.lock").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets.dvc_project import Stage
+from assets.dvc_project import DvcStage
 from cmet.project import Project
 from cmet.quarantine import count_reasons
 from cmet.text_tables import text_table
@@ -38,7 +38,7 @@ MLFLOW_PAGE = "http://localhost:5000"
 """Where `make mlflow` serves, for stores that are no server themselves."""
 
 
-def preview(stage: Stage, root: Path) -> Metadata:
+def preview(stage: DvcStage, root: Path) -> Metadata:
     """Metadata of a stage that has run; nothing for a stage this module does not know."""
     if stage.kind not in PREVIEWS:
         return {}

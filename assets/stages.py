@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from assets.dvc_project import DvcProject, Stage, asset_key
+from assets.dvc_project import DvcProject, DvcStage, asset_key
 from assets.previews import preview
 
 KINDS = {
@@ -25,12 +25,12 @@ KINDS = {
 """What the stage writes; a label on the box of its asset."""
 
 
-def stage_assets(stages: Sequence[Stage]) -> list[dg.AssetsDefinition]:
+def stage_assets(stages: Sequence[DvcStage]) -> list[dg.AssetsDefinition]:
     """One asset per stage."""
     return [stage_asset(stage) for stage in stages]
 
 
-def stage_asset(stage: Stage) -> dg.AssetsDefinition:
+def stage_asset(stage: DvcStage) -> dg.AssetsDefinition:
     """One asset that reproduces one DVC stage and shows what came out."""
 
     @dg.asset(
@@ -56,7 +56,7 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
     return reproduce
 
 
-def _kinds(stage: Stage) -> set[str]:
+def _kinds(stage: DvcStage) -> set[str]:
     """What the stage writes; for a variant its name too, since the graph shows only the last part of a key."""
     kinds = {KINDS[stage.kind]} if stage.kind in KINDS else set()
     return kinds | {stage.kind} if stage.variant else kinds

@@ -27,10 +27,10 @@ from cmet.vocabulary import NEUTRAL, order_problem
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 CorpusName = Literal["sample", "mead", "cremad", "ravdess", "meld", "table"]
-Emotion = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
+EmotionName = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
 SpeechDraw = Literal["strided", "random"]
-Metric = Literal["landmarks", "fid", "fvd", "sync", "identity"]
-Encoder = Literal[
+MetricName = Literal["landmarks", "fid", "fvd", "sync", "identity"]
+EncoderName = Literal[
     "opensmile",
     "emotion2vec",
     "precomputed",
@@ -244,7 +244,7 @@ class TrainParams(Section):
     first emotion and the speech by its own generator, and keeps excluded emotions out of every pair."""
     speaker: Literal["same", "different"]
     """Whose expression a sample shows: the drawn clip's speaker, or one drawn anew from the split."""
-    excluded_emotions: list[Emotion]
+    excluded_emotions: list[EmotionName]
     """`corrected` leaves out samples that touch one of them, `official` those that go from one of them to another."""
     num_clips_per_mean: PositiveInt
     """Clips averaged for a speech or expression mean; the paper takes 10."""
@@ -388,7 +388,7 @@ class JudgeParams(Section):
 class EvaluateParams(Section):
     """Scores and their uncertainty."""
 
-    metrics: list[Metric]
+    metrics: list[MetricName]
     """What is measured besides the emotion; one whose weights are not there is absent, with the reason."""
     num_bootstrap: PositiveInt
     """Resamples of the (speaker, sentence) clusters for an interval."""
@@ -415,9 +415,9 @@ class Params(Section):
     """A whole experiment."""
 
     seed: NonNegativeInt
-    held_out_emotion: Emotion | None
+    held_out_emotion: EmotionName | None
     """Emotion the expression basis and C-MET never see; it is evaluated on its own."""
-    speech_encoders: Annotated[list[Encoder], Field(min_length=1)]
+    speech_encoders: Annotated[list[EncoderName], Field(min_length=1)]
     backbones: Annotated[list[BackboneName], Field(min_length=1)]
     weights: Annotated[str, Field(min_length=1)]
     """Folder of the published checkpoints, from the folder of params.yaml or absolute; stages read no others, since DVC

@@ -54,7 +54,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Listing:
+class ShardList:
     """What shards.json holds."""
 
     format: int
@@ -251,7 +251,7 @@ def write_shards(
                     bar.update(len(batch))
         scaling.save(folder)
         pd.DataFrame(index, columns=["key", "split", "shard", "sha256"]).to_parquet(folder / INDEX)
-        write_json(folder / LISTING, Listing(FORMAT, table))
+        write_json(folder / LISTING, ShardList(FORMAT, table))
     shards = [shard for entries in table.values() for shard in entries]
     return ShardsReport(
         num_shards=len(shards),
@@ -305,7 +305,7 @@ def check_shards(folder: Path, splits: Sequence[str]) -> dict[str, list[Shard]]:
     return {split: table[split] for split in splits}
 
 
-def read_listing(folder: Path) -> Listing:
+def read_listing(folder: Path) -> ShardList:
     """What shards.json says.
 
     Raises:
@@ -317,7 +317,7 @@ def read_listing(folder: Path) -> Listing:
     found = json.loads(path.read_text(encoding="utf-8")).get("format")
     if found != FORMAT:
         raise UserError(f"{path}: expected format {FORMAT}, found {found}; run 'cmet shards' again")
-    return read_record(path, Listing, "cmet shards")
+    return read_record(path, ShardList, "cmet shards")
 
 
 def _check_keys(keys: Sequence[str]) -> None:

@@ -110,12 +110,12 @@ def write_edtalk_weights(folder: Path) -> None:
     """`EDTalk.pt` with filled weights, unless it is there."""
     import torch
 
-    from cmet.backbones.edtalk.generator import Generator
+    from cmet.backbones.edtalk.generator import EDTalkGenerator
     from tests.golden.fill import EDTALK, fill
 
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "EDTalk.pt").exists():
-        generator = Generator()
+        generator = EDTalkGenerator()
         fill(generator, EDTALK)
         torch.save({"gen": generator.state_dict()}, folder / "EDTalk.pt")
 
@@ -147,12 +147,12 @@ def edtalk_profile() -> dict[str, float]:
     from torch.profiler import ProfilerActivity, profile
     from torch.utils.flop_counter import FlopCounterMode
 
-    from cmet.backbones.edtalk.generator import NUM_COEFFICIENTS, Generator
+    from cmet.backbones.edtalk.generator import NUM_COEFFICIENTS, EDTalkGenerator
     from cmet.backbones.edtalk.rendering import Renderer
     from tests.edtalk_procedure import published_decoding, published_encoding
     from tests.golden.fill import EDTALK, fill, images
 
-    generator = Generator()
+    generator = EDTalkGenerator()
     fill(generator, EDTALK)
     renderer = Renderer(generator.requires_grad_(False))
     picture_13HW = images("edtalk/bench", 1, SIDE_PX)

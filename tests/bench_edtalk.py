@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cmet.backbones.edtalk.generator import EXPRESSION, LIP, Generator
+from cmet.backbones.edtalk.generator import EXPRESSION, LIP, EDTalkGenerator
 from cmet.backbones.edtalk.rendering import Renderer
 from tests.edtalk_procedure import published_coefficients, published_frame
 from tests.golden.fill import EDTALK, fill, images, normal
@@ -31,7 +31,7 @@ def edtalk_speeds(num_frames: int = 8, batch_size: int | None = None) -> dict[st
     The two take turns, so that other work on the machine slows both, and the fastest round of each counts. Both use the
     threads that torch chooses. Kernels are scaled beforehand, as once per load.
     """
-    generator = Generator()
+    generator = EDTalkGenerator()
     fill(generator, EDTALK)
     renderer = Renderer(generator.requires_grad_(False), batch_size)
     source_3HW, *driving = images("edtalk/bench", num_frames + 1, 256)
@@ -56,7 +56,7 @@ def edtalk_speeds(num_frames: int = 8, batch_size: int | None = None) -> dict[st
     }
 
 
-def published_run(generator: Generator, source_3HW: Tensor, driving: list[Tensor], lips_TP: Tensor) -> Run:
+def published_run(generator: EDTalkGenerator, source_3HW: Tensor, driving: list[Tensor], lips_TP: Tensor) -> Run:
     """Codes frame by frame, then pictures frame by frame."""
     started = time.perf_counter()
     codes = [published_coefficients(generator, picture_3HW[None])[:, EXPRESSION] for picture_3HW in driving]

@@ -16,11 +16,11 @@ from torch.nn import functional
 
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.generator import Generator
+from cmet.backbones.pdfgc.generator import PDFGCGenerator
 from cmet.backbones.pdfgc.layers import Blur, ModulatedConv
 from cmet.backbones.pdfgc.loading import Networks
 from cmet.backbones.pdfgc.motion import MotionNetwork
-from cmet.backbones.pdfgc.pictures import to_frames, to_pictures
+from cmet.backbones.pdfgc.pictures import pdfgc_frames, pdfgc_pictures
 from cmet.backbones.pdfgc.rendering import TalkingFace
 from cmet.backbones.pdfgc.spectrogram import speech_windows
 from tests.pdfgc_procedure import Drivers, control_values
@@ -40,7 +40,7 @@ def pdfgc_speedup(duration_s: float = 0.44) -> tuple[float, int]:
     """
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    networks = Networks(AppearanceNetwork(), MotionNetwork(), AudioNetwork(), Generator())
+    networks = Networks(AppearanceNetwork(), MotionNetwork(), AudioNetwork(), PDFGCGenerator())
     for network in networks:
         network.eval().requires_grad_(False)
     generator = np.random.default_rng(0)
@@ -70,20 +70,20 @@ def our_procedure(networks: Networks, samples: np.ndarray, frames: list[np.ndarr
     face = TalkingFace(networks, BATCH)
     pose, eye, expression = face.motion(frames)
     control_NC = control_values(face.mouth(samples), Drivers(pose, expression, eye))
-    return [frame for batch in face.render(face.appearance(frames[0]), control_NC) for frame in to_frames(batch)]
+    return [frame for batch in face.render(face.appearance(frames[0]), control_NC) for frame in pdfgc_frames(batch)]
 
 
 @torch.inference_mode()
 def published_procedure(networks: Networks, samples: np.ndarray, frames: list[np.ndarray]) -> list[np.ndarray]:
     """The published order of work, in our layers."""
-    appearance = networks.appearance(to_pictures(frames[:1], CPU))
+    appearance = networks.appearance(pdfgc_pictures(frames[:1], CPU))
     windows = speech_windows(samples)
     used = frames[2:]
     mouth, pose, expression, eye = [], [], [], []
     for start in range(0, len(windows), BATCH):
         batch = [used[number % len(used)] for number in range(start, min(start + BATCH, len(windows)))]
         size = len(batch)
-        pictures = to_pictures([*batch, *batch, *batch], CPU)
+        pictures = pdfgc_pictures([*batch, *batch, *batch], CPU)
         features = networks.motion.model(pictures)
         networks.motion.to_mouth(features)
         pose += networks.motion.headpose_embed(networks.motion.to_headpose(features))[:size]
@@ -98,7 +98,7 @@ def published_procedure(networks: Networks, samples: np.ndarray, frames: list[np
         for control_BC in control_NC.split(BATCH):
             vector_BV = appearance.vector_BV.expand(len(control_BC), -1)
             map_BCPP = appearance.map_BCPP.expand(len(control_BC), -1, -1, -1)
-            rendered += to_frames(networks.generator(map_BCPP, torch.cat([vector_BV, control_BC], 1)))
+            rendered += pdfgc_frames(networks.generator(map_BCPP, torch.cat([vector_BV, control_BC], 1)))
     return rendered
 
 

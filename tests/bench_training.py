@@ -274,12 +274,12 @@ def plain_pass(
     """One pass in the published order of work: stream by stream, and every token through every layer."""
     import torch
 
-    from cmet.connector.network import ConvUnit, Prediction
+    from cmet.connector.network import Prediction, SignalUnit
 
     def embedded(encoder: "nn.Module", frames_BTD: "Tensor") -> "Tensor":
         channels_MCL = frames_BTD.reshape(-1, 1, frames_BTD.shape[-1])
         for unit in encoder.children():
-            assert isinstance(unit, ConvUnit)
+            assert isinstance(unit, SignalUnit)
             out_MCL = unit.conv_block(channels_MCL)
             channels_MCL = unit.activation(out_MCL + channels_MCL if unit.is_residual else out_MCL)
         embedding_BTH: Tensor = connector.Norm(channels_MCL.mean(-1)).view(*frames_BTD.shape[:2], -1)
@@ -452,7 +452,7 @@ def train_in_child(shards: Path, out: Path) -> None:
     import torch
 
     from cmet.connector.processes import Processes
-    from cmet.connector.training import Purpose, Untracked, train
+    from cmet.connector.training import Purpose, Untracked, train_connector
     from cmet.params import ClipForm, NetworkParams
     from cmet.shards import Shards
 
@@ -474,7 +474,7 @@ def train_in_child(shards: Path, out: Path) -> None:
         validate_every=10,
         checkpoint_every=3,
     )
-    train(
+    train_connector(
         Shards(shards),
         out / "model",
         params,

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from cmet.connector.processes import training_processes
-from cmet.connector.training import CHECKPOINT, Purpose, Untracked, train
+from cmet.connector.training import CHECKPOINT, Purpose, Untracked, train_connector
 from cmet.params import TrainParams
 from cmet.shards import Shards
 from tests.connector_shards import CLIPS
@@ -41,7 +41,7 @@ def main(shards: Path, runs: list[tuple[str, dict[str, Any], int | None]]) -> No
             work = out.with_name(f"{out.name}.work")
             purpose = Purpose("facemesh", "opensmile", None, CLIPS)
             try:
-                train(Shards(shards), out, TrainParams(**params), 7, work, Ending(end_at), processes, purpose)
+                train_connector(Shards(shards), out, TrainParams(**params), 7, work, Ending(end_at), processes, purpose)
             except Interrupted:
                 if processes.is_first:
                     shutil.copy(work / CHECKPOINT, out.with_name(f"{out.name}.checkpoint"))

@@ -6,14 +6,14 @@ from typing import Any, get_args
 
 import yaml
 
-from cmet.params import BackboneName, Encoder
+from cmet.params import BackboneName, EncoderName
 from cmet.stages.registry import STAGES
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = "versions.yaml"
 VARIANTS: dict[str, tuple[str | None, ...]] = {
     "project": (None,),
-    "encoder": get_args(Encoder),
+    "encoder": get_args(EncoderName),
     "backbone": get_args(BackboneName),
 }
 

@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from cmet.backbones.edtalk.decoder import AdaptiveNorm, Decoder, ExpressionBlock, ToColour, ToFlow
 from cmet.backbones.edtalk.encoder import Encoder, ResidualBlock
-from cmet.backbones.edtalk.generator import EXPRESSION, Generator
+from cmet.backbones.edtalk.generator import EXPRESSION, EDTalkGenerator
 from cmet.backbones.edtalk.layers import Blur, EqualConv, FusedActivation, ModulatedConv, ModulatedPointwise, StyleLayer
 
 
 @torch.inference_mode()
-def published_coefficients(generator: Generator, pictures_B3HW: Tensor) -> Tensor:
+def published_coefficients(generator: EDTalkGenerator, pictures_B3HW: Tensor) -> Tensor:
     """Lip, pose and expression coefficients, shape (B, 36), as one batch."""
     shared_BS = generator.fc(published_encoding(generator.enc, pictures_B3HW)[0])
     return torch.cat([head(shared_BS) for head in (generator.lip_fc, generator.pose_fc, generator.exp_fc)], 1)
@@ -26,7 +26,7 @@ def published_coefficients(generator: Generator, pictures_B3HW: Tensor) -> Tenso
 
 @torch.inference_mode()
 def published_frame(
-    generator: Generator, source_13HW: Tensor, pose_13HW: Tensor, lip_1P: Tensor, expression_1E: Tensor
+    generator: EDTalkGenerator, source_13HW: Tensor, pose_13HW: Tensor, lip_1P: Tensor, expression_1E: Tensor
 ) -> Tensor:
     """Picture (1, 3, 256, 256) with lips from speech."""
     latent_1S, features = published_encoding(generator.enc, source_13HW)

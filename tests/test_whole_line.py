@@ -19,7 +19,7 @@ from cmet.project import Project
 from cmet.scores.product import Scores
 from cmet.stages.registry import STAGES, run_stage
 from cmet.studies.ablations import run_sweep
-from cmet.studies.folds import Fold, FoldRun, Inputs
+from cmet.studies.folds import Fold, FoldInputs, FoldRun
 from cmet.studies.runner import Study
 from cmet.studies.variants import leaving_out, read_variants
 from tests.clip_maps import without_workers
@@ -199,7 +199,7 @@ def test_a_fold_without_the_projects_own_held_out_emotion_is_the_project_again(p
     before = [content_digest(project.places.folder(name, "facemesh")) for name in ("expression", "train", "edits")]
     emotion, seed = project.params.held_out_emotion, project.params.seed
     study = Study("unseen", project, "facemesh", [seed], project.places.folder("unseen"))
-    fold = Fold(study, leaving_out(project.params, emotion), Inputs.of(project, "facemesh"))
+    fold = Fold(study, leaving_out(project.params, emotion), FoldInputs.of(project, "facemesh"))
     run = FoldRun(fold, seed)
     run.run.finish()
     for name in ("codes", "model"):

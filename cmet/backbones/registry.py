@@ -23,7 +23,7 @@ BACKBONES = {
 }
 """Module and class, imported when asked for: facemesh must not wait for the networks of the others."""
 
-Tracker = Callable[[Iterable[np.ndarray]], np.ndarray]
+FaceTracker = Callable[[Iterable[np.ndarray]], np.ndarray]
 
 
 class BackboneClass(Protocol):
@@ -42,7 +42,7 @@ class BackboneClass(Protocol):
     speech_weights: tuple[str, ...]
     """What it needs besides where lips follow speech."""
 
-    def tracker(self, weights: Path, inference: InferenceParams) -> Tracker:
+    def tracker(self, weights: Path, inference: InferenceParams) -> FaceTracker:
         """Its `track`, before anything is fitted.
 
         Raises:

@@ -13,13 +13,13 @@ app = typer.Typer(no_args_is_help=True, help="The official benchmarks.")
 
 
 @app.callback()
-def about() -> None:
+def about_benchmarks() -> None:
     """The official benchmarks."""
 
 
-@app.command()
+@app.command("manifest")
 @answering
-def manifest(
+def write_test_manifest(
     name: Annotated[str, typer.Argument(help="mead or cremad.", autocompletion=benchmarks)],
     out: Annotated[Path, typer.Option("--out", help="The CSV file.")],
 ) -> Answer:

@@ -34,17 +34,17 @@ def compare(
 ) -> Answer:
     """Say how far two sets of results differ, how sure that is, and which clips changed."""
     from cmet.scores.compare import (
-        check_out,
+        check_clips_file,
         chosen_method,
         compare_results,
-        notes,
+        comparison_notes,
         printed_comparison,
         refuse_unlike,
         write_clips,
     )
 
     if out is not None:
-        check_out(out)
+        check_clips_file(out)
     evaluate, seed = chosen_intervals(params)
     root = (params or PARAMS).resolve().parent
     (name_a, wanted_a), (name_b, wanted_b) = parsed_run(run_a), parsed_run(run_b)
@@ -54,7 +54,7 @@ def compare(
     refuse_unlike(comparison, any_judge, any_protocol)
     if out is not None:
         write_clips(comparison, out)
-    return Answer({**vars(comparison), "notes": notes(comparison)}, printed_comparison(comparison))
+    return Answer({**vars(comparison), "notes": comparison_notes(comparison)}, printed_comparison(comparison))
 
 
 def chosen_intervals(params: Path | None) -> "tuple[EvaluateParams, int]":

@@ -17,7 +17,7 @@ COMPLETE, INCOMPLETE = 0, 1
 
 
 @app.callback()
-def about() -> None:
+def about_corpora() -> None:
     """Look at raw corpora."""
 
 

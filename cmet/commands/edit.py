@@ -14,7 +14,7 @@ from cmet.errors import UserError
 
 if TYPE_CHECKING:
     from cmet.editing.editor import Editor
-    from cmet.editing.options import EditReport, Emotion, EmotionReport, LipsFrom
+    from cmet.editing.options import EditReport, EmotionReport, LipsFrom, WantedEmotion
     from cmet.params import InferenceParams
 
 MODELS = Path("data/train")
@@ -207,7 +207,7 @@ def edit(
     with told_of_compiler():
         report = edit_video(video, emotion, neutral_speech, out, editor, options)
     said = [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
-    said += notes(report)
+    said += edit_notes(report)
     return Answer(
         {"out": out, **vars(report), "notes": said},
         "\n".join([f"{out}: {told(report)}", *(f"note: {note}" for note in said)]),
@@ -234,7 +234,7 @@ def parsed_lips(text: str | None) -> "LipsFrom | None":
     return words[text] if text in words or text is None else Path(text)
 
 
-def parsed_emotion(option: str, texts: Sequence[str]) -> "Emotion":
+def parsed_emotion(option: str, texts: Sequence[str]) -> "WantedEmotion":
     """The recordings that an option names, or no change.
 
     Raises:
@@ -333,7 +333,7 @@ def _likeness(report: "EditReport | EmotionReport") -> str:
     return f", most like {first[0]} (cosine {first[1]:.2f}){second}"
 
 
-def notes(report: "EditReport") -> list[str]:
+def edit_notes(report: "EditReport") -> list[str]:
     """What a person should know besides."""
     found = list(report.remarks)
     if not report.emotions:

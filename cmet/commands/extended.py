@@ -64,7 +64,7 @@ def extended(
     from cmet.editing.editor import INFERENCE
     from cmet.extended.request import Request
     from cmet.extended.running import write_extended
-    from cmet.extended.table import printed_table
+    from cmet.extended.table import printed_numbers
 
     is_model = model is not None or connector is not None
     request = Request(
@@ -81,7 +81,7 @@ def extended(
     report = write_extended(request, out)
     return Answer(
         report,
-        f"{printed_table(report.table)}\n\n"
+        f"{printed_numbers(report.table)}\n\n"
         f"{report.num_clips} clips of speech ({report.space}), {report.num_edits} edited video(s), "
         f"{report.num_left_out} file(s) left out; ground truth: none\n"
         f"Page: {report.result.page} ({report.page_mib:.1f} MiB), numbers: {report.result.numbers}",

@@ -71,7 +71,7 @@ class Connector(nn.Module):
         self.fusion_transformer_encoder = Fusion(params)
         self.exp_encoder = FrameEncoder(params.hidden)
         self.ref_encoder = FrameEncoder(params.hidden)
-        self.speaker_encoder = SpeechEncoder(speech_width, params.hidden)
+        self.speaker_encoder = SpeechProjection(speech_width, params.hidden)
         self.projector = Head(params.hidden, expression_width)
         self.Norm = nn.LayerNorm(params.hidden)
         self.apply(_draw_linear)
@@ -104,7 +104,7 @@ class Connector(nn.Module):
         return [Prediction(*parts) for parts in zip(*(stream.chunk(len(inputs)) for stream in streams), strict=True)]
 
 
-class ConvUnit(nn.Module):
+class SignalUnit(nn.Module):
     """Convolution, batch norm, the input added where shapes agree, activation.
 
     The convolution is a matrix product over patches: for signals of ten positions and a few channels that is several
@@ -145,7 +145,7 @@ class FrameEncoder(nn.Sequential):
         sizes = [1, *(num_out for num_out, *_ in units)]
         super().__init__(
             *(
-                ConvUnit(num_in, *unit, nn.Tanh() if number == len(units) - 1 else nn.ReLU())
+                SignalUnit(num_in, *unit, nn.Tanh() if number == len(units) - 1 else nn.ReLU())
                 for number, (num_in, unit) in enumerate(zip(sizes, units, strict=False))
             )
         )
@@ -158,7 +158,7 @@ class FrameEncoder(nn.Sequential):
         return signal_MLC.mean(1)
 
 
-class SpeechEncoder(nn.Module):
+class SpeechProjection(nn.Module):
     """Linear, GELU, layer norm (in this order)."""
 
     def __init__(self, speech_width: int, hidden: int) -> None:

@@ -102,7 +102,7 @@ class TrainReport:
     """Metrics of the kept weights; empty where there are no validation pairs."""
 
 
-def train(
+def train_connector(
     shards: Shards,
     out: Path,
     params: TrainParams,

@@ -19,7 +19,7 @@ from cmet.archives import (
 )
 from cmet.corpora import cremad, table
 from cmet.corpora.clip import Clip
-from cmet.corpora.listing import Corpus, Found, Listing
+from cmet.corpora.listing import Corpus, FoundClip, Listing
 from cmet.corpora.numbering import Settled
 from cmet.corpora.scan import lines_text
 from cmet.corpora.watched import files_folder, list_watched, watched_numbering
@@ -181,7 +181,7 @@ def _refuse_other_corpus(corpus: Corpus, root: Path, listing: Listing) -> None:
         raise UserError(f"{root}: this is no {corpus.NAME} corpus: no file has a name of it{first}{listing.hint}")
 
 
-def _looks_usable(root: Path, found: Found, problems: list[Problem], pointers: list[PointerFile]) -> bool:
+def _looks_usable(root: Path, found: FoundClip, problems: list[Problem], pointers: list[PointerFile]) -> bool:
     """Whether the files of a clip are media by their first bytes; what they are instead is put down."""
     is_usable = True
     for name in (found.video, found.audio):
@@ -232,7 +232,7 @@ def _small_head(root: Path, name: str) -> bytes | None:
         return stream.read(NUM_HEAD_BYTES)
 
 
-def _stem(found: Found) -> str:
+def _stem(found: FoundClip) -> str:
     return Path(found.video or found.audio or "").stem
 
 

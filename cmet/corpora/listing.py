@@ -52,7 +52,7 @@ Corpus = Tree | Table
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundClip:
     """A clip and its files, relative to the root."""
 
     clip: Clip
@@ -74,7 +74,7 @@ class Rejected:
 class Listing:
     """Everything below a root; no media file is missing from the three."""
 
-    found: list[Found]
+    found: list[FoundClip]
     rejected: list[Rejected]
     not_wanted: dict[str, int]
     """Number of files by reason."""
@@ -82,7 +82,7 @@ class Listing:
     """What the root should have been, where there is no clip and it can be told."""
 
 
-def list_files(corpus: Corpus, root: Path) -> Listing:
+def list_corpus(corpus: Corpus, root: Path) -> Listing:
     """All files of a corpus under their labels.
 
     Raises:
@@ -245,11 +245,11 @@ def _is_sound(file: Path) -> bool:
     return file.suffix.lower() in SOUND_SUFFIXES
 
 
-def _one_clip(clip: Clip, files: list[Path]) -> Found:
+def _one_clip(clip: Clip, files: list[Path]) -> FoundClip:
     sounds = [file for file in files if _is_sound(file)]
     videos = [file for file in files if not _is_sound(file)]
     for kind, several in (("videos", videos), ("sounds", sounds)):
         if len(several) > 1:
             raise ClipError("ambiguous", f"{clip.clip_id} has {len(several)} {kind}: {', '.join(map(str, several))}")
     video, audio = (some[0].as_posix() if some else None for some in (videos, sounds))
-    return Found(clip, video, audio)
+    return FoundClip(clip, video, audio)

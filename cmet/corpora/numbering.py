@@ -21,10 +21,10 @@ from cmet.errors import ClipError, UserError
 
 FILE = "numbering.csv"
 COLUMNS = ["speaker", "emotion", "intensity", "number", "sentence", "numbering"]
-Key = tuple[str, str, int | None, str]
+RecordingKey = tuple[str, str, int | None, str]
 """Speaker, emotion, intensity and number."""
 
-Kind = Literal["release", "transcript-aligned", "author"]
+NumberingKind = Literal["release", "transcript-aligned", "author"]
 """`release`: the number in the file name; `transcript-aligned`: checked against what is said; `author`: the paper's."""
 
 
@@ -33,13 +33,13 @@ class Settled:
     """A clip with the sentence that is said in it."""
 
     clip: Clip
-    kind: Kind
+    kind: NumberingKind
 
 
 class Numbering:
     """The map of one corpus; empty where nobody supplied one."""
 
-    def __init__(self, rows: dict[Key, "_Row"], path: Path) -> None:
+    def __init__(self, rows: dict[RecordingKey, "_Row"], path: Path) -> None:
         """Rows by speaker, emotion, intensity and number."""
         self.rows = rows
         self.path = path
@@ -56,11 +56,13 @@ class Numbering:
         if not path.is_file():
             return cls({}, path)
         table = read_csv(path, COLUMNS)
-        rows: dict[Key, _Row] = {}
+        rows: dict[RecordingKey, _Row] = {}
         taken: dict[tuple[str, str, int | None, str], int] = {}
         for line, cells in zip(table.index, table.to_dict("records"), strict=True):
-            if cells["numbering"] not in get_args(Kind):
-                raise UserError(f"{path}, row {line}: numbering {cells['numbering']!r} is none of {get_args(Kind)}")
+            if cells["numbering"] not in get_args(NumberingKind):
+                raise UserError(
+                    f"{path}, row {line}: numbering {cells['numbering']!r} is none of {get_args(NumberingKind)}"
+                )
             if cells["intensity"] not in ("", "1", "2", "3"):
                 raise UserError(f"{path}, row {line}: intensity {cells['intensity']!r} is none of 1, 2, 3 and empty")
             intensity = int(cells["intensity"]) if cells["intensity"] else None
@@ -90,7 +92,7 @@ class Numbering:
         there = {_key(clip) for clip in clips}
         return [row.line for key, row in self.rows.items() if key not in there]
 
-    def _settle(self, clip: Clip, claimed: dict[Key, "_Row"]) -> Settled | ClipError:
+    def _settle(self, clip: Clip, claimed: dict[RecordingKey, "_Row"]) -> Settled | ClipError:
         row = self.rows.get(_key(clip))
         if row is None:
             if other := claimed.get(_key(clip)):
@@ -105,11 +107,11 @@ class Numbering:
 @dataclass(frozen=True)
 class _Row:
     sentence: str
-    kind: Kind
+    kind: NumberingKind
     line: int
 
 
-def _key(clip: Clip) -> Key:
+def _key(clip: Clip) -> RecordingKey:
     return clip.speaker, clip.emotion, clip.intensity, _plain(clip.sentence)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmet.corpora.listing import Corpus, Found, Rejected
+from cmet.corpora.listing import Corpus, FoundClip, Rejected
 from cmet.corpora.numbering import FILE, Settled
 from cmet.corpora.product import TABLE
 from cmet.corpora.watched import files_folder, list_watched, watched_numbering
@@ -103,7 +103,7 @@ def _scan(corpus: Corpus, root: Path, files: Path) -> tuple[pd.DataFrame, dict[s
     return manifest.sort_values("clip_id", ignore_index=True), listing.not_wanted, numbering.lines_without_clip(clips)
 
 
-def _clip_row(corpus: str, found: Found, settled: Settled | ClipError) -> dict[str, object]:
+def _clip_row(corpus: str, found: FoundClip, settled: Settled | ClipError) -> dict[str, object]:
     clip = found.clip
     row = vars(clip) | {"corpus": corpus, "numbering": "release", "video": found.video, "audio": found.audio}
     if isinstance(settled, ClipError):

@@ -21,7 +21,7 @@ import pandas as pd
 
 from cmet.corpora.clip import Clip
 from cmet.corpora.csv_files import read_csv, require_columns
-from cmet.corpora.listing import MEDIA_SUFFIXES, Found, Listing, Rejected
+from cmet.corpora.listing import MEDIA_SUFFIXES, FoundClip, Listing, Rejected
 from cmet.errors import ClipError, UserError
 from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
 
@@ -42,7 +42,7 @@ MAX_ID_BYTES = 180
 """File names end at 255, and clips get files with suffixes; a letter of UTF-8 takes up to four bytes."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """Cells of a clip; text, empty where nothing is said. The fields after the first are NEEDED and OPTIONAL."""
 
     number: int
@@ -95,7 +95,7 @@ def list_files(root: Path) -> Listing:
                 rejected.append(Rejected(file, error.code, error.message))
                 break
         else:
-            found.append(Found(clip, row.video or None, row.audio or None))
+            found.append(FoundClip(clip, row.video or None, row.audio or None))
     return Listing(found, rejected, {})
 
 
@@ -120,7 +120,7 @@ def named_files(root: Path) -> list[Path]:
     return list(filter(_is_file, files)) or files
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> list[TableRow]:
     """All rows, checked; columns that are not there are empty.
 
     Raises:
@@ -133,7 +133,7 @@ def _read(path: Path) -> list[Row]:
     table = table.reindex(columns=[*NEEDED, *OPTIONAL], fill_value="").astype(object)
     for column in ("video", "audio"):
         table[column] = [_with_slashes(path.parent, cell) for cell in table[column]]
-    rows = [Row._make(cells) for cells in table.itertuples(name=None)]
+    rows = [TableRow._make(cells) for cells in table.itertuples(name=None)]
     problems = _problems(rows)
     if problems:
         more = f"\n  and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
@@ -189,7 +189,7 @@ def _is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a cell that is too long for a name
 
 
-def _problems(rows: Sequence[Row]) -> list[str]:
+def _problems(rows: Sequence[TableRow]) -> list[str]:
     """What is wrong, row by row."""
     first_row: dict[tuple[str, str], int] = {}
     problems = []
@@ -211,7 +211,7 @@ def _problems(rows: Sequence[Row]) -> list[str]:
     return problems
 
 
-def _clips(rows: Sequence[Row]) -> list[Clip]:
+def _clips(rows: Sequence[TableRow]) -> list[Clip]:
     splits = _split_speakers(sorted({row.speaker for row in rows}))
     return [
         Clip(
@@ -241,7 +241,7 @@ def _intensity(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _clip_ids(rows: Sequence[Row]) -> list[str]:
+def _clip_ids(rows: Sequence[TableRow]) -> list[str]:
     """Filesystem-safe, from the path without its suffix; a hash of the paths tells two with the same name apart."""
     names = [_name(row.file) for row in rows]
     num_clips = Counter(names)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cmet.archives import archive_above
 from cmet.corpora import table
-from cmet.corpora.listing import Corpus, Found, Listing, Rejected, list_files
+from cmet.corpora.listing import Corpus, FoundClip, Listing, Rejected, list_corpus
 from cmet.corpora.numbering import FILE, Numbering
 from cmet.errors import UserError
 
@@ -40,9 +40,9 @@ def list_watched(corpus: Corpus, root: Path, files: Path) -> Listing:
         files: The folder `manifest.files`.
 
     Raises:
-        UserError: As `list_files`, `files` is no folder, or no clip is left.
+        UserError: As `list_corpus`, `files` is no folder, or no clip is left.
     """
-    listing = list_files(corpus, root)
+    listing = list_corpus(corpus, root)
     if not files.is_dir():
         raise UserError(
             f"{files}: no such folder; set manifest.files in params.yaml to the folder below which all files of the "
@@ -56,7 +56,7 @@ def list_watched(corpus: Corpus, root: Path, files: Path) -> Listing:
     def is_watched(place: str) -> bool:
         return _is_below(_real(folder / place), real_watched)
 
-    inside: list[Found] = []
+    inside: list[FoundClip] = []
     outside: list[Rejected] = []
     for found in listing.found:
         # a Path for each of many files takes as long as the rest
@@ -96,7 +96,7 @@ def _folder(root: Path) -> Path:
     return root if root.is_dir() else root.parent
 
 
-def _names(found: Found) -> list[str]:
+def _names(found: FoundClip) -> list[str]:
     return [name for name in (found.video, found.audio) if name is not None]
 
 

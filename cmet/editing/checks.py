@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cmet.editing.editor import Kind
-from cmet.editing.options import EditOptions, Emotion
+from cmet.editing.editor import BackboneKind
+from cmet.editing.options import EditOptions, WantedEmotion
 from cmet.editing.speech import SPEECH_SUFFIXES
 from cmet.errors import UserError
 from cmet.outputs import fresh_file
@@ -14,7 +14,9 @@ from cmet.outputs import fresh_file
 SUFFIX = ".mp4"
 
 
-def check_files(video: Path, speech: Emotion, neutral_speech: Sequence[Path], out: Path, options: EditOptions) -> None:
+def check_files(
+    video: Path, speech: WantedEmotion, neutral_speech: Sequence[Path], out: Path, options: EditOptions
+) -> None:
     """Make sure that the files are there and that the result can be.
 
     Recordings are not looked for: a vector may stand in for one.
@@ -43,7 +45,7 @@ def check_files(video: Path, speech: Emotion, neutral_speech: Sequence[Path], ou
             raise UserError(f"{option}{path}: no such file; give {words}")
 
 
-def check_emotions(speech: Emotion, options: EditOptions) -> None:
+def check_emotions(speech: WantedEmotion, options: EditOptions) -> None:
     """Make sure that the emotions make an edit.
 
     Raises:
@@ -59,7 +61,7 @@ def check_emotions(speech: Emotion, options: EditOptions) -> None:
         raise UserError("--parity takes one emotion for the whole video, as the authors do; leave out --then")
 
 
-def check_wishes(kind: Kind, options: EditOptions) -> None:
+def check_wishes(kind: BackboneKind, options: EditOptions) -> None:
     """Make sure that the backbone can do what is wished for; lips are checked by `chosen_lips`.
 
     Raises:
@@ -100,7 +102,7 @@ def _role(name: str) -> str:
     return f"the file of {name}" if name.startswith("--") else name
 
 
-def _files(emotion: Emotion) -> Iterator[Path]:
+def _files(emotion: WantedEmotion) -> Iterator[Path]:
     """Files as given, and what folders hold."""
     for path in () if isinstance(emotion, str) else emotion:
         if path.is_dir():

@@ -8,8 +8,8 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from cmet.backbones.frames import resampled
 from cmet.backbones.backbone import Backbone
+from cmet.backbones.frames import resampled
 from cmet.backbones.registry import BackboneClass, backbone_class, load_backbone
 from cmet.backbones.saved import check_backbone
 from cmet.connector.bundle import Bundle, load_bundle
@@ -32,7 +32,7 @@ HAVE_TYPICAL_UNIT = frozenset({"facemesh"})
 MAX_AUTO_STRENGTH = 3.0
 
 
-class Kind(BackboneClass, Protocol):
+class BackboneKind(BackboneClass, Protocol):
     """What is known of a backbone before it is loaded."""
 
     name: str
@@ -43,7 +43,7 @@ class Editor:
     """A trained model ready to edit."""
 
     bundle: Bundle
-    kind: Kind
+    kind: BackboneKind
     encoder: SpeechEncoder
     opens: Callable[[], Backbone]
     """Loads the backbone."""
@@ -72,7 +72,7 @@ class Editor:
         config = bundle.config
         bundle.expect(backbone=backbone or config.backbone, speech_encoder=config.speech_encoder)
         check_backbone(folder, config.backbone_sha256, bundle.folder)
-        kind = cast(Kind, backbone_class(config.backbone))
+        kind = cast(BackboneKind, backbone_class(config.backbone))
         for name in kind.weights:
             find_weight(name, weights_folder())
         opens = partial(load_backbone, config.backbone, folder, weights_folder(), inference)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.options import EditOptions, Emotion, EmotionReport, frames_said
+from cmet.editing.options import EditOptions, EmotionReport, WantedEmotion, frames_said
 from cmet.editing.path import directions_along, emotion_shares
 from cmet.editing.speech import Heard, hear
 from cmet.errors import ClipError
@@ -28,7 +28,7 @@ class HeardEmotion:
     """Share of features that were brought back to the limit of the training."""
 
 
-def hear_emotion(editor: Editor, emotion: Emotion, neutral_NS: np.ndarray, option: str) -> HeardEmotion:
+def hear_emotion(editor: Editor, emotion: WantedEmotion, neutral_NS: np.ndarray, option: str) -> HeardEmotion:
     """What the model hears in the recordings.
 
     Args:
@@ -50,7 +50,7 @@ def hear_emotion(editor: Editor, emotion: Emotion, neutral_NS: np.ndarray, optio
     return HeardEmotion(name, heard, direction_S, float(is_clamped_S.mean()))
 
 
-def check_length(editor: Editor, emotions: Sequence[HeardEmotion], num_frames: int, fps: float) -> None:
+def check_num_windows(editor: Editor, emotions: Sequence[HeardEmotion], num_frames: int, fps: float) -> None:
     """Make sure that each emotion can be shown.
 
     Raises:

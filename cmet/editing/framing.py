@@ -37,7 +37,7 @@ FEATHER = 0.08
 FramesAt = Callable[[list[int]], Iterable[np.ndarray]]
 """From ascending indices to frames."""
 
-View = tuple[float, float, float, float]
+Sides = tuple[float, float, float, float]
 """Left, top, right and bottom as shares of a square."""
 
 
@@ -70,17 +70,17 @@ class FaceSquare:
         """Weight of the edit per frame; see `presence`."""
         return presence(self.is_seen_T)
 
-    def part(self, view: View) -> Cut:
+    def part(self, view: Sides) -> Cut:
         """What a part of the square shows of a frame."""
         return self.cut.part(*self._bounds(view))
 
-    def patch(self, view: View) -> "Patch":
+    def patch(self, view: Sides) -> "Patch":
         """Where a part of the square lies in the frame."""
         left, top, right, bottom = self._bounds(view)
         x, y = self.cut.left, self.cut.top
         return Patch(x + left, y + top, x + right, y + bottom)
 
-    def _bounds(self, view: View) -> tuple[int, int, int, int]:
+    def _bounds(self, view: Sides) -> tuple[int, int, int, int]:
         left, top, right, bottom = view
         width, height = len(self.cut.columns), len(self.cut.rows)
         return round(left * width), round(top * height), round(right * width), round(bottom * height)

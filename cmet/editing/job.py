@@ -12,7 +12,7 @@ from cmet.editing.source import Source
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class EditJob:
     """What both ways of editing need."""
 
     editor: Editor

@@ -7,9 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.backbones.backbone import Backbone, LipDriven, SpeechDriven
-from cmet.editing.editor import Kind
+from cmet.backbones.frames import SPEECH_FPS, resampled
+from cmet.editing.editor import BackboneKind
 from cmet.editing.options import LipsFrom, named, told_of
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import AUDIO_SUFFIXES, read_audio
@@ -39,7 +39,7 @@ class Lips:
         return track
 
 
-def chosen_lips(kind: Kind, lips: LipsFrom | None, is_parity: bool = False) -> LipsFrom:
+def chosen_lips(kind: BackboneKind, lips: LipsFrom | None, is_parity: bool = False) -> LipsFrom:
     """The wish, or what suits the backbone, or what the authors do.
 
     Raises:

@@ -15,7 +15,7 @@ CRF = 14
 
 LipsFrom = Literal["own", "speech"] | Path
 
-Emotion = Sequence[Path] | Literal["neutral"]
+WantedEmotion = Sequence[Path] | Literal["neutral"]
 """Recordings with one emotion, files and folders; or no change of the video."""
 
 
@@ -35,7 +35,7 @@ class EditOptions:
     strength: float | None = None
     """Factor on the predicted change; None makes it a typical one, where codes have such a unit, and else is 1. Of
     several emotions, each is made a typical one by itself."""
-    then: tuple[Emotion, ...] = ()
+    then: tuple[WantedEmotion, ...] = ()
     """Emotions that follow the first one along the result."""
     transition: Transition | None = None
     """How they follow; None for `smooth`."""

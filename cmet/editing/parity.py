@@ -25,7 +25,7 @@ from cmet.backbones.edtalk.model import EDTalk
 from cmet.connector.inference import predict_directions
 from cmet.editing.checks import result_file
 from cmet.editing.editor import root_mean_square
-from cmet.editing.job import Job
+from cmet.editing.job import EditJob
 from cmet.editing.options import CRF, EditReport, told_of
 from cmet.editing.schedule import published_schedule
 from cmet.editing.source import Source, counted, resize_remark
@@ -37,7 +37,7 @@ from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 SIZE = (PICTURE_PX, PICTURE_PX)
 
 
-def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.ndarray, job: Job) -> EditReport:
+def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.ndarray, job: EditJob) -> EditReport:
     """Write a video with the emotion of speech as the authors' code does; no face is looked for.
 
     Frames wait on the disk until the brightest is known, 0.79 MB each.
@@ -78,7 +78,7 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
     )  # fmt: skip
 
 
-def _driving_lips(source: Source, job: Job, backbone: EDTalk) -> tuple[Tensor | None, tuple[str, ...]]:
+def _driving_lips(source: Source, job: EditJob, backbone: EDTalk) -> tuple[Tensor | None, tuple[str, ...]]:
     """Lips (L, P) of a lip video, with remarks, or as Audio2Lip hears them; None where the video keeps its own."""
     if job.samples is not None:
         if len(job.samples) < SAMPLES_PER_FRAME:

@@ -9,8 +9,8 @@ import numpy as np
 from cmet.editing.options import named
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import AUDIO_SUFFIXES, read_audio
-from cmet.speech.encoders.precomputed import NO_FEATURES, read_precomputed, read_vector
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
+from cmet.speech.encoders.precomputed import NO_FEATURES, read_precomputed, read_vector
 
 SPEECH_SUFFIXES = AUDIO_SUFFIXES | {".m4a", ".mp3", ".aac", ".mp4", ".mov", ".mkv"}
 VECTOR_SUFFIX = ".npy"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from cmet.backbones.frames import fill_gaps
 from cmet.backbones.backbone import Backbone
+from cmet.backbones.frames import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import check_length, emotional_change, hear_emotion
+from cmet.editing.emotions import check_num_windows, emotional_change, hear_emotion
 from cmet.editing.framing import (
     MIN_FACE_RATIO,
     FaceSquare,
@@ -22,9 +22,9 @@ from cmet.editing.framing import (
     refuse_two_faces,
     resized,
 )
-from cmet.editing.job import Job
+from cmet.editing.job import EditJob
 from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
-from cmet.editing.options import CRF, EditOptions, EditReport, Emotion, EmotionReport, Framing, LipsFrom, told_of
+from cmet.editing.options import CRF, EditOptions, EditReport, EmotionReport, Framing, LipsFrom, WantedEmotion, told_of
 from cmet.editing.person import face_of, first_picture
 from cmet.editing.schedule import num_kept, there_and_back
 from cmet.editing.source import Source, counted, num_editable, resize_remark
@@ -46,7 +46,7 @@ MAX_APART_S = 0.2
 
 def edit_video(
     video: Path,
-    speech: Emotion,
+    speech: WantedEmotion,
     neutral_speech: Sequence[Path],
     out: Path,
     editor: Editor,
@@ -85,7 +85,7 @@ def edit_video(
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech")
     named = [("--speech", speech), *(("--then", emotion) for emotion in options.then)]
     emotions = tuple(hear_emotion(editor, emotion, neutral.vectors_NS, option) for option, emotion in named)
-    job = Job(editor, emotions, options, lips, samples, person, sound, out)
+    job = EditJob(editor, emotions, options, lips, samples, person, sound, out)
     if options.is_parity:
         # facemesh must not wait for the networks of the others
         from cmet.editing.parity import edit_as_published
@@ -138,10 +138,10 @@ def _absence(editor: Editor, *heard: Heard) -> tuple[str, ...]:
     return (said,) if num_stored else ()
 
 
-def _edit_in_place(source: Source, job: Job) -> EditReport:
+def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     """For a backbone that changes the frames themselves."""
     editor, is_quiet = job.editor, job.options.is_quiet
-    check_length(editor, job.emotions, len(source), source.fps)
+    check_num_windows(editor, job.emotions, len(source), source.fps)
     refuse_two_faces(_faces(source))
     track = editor.backbone.track(counted(source.frames(), "finding the face", len(source), is_quiet))
     is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
@@ -160,7 +160,7 @@ def _edit_in_place(source: Source, job: Job) -> EditReport:
     )  # fmt: skip
 
 
-def _edit_by_drawing(source: Source, job: Job) -> EditReport:
+def _edit_by_drawing(source: Source, job: EditJob) -> EditReport:
     """For a backbone that draws a face square anew, from a picture or the first frame that shows the face."""
     editor, backbone, is_quiet = job.editor, job.editor.backbone, job.options.is_quiet
     framing = job.options.framing or "paste"
@@ -177,7 +177,7 @@ def _edit_by_drawing(source: Source, job: Job) -> EditReport:
         return _track(other, found, editor, "reading the lips", is_quiet), other.fps
 
     lips = find_lips(job.lips, job.samples, len(source), source.fps, track_lips)
-    check_length(editor, job.emotions, lips.num_frames, source.fps)
+    check_num_windows(editor, job.emotions, lips.num_frames, source.fps)
     track = _track(source, square, editor, "reading the face", is_quiet)
     codes = backbone.encode(track)
     order = there_and_back(len(source), lips.num_frames)
@@ -204,7 +204,7 @@ def _edit_by_drawing(source: Source, job: Job) -> EditReport:
 
 
 def _along(
-    order: np.ndarray, codes: np.ndarray, fps: float, job: Job
+    order: np.ndarray, codes: np.ndarray, fps: float, job: EditJob
 ) -> tuple[np.ndarray, np.ndarray, list[EmotionReport]]:
     """Codes of the frames of the result, what is added to them, and what of it is each emotion's."""
     if len(job.emotions) > 1:

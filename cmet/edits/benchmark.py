@@ -20,7 +20,7 @@ CREMAD_COLUMNS = ["source_video_path", "gt_video_path", "index", "sentence", "gt
 MEAD_ROOT, CREMAD_ROOT = "./dataset/MEAD/FPS25", "./dataset/CREMA_D/FPS25"
 NO_LEVEL = "XX"
 
-Row = list[str]
+CsvRow = list[str]
 
 
 def write_benchmark(name: str, out: Path) -> int:
@@ -50,7 +50,7 @@ def benchmark_paths(name: str) -> list[tuple[Path, Path]]:
     return [(Path(source).relative_to(root), Path(target).relative_to(root)) for source, target, *_ in rows]
 
 
-def mead_rows(rule: dict[str, Any]) -> Iterator[Row]:
+def mead_rows(rule: dict[str, Any]) -> Iterator[CsvRow]:
     """Rows by speaker, sentence, emotion and level; sentence n goes with neutral n, from 4 on with n + 10."""
     excluded = set(rule["excluded"])
     for speaker in rule["ids"]:
@@ -64,7 +64,7 @@ def mead_rows(rule: dict[str, Any]) -> Iterator[Row]:
                         yield [source, target, emotion, level]
 
 
-def cremad_rows(rule: dict[str, Any]) -> Iterator[Row]:
+def cremad_rows(rule: dict[str, Any]) -> Iterator[CsvRow]:
     """Rows by actor, sentence, emotion and level (HI, LO, MD).
 
     A sentence's targets are letters, one for each emotion, or words of an emotion and its levels.

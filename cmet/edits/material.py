@@ -29,7 +29,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EditRecipe:
     """How edits are made."""
 
     edits: EditsParams

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.connector.bundle import Bundle
-from cmet.edits.product import Speech
+from cmet.edits.product import DrivingSpeech
 from cmet.params import EditsParams
 from cmet.speech.product import Voices
 
@@ -22,11 +22,13 @@ EMOTIONAL_STRIDE = 7
 NO_LEVEL = 0
 """Stands for the intensity of a clip whose corpus does not say; such clips are a pool of their own."""
 
-Key = tuple[str, int]
+PoolKey = tuple[str, int]
 """Emotion and level."""
 
 
-def choose_speech(rows: pd.DataFrame, clips: pd.DataFrame, heard: pd.Index, params: EditsParams) -> dict[Key, Speech]:
+def choose_speech(
+    rows: pd.DataFrame, clips: pd.DataFrame, heard: pd.Index, params: EditsParams
+) -> dict[PoolKey, DrivingSpeech]:
     """The speech of every emotion and level of the rows, from their own speakers.
 
     Args:
@@ -46,7 +48,9 @@ def choose_speech(rows: pd.DataFrame, clips: pd.DataFrame, heard: pd.Index, para
     return chosen
 
 
-def speech_directions(speech: dict[Key, Speech], voices: Voices, bundle: Bundle) -> dict[Key, np.ndarray]:
+def speech_directions(
+    speech: dict[PoolKey, DrivingSpeech], voices: Voices, bundle: Bundle
+) -> dict[PoolKey, np.ndarray]:
     """Scaled speech direction of every emotion and level, shape (S,)."""
     return {
         key: bundle.speech_direction(voices.of(chosen.neutral), voices.of(chosen.emotional))
@@ -59,14 +63,16 @@ def with_level(clips: pd.DataFrame) -> pd.DataFrame:
     return clips.assign(level=clips.intensity.astype("Int64").fillna(NO_LEVEL).astype(int))
 
 
-def _strided(emotional: Sequence[str], neutral: Sequence[str], params: EditsParams) -> Speech:
+def _strided(emotional: Sequence[str], neutral: Sequence[str], params: EditsParams) -> DrivingSpeech:
     items = range(params.num_speech_clips)
-    return Speech(
+    return DrivingSpeech(
         tuple(emotional[EMOTIONAL_STRIDE * i % len(emotional)] for i in items),
         tuple(neutral[i % len(neutral)] for i in items),
     )
 
 
-def _drawn(emotional: Sequence[str], neutral: Sequence[str], params: EditsParams) -> Speech:
+def _drawn(emotional: Sequence[str], neutral: Sequence[str], params: EditsParams) -> DrivingSpeech:
     draw = random.Random(params.pool_seed)
-    return Speech(*(tuple(draw.sample(ids, min(params.num_speech_clips, len(ids)))) for ids in (emotional, neutral)))
+    return DrivingSpeech(
+        *(tuple(draw.sample(ids, min(params.num_speech_clips, len(ids)))) for ids in (emotional, neutral))
+    )

@@ -17,7 +17,7 @@ TIMING = "timing.json"
 
 
 @dataclass(frozen=True)
-class Speech:
+class DrivingSpeech:
     """Clip ids whose mean embeddings make a speech direction."""
 
     emotional: tuple[str, ...]
@@ -43,7 +43,7 @@ class EditsProtocol:
     """Which are planned, as params.yaml names them."""
     clips: list[tuple[str, str, str]]
     """Row, source and target; empty for a clip that is not there."""
-    speech: dict[str, Speech]
+    speech: dict[str, DrivingSpeech]
     """By emotion and level, such as `angry 3`."""
 
 

@@ -13,8 +13,8 @@ import pandas as pd
 from cmet.corpora import cremad, mead
 from cmet.corpora.clip import Clip
 from cmet.edits.benchmark import BENCHMARKS, benchmark_paths
-from cmet.edits.pools import Key
-from cmet.edits.product import EditsProtocol, Speech
+from cmet.edits.pools import PoolKey
+from cmet.edits.product import DrivingSpeech, EditsProtocol
 from cmet.errors import UserError
 from cmet.params import EditsParams
 
@@ -57,7 +57,7 @@ def official_clips(name: str) -> list[Clip]:
     return [PARSERS[name](path) for _, path in benchmark_paths(name)]
 
 
-def protocol_facts(rows: pd.DataFrame, speech: dict[Key, Speech], params: EditsParams) -> EditsProtocol:
+def protocol_facts(rows: pd.DataFrame, speech: dict[PoolKey, DrivingSpeech], params: EditsParams) -> EditsProtocol:
     """All that decides which clips are edited from which speech; the connector and the backbone are no part of it."""
     facts: dict[str, Any] = {
         "pools": params.pools,

@@ -27,15 +27,15 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import torch
 
-from cmet.backbones.frames import fill_gaps
 from cmet.backbones.backbone import Backbone, SpeechDriven
+from cmet.backbones.frames import fill_gaps
 from cmet.backbones.registry import backbone_class, load_backbone
 from cmet.clips.product import Clips
 from cmet.connector.bundle import Bundle
-from cmet.edits.material import Material, Recipe
+from cmet.edits.material import EditRecipe, Material
 from cmet.edits.methods import cmet_codes, draw_references, oracle_codes, reference_codes
-from cmet.edits.pools import Key, choose_speech, with_level
-from cmet.edits.product import TIMING, MethodTiming, Speech, TimingFacts
+from cmet.edits.pools import PoolKey, choose_speech, with_level
+from cmet.edits.product import TIMING, DrivingSpeech, MethodTiming, TimingFacts
 from cmet.edits.rows import planned_rows
 from cmet.environment import describe_environment
 from cmet.errors import ClipError, UserError
@@ -57,7 +57,7 @@ INCLUDES = (
 )
 EXCLUDES = ("loading of models", "cropping and resampling of raw clips", "encoding, muxing and writing of the video")
 
-Row = Mapping[str, Any]
+PlannedRow = Mapping[str, Any]
 Laps = dict[str, float]
 """Seconds by part."""
 
@@ -86,7 +86,7 @@ def device_clock() -> float:
 
 def time_edits(
     material: Material,
-    recipe: Recipe,
+    recipe: EditRecipe,
     params: TimingParams,
     out: Path,
     methods: Sequence[str] = METHODS,
@@ -177,16 +177,16 @@ class RowTimer:
 
     backbone: Backbone
     bundle: Bundle
-    recipe: Recipe
+    recipe: EditRecipe
     clips: Clips
-    speech: Mapping[Key, Speech]
+    speech: Mapping[PoolKey, DrivingSpeech]
     references: Mapping[str, str | None]
     """Driving clip of every row."""
     ear: Ear
     methods: Sequence[str]
     clock: Callable[[], float]
 
-    def time_row(self, row: Row) -> tuple[float, dict[str, Laps]]:
+    def time_row(self, row: PlannedRow) -> tuple[float, dict[str, Laps]]:
         """Length of the source in seconds, and the seconds of every method; without `reference` if there is none."""
         (file, frames, samples), read_s = self._timed(self._read, row["source_clip"])
         (track, own), encode_s = self._timed(self._encode_source, frames, samples, file.fps)
@@ -245,16 +245,16 @@ class RowTimer:
         file = VideoFile(self.clips.video(clip_id))
         return self.backbone.encode(self._track(file.frames_at(range(len(file)))))
 
-    def _reference(self, row: Row, own: np.ndarray) -> np.ndarray:
+    def _reference(self, row: PlannedRow, own: np.ndarray) -> np.ndarray:
         return reference_codes(own, self._codes(str(self.references[row["row_id"]])))
 
-    def _predicted(self, row: Row, own: np.ndarray) -> np.ndarray:
+    def _predicted(self, row: PlannedRow, own: np.ndarray) -> np.ndarray:
         speech = self.speech[row["emotion"], row["level"]]
         neutral, emotional = (self.ear.embeddings(clip_ids) for clip_ids in (speech.neutral, speech.emotional))
         direction = self.bundle.speech_direction(neutral, emotional)
         return cmet_codes(own, self.bundle, direction, self.recipe.edits.strength)
 
-    def _true(self, row: Row, own: np.ndarray) -> np.ndarray:
+    def _true(self, row: PlannedRow, own: np.ndarray) -> np.ndarray:
         return oracle_codes(own, self._codes(row["target_clip"]))
 
     def _render(self, frames: list[np.ndarray], track: np.ndarray, codes: np.ndarray) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.backbones.registry import backbone_class
-from cmet.edits.material import Material, Recipe
+from cmet.edits.material import EditRecipe, Material
 from cmet.edits.methods import cmet_codes, draw_references, oracle_codes, reference_codes
 from cmet.edits.pools import choose_speech, speech_directions, with_level
 from cmet.edits.product import PROTOCOL, TABLE, sample_ids
@@ -31,7 +31,7 @@ class EditsReport:
 
 
 def write_edits(
-    material: Material, recipe: Recipe, out: Path, work: Path, methods: Sequence[str] = METHODS
+    material: Material, recipe: EditRecipe, out: Path, work: Path, methods: Sequence[str] = METHODS
 ) -> EditsReport:
     """Edit the neutral clip of every planned row by every method.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cmet.backbones.frames import fill_gaps
-from cmet.backbones.registry import Tracker, backbone_class
+from cmet.backbones.registry import FaceTracker, backbone_class
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
 from cmet.expression.product import track_file
@@ -35,5 +35,5 @@ def track_clip(job: Job, files: Path) -> Record:
 
 
 @cache
-def _tracker(name: str, weights: str, inference: InferenceParams) -> Tracker:
+def _tracker(name: str, weights: str, inference: InferenceParams) -> FaceTracker:
     return backbone_class(name).tracker(Path(weights), inference)

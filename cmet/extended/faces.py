@@ -14,7 +14,7 @@ from cmet.errors import UserError
 from cmet.extended.hearing import EXTENDED, VIDEO, LeftOut
 from cmet.extended.intervals import ClipBootstrap, Measure, cosines
 from cmet.extended.product import ExtendedResult
-from cmet.extended.table import ALIKE, CLAMPED, CONSISTENCY, COSINE, FACE, FACTOR, NEAREST, STRENGTH, Row, row
+from cmet.extended.table import ALIKE, CLAMPED, CONSISTENCY, COSINE, FACE, FACTOR, NEAREST, STRENGTH, NumberRow, row
 from cmet.progress import progress
 
 # T frames, K expression components, V videos
@@ -103,7 +103,7 @@ def edit_videos(
     return edited, left_out
 
 
-def face_rows(edited: Sequence[EditedVideo], seed: int) -> list[Row]:
+def face_rows(edited: Sequence[EditedVideo], seed: int) -> list[NumberRow]:
     """Numbers of the predicted changes: of each video, and over videos."""
     rows = []
     for video in edited:
@@ -126,17 +126,19 @@ def _edit(emotion: str, path: Path, report: EditReport, listening: ListeningEdit
     )  # fmt: skip
 
 
-def _video_rows(video: str, edit: Edit) -> list[Row]:
+def _video_rows(video: str, edit: Edit) -> list[NumberRow]:
     numbers = {
         **{COSINE + name: value for name, value in edit.likeness.items()},
         STRENGTH: edit.size,
         FACTOR: edit.report.strength,
         CLAMPED: edit.report.clamped_share,
     }
-    return [Row(FACE, EXTENDED, edit.emotion, measure, value, 1, video=video) for measure, value in numbers.items()]
+    return [
+        NumberRow(FACE, EXTENDED, edit.emotion, measure, value, 1, video=video) for measure, value in numbers.items()
+    ]
 
 
-def _emotion_rows(emotion: str, edits: list[Edit], seed: int) -> list[Row]:
+def _emotion_rows(emotion: str, edits: list[Edit], seed: int) -> list[NumberRow]:
     """Means over videos, with intervals over videos where there are enough of them."""
     bootstrap = ClipBootstrap(len(edits), seed)
     names = sorted(edits[0].likeness)
@@ -159,7 +161,7 @@ def _emotion_rows(emotion: str, edits: list[Edit], seed: int) -> list[Row]:
     ]
 
 
-def _alike_row(emotion: str, other: str, edited: Sequence[EditedVideo]) -> Row:
+def _alike_row(emotion: str, other: str, edited: Sequence[EditedVideo]) -> NumberRow:
     """Cosine between the mean changes of two emotions, mean over the videos that have both."""
     values = []
     for video in edited:
@@ -167,7 +169,7 @@ def _alike_row(emotion: str, other: str, edited: Sequence[EditedVideo]) -> Row:
         if emotion in changes and other in changes:
             values.append(float(cosines(changes[emotion], changes[other])[0, 0]))
     known = [value for value in values if np.isfinite(value)]
-    return Row(FACE, EXTENDED, emotion, ALIKE + other, float(np.mean(known)) if known else None, len(known))
+    return NumberRow(FACE, EXTENDED, emotion, ALIKE + other, float(np.mean(known)) if known else None, len(known))
 
 
 def _names(videos: Sequence[Path]) -> list[str]:

@@ -33,7 +33,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, eq=False)
-class Voices:
+class HeardRecordings:
     """Recordings that were heard."""
 
     recordings: list[Recording]
@@ -55,9 +55,9 @@ class Voices:
         """Files in order."""
         return [recording.path for recording in self.recordings]
 
-    def scaled(self, scaling: SpeechScaling) -> "Voices":
+    def scaled(self, scaling: SpeechScaling) -> "HeardRecordings":
         """The same recordings with scaled vectors."""
-        return Voices(self.recordings, scaling.apply(self.vectors_NS).astype(np.float64))
+        return HeardRecordings(self.recordings, scaling.apply(self.vectors_NS).astype(np.float64))
 
 
 def choose_space(wished: str | None, model: str | None, sources: Sequence[Path]) -> str:
@@ -113,7 +113,7 @@ def remembering(encoder: SpeechEncoder) -> SpeechEncoder:
 
 def listen(
     encoder: SpeechEncoder, recordings: Sequence[Recording], role: str, is_quiet: bool
-) -> tuple[Voices, list[LeftOut]]:
+) -> tuple[HeardRecordings, list[LeftOut]]:
     """Embed recordings one by one.
 
     Raises:
@@ -131,4 +131,4 @@ def listen(
             kept.append(recording)
     if not kept:
         raise UserError(f"{name} speech: none of {len(left_out)} recording(s) can be used; first: {left_out[0].reason}")
-    return Voices(kept, np.stack(vectors).astype(np.float64)), left_out
+    return HeardRecordings(kept, np.stack(vectors).astype(np.float64)), left_out

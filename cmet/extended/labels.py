@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from cmet.connector.product import Model
 from cmet.editing.editor import Editor
 from cmet.editing.speech import VECTOR_SUFFIX
-from cmet.extended.hearing import Voices
+from cmet.extended.hearing import HeardRecordings
 from cmet.extended.intervals import CONFIDENCE, MIN_FOR_INTERVAL, NUM_BOOTSTRAP
-from cmet.extended.measured import Measured
+from cmet.extended.measured import HeardAndMade
 from cmet.extended.request import Request
 from cmet.extended.speech import Basics
 
@@ -16,7 +16,7 @@ MIN_OWN = 0.5
 """Share of basic clips that point to their own emotion, below which a page warns of the nearest emotion."""
 
 
-def labels_of(request: Request, measured: Measured) -> dict[str, str]:
+def labels_of(request: Request, measured: HeardAndMade) -> dict[str, str]:
     """Facts about the numbers, in the order of the page."""
     editor = request.editor
     return {
@@ -43,7 +43,7 @@ def labels_of(request: Request, measured: Measured) -> dict[str, str]:
     }
 
 
-def notes_of(request: Request, measured: Measured) -> list[str]:
+def notes_of(request: Request, measured: HeardAndMade) -> list[str]:
     """What a reader could be misled by."""
     return [
         "No video of the true emotion exists for these labels, so nothing here says whether an edit is right. The "
@@ -64,7 +64,7 @@ def model_sha256(editor: Editor) -> str:
     return Model(place).sha256 if place.is_dir() else hashlib.sha256(place.read_bytes()).hexdigest()
 
 
-def _voice_notes(measured: Measured) -> list[str]:
+def _voice_notes(measured: HeardAndMade) -> list[str]:
     """Whether a direction may hold the difference of two voices."""
     unknown: list[str] = []
     other: list[str] = []
@@ -87,7 +87,7 @@ def _voice_notes(measured: Measured) -> list[str]:
     return result
 
 
-def _shared_notes(measured: Measured) -> list[str]:
+def _shared_notes(measured: HeardAndMade) -> list[str]:
     if not measured.num_shared:
         return []
     return [
@@ -122,7 +122,7 @@ def _basic_notes(request: Request, basics: Basics | None) -> list[str]:
     return notes
 
 
-def _face_notes(request: Request, measured: Measured) -> list[str]:
+def _face_notes(request: Request, measured: HeardAndMade) -> list[str]:
     if request.editor is None:
         return [f"No edited clips: no model was named (--model), and speech is measured as {measured.space} hears it."]
     if not request.videos:
@@ -141,14 +141,14 @@ def _face_notes(request: Request, measured: Measured) -> list[str]:
     return notes
 
 
-def _kinds(measured: Measured) -> str:
+def _kinds(measured: HeardAndMade) -> str:
     """How many vectors were there already, and how many were computed."""
     paths = [path for voices in (*measured.emotions.values(), measured.neutral) for path in voices.paths]
     num_vectors = sum(path.suffix.lower() == VECTOR_SUFFIX for path in paths)
     return f"{num_vectors} stored vectors, {len(paths) - num_vectors} sounds"
 
 
-def _speakers(voices: Voices) -> str:
+def _speakers(voices: HeardRecordings) -> str:
     names = sorted({name for name in voices.speakers_N if name is not None})
     num_unknown = sum(name is None for name in voices.speakers_N)
     if not names:

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 
 from cmet.extended.faces import EditedVideo
-from cmet.extended.hearing import LeftOut, Voices
+from cmet.extended.hearing import HeardRecordings, LeftOut
 from cmet.extended.speech import Basics, Rest
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class HeardAndMade:
     """All that was heard and made."""
 
     space: str
     scaling: str
-    emotions: dict[str, Voices]
-    neutral: Voices
+    emotions: dict[str, HeardRecordings]
+    neutral: HeardRecordings
     rest: Rest
     basics: Basics | None
     edited: list[EditedVideo]

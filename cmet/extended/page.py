@@ -13,10 +13,10 @@ from cmet.extended.faces import EditedVideo
 from cmet.extended.figures import cosine_figure, numbers_figure
 from cmet.extended.hearing import BASIC, EXTENDED
 from cmet.extended.labels import labels_of, notes_of
-from cmet.extended.measured import Measured
+from cmet.extended.measured import HeardAndMade
 from cmet.extended.product import ExtendedResult
 from cmet.extended.request import Request
-from cmet.extended.strips import MAX_SHOWN_S, write_strip
+from cmet.extended.strips import MAX_SHOWN_S, write_edits_strip
 from cmet.extended.table import (
     AGREEMENT,
     ALIKE,
@@ -38,7 +38,7 @@ from cmet.progress import counted
 from cmet.scores.figures import to_svg
 
 
-def write_page(request: Request, measured: Measured, table: pd.DataFrame, out: ExtendedResult) -> float:
+def write_page(request: Request, measured: HeardAndMade, table: pd.DataFrame, out: ExtendedResult) -> float:
     """Write the page into a folder that is there, and return its size in MiB."""
     speech, basics, face = (
         of_emotions(table, part, group) for part, group in ((SPEECH, EXTENDED), (SPEECH, BASIC), (FACE, EXTENDED))
@@ -130,7 +130,7 @@ def _shown(video: EditedVideo) -> dict[str, Any]:
     """A video of the page with what is said under it."""
     with tempfile.TemporaryDirectory() as folder:
         strip = Path(folder) / "strip.mp4"
-        is_whole = write_strip(video, strip)
+        is_whole = write_edits_strip(video, strip)
         content = base64.b64encode(strip.read_bytes()).decode()
     return {
         "name": video.name,

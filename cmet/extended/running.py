@@ -12,9 +12,9 @@ from cmet.editing.editor import Editor
 from cmet.editing.speech import VECTOR_ENCODERS
 from cmet.errors import UserError
 from cmet.extended.faces import edit_videos, face_rows
-from cmet.extended.hearing import BASIC, EXTENDED, LeftOut, Voices, choose_space, listen, remembering
+from cmet.extended.hearing import BASIC, EXTENDED, HeardRecordings, LeftOut, choose_space, listen, remembering
 from cmet.extended.labels import labels_of
-from cmet.extended.measured import Measured
+from cmet.extended.measured import HeardAndMade
 from cmet.extended.page import write_page
 from cmet.extended.product import ExtendedResult
 from cmet.extended.recordings import (
@@ -90,7 +90,7 @@ def write_extended(request: Request, out: Path) -> ExtendedReport:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRecordings:
     """Recordings of a request."""
 
     emotional: dict[str, list[Recording]]
@@ -99,7 +99,7 @@ class Found:
     """Empty where none were given."""
 
 
-def _recordings(request: Request, folders: list[Path], has_vectors: bool) -> Found:
+def _recordings(request: Request, folders: list[Path], has_vectors: bool) -> FoundRecordings:
     is_in_name = request.is_speaker_in_name
     emotional = {}
     for folder in folders:
@@ -107,14 +107,14 @@ def _recordings(request: Request, folders: list[Path], has_vectors: bool) -> Fou
         emotional[name] = in_folder(folder, name, has_vectors, is_in_name)
     neutral = neutral_recordings(request.neutral_speech, has_vectors, is_in_name)
     basic = [] if request.basic is None else basic_recordings(request.basic, has_vectors, is_in_name)
-    return Found(emotional, neutral, basic)
+    return FoundRecordings(emotional, neutral, basic)
 
 
-def _listen(request: Request, encoder: SpeechEncoder, found: Found) -> Measured:
+def _listen(request: Request, encoder: SpeechEncoder, found: FoundRecordings) -> HeardAndMade:
     """Hear everything, bring it to one scale and take the directions of the basic emotions."""
     left_out: list[LeftOut] = []
 
-    def heard(recordings: list[Recording], role: str) -> Voices:
+    def heard(recordings: list[Recording], role: str) -> HeardRecordings:
         voices, failed = listen(encoder, recordings, role, request.is_quiet)
         left_out.extend(failed)
         return voices
@@ -124,7 +124,7 @@ def _listen(request: Request, encoder: SpeechEncoder, found: Found) -> Measured:
     basic = heard(found.basic, BASIC) if found.basic else None
     scaling, said = _scaling(request.editor, encoder, [basic] if basic else [neutral, *emotions.values()])
     neutral = neutral.scaled(scaling)
-    return Measured(
+    return HeardAndMade(
         space=encoder.name,
         scaling=said,
         emotions={name: voices.scaled(scaling) for name, voices in emotions.items()},
@@ -137,12 +137,14 @@ def _listen(request: Request, encoder: SpeechEncoder, found: Found) -> Measured:
     )
 
 
-def _num_shared(emotional: Iterable[Voices], others: Sequence[Path]) -> int:
+def _num_shared(emotional: Iterable[HeardRecordings], others: Sequence[Path]) -> int:
     known = {path.resolve() for path in others}
     return sum(path.resolve() in known for voices in emotional for path in voices.paths)
 
 
-def _scaling(editor: Editor | None, encoder: SpeechEncoder, reference: list[Voices]) -> tuple[SpeechScaling, str]:
+def _scaling(
+    editor: Editor | None, encoder: SpeechEncoder, reference: list[HeardRecordings]
+) -> tuple[SpeechScaling, str]:
     """The model's scaling, or one fitted on the reference where features have units, with words for it."""
     if editor is not None:
         return editor.bundle.scaling, "the model's"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmet.errors import UserError
-from cmet.extended.hearing import BASIC, EXTENDED, Voices
+from cmet.extended.hearing import BASIC, EXTENDED, HeardRecordings
 from cmet.extended.intervals import ClipBootstrap, Measure, cosines, share
 from cmet.extended.recordings import NEUTRAL
 from cmet.extended.table import (
@@ -24,7 +24,7 @@ from cmet.extended.table import (
     POINTS_TO_OWN,
     SPEECH,
     STRENGTH,
-    Row,
+    NumberRow,
     row,
 )
 from cmet.speech.directions import nearest_directions
@@ -54,7 +54,7 @@ class Basics:
         return float(np.linalg.norm(self.directions_ES, axis=1).mean())
 
 
-def measure_basics(voices: Voices) -> Basics:
+def measure_basics(voices: HeardRecordings) -> Basics:
     """Direction of each basic emotion: the mean over speakers of their mean emotional minus mean neutral vector.
 
     Speakers without neutral speech have no part; clips of unknown speakers are taken for those of one.
@@ -112,7 +112,7 @@ class Rest:
     by_speaker: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, neutral: Voices) -> "Rest":
+    def of(cls, neutral: HeardRecordings) -> "Rest":
         """Of all neutral clips, and of each speaker's."""
         speakers_N = neutral.speakers_N
         names = sorted({name for name in speakers_N if name is not None})
@@ -121,17 +121,17 @@ class Rest:
             {name: neutral.vectors_NS[speakers_N == name].mean(axis=0) for name in names},
         )
 
-    def deltas(self, voices: Voices) -> np.ndarray:
+    def deltas(self, voices: HeardRecordings) -> np.ndarray:
         """Each clip minus its own speaker's mean neutral one, or minus that of all, shape (N, S)."""
         starts = [self.by_speaker.get(name, self.all_S) if name else self.all_S for name in voices.speakers_N]
         return voices.vectors_NS - np.stack(starts)
 
-    def num_own(self, voices: Voices) -> int:
+    def num_own(self, voices: HeardRecordings) -> int:
         """Clips whose own speaker's neutral speech is there."""
         return sum(name in self.by_speaker for name in voices.speakers_N if name is not None)
 
 
-def speech_rows(emotions: dict[str, Voices], rest: Rest, basics: Basics | None, seed: int) -> list[Row]:
+def speech_rows(emotions: dict[str, HeardRecordings], rest: Rest, basics: Basics | None, seed: int) -> list[NumberRow]:
     """All that is measured of speech, in the order of the emotions."""
     deltas = {emotion: rest.deltas(voices) for emotion, voices in emotions.items()}
     directions = {emotion: deltas_NS.mean(axis=0) for emotion, deltas_NS in deltas.items()}
@@ -144,11 +144,13 @@ def speech_rows(emotions: dict[str, Voices], rest: Rest, basics: Basics | None, 
         for other, direction_S in directions.items():
             alike = cosines(directions[emotion][None], direction_S[None])[0, 0]
             value = float(alike) if np.isfinite(alike) else None
-            rows.append(Row(SPEECH, EXTENDED, emotion, ALIKE + other, value, bootstrap.n))
+            rows.append(NumberRow(SPEECH, EXTENDED, emotion, ALIKE + other, value, bootstrap.n))
     return rows
 
 
-def _own_rows(emotion: str, voices: Voices, deltas_NS: np.ndarray, bootstrap: ClipBootstrap, seed: int) -> list[Row]:
+def _own_rows(
+    emotion: str, voices: HeardRecordings, deltas_NS: np.ndarray, bootstrap: ClipBootstrap, seed: int
+) -> list[NumberRow]:
     """What needs no other emotion."""
     [length] = bootstrap.of_mean(deltas_NS, lambda means_BS: np.linalg.norm(means_BS, axis=1)[:, None])
     consistency = bootstrap.consistency(deltas_NS, "clip")
@@ -158,7 +160,7 @@ def _own_rows(emotion: str, voices: Voices, deltas_NS: np.ndarray, bootstrap: Cl
         row(SPEECH, EXTENDED, emotion, CONSISTENCY, consistency),
         row(SPEECH, EXTENDED, emotion, OVER_SPEAKERS, over_speakers),
         *(
-            Row(
+            NumberRow(
                 SPEECH, EXTENDED, emotion, LENGTH, float(np.linalg.norm(delta_S)), 1,
                 clip=recording.path.name, speaker=recording.speaker,
             )
@@ -167,7 +169,7 @@ def _own_rows(emotion: str, voices: Voices, deltas_NS: np.ndarray, bootstrap: Cl
     ]  # fmt: skip
 
 
-def _over_speakers(voices: Voices, deltas_NS: np.ndarray, seed: int) -> Measure:
+def _over_speakers(voices: HeardRecordings, deltas_NS: np.ndarray, seed: int) -> Measure:
     speakers_N = voices.speakers_N
     names = sorted({name for name in speakers_N if name is not None})
     if not names:
@@ -177,11 +179,11 @@ def _over_speakers(voices: Voices, deltas_NS: np.ndarray, seed: int) -> Measure:
 
 
 def _rows_beside_basics(
-    emotion: str, voices: Voices, deltas_NS: np.ndarray, basics: Basics, bootstrap: ClipBootstrap
-) -> list[Row]:
+    emotion: str, voices: HeardRecordings, deltas_NS: np.ndarray, basics: Basics, bootstrap: ClipBootstrap
+) -> list[NumberRow]:
     """Where an emotion points among the basic ones."""
 
-    def row_of(measure: str, found: Measure, **more: str | None) -> Row:
+    def row_of(measure: str, found: Measure, **more: str | None) -> NumberRow:
         return row(SPEECH, EXTENDED, emotion, measure, found, **more)
 
     beside = bootstrap.of_mean(deltas_NS, lambda means_BS: cosines(means_BS, basics.directions_ES))
@@ -212,15 +214,15 @@ def _nearest(cosines_E: np.ndarray) -> int | None:
     return None if np.isnan(cosines_E).all() else int(np.nanargmax(cosines_E))
 
 
-def _basic_rows(basics: Basics) -> list[Row]:
+def _basic_rows(basics: Basics) -> list[NumberRow]:
     """How alike and how long the basic directions are, and how often basic clips point to their own."""
     among_EE = cosines(basics.directions_ES, basics.directions_ES)
     rows = []
     for emotion, direction_S, cosines_E in zip(basics.emotions, basics.directions_ES, among_EE, strict=True):
         n = basics.num_clips[emotion]
-        rows.append(Row(SPEECH, BASIC, emotion, LENGTH, float(np.linalg.norm(direction_S)), n))
+        rows.append(NumberRow(SPEECH, BASIC, emotion, LENGTH, float(np.linalg.norm(direction_S)), n))
         rows += [
-            Row(SPEECH, BASIC, emotion, COSINE + name, float(value) if np.isfinite(value) else None, n)
+            NumberRow(SPEECH, BASIC, emotion, COSINE + name, float(value) if np.isfinite(value) else None, n)
             for name, value in zip(basics.emotions, cosines_E, strict=True)
         ]
     return rows + [row(SPEECH, BASIC, emotion or None, POINTS_TO_OWN, found) for emotion, found in basics.own.items()]

@@ -28,7 +28,7 @@ SOUND_HZ = 44_100
 INK, PAPER = "#20242a", 255
 
 
-def write_strip(video: EditedVideo, path: Path) -> bool:
+def write_edits_strip(video: EditedVideo, path: Path) -> bool:
     """Write the face squares of the source and of every edit as one H.264 video with the source's sound.
 
     Returns:

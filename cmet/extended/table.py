@@ -29,7 +29,7 @@ LEFT_OUT = "left_out"
 
 
 @dataclass(frozen=True)
-class Row:
+class NumberRow:
     """One number of one emotion, of one clip of it, or of one video."""
 
     part: str
@@ -52,15 +52,17 @@ class Row:
     video: str | None = None
 
 
-def row(part: str, group: str, emotion: str | None, measure: str, found: Measure, **more: str | None) -> Row:
+def row(part: str, group: str, emotion: str | None, measure: str, found: Measure, **more: str | None) -> NumberRow:
     """A measured number as a row."""
-    return Row(part, group, emotion, measure, found.value, found.n, found.low, found.high, reason=found.reason, **more)
+    return NumberRow(
+        part, group, emotion, measure, found.value, found.n, found.low, found.high, reason=found.reason, **more
+    )
 
 
-def left_out_rows(files: Iterable[LeftOut]) -> list[Row]:
+def left_out_rows(files: Iterable[LeftOut]) -> list[NumberRow]:
     """What could not be used, each with its reason."""
     return [
-        Row(
+        NumberRow(
             FILES, one.role, one.emotion, LEFT_OUT, None, 0, reason=one.reason,
             clip=None if one.role == VIDEO else str(one.path), video=str(one.path) if one.role == VIDEO else None,
         )
@@ -68,9 +70,9 @@ def left_out_rows(files: Iterable[LeftOut]) -> list[Row]:
     ]  # fmt: skip
 
 
-def as_table(rows: Iterable[Row], space: str) -> pd.DataFrame:
+def as_table(rows: Iterable[NumberRow], space: str) -> pd.DataFrame:
     """One row each; a value that is not there is NaN, a word that is not there None. `space` is of the speech."""
-    table = pd.DataFrame([asdict(one) for one in rows], columns=list(Row.__dataclass_fields__))
+    table = pd.DataFrame([asdict(one) for one in rows], columns=list(NumberRow.__dataclass_fields__))
     table.insert(0, "space", space)
     return table.astype(dict.fromkeys(("value", "low", "high"), float) | {"n": int})
 
@@ -102,7 +104,7 @@ def found(rows: pd.DataFrame, emotion: str, measure: str) -> pd.Series | None:
     return None if chosen.empty else chosen.iloc[0]
 
 
-def printed_table(table: pd.DataFrame) -> str:
+def printed_numbers(table: pd.DataFrame) -> str:
     """What a person wants to see first, as plain text."""
     lines = [
         f"  {'emotion':<16}{'clips':>6}  {'nearest basic':<22}{'clips agree':>12}{'strength':>10}{'consistency':>13}"

@@ -13,7 +13,7 @@ from cmet.judge.small import SmallNetwork
 
 
 @dataclass(frozen=True)
-class Kind:
+class NetworkKind:
     """A kind of network: it maps pictures with values 0-1, shape (N, 3, P, P), to logits, shape (N, C)."""
 
     make: Callable[[int], nn.Module]
@@ -31,7 +31,7 @@ class Kind:
 
 
 KINDS = {
-    "small": Kind(SmallNetwork, by_area, frames_at_once=256, is_for_gpu=False),
-    "resnet18": Kind(PlainJudge, bilinear, frames_at_once=32, is_for_gpu=True),
+    "small": NetworkKind(SmallNetwork, by_area, frames_at_once=256, is_for_gpu=False),
+    "resnet18": NetworkKind(PlainJudge, bilinear, frames_at_once=32, is_for_gpu=True),
 }
 """By the name that `judge.network` has."""

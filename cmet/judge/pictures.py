@@ -13,7 +13,7 @@ import numpy as np
 from cmet.errors import ClipError
 from cmet.judge.frames import Resize, read_frames
 
-Batch = tuple[np.ndarray, np.ndarray]
+PictureBatch = tuple[np.ndarray, np.ndarray]
 """Frames, shape (S T, P, P, 3), and a label per sample, shape (S,); a frame alone is a sample of T = 1."""
 
 
@@ -30,7 +30,7 @@ class TrainingPictures(Protocol):
         """Batches of an epoch."""
         ...
 
-    def batches(self, order: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, order: np.random.Generator) -> Iterator[PictureBatch]:
         """All samples once, in a new order."""
         ...
 
@@ -60,7 +60,7 @@ class HeldFrames:
         """Batches of an epoch."""
         return -(-self.num_samples // self.batch_size)
 
-    def batches(self, order: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, order: np.random.Generator) -> Iterator[PictureBatch]:
         """All frames once, in a new order."""
         for part in np.array_split(order.permutation(self.num_samples), self.num_batches):
             yield self.frames_NHWC[part], self.labels_N[part]
@@ -100,7 +100,7 @@ class StreamedClips:
         """Batches of an epoch."""
         return -(-self.num_samples // self.batch_size)
 
-    def batches(self, order: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, order: np.random.Generator) -> Iterator[PictureBatch]:
         """All clips once, in a new order; the next batch is decoded while one is used."""
         parts = np.array_split(order.permutation(self.num_samples), self.num_batches)
         with ThreadPoolExecutor(1) as pool:

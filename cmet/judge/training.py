@@ -49,7 +49,7 @@ class JudgeReport:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """How a kind of network learns."""
 
     optimizer: Optimizer
@@ -169,23 +169,23 @@ def _fit(
     return network.eval(), pd.DataFrame(history, columns=HISTORY_COLUMNS)
 
 
-def _small_recipe(network: nn.Module, params: JudgeParams, num_batches: int) -> Recipe:
+def _small_recipe(network: nn.Module, params: JudgeParams, num_batches: int) -> TrainingRecipe:
     optimizer = torch.optim.AdamW(network.parameters(), params.learning_rate, weight_decay=0.05)
     # the learning rate rises during the first fifth of the steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, params.learning_rate, total_steps=num_batches * params.num_epochs, pct_start=0.2
     )
-    return Recipe(optimizer, schedule, label_smoothing=0.1, is_augmented=True)
+    return TrainingRecipe(optimizer, schedule, label_smoothing=0.1, is_augmented=True)
 
 
-def _paper_recipe(network: nn.Module, params: JudgeParams, num_batches: int) -> Recipe:
+def _paper_recipe(network: nn.Module, params: JudgeParams, num_batches: int) -> TrainingRecipe:
     """As emotion_finetune.py among the evaluation scripts of C-MET.
 
     Differs from the paper: the last epoch is kept, there the one that is best on the benchmark's own clips.
     """
     optimizer = torch.optim.SGD(network.parameters(), params.learning_rate, momentum=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=30 * num_batches, gamma=0.2)
-    return Recipe(optimizer, schedule, label_smoothing=0, is_augmented=False)
+    return TrainingRecipe(optimizer, schedule, label_smoothing=0, is_augmented=False)
 
 
 _RECIPES = {"small": _small_recipe, "resnet18": _paper_recipe}

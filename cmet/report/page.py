@@ -24,10 +24,9 @@ from cmet.report.labels import describe, paper_rows, training_set
 from cmet.report.product import PAGE, SUMMARY
 from cmet.report.summary import BackboneSummary, JudgeSummary, Labels, Summary
 from cmet.scores import figures
-from cmet.scores.examples import LABELS, Example, choose_examples, write_strip
+from cmet.scores.examples import LABELS, Example, choose_examples, write_example_strip
 from cmet.scores.measured import MethodScores, Numbers
-from cmet.scores.other_results import Scored as OtherScored
-from cmet.scores.other_results import read_scored
+from cmet.scores.other_results import ScoredManifest, read_scored
 from cmet.scores.product import Scores
 from cmet.scores.titles import TITLES
 from cmet.speech.product import DirectionsResult
@@ -144,7 +143,7 @@ def _paper_tables(
     metrics: Mapping[str, Numbers],
     labels: Mapping[str, Labels],
     seconds: Mapping[str, Mapping[str, float]],
-    scored: Sequence[OtherScored],
+    scored: Sequence[ScoredManifest],
 ) -> list[dict[str, Any]]:
     """The paper's tables of this corpus with our rows below those of methods; all tables where it has none of it."""
     known = corpus if corpus in paper.CORPORA else None
@@ -164,7 +163,7 @@ def _paper_tables(
     below = {"table1-mead", "table1-cremad", "plug-in"} if known else set()
     joined = {name: paper.beside(table, ours) if name in below else table for name, table in tables.items()}
     return [
-        {"title": paper.TITLES[name], "table": paper.shown_table(table), "notes": paper.notes(table)}
+        {"title": paper.TITLES[name], "table": paper.shown_table(table), "notes": paper.table_notes(table)}
         for name, table in joined.items()
     ]
 
@@ -174,7 +173,7 @@ def _row_ids(results: Mapping[str, pd.DataFrame]) -> set[str]:
     return set().union(*(table["row_id"].dropna() for table in results.values()))
 
 
-def _other_method(part: OtherScored, results: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+def _other_method(part: ScoredManifest, results: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """A set of clips made elsewhere, with how many of its rows are ours too."""
     ours = _row_ids(results)
     theirs = set(part.results["row_id"].dropna())
@@ -348,7 +347,7 @@ def _joined_confusion(scores: MethodScores, held_out: MethodScores | None) -> di
 def _shown_example(example: Example) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         strip = Path(folder) / "strip.mp4"
-        write_strip(example, strip)
+        write_example_strip(example, strip)
         video = base64.b64encode(strip.read_bytes()).decode()
     return {
         "example": example,

@@ -220,7 +220,7 @@ def shown_table(table: pd.DataFrame) -> ShownTable:
     return ShownTable(columns, rows, ["rows", "right", "Acc_emo %", *shown], is_ours)
 
 
-def printed_table(table: pd.DataFrame) -> str:
+def printed_paper_table(table: pd.DataFrame) -> str:
     """A table for a terminal, in Markdown."""
     shown = shown_table(table)
     return text_table(shown.headings, shown.rows, shown.numeric)
@@ -231,7 +231,8 @@ def printed_tables(tables: Mapping[str, pd.DataFrame]) -> str:
     parts = [source()]
     for name, table in tables.items():
         parts.append(
-            f"## {TITLES[name]}\n\n{printed_table(table)}\n\n" + "\n".join(f"- {note}" for note in notes(table))
+            f"## {TITLES[name]}\n\n{printed_paper_table(table)}\n\n"
+            + "\n".join(f"- {note}" for note in table_notes(table))
         )
     return "\n\n".join(parts)
 
@@ -258,7 +259,7 @@ def source() -> str:
     return f"{paper['title']}, arXiv {paper['arxiv']}, {paper['venue']}: the printed results, and what they contain."
 
 
-def notes(table: pd.DataFrame) -> list[str]:
+def table_notes(table: pd.DataFrame) -> list[str]:
     """What a reader has to know of a table: its flags, what was checked, and what the numbers cannot say."""
     corpus = str(table.corpus.iloc[0])
     rows = official_rows(corpus)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cmet.scores.measured import Comparison, Floor, HeldOut, MethodScores
+from cmet.scores.measured import Floor, Gain, HeldOut, MethodScores
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class BackboneSummary:
     ground_truth: MethodScores
     """The judge on the true clips."""
     held_out: HeldOut | None
-    comparisons: dict[str, Comparison]
+    comparisons: dict[str, Gain]
     floor: Floor | None
     num_clusters: int
     labels: Labels

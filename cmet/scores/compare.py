@@ -219,12 +219,12 @@ def write_clips(comparison: Comparison, out: Path) -> None:
         ".csv": lambda path: comparison.clips.to_csv(path, index=False),
         ".parquet": lambda path: comparison.clips.to_parquet(path, index=False),
     }
-    check_out(out)
+    check_clips_file(out)
     with fresh_file(out) as unfinished:
         writers[out.suffix](unfinished)
 
 
-def check_out(out: Path) -> None:
+def check_clips_file(out: Path) -> None:
     """Refuse a place that `write_clips` cannot write to.
 
     Raises:
@@ -237,11 +237,14 @@ def check_out(out: Path) -> None:
 def printed_comparison(comparison: Comparison, max_listed: int = MAX_LISTED) -> str:
     """The comparison as plain text (Markdown) for a terminal."""
     parts = [_heading(comparison), _numbers(comparison), _per_emotion(comparison)]
-    parts += [_changed_clips(comparison, max_listed), "\n".join(f"note: {note}" for note in notes(comparison))]
+    parts += [
+        _changed_clips(comparison, max_listed),
+        "\n".join(f"note: {note}" for note in comparison_notes(comparison)),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
-def notes(comparison: Comparison) -> list[str]:
+def comparison_notes(comparison: Comparison) -> list[str]:
     """What a reader has to know of the numbers."""
     found = []
     for where in LEFT_OUT:

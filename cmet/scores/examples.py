@@ -62,7 +62,7 @@ def choose_examples(predictions: pd.DataFrame, edits: Edits, clips: Clips, count
     return [_example(row_id, predictions, edits, clips) for row_id in in_turn[:count]]
 
 
-def write_strip(example: Example, path: Path) -> None:
+def write_example_strip(example: Example, path: Path) -> None:
     """Write the panels of one example as an H.264 video, as long as the source."""
     panels = {name: read_video(file, size_px=PANEL_PX) for name, file in example.panels.items()}
     first = next(iter(panels.values()))

@@ -47,7 +47,7 @@ class MethodScores:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Gain:
     """`cmet` less another method on the same rows."""
 
     difference: float
@@ -80,7 +80,7 @@ class Numbers:
     """All numbers of one set of results."""
 
     methods: dict[str, MethodScores]
-    comparisons: dict[str, Comparison]
+    comparisons: dict[str, Gain]
     """By name, such as `cmet-neutral`."""
     chance: float | None
     """None where no logits say how many classes there are."""

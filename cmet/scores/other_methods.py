@@ -18,7 +18,7 @@ from cmet.progress import counted
 from cmet.scores.manifest import check_generated, manifest_remarks, read_manifest, unlike_judged
 from cmet.scores.measured import ManifestNumbers, Numbers, Value
 from cmet.scores.metrics.registry import load_metrics
-from cmet.scores.other_results import Scored
+from cmet.scores.other_results import ScoredManifest
 from cmet.scores.results import METRICS, RESULTS, write_results
 from cmet.scores.scoring import score_clips
 from cmet.scores.tables import measure
@@ -32,7 +32,7 @@ OWN_BACKBONE = "its own"
 UNKNOWN_CORPUS = "not stated"
 
 
-def check_out(out: Path) -> None:
+def check_results_folder(out: Path) -> None:
     """Refuse a place where results would take the place of something else.
 
     Raises:
@@ -65,7 +65,7 @@ def score_manifest(
     params: EvaluateParams,
     seed: int,
     out: Path,
-) -> Scored:
+) -> ScoredManifest:
     """Score the made clips of a manifest, and its true clips as the ceiling.
 
     Args:
@@ -79,9 +79,9 @@ def score_manifest(
         out: Folder that gets `results.parquet` and `metrics.json`.
 
     Raises:
-        UserError: As `read_manifest` and `check_out`, or a method has the name of one of ours.
+        UserError: As `read_manifest` and `check_results_folder`, or a method has the name of one of ours.
     """
-    check_out(out)
+    check_results_folder(out)
     rows = read_manifest(manifest, root)
     if method is not None and rows["method"].notna().any():
         raise UserError(f"--method {method}: {manifest} has a column method; leave one of them out")
@@ -102,7 +102,7 @@ def score_manifest(
     with fresh_folder(out) as folder:
         write_results(results, folder / RESULTS)
         write_json(folder / METRICS, metrics)
-    return Scored(results, metrics)
+    return ScoredManifest(results, metrics)
 
 
 @dataclass(frozen=True)

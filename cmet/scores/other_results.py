@@ -13,14 +13,14 @@ from cmet.scores.results import METRICS, RESULTS, read_results
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredManifest:
     """What came out of scoring a manifest."""
 
     results: pd.DataFrame
     metrics: ManifestNumbers
 
 
-def read_scored(folder: Path) -> list[Scored]:
+def read_scored(folder: Path) -> list[ScoredManifest]:
     """All results of `score_manifest` below a folder, by the names of theirs.
 
     Raises:
@@ -29,8 +29,8 @@ def read_scored(folder: Path) -> list[Scored]:
     return [_read(path) for path in sorted(folder.glob(f"*/{RESULTS}"))]
 
 
-def _read(path: Path) -> Scored:
+def _read(path: Path) -> ScoredManifest:
     beside = path.with_name(METRICS)
     if not beside.is_file() or "manifest_sha256" not in json.loads(beside.read_text(encoding="utf-8")):
         raise UserError(f"{path.parent}: no results of `cmet score`; take the folder out of {path.parent.parent}")
-    return Scored(read_results(path), read_record(beside, ManifestNumbers, "cmet score"))
+    return ScoredManifest(read_results(path), read_record(beside, ManifestNumbers, "cmet score"))

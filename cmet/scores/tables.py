@@ -15,7 +15,7 @@ import pandas as pd
 
 from cmet.params import EvaluateParams
 from cmet.scores.intervals import ClusterBootstrap, clusters
-from cmet.scores.measured import Comparison, Floor, HeldOut, MethodScores, Numbers, Value
+from cmet.scores.measured import Floor, Gain, HeldOut, MethodScores, Numbers, Value
 from cmet.scores.results import ACC_EMO, LOGIT, answers
 from cmet.vocabulary import TARGET_EMOTIONS
 
@@ -116,7 +116,7 @@ def _share(rows: pd.DataFrame) -> float:
     return float(rows["correct"].mean())
 
 
-def _compare(said: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Comparison]:
+def _compare(said: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Gain]:
     """`cmet` less each other method on the same rows, as a difference of accuracies."""
     table = said.pivot(index="row_id", columns="method", values="correct").astype(float)
     if "cmet" not in table:
@@ -128,7 +128,7 @@ def _compare(said: pd.DataFrame, draw: ClusterBootstrap) -> dict[str, Comparison
             continue
         rows = said.drop_duplicates("row_id").set_index("row_id").loc[both.index]
         gain = (both["cmet"] - both[method]).to_numpy()
-        comparisons[f"cmet-{method}"] = Comparison(float(gain.mean()), draw.interval(rows, gain))
+        comparisons[f"cmet-{method}"] = Gain(float(gain.mean()), draw.interval(rows, gain))
     return comparisons
 
 

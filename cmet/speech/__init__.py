@@ -1,1 +1,1 @@
-"""Speech-emotion encoders behind one protocol, and what their differences say about emotion (`directions`)."""
+"""Speech-emotion encoders behind one interface, and what their differences say about emotion (`directions`)."""

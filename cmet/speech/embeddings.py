@@ -13,8 +13,8 @@ from cmet.media.audio import read_audio
 from cmet.outputs import fresh_folder
 from cmet.params import SpeechParams
 from cmet.quarantine import check_rejected, count_reasons
-from cmet.speech.encoders.precomputed import NO_FEATURES
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
+from cmet.speech.encoders.precomputed import NO_FEATURES
 from cmet.speech.encoders.registry import load_encoder
 from cmet.speech.product import QUARANTINE, TABLE
 

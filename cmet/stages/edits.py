@@ -13,7 +13,7 @@ def edits(places: Places, params: Params, backbone: str) -> "EditsReport":
     """Edit the neutral clips of the test speakers by every method."""
     from cmet.clips.product import Clips
     from cmet.connector.bundle import load_bundle
-    from cmet.edits.material import Material, Recipe
+    from cmet.edits.material import EditRecipe, Material
     from cmet.edits.writing import write_edits
     from cmet.expression.product import Faces
     from cmet.pairs.product import Pairs
@@ -26,7 +26,7 @@ def edits(places: Places, params: Params, backbone: str) -> "EditsReport":
     bundle.expect_made_of(ClipForm.of(params.clips), faces.model)
     pairs, voices = Pairs.open(places, backbone), Voices.open(places, encoder)
     material = Material(pairs.table, clips, faces, voices, bundle, places.weights)
-    recipe = Recipe(params.edits, params.inference, params.seed, params.clips.crf, params.held_out_emotion)
+    recipe = EditRecipe(params.edits, params.inference, params.seed, params.clips.crf, params.held_out_emotion)
     inputs = [bundle.folder, clips.path, faces.all_codes]
     work = places.work("edits", backbone, params.edits, inputs)
     return write_edits(material, recipe, places.folder("edits", backbone), work)

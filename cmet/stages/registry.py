@@ -33,7 +33,7 @@ from cmet.weights.registry import FOLDER_VARIABLE
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Report: TypeAlias = "DataclassInstance"
+StageReport: TypeAlias = "DataclassInstance"
 """A frozen dataclass of counts and metrics."""
 
 
@@ -45,7 +45,7 @@ VARIANT = "<variant>"
 class Stage:
     """A stage, over what it is repeated, and which parameters it reads."""
 
-    function: Callable[..., Report]
+    function: Callable[..., StageReport]
     per: Literal["project", "encoder", "backbone"]
     params: tuple[str, ...]
     """Sections or values with dots; a test holds dvc.yaml to them."""

@@ -13,7 +13,7 @@ def timing(places: Places, params: Params, backbone: str) -> "TimingReport":
     """Time the edits of a few test rows, clip by clip."""
     from cmet.clips.product import Clips
     from cmet.connector.bundle import load_bundle
-    from cmet.edits.material import Material, Recipe
+    from cmet.edits.material import EditRecipe, Material
     from cmet.edits.timing import time_edits
     from cmet.expression.product import Faces
     from cmet.pairs.product import Pairs
@@ -26,5 +26,5 @@ def timing(places: Places, params: Params, backbone: str) -> "TimingReport":
     bundle.expect_made_of(ClipForm.of(params.clips), faces.model)
     pairs, voices = Pairs.open(places, backbone), Voices.open(places, encoder)
     material = Material(pairs.table, clips, faces, voices, bundle, places.weights)
-    recipe = Recipe(params.edits, params.inference, params.seed, params.clips.crf, params.held_out_emotion)
+    recipe = EditRecipe(params.edits, params.inference, params.seed, params.clips.crf, params.held_out_emotion)
     return time_edits(material, recipe, params.timing, places.folder("timing", backbone))

@@ -11,7 +11,7 @@ from cmet.clips.product import Clips
 from cmet.connector.product import Model
 from cmet.edits.product import Edits, MethodTiming, Timing
 from cmet.project import Project
-from cmet.scores.examples import Example, choose_examples, write_strip
+from cmet.scores.examples import Example, choose_examples, write_example_strip
 from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
 from cmet.scores.measured import Numbers
 from cmet.scores.product import Scores
@@ -110,7 +110,7 @@ def _log_strips(run: Run, examples: list[Example]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for example in examples:
             path = Path(folder) / f"{example.row_id}.mp4"
-            write_strip(example, path)
+            write_example_strip(example, path)
             run.log_file(path, "strips")
 
 

@@ -18,8 +18,7 @@ def train(places: Places, params: Params, backbone: str, tracker: "Tracker | Non
     from cmet.connector.beginning import beginning_path
     from cmet.connector.processes import training_processes
     from cmet.connector.product import Model
-    from cmet.connector.training import Purpose, Untracked
-    from cmet.connector.training import train as train_connector
+    from cmet.connector.training import Purpose, Untracked, train_connector
     from cmet.expression.product import Faces
     from cmet.shards import Shards
 

@@ -78,7 +78,7 @@ def long_table(runs: Iterable[tuple[str, int, Mapping[str, float]]], labels: Abl
     )
 
 
-def summary_table(table: pd.DataFrame, labels: AblationLabels) -> pd.DataFrame:
+def ablation_summary(table: pd.DataFrame, labels: AblationLabels) -> pd.DataFrame:
     """Mean over the seeds of each layer and metric, its t-interval, and the paired difference to the layer `full`.
 
     The interval says how far the mean over seeds of training is known, and nothing of other speakers or test clips.
@@ -122,7 +122,7 @@ def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     return float(values.mean() - reach), float(values.mean() + reach)
 
 
-def printed_table(table: pd.DataFrame, summary: pd.DataFrame, labels: AblationLabels) -> str:
+def printed_ablations(table: pd.DataFrame, summary: pd.DataFrame, labels: AblationLabels) -> str:
     """The headline metrics as a table in Markdown, under what they were measured on."""
     shown = [metric for metric in HEADLINES if metric in set(summary["metric"])]
     has_full = FULL in set(summary["layer"]) and summary["layer"].nunique() > 1

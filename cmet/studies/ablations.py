@@ -29,11 +29,11 @@ from cmet.stages.evaluate import evaluate
 from cmet.stages.registry import STAGES, stage_digest
 from cmet.stages.tracked import ANSWER_COLUMNS
 from cmet.stages.train import KEPT_METRICS, train
-from cmet.studies.ablation_table import AblationLabels, long_table, printed_table, summary_table
+from cmet.studies.ablation_table import AblationLabels, ablation_summary, long_table, printed_ablations
 from cmet.studies.figures import ablation_figure
 from cmet.studies.outcome import Outcome, StudyReport
 from cmet.studies.product import AblationFolder
-from cmet.studies.record import Record
+from cmet.studies.record import RunRecord
 from cmet.studies.runner import Study, StudyRun, finish_all, fitting_judge
 from cmet.studies.steps import Site, Step, edits_step, made_of_stage
 from cmet.studies.variants import Variant
@@ -66,7 +66,7 @@ def run_sweep(
     """
     study = Study("sweep", project, backbone, seeds, out)
     with study.alone():
-        inputs = Inputs.of(project, backbone, has_edits)
+        inputs = AblationInputs.of(project, backbone, has_edits)
         # a seed of all layers, then the next: what is done at any time can be compared
         ablations = [Ablation(study, variant, seed, inputs) for seed in seeds for variant in variants]
         finish_all([ablation.run for ablation in ablations], "run")
@@ -81,13 +81,13 @@ def run_sweep(
         )
         runs = [(ablation.variant.name, ablation.seed, ablation.metrics()) for ablation in ablations]
         table = long_table(runs, labels)
-        summary = summary_table(table, labels)
+        summary = ablation_summary(table, labels)
         Outcome("ablations", table, summary, ablation_figure(table, summary, labels)).write(study.results)
-        return StudyReport({"labels": labels, "summary": summary}, printed_table(table, summary, labels))
+        return StudyReport({"labels": labels, "summary": summary}, printed_ablations(table, summary, labels))
 
 
 @dataclass(frozen=True)
-class Inputs:
+class AblationInputs:
     """What the runs of a sweep share: digests by path in the project."""
 
     train: Mapping[str, str]
@@ -96,7 +96,7 @@ class Inputs:
     judge: Mapping[str, str] | None = None
 
     @classmethod
-    def of(cls, project: Project, backbone: str, has_edits: bool) -> "Inputs":
+    def of(cls, project: Project, backbone: str, has_edits: bool) -> "AblationInputs":
         """Look at what there is.
 
         Raises:
@@ -118,7 +118,7 @@ class Ablation:
     study: Study
     variant: Variant
     seed: int
-    inputs: Inputs
+    inputs: AblationInputs
 
     @property
     def out(self) -> Path:
@@ -162,7 +162,7 @@ class Ablation:
         name = self.study.work_name(self.variant.name, self.seed)
         places = self.study.project.places.with_stages_in(self.out, ("edits", "evaluate"), backbone, name)
         elsewhere = {**places.elsewhere, ("train", backbone): AblationFolder(self.out.resolve()).model}
-        return Site(replace(places, elsewhere=elsewhere), backbone, Record(self.out))
+        return Site(replace(places, elsewhere=elsewhere), backbone, RunRecord(self.out))
 
     @property
     def _model(self) -> Model:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cmet.clips.product import Clips
 from cmet.connector.bundle import load_bundle
-from cmet.edits.material import Material, Recipe
+from cmet.edits.material import EditRecipe, Material
 from cmet.edits.writing import write_edits
 from cmet.expression.product import Faces
 from cmet.pairs.product import Pairs
@@ -42,6 +42,6 @@ def edit_rows(
     write_edits(material, recipe_of(params), places.folder("edits", backbone), work, methods)
 
 
-def recipe_of(params: Params) -> Recipe:
+def recipe_of(params: Params) -> EditRecipe:
     """How the edits are made."""
-    return Recipe(params.edits, params.inference, params.seed, params.clips.crf, params.held_out_emotion)
+    return EditRecipe(params.edits, params.inference, params.seed, params.clips.crf, params.held_out_emotion)

@@ -23,7 +23,7 @@ from cmet.params import declared
 from cmet.project import Project
 from cmet.stages.registry import STAGES, run_stage
 from cmet.studies import answers, refit
-from cmet.studies.record import MadeOf, Record
+from cmet.studies.record import MadeOf, RunRecord
 from cmet.studies.runner import Study, StudyRun, fitting_judge
 from cmet.studies.steps import Site, Step, edits_step, made_of_stage, watched
 from cmet.studies.variants import SEEN, Variant
@@ -36,14 +36,14 @@ ANSWERS = "answers.parquet"
 
 
 @dataclass(frozen=True)
-class Inputs:
+class FoldInputs:
     """What all folds share: digests by path in the project."""
 
     data: Mapping[str, str]
     judge: Mapping[str, str]
 
     @classmethod
-    def of(cls, project: Project, backbone: str) -> "Inputs":
+    def of(cls, project: Project, backbone: str) -> "FoldInputs":
         """Look at what there is.
 
         Raises:
@@ -62,7 +62,7 @@ class Fold:
 
     study: Study
     variant: Variant
-    inputs: Inputs
+    inputs: FoldInputs
 
     @property
     def emotion(self) -> str | None:
@@ -81,7 +81,7 @@ class Fold:
     def steps(self) -> list[Step]:
         """The data of the fold, which all its seeds share."""
         backbone, params, inputs = self.study.backbone, self.variant.params, self.inputs.data
-        site = Site(self.data.places, backbone, Record(self.study.folder(self.variant.name)))
+        site = Site(self.data.places, backbone, RunRecord(self.study.folder(self.variant.name)))
         steps: list[Step] = []
         if refit.is_fitted(backbone):
             made_of = MadeOf(
@@ -156,7 +156,7 @@ class FoldRun:
 
     @property
     def _site(self) -> Site:
-        return Site(self.project.places, self.fold.study.backbone, Record(self.out))
+        return Site(self.project.places, self.fold.study.backbone, RunRecord(self.out))
 
     def _steps(self) -> list[Step]:
         site, fold = self._site, self.fold

@@ -40,7 +40,7 @@ class MadeOf:
         return hashlib.sha256(json.dumps(self.plain, sort_keys=True).encode()).hexdigest()
 
 
-class Record:
+class RunRecord:
     """The file `MADE_OF` of a folder, with one entry per finished step."""
 
     def __init__(self, folder: Path) -> None:

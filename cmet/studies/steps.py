@@ -11,7 +11,7 @@ from cmet.params import Params, Section, declared
 from cmet.places import LIMITS, Places
 from cmet.stages.registry import STAGES, stage_digest
 from cmet.studies import edits
-from cmet.studies.record import MadeOf, Record
+from cmet.studies.record import MadeOf, RunRecord
 from cmet.tracking.runs import Run
 
 
@@ -27,7 +27,7 @@ class Step:
     made_of: MadeOf
     output: Path
     """File or folder; without it the step is not finished."""
-    record: Record
+    record: RunRecord
     """Where finished steps are noted."""
     make: Callable[[Run], None]
     """Makes the output, and tells MLflow of it."""
@@ -55,7 +55,7 @@ class Site:
     places: Places
     """The project's, with some stages elsewhere."""
     backbone: str
-    record: Record
+    record: RunRecord
 
     def folder(self, stage: str) -> Path:
         """Output of a stage."""

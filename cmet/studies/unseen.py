@@ -10,11 +10,11 @@ from cmet.judge.card import judge_name
 from cmet.params import Params
 from cmet.project import Project
 from cmet.studies.figures import unseen_figure
-from cmet.studies.folds import Fold, FoldRun, Inputs, emotions_of
+from cmet.studies.folds import Fold, FoldInputs, FoldRun, emotions_of
 from cmet.studies.outcome import Outcome, StudyReport
 from cmet.studies.refit import is_fitted
 from cmet.studies.runner import Study, finish_all
-from cmet.studies.unseen_table import UnseenLabels, answers_table, printed_table, summary_table
+from cmet.studies.unseen_table import UnseenLabels, answers_table, printed_unseen, unseen_summary
 from cmet.studies.variants import SEEN, leaving_out
 from cmet.vocabulary import TARGET_EMOTIONS
 
@@ -45,7 +45,7 @@ def run_unseen(
     study, params = Study("unseen", project, backbone, seeds, out), project.params
     check_experiment(params)
     with study.alone():
-        inputs = Inputs.of(project, backbone)
+        inputs = FoldInputs.of(project, backbone)
         chosen = chosen_emotions(emotions, emotions_of(project.pairs(backbone).table, TARGET_EMOTIONS))
         folds = [Fold(study, leaving_out(params, emotion), inputs) for emotion in (None, *chosen)]
         # a seed of all folds, then the next: what is done at any time can be compared
@@ -64,9 +64,9 @@ def run_unseen(
             num_bootstrap=params.evaluate.num_bootstrap,
         )
         answers = pd.concat([run.answers() for run in runs], ignore_index=True)
-        summary = summary_table(answers, SEEN, labels, params.evaluate, params.seed)
+        summary = unseen_summary(answers, SEEN, labels, params.evaluate, params.seed)
         Outcome("unseen", answers_table(answers, labels), summary, unseen_figure(summary, labels)).write(study.results)
-        return StudyReport({"labels": labels, "summary": summary}, printed_table(summary, labels))
+        return StudyReport({"labels": labels, "summary": summary}, printed_unseen(summary, labels))
 
 
 def check_experiment(params: Params) -> None:

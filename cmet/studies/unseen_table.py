@@ -77,7 +77,7 @@ def answers_table(answers: pd.DataFrame, labels: UnseenLabels) -> pd.DataFrame:
     return answers.assign(**facts)[ANSWER_COLUMNS]
 
 
-def summary_table(
+def unseen_summary(
     answers: pd.DataFrame, seen: str, labels: UnseenLabels, params: EvaluateParams, seed: int
 ) -> pd.DataFrame:
     """One row per method, emotion and seed; the average over emotions comes last, and all seeds together where several.
@@ -140,7 +140,7 @@ def most_frequent_wrong(answers: pd.DataFrame) -> tuple[str | None, int]:
     return (str(counts.index[0]), int(counts.iloc[0])) if len(counts) else (None, 0)
 
 
-def printed_table(summary: pd.DataFrame, labels: UnseenLabels) -> str:
+def printed_unseen(summary: pd.DataFrame, labels: UnseenLabels) -> str:
     """What C-MET keeps of every emotion as a table in Markdown, under what it was measured on."""
     seeds = list(summary["seed"].unique())
     shown = summary[summary["seed"] == seeds[0]]

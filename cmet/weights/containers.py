@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal[
+FileKind = Literal[
     "torch zip",
     "legacy torch pickle",
     "safetensors",
@@ -29,9 +29,9 @@ Kind = Literal[
     "empty file",
     "unknown",
 ]
-READABLE = frozenset[Kind]({"torch zip", "legacy torch pickle", "safetensors"})
+READABLE = frozenset[FileKind]({"torch zip", "legacy torch pickle", "safetensors"})
 
-_MAGIC: tuple[tuple[bytes, Kind], ...] = (
+_MAGIC: tuple[tuple[bytes, FileKind], ...] = (
     # a pickle of the number with which torch.save began until 1.6
     (rb"\x80.\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.", "legacy torch pickle"),
     (rb"PK\x03\x04", "zip"),
@@ -49,7 +49,7 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
 )
 _HEAD_BYTES = 1024
 
-_NOT_WEIGHTS: dict[Kind, str] = {
+_NOT_WEIGHTS: dict[FileKind, str] = {
     "TorchScript": "a TorchScript program; cmet reads weights and runs no programs out of files",
     "zip": "a zip archive that torch.save did not write; if weights are in it, unpack them",
     "gzip": "compressed with gzip; unpack it",
@@ -67,7 +67,7 @@ class UnreadableWeights(Exception):
     """The file holds no weights that can be read; the message continues "this file"."""
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: Path) -> FileKind:
     """Kind of a file by its first bytes; zip files by what is in them."""
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
@@ -79,7 +79,7 @@ def kind_of(path: Path) -> Kind:
     return "unknown"
 
 
-def _kind_of_zip(path: Path, head: bytes) -> Kind:
+def _kind_of_zip(path: Path, head: bytes) -> FileKind:
     try:
         with zipfile.ZipFile(path) as archive:
             names = {name.partition("/")[2] for name in archive.namelist()}
@@ -91,7 +91,7 @@ def _kind_of_zip(path: Path, head: bytes) -> Kind:
     return "TorchScript" if "constants.pkl" in names or any(name.startswith("code/") for name in names) else "torch zip"
 
 
-def state_dicts(path: Path, kind: Kind) -> dict[str, "dict[str, Tensor]"]:
+def state_dicts(path: Path, kind: FileKind) -> dict[str, "dict[str, Tensor]"]:
     """Tensors by key, for every place in the file that has some; the top level is the place "".
 
     Raises:
@@ -127,7 +127,7 @@ def optimizer_state(path: Path) -> dict[str, Any] | None:
     return dict(found) if isinstance(found, Mapping) and "state" in found else None
 
 
-def _load(path: Path, kind: Kind) -> Any:
+def _load(path: Path, kind: FileKind) -> Any:
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -182,7 +182,7 @@ def _without_module(tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
     return tensors
 
 
-def _why_not(path: Path, kind: Kind) -> str:
+def _why_not(path: Path, kind: FileKind) -> str:
     if kind == "git-lfs pointer":
         with path.open("rb") as stream:
             promised = re.search(r"oid sha256:(\w+)\s+size (\d+)", stream.read(_HEAD_BYTES).decode(errors="replace"))

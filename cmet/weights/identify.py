@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmet.errors import UserError
-from cmet.weights.containers import Kind, UnreadableWeights, kind_of, state_dicts
+from cmet.weights.containers import FileKind, UnreadableWeights, kind_of, state_dicts
 from cmet.weights.registry import CHECKPOINTS, NETWORKS, Checkpoint, Network, checkpoint_named, find_weight
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Identification:
     """What a file is."""
 
     path: Path
-    kind: Kind
+    kind: FileKind
     size_bytes: int
     sha256: str
     problem: str | None

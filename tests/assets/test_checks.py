@@ -20,11 +20,11 @@ from assets.checks import (
     prediction_beats_the_mean_change,
     speakers_do_not_cross_splits,
 )
-from assets.dvc_project import DvcProject, Stage
+from assets.dvc_project import DvcProject, DvcStage
 from cmet.errors import UserError
 from cmet.outputs import write_json
 from cmet.project import Project
-from cmet.scores.measured import Comparison
+from cmet.scores.measured import Gain
 from tests.assets.tiny_project import clip_table, make_project, pair_table, write_report, write_table
 from tests.judge_card import CARD
 from tests.unit.scores.making import judged, numbers_of
@@ -132,7 +132,7 @@ def test_every_method_edited_every_row(project: Project) -> None:
 
 @pytest.mark.parametrize(("low", "is_true"), [(0.1, True), (-0.1, False)])
 def test_cmet_beats_no_edit(project: Project, low: float, is_true: bool) -> None:
-    numbers = replace(numbers_of({}), comparisons={"cmet-neutral": Comparison(0.2, (low, 0.3))})
+    numbers = replace(numbers_of({}), comparisons={"cmet-neutral": Gain(0.2, (low, 0.3))})
     write_json(project.places.folder("evaluate", "facemesh") / "metrics.json", judged(numbers))
     assert cmet_beats_no_edit(project, "facemesh").is_true is is_true
 
@@ -144,7 +144,7 @@ def test_a_check_of_a_stage_that_has_not_run_is_an_error(project: Project) -> No
 
 def test_a_false_blocking_fact_stops_what_comes_after(project: Project) -> None:
     clips = clip_table().assign(speaker="M101")
-    stage = Stage("manifest", "", (), (), "")
+    stage = DvcStage("manifest", "", (), (), "")
     ran = []
 
     @dg.asset(key=stage.key)

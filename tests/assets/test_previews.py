@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.dvc_project import Stage
+from assets.dvc_project import DvcStage
 from assets.previews import PREVIEWS, preview
 from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.outputs import write_json
 from cmet.project import Project
 from cmet.report.summary import BackboneSummary, JudgeSummary, Labels, Summary
 from cmet.scores.measured import Floor, HeldOut, Value
-from cmet.shards import FORMAT, Listing, Shard
+from cmet.shards import FORMAT, Shard, ShardList
 from cmet.speech.product import Directions, DirectionsFacts
 from cmet.stages.registry import STAGES
 from cmet.vocabulary import GROUND_TRUTH, METHODS
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def shown(project: Project, name: str) -> dict:
-    stage = Stage(name, "", (), (), "")
+    stage = DvcStage(name, "", (), (), "")
     metadata = preview(stage, project.root)
     # as Dagster takes it: an unknown type would be refused
     values = dg.MaterializeResult(metadata=metadata).metadata
@@ -45,7 +45,7 @@ def test_every_stage_has_a_preview() -> None:
 
 
 def test_a_stage_nobody_knows_shows_nothing(tmp_path: Path) -> None:
-    assert preview(Stage("words@big", "", (), (), ""), tmp_path) == {}
+    assert preview(DvcStage("words@big", "", (), (), ""), tmp_path) == {}
 
 
 def test_the_sample_shows_the_speakers_of_every_split(project: Project) -> None:
@@ -154,7 +154,7 @@ def test_deltas_show_cosines_and_pairs_and_leave_out_what_is_unknown(project: Pr
 def test_shards_show_the_tars_of_every_split(project: Project) -> None:
     folder = project.places.folder("shards", "facemesh")
     tars = [Shard("train/000000.tar", 3, 2**20, "0" * 64), Shard("train/000001.tar", 1, 2**19, "1" * 64)]
-    write_json(folder / "shards.json", Listing(FORMAT, {"train": tars}))
+    write_json(folder / "shards.json", ShardList(FORMAT, {"train": tars}))
     write_report(project, "shards", {"num_pairs": 4, "num_shards": 2}, "facemesh")
     assert "| train | 2 | 4 | 1.500 |" in shown(project, "shards@facemesh")["shards"]
 

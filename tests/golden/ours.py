@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmet.backbones.edtalk.audio2lip import Audio2Lip, lips_from_speech, smooth
+from cmet.backbones.edtalk.audio2lip import Audio2Lip, lips_from_speech, smooth_lips
 from cmet.backbones.edtalk.generator import EXPRESSION, LIP, POSE
-from cmet.backbones.edtalk.generator import Generator as EDTalkGenerator
+from cmet.backbones.edtalk.generator import EDTalkGenerator as EDTalkGenerator
 from cmet.backbones.edtalk.mel import mel_spectrogram, mel_windows
 from cmet.backbones.edtalk.rendering import Renderer
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.generator import Generator as PDFGCGenerator
+from cmet.backbones.pdfgc.generator import EDTalkGenerator as PDFGCGenerator
 from cmet.backbones.pdfgc.layers import Noise
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.spectrogram import analysis_window, spectrogram
@@ -204,7 +204,7 @@ def audio2lip() -> Found:
         "windows_last": windows[-1],
         "odd_length_frames": len(odd),
         "odd_length_sum": float(odd.double().sum()),
-        "track_smooth": smooth(normal("audio2lip/track", (12, 20), 1.0)),
+        "track_smooth": smooth_lips(normal("audio2lip/track", (12, 20), 1.0)),
         "wave_lips": network(windows),
         "wave_lips_smooth": lips_from_speech(network, wave),
     }

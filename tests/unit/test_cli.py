@@ -12,7 +12,7 @@ from cmet.commands.edit import (
     ManyValues,
     chosen_editor,
     edit,
-    notes,
+    edit_notes,
     parsed_emotion,
     parsed_strength,
     told,
@@ -316,8 +316,8 @@ def test_an_edit_says_how_to_make_a_faint_change_a_typical_one(
     mean_change: float, strength: float, said: list[str]
 ) -> None:
     report = EditReport(10, 25.0, 64, 64, 1.0, mean_change, strength=strength)
-    assert notes(report) == said
-    assert notes(replace(report, has_typical_unit=False)) == []
+    assert edit_notes(report) == said
+    assert edit_notes(replace(report, has_typical_unit=False)) == []
 
 
 def test_an_edit_tells_its_strength_and_claims_a_unit_only_where_there_is_one() -> None:
@@ -326,7 +326,7 @@ def test_an_edit_tells_its_strength_and_claims_a_unit_only_where_there_is_one() 
         "10 frames of 64x48 at 25 frames/s, face in 50% of them, change of expression 1.00 (1 is a typical emotional "
         "one) at strength 1.88"
     )
-    assert [note.split(" ")[0] for note in notes(report)] == ["a", "30%"]
+    assert [note.split(" ")[0] for note in edit_notes(report)] == ["a", "30%"]
     assert told(replace(report, num_frames=1)).startswith("1 frame of 64x48")
     bare = replace(report, face_ratio=None, has_typical_unit=False, strength=1.0)
     assert told(bare) == "10 frames of 64x48 at 25 frames/s, change of expression 1.00 at strength 1"
@@ -343,7 +343,7 @@ def test_an_edit_tells_its_emotions_in_their_order_and_what_each_is_like() -> No
     )
     folder = replace(report, emotions=(happy, replace(happy, name="neutral")))
     assert "; 2. neutral, 1.00 at strength 1.98, most like happy" in told(folder)
-    lies, faint = notes(report)
+    lies, faint = edit_notes(report)
     assert lies.startswith("happy/: 30% of the speech features lie outside")
     assert faint == (
         "a.wav and 1 more: the change is faint; `--strength 2.0` makes it a typical one, but is that of all emotions"

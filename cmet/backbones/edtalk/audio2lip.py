@@ -32,7 +32,7 @@ UNITS: tuple[tuple[int, int, int | tuple[int, int], int], ...] = (
 """Units; residual where the numbers of channels agree, but for the last one."""
 
 
-class ConvUnit(nn.Module):
+class SpectrogramUnit(nn.Module):
     """Convolution, batch norm, the input added in residual units, ReLU."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Audio2Lip(nn.Module):
         num_in = 1
         for number, (num_out, kernel, stride, padding) in enumerate(UNITS):
             is_residual = num_in == num_out and number < len(UNITS) - 1
-            self.audio_encoder.append(ConvUnit(num_in, num_out, kernel, stride, padding, is_residual))
+            self.audio_encoder.append(SpectrogramUnit(num_in, num_out, kernel, stride, padding, is_residual))
             num_in = num_out
         self.mapping = nn.Linear(num_in, NUM_LIP)
 
@@ -79,7 +79,7 @@ def lips_from_speech(
         samples_N: Mono, 16 kHz, full scale 1.
         batch_size: Video frames that go through the network at once.
         ends: As in `mel_windows`.
-        holds_ends: As in `smooth`.
+        holds_ends: As in `smooth_lips`.
 
     Raises:
         ValueError: The sound is shorter than one video frame.
@@ -87,10 +87,10 @@ def lips_from_speech(
     device = network.mapping.weight.device
     windows_F1MC = mel_windows(samples_N, ends)
     lips_FP = torch.cat([network(batch.to(device)).cpu() for batch in windows_F1MC.split(batch_size)])
-    return smooth(lips_FP, holds_ends)
+    return smooth_lips(lips_FP, holds_ends)
 
 
-def smooth(track_FP: Tensor, holds_ends: bool = False) -> Tensor:
+def smooth_lips(track_FP: Tensor, holds_ends: bool = False) -> Tensor:
     """Filter over time with three taps of a Gaussian of one frame.
 
     Args:

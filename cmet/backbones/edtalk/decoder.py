@@ -98,7 +98,7 @@ class ToFlow(nn.Module):
             return flow_B3HW if previous_B3HW is None else flow_B3HW + self.upsample(previous_B3HW)
 
 
-def warp(feature_BCHW: Tensor, flow_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+def warp_features(feature_BCHW: Tensor, flow_B3HW: Tensor) -> tuple[Tensor, Tensor]:
     """Sample a map where the flow points.
 
     Returns:
@@ -203,7 +203,7 @@ class Decoder(nn.Module):
         for level, block in enumerate(self._blocks):
             x_BCHW = self.convs[2 * level + 1](self.convs[2 * level](x_BCHW, latent_BS), latent_BS)
             flow_B3HW = self.to_flows[level](x_BCHW, latent_BS, flow_B3HW)
-            sampled_BCHW, mask_B1HW = warp(block(source[level], expression_BS), flow_B3HW)
+            sampled_BCHW, mask_B1HW = warp_features(block(source[level], expression_BS), flow_B3HW)
             x_BCHW = torch.lerp(x_BCHW, sampled_BCHW, mask_B1HW.to(x_BCHW.dtype))
             picture_B3HW = self.to_rgbs[level](sampled_BCHW, mask_B1HW, picture_B3HW)
         assert picture_B3HW is not None

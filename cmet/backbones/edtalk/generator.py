@@ -26,7 +26,7 @@ EXPRESSION = slice(NUM_LIP + NUM_POSE, NUM_LIP + NUM_POSE + NUM_EXPRESSION)
 NUM_COEFFICIENTS = EXPRESSION.stop
 
 
-class Directions(nn.Module):
+class MotionDirections(nn.Module):
     """Directions of motion before they are made orthogonal."""
 
     def __init__(self, num_directions: int) -> None:
@@ -40,7 +40,7 @@ def linear_stack(*widths: int) -> nn.Sequential:
     return nn.Sequential(*(EqualLinear(*pair) for pair in zip(widths, widths[1:], strict=False)))
 
 
-class Generator(nn.Module):
+class EDTalkGenerator(nn.Module):
     """Encoder, decoder, motion directions and coefficient heads; `Renderer` runs them."""
 
     def __init__(self) -> None:
@@ -48,8 +48,8 @@ class Generator(nn.Module):
         super().__init__()
         self.enc = Encoder()
         self.dec = Decoder()
-        self.direction_lipnonlip = Directions(NUM_LIP + NUM_POSE)
-        self.direction_exp = Directions(NUM_EXPRESSION)
+        self.direction_lipnonlip = MotionDirections(NUM_LIP + NUM_POSE)
+        self.direction_exp = MotionDirections(NUM_EXPRESSION)
         wide = STYLE_WIDTH
         self.fc = linear_stack(wide, wide, wide, wide, wide)
         self.lip_fc = linear_stack(wide, wide, wide, NUM_LIP)

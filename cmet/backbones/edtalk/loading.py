@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from cmet.backbones.edtalk.audio2lip import Audio2Lip
-from cmet.backbones.edtalk.generator import Generator
+from cmet.backbones.edtalk.generator import EDTalkGenerator
 from cmet.backbones.published.loading import load_network
 
 
-def load_generator(folder: Path | None = None, checkpoint: str = "edtalk") -> Generator:
+def load_generator(folder: Path | None = None, checkpoint: str = "edtalk") -> EDTalkGenerator:
     """The generator from `EDTalk.pt`, in eval mode.
 
     Args:
@@ -17,7 +17,7 @@ def load_generator(folder: Path | None = None, checkpoint: str = "edtalk") -> Ge
     Raises:
         UserError: It is missing, cannot be read, is another checkpoint or holds values that are not finite.
     """
-    return load_network(Generator, checkpoint, folder)
+    return load_network(EDTalkGenerator, checkpoint, folder)
 
 
 def load_audio2lip(folder: Path | None = None) -> Audio2Lip:

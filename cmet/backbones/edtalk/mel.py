@@ -53,13 +53,13 @@ def mel_spectrogram(samples_N: np.ndarray, ends: Ends = "constant") -> Tensor:
     signal_N = torch.cat([signal_N[:1], signal_N[1:] - PREEMPHASIS * signal_N[:-1]])
     window = torch.hann_window(FFT_SIZE, periodic=True, dtype=torch.float64)
     spectrum = torch.stft(signal_N, FFT_SIZE, HOP, window=window, pad_mode=ends, return_complex=True)
-    level_db = 20 * torch.log10((mel_bands() @ spectrum.abs()).clamp(min=FLOOR)) - REFERENCE_DB
+    level_db = 20 * torch.log10((audio2lip_bands() @ spectrum.abs()).clamp(min=FLOOR)) - REFERENCE_DB
     scaled = 2 * LIMIT * (level_db + RANGE_DB) / RANGE_DB - LIMIT
     return scaled.clamp(-LIMIT, LIMIT).float()
 
 
 @cache
-def mel_bands() -> Tensor:
+def audio2lip_bands() -> Tensor:
     """Weights of the bands, shape (M, 401), float64: triangles of equal area, evenly spaced on Slaney's scale."""
     num_bins = FFT_SIZE // 2 + 1
     bands = melscale_fbanks(

@@ -66,7 +66,7 @@ class EDTalk(PublishedBackbone):
 
     def track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Coefficients, shape (T, 36), float32."""
-        return self.renderer.coefficients(map(to_picture, frames)).numpy()
+        return self.renderer.coefficients(map(edtalk_picture, frames)).numpy()
 
     def with_speech(self, track: np.ndarray, samples: np.ndarray, fps: float) -> np.ndarray:
         """A track whose lips say something else, by Audio2Lip; a track of another rate than 25 is interpolated.
@@ -110,12 +110,12 @@ class EDTalk(PublishedBackbone):
             return
         coefficients = track.copy()
         coefficients[:, EXPRESSION] = codes
-        source = self.renderer.source(to_picture(first))
+        source = self.renderer.source(edtalk_picture(first))
         for pictures_B3HW in self.renderer.render(source, torch.from_numpy(coefficients)):
-            yield from to_frames(pictures_B3HW)
+            yield from edtalk_frames(pictures_B3HW)
 
 
-def to_picture(frame: np.ndarray) -> Tensor:
+def edtalk_picture(frame: np.ndarray) -> Tensor:
     """RGB in [-1, 1], shape (3, 256, 256), of a uint8 frame (H, W, 3)."""
     if frame.shape[:2] != (PICTURE_PX, PICTURE_PX):
         interpolation = cv2.INTER_AREA if min(frame.shape[:2]) > PICTURE_PX else cv2.INTER_CUBIC
@@ -123,7 +123,7 @@ def to_picture(frame: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1))).float() / 127.5 - 1
 
 
-def to_frames(pictures_B3HW: Tensor) -> np.ndarray:
+def edtalk_frames(pictures_B3HW: Tensor) -> np.ndarray:
     """uint8 frames, shape (B, H, W, 3), of pictures in [-1, 1]; what is beyond is clamped.
 
     Differs from the published code, which stretches each clip so that its extremes become 0 and 255.

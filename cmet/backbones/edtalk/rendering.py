@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from cmet.backbones.edtalk.decoder import SourceMap
-from cmet.backbones.edtalk.generator import EXPRESSION, NUM_COEFFICIENTS, PICTURE_PX, Generator
+from cmet.backbones.edtalk.generator import EXPRESSION, NUM_COEFFICIENTS, PICTURE_PX, EDTalkGenerator
 from cmet.backbones.edtalk.layers import scale_kernels
 from cmet.backbones.published.batching import batched, filled
 
 GPU_BATCH_SIZE = 16
 
 
-class Source(NamedTuple):
+class SourceFeatures(NamedTuple):
     """What the renderer keeps of a source picture."""
 
     latent_1S: Tensor
@@ -35,7 +35,7 @@ class Renderer:
 
     def __init__(
         self,
-        generator: Generator,
+        generator: EDTalkGenerator,
         batch_size: int | None = None,
         autocast: torch.dtype | None = None,
         compiles: bool = False,
@@ -78,13 +78,13 @@ class Renderer:
         return torch.from_numpy(np.array(values, np.float32)).view(-1, NUM_COEFFICIENTS)
 
     @torch.inference_mode()
-    def source(self, picture_3HW: Tensor) -> Source:
+    def source(self, picture_3HW: Tensor) -> SourceFeatures:
         """Encode a source picture, once for all frames that show it."""
         pictures_13HW = self._checked(picture_3HW[None])
         latent_1S, features = self.generator.enc.with_features(pictures_13HW)
-        return Source(latent_1S, self.generator.dec.prepare(features))
+        return SourceFeatures(latent_1S, self.generator.dec.prepare(features))
 
-    def render(self, source: Source, coefficients_TK: Tensor) -> Iterator[Tensor]:
+    def render(self, source: SourceFeatures, coefficients_TK: Tensor) -> Iterator[Tensor]:
         """Pictures in batches (B, 3, 256, 256), not clamped, on the renderer's device."""
         if coefficients_TK.ndim != 2 or coefficients_TK.shape[1] != NUM_COEFFICIENTS:
             raise ValueError(f"coefficients: expected (frames, {NUM_COEFFICIENTS}), got {(*coefficients_TK.shape,)}")
@@ -107,7 +107,7 @@ class Renderer:
         return torch.addmm(self.offset_K, latents_BS.to(self.offset_K.dtype), self.matrix_KS.T)
 
     @torch.inference_mode()
-    def _decode(self, source: Source, coefficients_BK: Tensor) -> Tensor:
+    def _decode(self, source: SourceFeatures, coefficients_BK: Tensor) -> Tensor:
         filled_BK = self._filled(coefficients_BK.to(self.basis_SK))
         latents_BS = source.latent_1S + self.motion(filled_BK)
         with self._precision():

@@ -15,7 +15,7 @@ from cmet.media.video import read_video
 if TYPE_CHECKING:  # workers that only track need neither
     import pandas as pd
 
-    from cmet.backbones.registry import Tracker
+    from cmet.backbones.registry import FaceTracker
     from cmet.params import ExpressionParams, InferenceParams
 
 FRAMES_PER_CASE = 4
@@ -38,7 +38,7 @@ class FaceMesh:
         self.width = basis.width
 
     @classmethod
-    def tracker(cls, weights: Path, inference: "InferenceParams") -> "Tracker":
+    def tracker(cls, weights: Path, inference: "InferenceParams") -> "FaceTracker":
         """Landmarks need no weights of ours."""
         return cls.track
 

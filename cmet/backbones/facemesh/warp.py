@@ -24,10 +24,10 @@ def render(frames: Iterable[np.ndarray], track: np.ndarray, movement: np.ndarray
     vertices, shifts = with_rings(track[:, :NUM_FACE_POINTS, :2].astype(np.float64), movement)
     triangles = face_triangles()
     for frame, points, shift in zip(frames, vertices, shifts, strict=True):
-        yield warp(frame, points, shift, triangles)
+        yield warp_face(frame, points, shift, triangles)
 
 
-def warp(frame: np.ndarray, vertices: np.ndarray, movement: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def warp_face(frame: np.ndarray, vertices: np.ndarray, movement: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Move mesh vertices and carry the pixels between them along; everything outside the mesh stays as it is.
 
     Every pixel of the result is looked up where the inverse of its triangle's affine map points to, so there are

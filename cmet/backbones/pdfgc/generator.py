@@ -21,7 +21,7 @@ CHANNELS = (512, 512, 512, 256, 128)
 NUM_MAPPING_LAYERS = 8
 
 
-class Generator(nn.Module):
+class PDFGCGenerator(nn.Module):
     """Shows a person with the given control values."""
 
     def __init__(self) -> None:

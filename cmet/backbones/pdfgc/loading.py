@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.generator import Generator
+from cmet.backbones.pdfgc.generator import PDFGCGenerator
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.published.loading import load_network
 
@@ -16,7 +16,7 @@ class Networks(NamedTuple):
     appearance: AppearanceNetwork
     motion: MotionNetwork
     audio: AudioNetwork
-    generator: Generator
+    generator: PDFGCGenerator
 
 
 def load_networks(folder: Path | None = None) -> Networks:
@@ -32,5 +32,5 @@ def load_networks(folder: Path | None = None) -> Networks:
         load_network(AppearanceNetwork, "pdfgc-appearance", folder),
         load_network(MotionNetwork, "pdfgc-motion", folder),
         load_network(AudioNetwork, "pdfgc-audio", folder),
-        load_network(Generator, "pdfgc-generator", folder),
+        load_network(PDFGCGenerator, "pdfgc-generator", folder),
     )

@@ -11,7 +11,7 @@ from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.backbones.pdfgc.control import MOUTH_GAIN, smoothed, steered
 from cmet.backbones.pdfgc.loading import load_networks
 from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH
-from cmet.backbones.pdfgc.pictures import CROP_COLUMNS, CROP_ROWS, SIDE_PX, to_frames
+from cmet.backbones.pdfgc.pictures import CROP_COLUMNS, CROP_ROWS, SIDE_PX, pdfgc_frames
 from cmet.backbones.pdfgc.rendering import TalkingFace
 from cmet.backbones.published.backbone import PublishedBackbone
 from cmet.backbones.published.precision import autocast_type
@@ -108,4 +108,4 @@ class PDFGC(PublishedBackbone):
         mouth = track[:, MOUTH] if track.shape[1] == MOUTH.stop else np.zeros((len(track), MOUTH_WIDTH), np.float32)
         parts = (mouth, codes, track[:, EYE], track[:, POSE])
         control_TC = steered(*(torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in parts))
-        yield from chain.from_iterable(map(to_frames, self.face.render(self.face.appearance(first), control_TC)))
+        yield from chain.from_iterable(map(pdfgc_frames, self.face.render(self.face.appearance(first), control_TC)))

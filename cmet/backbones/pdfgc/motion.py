@@ -22,7 +22,7 @@ HOURGLASS_DEPTH = 4
 NUM_LANDMARK_MAPS = 68
 
 
-class Motion(NamedTuple):
+class MotionCodes(NamedTuple):
     """What drives a face, of each picture."""
 
     pose_B6: Tensor
@@ -47,10 +47,10 @@ class MotionNetwork(nn.Module):
         self.to_emo = head()
         self.emo_embed = embedding(EXPRESSION_WIDTH)
 
-    def forward(self, pictures_BCPP: Tensor) -> Motion:
+    def forward(self, pictures_BCPP: Tensor) -> MotionCodes:
         """Motion of pictures (B, 3, 224, 224) in [-1, 1], read in one pass."""
         features_BF = self.model(pictures_BCPP)
-        return Motion(
+        return MotionCodes(
             self.headpose_embed(self.to_headpose(features_BF)),
             self.eye_embed(self.to_eye(features_BF)),
             self.emo_embed(self.to_emo(features_BF)),

@@ -16,7 +16,7 @@ CROP_COLUMNS = slice(16, 208)
 """Part of a 224-pixel face crop that the networks see: the chin lies at its lower edge."""
 
 
-def to_pictures(frames: Sequence[np.ndarray], device: torch.device) -> Tensor:
+def pdfgc_pictures(frames: Sequence[np.ndarray], device: torch.device) -> Tensor:
     """Pictures in [-1, 1], shape (B, 3, 224, 224), of square RGB uint8 face crops (H, W, 3) of one size."""
     stacked = torch.from_numpy(np.stack(frames)).to(device)
     pictures_B3PP = stacked.permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -31,7 +31,7 @@ def cropped(pictures_B3PP: Tensor) -> Tensor:
     return functional.interpolate(part, (SIDE_PX, SIDE_PX), mode="bilinear", align_corners=False)
 
 
-def to_frames(pictures_B3PP: Tensor) -> list[np.ndarray]:
+def pdfgc_frames(pictures_B3PP: Tensor) -> list[np.ndarray]:
     """RGB uint8 frames (224, 224, 3) of pictures in [-1, 1]."""
     levels = ((pictures_B3PP.clamp(-1, 1) + 1) * 127.5).round().byte()
     return list(levels.permute(0, 2, 3, 1).cpu().numpy())

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from cmet.backbones.pdfgc.appearance import Appearance
 from cmet.backbones.pdfgc.loading import Networks
-from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH, Motion
-from cmet.backbones.pdfgc.pictures import to_pictures
+from cmet.backbones.pdfgc.motion import EXPRESSION_WIDTH, EYE_WIDTH, MOUTH_WIDTH, POSE_WIDTH, MotionCodes
+from cmet.backbones.pdfgc.pictures import pdfgc_pictures
 from cmet.backbones.pdfgc.spectrogram import speech_windows
 from cmet.backbones.published.batching import batched, filled
 from cmet.errors import ClipError
@@ -55,10 +55,10 @@ class TalkingFace:
     @torch.inference_mode()
     def appearance(self, frame: np.ndarray) -> Appearance:
         """The person in a face crop (H, W, 3), RGB uint8; once per clip."""
-        return self.networks.appearance(to_pictures([frame], self.device))
+        return self.networks.appearance(pdfgc_pictures([frame], self.device))
 
     @torch.inference_mode()
-    def motion(self, frames: Iterable[np.ndarray]) -> Motion:
+    def motion(self, frames: Iterable[np.ndarray]) -> MotionCodes:
         """Pose, eyes and expression of each frame, T rows each, on the CPU.
 
         A video that drives several of them is read once.
@@ -71,11 +71,11 @@ class TalkingFace:
         """
         values = array("f")
         for batch in batched(frames, self.batch_size):
-            motion = self._motion(self._filled(to_pictures(batch, self.device)))
+            motion = self._motion(self._filled(pdfgc_pictures(batch, self.device)))
             _keep(values, torch.cat(motion, 1)[: len(batch)])
         if not values:
             raise ClipError("too_short", "a driving video without frames")
-        return Motion(*_kept(values, sum(MOTION_WIDTHS)).split(MOTION_WIDTHS, 1))
+        return MotionCodes(*_kept(values, sum(MOTION_WIDTHS)).split(MOTION_WIDTHS, 1))
 
     @torch.inference_mode()
     def mouth(self, samples_S: np.ndarray, is_whole: bool = False) -> Tensor:

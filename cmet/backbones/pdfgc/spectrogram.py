@@ -70,7 +70,7 @@ def spectrogram(samples_S: np.ndarray) -> np.ndarray:
     padded = _padded(_levelled(samples_S))
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::SHIFT]
     window = analysis_window()
-    bands_MF = mel_bands()
+    bands_MF = pdfgc_bands()
     # in parts: a long recording has ten million numbers in its transform
     parts = (
         np.abs(np.fft.rfft(frames[start : start + ROWS_AT_ONCE] * window)) @ bands_MF.T
@@ -85,7 +85,7 @@ def analysis_window() -> np.ndarray:
     return 0.5 * np.sin(np.pi * (2 * np.arange(FRAME) + 1) / (2 * FRAME))
 
 
-def mel_bands() -> np.ndarray:
+def pdfgc_bands() -> np.ndarray:
     """Triangles on Slaney's mel scale, each of area 1, over the bins of the transform, shape (80, 641), float64."""
     num_bins = FRAME // 2 + 1
     bands = melscale_fbanks(

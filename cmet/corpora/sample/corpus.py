@@ -12,10 +12,19 @@ import pandas as pd
 from cmet.corpora.sample.affect import ACTIONS, DIMENSIONS, Style, affect_point, facial_actions
 from cmet.corpora.sample.face import draw_face
 from cmet.corpora.sample.look import Look
-from cmet.corpora.sample.motion import Motion, envelope, make_motion
+from cmet.corpora.sample.motion import ClipMotion, envelope, make_motion
 from cmet.corpora.sample.painting import paint_backdrop, paint_frames
 from cmet.corpora.sample.product import CORPUS, TRUTH
-from cmet.corpora.sample.voice import SAMPLE_RATE_HZ, SENTENCES, Manner, Speech, Voice, lip_track, room_noise, speak
+from cmet.corpora.sample.voice import (
+    SAMPLE_RATE_HZ,
+    SENTENCES,
+    Manner,
+    SpokenSentence,
+    Voice,
+    lip_track,
+    room_noise,
+    speak,
+)
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
@@ -153,7 +162,7 @@ def render_clip(job: Job, folder: Path) -> Record:
     }
 
 
-def _act(actor: Actor, affect: np.ndarray, lips_T2: np.ndarray, noise: float, rng: np.random.Generator) -> Motion:
+def _act(actor: Actor, affect: np.ndarray, lips_T2: np.ndarray, noise: float, rng: np.random.Generator) -> ClipMotion:
     num_frames, style = len(lips_T2), actor.style
     affect_TD = envelope(rng, num_frames)[:, None] * affect
     clip_noise_A = 0.03 * noise * rng.standard_normal(len(ACTIONS))
@@ -162,7 +171,7 @@ def _act(actor: Actor, affect: np.ndarray, lips_T2: np.ndarray, noise: float, rn
     return make_motion(rng, actions_TA, lips_T2, chin_up, FPS, noise)
 
 
-def _film(actor: Actor, motion: Motion, frame_px: int, noise: float, rng: np.random.Generator) -> list[np.ndarray]:
+def _film(actor: Actor, motion: ClipMotion, frame_px: int, noise: float, rng: np.random.Generator) -> list[np.ndarray]:
     """The frames in YUV 4:2:0, lit and with the noise of a camera."""
     light, gain = rng.uniform(-1, 1), rng.uniform(0.90, 1.04)
     margin = 64
@@ -179,7 +188,7 @@ def _film(actor: Actor, motion: Motion, frame_px: int, noise: float, rng: np.ran
     return frames
 
 
-def _record(speech: Speech, before_s: float, num_frames: int, rng: np.random.Generator) -> np.ndarray:
+def _record(speech: SpokenSentence, before_s: float, num_frames: int, rng: np.random.Generator) -> np.ndarray:
     """The sound of the whole clip, exactly as long as its picture."""
     num_samples = num_frames * SAMPLE_RATE_HZ // FPS
     sound = room_noise(rng, num_samples, level_db=rng.uniform(-66, -60))

@@ -7,7 +7,7 @@ import numpy as np
 # T frames, N points of a curve, 2 coordinates
 
 
-def smooth(points_TN2: np.ndarray, is_closed: bool) -> np.ndarray:
+def smooth_curve(points_TN2: np.ndarray, is_closed: bool) -> np.ndarray:
     """A Catmull-Rom curve through control points, five points per piece."""
     return _spline_weights(points_TN2.shape[1], is_closed) @ points_TN2
 

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from cmet.corpora.sample.affect import ACTIONS
-from cmet.corpora.sample.curves import between, ellipse, graph, shifted, smooth
+from cmet.corpora.sample.curves import between, ellipse, graph, shifted, smooth_curve
 from cmet.corpora.sample.look import Colour, Look
-from cmet.corpora.sample.motion import Motion
+from cmet.corpora.sample.motion import ClipMotion
 from cmet.corpora.sample.painting import CENTRE, Drawing, Stroke
 
 # T frames, N points of a curve, 2 coordinates
 
 
-def draw_face(look: Look, motion: Motion, light: float) -> Drawing:
+def draw_face(look: Look, motion: ClipMotion, light: float) -> Drawing:
     """The curves of all frames of a clip, in face units.
 
     Args:
@@ -42,7 +42,7 @@ _ALONG_LIPS = np.linspace(-1, 1, 21)
 class _Face:
     """Geometry of one clip: where the curves of a look are when the face moves."""
 
-    def __init__(self, look: Look, motion: Motion) -> None:
+    def __init__(self, look: Look, motion: ClipMotion) -> None:
         self.look = look
         self.motion = motion
         self.action = {name: motion.actions_TA[:, index] for index, name in enumerate(ACTIONS)}
@@ -99,7 +99,7 @@ class _Face:
         half_TN2[:, 4:7, 0] += 2.5 * np.maximum(self.action["corner_raise"], 0)[:, None]
         half_TN2[:, 5:8, 0] -= 0.12 * self.chin_T[:, None]
         other_TN2 = half_TN2[:, -2:0:-1] * (-1, 1)
-        return smooth(np.concatenate([half_TN2, other_TN2], axis=1), is_closed=True)
+        return smooth_curve(np.concatenate([half_TN2, other_TN2], axis=1), is_closed=True)
 
     def ears(self) -> Iterator[Stroke]:
         """Behind the edge of the face."""
@@ -147,7 +147,7 @@ class _Face:
         )
         end_T2 = corner_T2 + (side * 5, -4)
         middle_T2 = (wing_T2 + end_T2) / 2 + (side * 3, -1)
-        return smooth(np.stack([wing_T2, middle_T2, end_T2], axis=1), is_closed=False)
+        return smooth_curve(np.stack([wing_T2, middle_T2, end_T2], axis=1), is_closed=False)
 
     # --- features ----------------------------------------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class _Face:
         for side in (-1, 1):
             wing = np.array([(0.86, -10), (1.05, -5), (1.06, 0), (0.85, 3.5), (0.62, 3.0)]) * (side * width, 1)
             lift_T2 = np.stack([1.5 * side * wrinkle_T, look.nose_y - 5.0 * wrinkle_T], axis=-1)
-            yield self._line(shifted(lift_T2, smooth(wing[None], is_closed=False)[0]), look.shade(-0.45), 1.5)
+            yield self._line(shifted(lift_T2, smooth_curve(wing[None], is_closed=False)[0]), look.shade(-0.45), 1.5)
             nostril_T2 = np.stack([side * 0.42 * width + 0 * wrinkle_T, look.nose_y + 3 - 3.5 * wrinkle_T], axis=-1)
             yield self._fill(shifted(nostril_T2, ellipse((0, 0), 0.22 * width, 1.7)), look.shade(-0.78))
         base = np.array([(-0.2, 4.5), (0, 5.2), (0.2, 4.5)]) * (width, 1)
@@ -298,11 +298,11 @@ class _Face:
         edge = [(61 * width, cut.side_y - 2), *cut.hairline, (-61 * width, cut.side_y - 2)]
         ring = np.array([[*left, (0, cut.crown_y), *right, *edge]])
         colour = self.look.hair
-        yield self._fill(smooth(ring, is_closed=True)[0], colour, depth=4)
+        yield self._fill(smooth_curve(ring, is_closed=True)[0], colour, depth=4)
         lift = 0.35 * (112 + cut.crown_y)
         sheen = np.array([[(-44.0, -84.0), (-22, -98), (6, -101), (30, -97)]]) + (0, lift)
         light = (0.82 * colour[0] + 34, 0.82 * colour[1] + 34, 0.82 * colour[2] + 34)
-        yield Stroke(self.placed(smooth(sheen, is_closed=False)[0], 10), light, 3.0)
+        yield Stroke(self.placed(smooth_curve(sheen, is_closed=False)[0], 10), light, 3.0)
 
 
 def _front_depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Motion:
+class ClipMotion:
     """Everything about the frames of one clip that is not the actor; one value per frame."""
 
     actions_TA: np.ndarray
@@ -57,7 +57,7 @@ def blinks(rng: np.random.Generator, num_frames: int, fps: int) -> np.ndarray:
 
 def make_motion(
     rng: np.random.Generator, actions_TA: np.ndarray, lips_T2: np.ndarray, chin_up: float, fps: int, noise: float
-) -> Motion:
+) -> ClipMotion:
     """Put an actor's expression, speech and head motion together.
 
     Args:
@@ -72,7 +72,7 @@ def make_motion(
     head = unrest(rng, num_frames, 6, 0.97)
     start = rng.standard_normal(6)
     sway = 0.6 * head + 0.6 * start
-    return Motion(
+    return ClipMotion(
         actions_TA=actions_TA + 0.035 * noise * unrest(rng, num_frames, actions_TA.shape[1], 0.8),
         blink_T=blinks(rng, num_frames, fps),
         open_T=lips_T2[:, 0],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cmet.corpora.sample.curves import ellipse, smooth
+from cmet.corpora.sample.curves import ellipse, smooth_curve
 from cmet.corpora.sample.look import Colour, Look
 
 # T frames, N points of a curve, 2 coordinates
@@ -52,7 +52,7 @@ def paint_backdrop(look: Look, frame_px: int, light: float) -> np.ndarray:
         width = cut.back_width
         back = [(-0.7 * width, -60), (-width, 20), (-0.95 * width, cut.back_y), (0, cut.back_y - 12)]
         ring = np.array([back + [(-x, y) for x, y in back[2::-1]]], dtype=float)
-        _paint(image, smooth(ring, is_closed=True)[0] + CENTRE, _darker(look.hair), None, scale)
+        _paint(image, smooth_curve(ring, is_closed=True)[0] + CENTRE, _darker(look.hair), None, scale)
     neck = 36 * look.jaw_width * look.face_width
     ring = np.array([[(-neck, 40), (neck, 40), (neck + 2, 112), (neck + 30, 126), (-neck - 30, 126), (-neck - 2, 112)]])
     _paint(image, ring[0] + CENTRE, look.shade(-0.10), None, scale)
@@ -64,8 +64,8 @@ def paint_backdrop(look: Look, frame_px: int, light: float) -> np.ndarray:
     image[inside > 0] = soft[inside > 0]
     shoulders = np.array([[(-170, 190), (-128, 132), (-70, 112), (-neck - 4, 104), (-24, 122), (0, 128)]], dtype=float)
     ring = np.concatenate([shoulders, shoulders[:, -2::-1] * (-1, 1)], axis=1)
-    _paint(image, smooth(ring, is_closed=False)[0] + CENTRE, look.clothes, None, scale)
-    collar = smooth(ring[:, 3:8], is_closed=False)[0] + CENTRE
+    _paint(image, smooth_curve(ring, is_closed=False)[0] + CENTRE, look.clothes, None, scale)
+    collar = smooth_curve(ring[:, 3:8], is_closed=False)[0] + CENTRE
     _paint(image, collar, _darker(look.clothes), 4.0, scale)
     return image
 

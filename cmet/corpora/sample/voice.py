@@ -141,7 +141,7 @@ class Manner:
 
 
 @dataclass(frozen=True)
-class Speech:
+class SpokenSentence:
     """One spoken sentence."""
 
     samples: np.ndarray
@@ -150,7 +150,7 @@ class Speech:
     """From which second on the lips are how far open and how round."""
 
 
-def speak(text: str, voice: Voice, manner: Manner, rng: np.random.Generator) -> Speech:
+def speak(text: str, voice: Voice, manner: Manner, rng: np.random.Generator) -> SpokenSentence:
     """Say a sentence, without silence around it."""
     formants = voice.formants * np.exp(manner.log_formants)
     # resampling by a factor moves formants, pitch and rate together, so pitch and rate are asked for without it
@@ -164,7 +164,7 @@ def speak(text: str, voice: Voice, manner: Manner, rng: np.random.Generator) -> 
     samples += _breath(samples, voice.breath + max(0.0, manner.breath), rng)
     gain = 10 ** ((voice.level_db + manner.level_db) / 20) / np.sqrt(np.mean(samples**2))
     lips = [(sample / SAMPLE_RATE_HZ / formants, *_lip_shape(name)) for sample, name in phonemes]
-    return Speech(np.tanh(gain * samples), lips)
+    return SpokenSentence(np.tanh(gain * samples), lips)
 
 
 def room_noise(rng: np.random.Generator, num_samples: int, level_db: float) -> np.ndarray:
@@ -173,7 +173,7 @@ def room_noise(rng: np.random.Generator, num_samples: int, level_db: float) -> n
     return noise / np.sqrt(np.mean(noise**2)) * 10 ** (level_db / 20)
 
 
-def lip_track(speech: Speech, start_s: float, num_frames: int, fps: int) -> np.ndarray:
+def lip_track(speech: SpokenSentence, start_s: float, num_frames: int, fps: int) -> np.ndarray:
     """Opening and rounding of the lips in every frame, shape (num_frames, 2), smoothed as lips are slow."""
     steps_per_frame = 8
     times = np.arange(num_frames * steps_per_frame) / (fps * steps_per_frame) - start_s

@@ -28,7 +28,10 @@ class ArcFace(nn.Module):
         self.bn1 = nn.BatchNorm2d(num_in)
         self.prelu = nn.PReLU(num_in)
         for number, (channels, num_blocks) in enumerate(STAGES, 1):
-            blocks = [Block(num_in, channels, 2), *(Block(channels, channels, 1) for _ in range(num_blocks - 1))]
+            blocks = [
+                ArcFaceBlock(num_in, channels, 2),
+                *(ArcFaceBlock(channels, channels, 1) for _ in range(num_blocks - 1)),
+            ]
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
             num_in = channels
         side = SIZE_PX // 2 ** len(STAGES)
@@ -48,7 +51,7 @@ class ArcFace(nn.Module):
         return self.features(self.fc(self.bn2(maps).flatten(1)))
 
 
-class Block(nn.Module):
+class ArcFaceBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut; the norm comes first, and nothing after the sum."""
 
     def __init__(self, num_in: int, num_out: int, stride: int) -> None:

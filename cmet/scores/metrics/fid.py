@@ -76,11 +76,11 @@ class FrechetInceptionDistance:
     def features(self, frames_NHWC: np.ndarray) -> np.ndarray:
         """Features of RGB uint8 frames of any size, shape (N, 2048), float32."""
         with torch.inference_mode():
-            pictures_N3PP = to_pictures(torch.from_numpy(frames_NHWC).to(self.device))
+            pictures_N3PP = inception_pictures(torch.from_numpy(frames_NHWC).to(self.device))
             return self.network(pictures_N3PP).flatten(1).cpu().numpy()
 
 
-def to_pictures(frames_NHWC: Tensor) -> Tensor:
+def inception_pictures(frames_NHWC: Tensor) -> Tensor:
     """Frames as the network of pytorch-fid gets them, shape (N, 3, 299, 299), values -1 to 1.
 
     Source: pytorch-fid, `InceptionV3.forward` and the `ToTensor` before it.

@@ -70,7 +70,7 @@ class FrechetVideoDistance:
             ClipError: The video cannot be read.
         """
         video = VideoFile(path)
-        frames = [to_picture(torch.from_numpy(frame)) for frame in video.frames_at(taken_frames(len(video)))]
+        frames = [i3d_picture(torch.from_numpy(frame)) for frame in video.frames_at(taken_frames(len(video)))]
         with torch.inference_mode():
             return self.network(torch.stack(frames, dim=1).unsqueeze(0).to(self.device)).cpu().numpy()
 
@@ -82,7 +82,7 @@ def taken_frames(num_frames: int) -> list[int]:
     return np.linspace(0, num_frames - 1, NUM_FRAMES, dtype=int).tolist()
 
 
-def to_picture(frame_HWC: Tensor) -> Tensor:
+def i3d_picture(frame_HWC: Tensor) -> Tensor:
     """An RGB uint8 frame as I3D gets it, shape (3, 224, 224), values -1 to 1.
 
     Source: google-research, frechet_video_distance, `preprocess`.

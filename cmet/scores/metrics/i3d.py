@@ -14,7 +14,7 @@ from torch.nn import functional
 NUM_LABELS = 400
 BATCH_NORM_EPSILON = 1e-3
 
-Size = tuple[int, int, int]
+VideoSize = tuple[int, int, int]
 """Of a kernel or a step: time, height, width."""
 
 BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -28,9 +28,9 @@ BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
     "Mixed_5b": (256, 160, 320, 32, 128, 128),
     "Mixed_5c": (384, 192, 384, 48, 128, 128),
 }
-"""Channels of each block in their order, as `Block` takes them."""
+"""Channels of each block in their order, as `InceptionBlock` takes them."""
 
-POOLED_BEFORE: dict[str, tuple[Size, Size]] = {
+POOLED_BEFORE: dict[str, tuple[VideoSize, VideoSize]] = {
     "Mixed_3b": ((1, 3, 3), (1, 2, 2)),
     "Mixed_4b": ((3, 3, 3), (2, 2, 2)),
     "Mixed_5b": ((2, 2, 2), (2, 2, 2)),
@@ -44,12 +44,12 @@ class I3D(nn.Module):
     def __init__(self) -> None:
         """Draw initial weights; the names are those of the published conversion."""
         super().__init__()
-        self.Conv3d_1a_7x7 = Unit(3, 64, (7, 7, 7), (2, 2, 2))
-        self.Conv3d_2b_1x1 = Unit(64, 64)
-        self.Conv3d_2c_3x3 = Unit(64, 192, (3, 3, 3))
+        self.Conv3d_1a_7x7 = VideoUnit(3, 64, (7, 7, 7), (2, 2, 2))
+        self.Conv3d_2b_1x1 = VideoUnit(64, 64)
+        self.Conv3d_2c_3x3 = VideoUnit(64, 192, (3, 3, 3))
         num_in = 192
         for name, channels in BLOCKS.items():
-            block = Block(num_in, *channels)
+            block = InceptionBlock(num_in, *channels)
             self.add_module(name, block)
             num_in = block.num_out
         self.logits = nn.ModuleDict({"conv3d": nn.Conv3d(num_in, NUM_LABELS, 1)})
@@ -65,10 +65,10 @@ class I3D(nn.Module):
         return self.logits["conv3d"](functional.avg_pool3d(maps, (2, 7, 7), stride=1)).mean((2, 3, 4))
 
 
-class Unit(nn.Module):
+class VideoUnit(nn.Module):
     """Convolution, batch norm, ReLU."""
 
-    def __init__(self, num_in: int, num_out: int, kernel: Size = (1, 1, 1), step: Size = (1, 1, 1)) -> None:
+    def __init__(self, num_in: int, num_out: int, kernel: VideoSize = (1, 1, 1), step: VideoSize = (1, 1, 1)) -> None:
         """Map num_in channels to num_out."""
         super().__init__()
         self.kernel, self.step = kernel, step
@@ -80,7 +80,7 @@ class Unit(nn.Module):
         return torch.relu(self.bn(self.conv3d(pad_same(maps_NCTHW, self.kernel, self.step))))
 
 
-class Block(nn.Module):
+class InceptionBlock(nn.Module):
     """Four branches side by side: 1x1x1; 1x1x1 and 3x3x3; the same again, narrower; pooling and 1x1x1."""
 
     def __init__(
@@ -89,12 +89,12 @@ class Block(nn.Module):
         """Make the branches, whose outputs are stacked in this order: plain, wide, less wide, pooled."""
         super().__init__()
         self.num_out = plain + wide + less_wide + pooled
-        self.b0 = Unit(num_in, plain)
-        self.b1a = Unit(num_in, narrow)
-        self.b1b = Unit(narrow, wide, (3, 3, 3))
-        self.b2a = Unit(num_in, narrower)
-        self.b2b = Unit(narrower, less_wide, (3, 3, 3))
-        self.b3b = Unit(num_in, pooled)
+        self.b0 = VideoUnit(num_in, plain)
+        self.b1a = VideoUnit(num_in, narrow)
+        self.b1b = VideoUnit(narrow, wide, (3, 3, 3))
+        self.b2a = VideoUnit(num_in, narrower)
+        self.b2b = VideoUnit(narrower, less_wide, (3, 3, 3))
+        self.b3b = VideoUnit(num_in, pooled)
 
     def forward(self, maps_NCTHW: Tensor) -> Tensor:
         """Maps of num_out channels, as long, high and wide as before."""
@@ -108,12 +108,12 @@ class Block(nn.Module):
         return torch.cat(branches, dim=1)
 
 
-def pool_same(maps_NCTHW: Tensor, kernel: Size, step: Size) -> Tensor:
+def pool_same(maps_NCTHW: Tensor, kernel: VideoSize, step: VideoSize) -> Tensor:
     """Largest values under a kernel; the padding counts as 0, which is no more than any value after a ReLU."""
     return functional.max_pool3d(pad_same(maps_NCTHW, kernel, step), kernel, step)
 
 
-def pad_same(maps_NCTHW: Tensor, kernel: Size, step: Size) -> Tensor:
+def pad_same(maps_NCTHW: Tensor, kernel: VideoSize, step: VideoSize) -> Tensor:
     """Maps with as many zeros around that a kernel fits once per step, the odd one after the end.
 
     Source: TensorFlow's documentation of the padding SAME.

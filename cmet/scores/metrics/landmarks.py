@@ -41,7 +41,7 @@ MOUTH = sorted({*OUTER_LIPS, *OPENINGS[0][0], *OPENINGS[0][1]})
 EYE_CORNERS = [33, 263]
 """The outer ones."""
 
-View = tuple[Path, int | None]
+ClipSpan = tuple[Path, int | None]
 """A clip, and over how many frames from its first the looked-at ones are spread; None for all that it has."""
 
 
@@ -122,7 +122,7 @@ class _Faces:
         self._jobs: dict[str, Job] = {}
         self._records: dict[str, Record] = {}
 
-    def look(self, views: Iterable[View]) -> None:
+    def look(self, views: Iterable[ClipSpan]) -> None:
         """Look at the clips that have not been looked at."""
         before = len(self._jobs)
         for path, spread in views:
@@ -136,7 +136,7 @@ class _Faces:
         """Length of a clip that was looked at; None where it could not be."""
         return self._records[self._name((path, None))].get("num_frames")
 
-    def __getitem__(self, view: View) -> np.ndarray:
+    def __getitem__(self, view: ClipSpan) -> np.ndarray:
         """Landmarks, shape (T, P, 3).
 
         Raises:
@@ -150,7 +150,7 @@ class _Faces:
             raise ClipError(code, message if looked_at == path else f"{message}; {path.name} has the same bytes")
         return np.load(self._map.files / f"{name}.npy")
 
-    def _name(self, view: View) -> str:
+    def _name(self, view: ClipSpan) -> str:
         path, spread = view
         if path not in self._contents:
             try:
@@ -161,7 +161,7 @@ class _Faces:
         return self._contents[path] if spread is None else f"{self._contents[path]}-{spread}"
 
 
-def _in_step(source: Path, edited: Path, faces: _Faces) -> View:
+def _in_step(source: Path, edited: Path, faces: _Faces) -> ClipSpan:
     """The source at the frames at which the edited clip is looked at, also where it is longer or shorter than that."""
     lengths = [faces.num_frames(path) for path in (edited, source)]
     return (source, None) if None in lengths or len(set(lengths)) == 1 else (source, lengths[0])

@@ -18,16 +18,16 @@ NUM_FEATURES = 1024
 NUM_HIDDEN = 512
 PICTURES_PER_WINDOW = 5
 
-Size = tuple[int, ...]
+KernelSize = tuple[int, ...]
 
 
-class Unit(NamedTuple):
+class UnitPlan(NamedTuple):
     """A convolution with batch norm and ReLU, and what follows it under a number of its own."""
 
     num_out: int
-    kernel: Size
-    stride: Size
-    padding: Size
+    kernel: KernelSize
+    stride: KernelSize
+    padding: KernelSize
     pool: nn.Module | None = None
 
 
@@ -72,28 +72,28 @@ def load_syncnet(folder: Path | None = None) -> SyncNet:
     return network.eval().requires_grad_(False)
 
 
-def _voice_units() -> Sequence[Unit]:
+def _voice_units() -> Sequence[UnitPlan]:
     one, pad = (1, 1), (1, 1)
     return (
         # published with a pool of one value, which takes a number
-        Unit(64, (3, 3), one, pad, nn.Identity()),
-        Unit(192, (3, 3), one, pad, nn.MaxPool2d(3, (1, 2))),
-        Unit(384, (3, 3), one, pad),
-        Unit(256, (3, 3), one, pad),
-        Unit(256, (3, 3), one, pad, nn.MaxPool2d(3, 2)),
-        Unit(512, (5, 4), one, (0, 0)),
+        UnitPlan(64, (3, 3), one, pad, nn.Identity()),
+        UnitPlan(192, (3, 3), one, pad, nn.MaxPool2d(3, (1, 2))),
+        UnitPlan(384, (3, 3), one, pad),
+        UnitPlan(256, (3, 3), one, pad),
+        UnitPlan(256, (3, 3), one, pad, nn.MaxPool2d(3, 2)),
+        UnitPlan(512, (5, 4), one, (0, 0)),
     )
 
 
-def _lip_units() -> Sequence[Unit]:
+def _lip_units() -> Sequence[UnitPlan]:
     one, two, none, pad = (1, 1, 1), (1, 2, 2), (0, 0, 0), (0, 1, 1)
     return (
-        Unit(96, (PICTURES_PER_WINDOW, 7, 7), two, none, nn.MaxPool3d((1, 3, 3), two)),
-        Unit(256, (1, 5, 5), two, pad, nn.MaxPool3d((1, 3, 3), two, pad)),
-        Unit(256, (1, 3, 3), one, pad),
-        Unit(256, (1, 3, 3), one, pad),
-        Unit(256, (1, 3, 3), one, pad, nn.MaxPool3d((1, 3, 3), two)),
-        Unit(512, (1, 6, 6), one, none),
+        UnitPlan(96, (PICTURES_PER_WINDOW, 7, 7), two, none, nn.MaxPool3d((1, 3, 3), two)),
+        UnitPlan(256, (1, 5, 5), two, pad, nn.MaxPool3d((1, 3, 3), two, pad)),
+        UnitPlan(256, (1, 3, 3), one, pad),
+        UnitPlan(256, (1, 3, 3), one, pad),
+        UnitPlan(256, (1, 3, 3), one, pad, nn.MaxPool3d((1, 3, 3), two)),
+        UnitPlan(512, (1, 6, 6), one, none),
     )
 
 
@@ -101,7 +101,7 @@ def _stack(
     convolution: type[nn.Conv2d] | type[nn.Conv3d],
     norm: type[nn.BatchNorm2d] | type[nn.BatchNorm3d],
     num_in: int,
-    units: Sequence[Unit],
+    units: Sequence[UnitPlan],
 ) -> nn.Sequential:
     layers: list[nn.Module] = []
     for unit in units:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cmet.errors import UserError
-from cmet.speech.encoders.encoder import check_length, finite
+from cmet.speech.encoders.encoder import check_speech_length, finite
 from cmet.speech.encoders.settings import BUNDLES
 from cmet.weights.hubs import torch_checkpoints
 from cmet.weights.registry import CHECKPOINTS, watched_file
@@ -32,7 +32,7 @@ def embed_with_bundle(samples: np.ndarray, name: str, weights: Path) -> np.ndarr
     """
     import torch
 
-    check_length(samples)
+    check_speech_length(samples)
     model, is_normalised = _load(name, weights)
     wave = torch.from_numpy(samples)[None]
     with torch.inference_mode():
@@ -59,14 +59,14 @@ def _load(name: str, weights: Path) -> tuple[Any, bool]:
     import torchaudio
     from torchaudio.models import wav2vec2_model, wavlm_model
 
-    from cmet.speech.encoders.checkpoints import load_weights
+    from cmet.speech.encoders.checkpoints import fill_model
 
     # the bundle's own get_model() downloads what it misses, so its parts are used, which have no public names
     bundle = getattr(torchaudio.pipelines, BUNDLES[name][0])
     build = {"Wav2Vec2": wav2vec2_model, "WavLM": wavlm_model}[bundle._model_type]
     path = _find(name, bundle._path, weights)
     model = build(**bundle._params)
-    load_weights(model, path, name)
+    fill_model(model, path, name)
     return model.eval(), bundle._normalize_waveform
 
 

@@ -9,7 +9,7 @@ from cmet.errors import UserError
 from cmet.weights.containers import UnreadableWeights, kind_of, state_dicts
 
 
-def load_weights(
+def fill_model(
     model: nn.Module, path: Path, name: str, may_lack: re.Pattern[str] | None = None, may_hold_more: bool = False
 ) -> None:
     """Fill a model with the weights of a file, all of them or none; no code in the file is run.

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import opensmile
 
-from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_length, finite
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_speech_length, finite
 from cmet.speech.encoders.settings import FEATURE_LEVEL, FEATURE_SET
 
 WIDTH = 88
@@ -17,7 +17,7 @@ def embed_opensmile(samples: np.ndarray) -> np.ndarray:
     Raises:
         ClipError: `too_short_speech`, or `bad_features`.
     """
-    check_length(samples)
+    check_speech_length(samples)
     values = _smile().process_signal(samples, SAMPLE_RATE_HZ).to_numpy()[0].astype(np.float32)
     return finite(values, "openSMILE")
 

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from cmet.errors import UserError
-from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_length, finite
+from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_speech_length, finite
 from cmet.speech.encoders.settings import GRANULARITY
 from cmet.weights.hubs import emotion2vec_folders
 from cmet.weights.registry import CHECKPOINTS
@@ -44,7 +44,7 @@ def embed_emotion2vec(samples: np.ndarray, weights: Path) -> np.ndarray:
         ClipError: `too_short_speech` or `bad_features`.
         UserError: FunASR or the model folder is not here, or the folder holds another model.
     """
-    check_length(samples)
+    check_speech_length(samples)
     result = _load(weights).generate(
         samples, fs=SAMPLE_RATE_HZ, granularity=GRANULARITY, extract_embedding=True, disable_pbar=True
     )
@@ -68,7 +68,7 @@ def _load(weights: Path) -> Any:
     model_conf = _read_model_conf(folder / "config.yaml")
     import torch
 
-    from cmet.speech.encoders.checkpoints import load_weights
+    from cmet.speech.encoders.checkpoints import fill_model
 
     # FunASR tells its version and what else could be installed
     with redirect_stdout(StringIO()):
@@ -86,7 +86,7 @@ def _load(weights: Path) -> Any:
             disable_update=True,
             log_level="ERROR",
         )
-    load_weights(encoder.model, folder / "model.pt", "emotion2vec+ large", PRETRAINING, may_hold_more=True)
+    fill_model(encoder.model, folder / "model.pt", "emotion2vec+ large", PRETRAINING, may_hold_more=True)
     return encoder
 
 

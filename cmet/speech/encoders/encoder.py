@@ -34,7 +34,7 @@ class SpeechEncoder:
     """Raises a UserError when files or packages that the encoder needs are missing, without loading them."""
 
 
-def check_length(samples: np.ndarray) -> None:
+def check_speech_length(samples: np.ndarray) -> None:
     """Refuse a sound that is too short to hold an emotion.
 
     Raises:

@@ -7,7 +7,7 @@ from fill import AUDIO2LIP, EDTALK, Profile, fill
 from torch import nn
 
 from cmet.backbones.edtalk.audio2lip import Audio2Lip
-from cmet.backbones.edtalk.generator import Generator
+from cmet.backbones.edtalk.generator import EDTalkGenerator
 from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
 from cmet.errors import UserError
 
@@ -15,7 +15,7 @@ from cmet.errors import UserError
 @pytest.mark.parametrize(
     ("load", "make", "profile", "file", "place"),
     [
-        (load_generator, Generator, EDTALK, "EDTalk.pt", "gen"),
+        (load_generator, EDTalkGenerator, EDTALK, "EDTalk.pt", "gen"),
         (load_audio2lip, Audio2Lip, AUDIO2LIP, "Audio2Lip.pt", "audio2lip"),
     ],
 )

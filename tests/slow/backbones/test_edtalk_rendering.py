@@ -8,11 +8,11 @@ import torch
 from fill import images
 from torch import Tensor
 
-from cmet.backbones.edtalk.generator import EXPRESSION, Generator
-from cmet.backbones.edtalk.loading import load_generator
-from cmet.backbones.edtalk.model import EDTalk, to_frames, to_picture
-from cmet.backbones.edtalk.rendering import Renderer, Source
 from cmet.backbones.backbone import Backbone
+from cmet.backbones.edtalk.generator import EXPRESSION, EDTalkGenerator
+from cmet.backbones.edtalk.loading import load_generator
+from cmet.backbones.edtalk.model import EDTalk, edtalk_frames, edtalk_picture
+from cmet.backbones.edtalk.rendering import Renderer, SourceFeatures
 from tests.filled_weights import write_filled_weights
 
 KEYS = Path(__file__).parents[2] / "golden" / "keys_edtalk_generator.json"
@@ -21,7 +21,7 @@ ROUNDING = 2e-5
 
 
 @pytest.fixture(scope="module")
-def generator(filled: Path) -> Generator:
+def generator(filled: Path) -> EDTalkGenerator:
     write_filled_weights(filled, "edtalk")
     return load_generator(filled)
 
@@ -32,19 +32,19 @@ def pictures() -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def source(generator: Generator, pictures: Tensor) -> Source:
+def source(generator: EDTalkGenerator, pictures: Tensor) -> SourceFeatures:
     """The first picture."""
     return Renderer(generator).source(pictures[0])
 
 
 @pytest.fixture(scope="module")
-def coefficients(generator: Generator, pictures: Tensor) -> Tensor:
+def coefficients(generator: EDTalkGenerator, pictures: Tensor) -> Tensor:
     """Of all pictures, in batches of two and one."""
     return Renderer(generator, batch_size=2).coefficients(pictures)
 
 
 @pytest.fixture(scope="module")
-def rendered(generator: Generator, source: Source, coefficients: Tensor) -> Tensor:
+def rendered(generator: EDTalkGenerator, source: SourceFeatures, coefficients: Tensor) -> Tensor:
     """Pictures drawn from them, in batches of two and one."""
     batches = list(Renderer(generator, batch_size=2).render(source, coefficients))
     assert [len(batch) for batch in batches] == [2, 1]
@@ -56,7 +56,7 @@ def same(found: Tensor, expected: Tensor) -> None:
 
 
 def test_results_are_the_same_for_any_batch_size(
-    generator: Generator, pictures: Tensor, source: Source, coefficients: Tensor, rendered: Tensor
+    generator: EDTalkGenerator, pictures: Tensor, source: SourceFeatures, coefficients: Tensor, rendered: Tensor
 ) -> None:
     renderer = Renderer(generator, batch_size=1)
     same(renderer.coefficients(pictures), coefficients)
@@ -66,7 +66,7 @@ def test_results_are_the_same_for_any_batch_size(
 
 
 def test_lower_precision_stays_near_and_its_results_are_float32(
-    generator: Generator, pictures: Tensor, source: Source, coefficients: Tensor, rendered: Tensor
+    generator: EDTalkGenerator, pictures: Tensor, source: SourceFeatures, coefficients: Tensor, rendered: Tensor
 ) -> None:
     lower = Renderer(generator, autocast=torch.bfloat16)
     found, expected = lower.coefficients(pictures[:1]), coefficients[:1]
@@ -87,9 +87,9 @@ def test_lower_precision_stays_near_and_its_results_are_float32(
 
 
 def test_compiled_networks_give_the_same_and_are_compiled_once(
-    generator: Generator,
+    generator: EDTalkGenerator,
     pictures: Tensor,
-    source: Source,
+    source: SourceFeatures,
     coefficients: Tensor,
     rendered: Tensor,
     monkeypatch: pytest.MonkeyPatch,
@@ -103,10 +103,10 @@ def test_compiled_networks_give_the_same_and_are_compiled_once(
         same(torch.cat(list(compiled.render(source, coefficients))), rendered)
 
 
-def test_tensors_the_published_code_does_not_use_do_not_matter(generator: Generator, pictures: Tensor) -> None:
+def test_tensors_the_published_code_does_not_use_do_not_matter(generator: EDTalkGenerator, pictures: Tensor) -> None:
     state = json.loads(KEYS.read_text())["state"]
     unused = [key for key, entry in state.items() if entry.get("unused_in_forward")]
-    spoilt = Generator()
+    spoilt = EDTalkGenerator()
     spoilt.load_state_dict(generator.state_dict())
     for key, parameter in spoilt.named_parameters():
         if key in unused:
@@ -117,7 +117,7 @@ def test_tensors_the_published_code_does_not_use_do_not_matter(generator: Genera
     assert picture.isfinite().all()
 
 
-def test_rendering_encodes_no_picture(generator: Generator, source: Source) -> None:
+def test_rendering_encodes_no_picture(generator: EDTalkGenerator, source: SourceFeatures) -> None:
     calls = []
     handle = generator.enc.net_app.convs[0].register_forward_hook(lambda *_: calls.append(1))
     list(Renderer(generator, batch_size=1).render(source, torch.zeros(2, 36)))
@@ -125,13 +125,13 @@ def test_rendering_encodes_no_picture(generator: Generator, source: Source) -> N
     assert not calls
 
 
-def test_nothing_gives_nothing(generator: Generator, source: Source) -> None:
+def test_nothing_gives_nothing(generator: EDTalkGenerator, source: SourceFeatures) -> None:
     renderer = Renderer(generator)
     assert renderer.coefficients([]).shape == (0, 36)
     assert list(renderer.render(source, torch.zeros(0, 36))) == []
 
 
-def test_what_does_not_fit_is_refused(generator: Generator, source: Source) -> None:
+def test_what_does_not_fit_is_refused(generator: EDTalkGenerator, source: SourceFeatures) -> None:
     renderer = Renderer(generator)
     with pytest.raises(ValueError, match=r"pictures: expected \(3, 256, 256\), got \(3, 128, 128\)"):
         renderer.source(torch.zeros(3, 128, 128))
@@ -141,9 +141,9 @@ def test_what_does_not_fit_is_refused(generator: Generator, source: Source) -> N
         Renderer(generator, batch_size=0)
 
 
-def test_the_backbone_changes_only_the_expression(generator: Generator, pictures: Tensor, tmp_path: Path) -> None:
+def test_the_backbone_changes_only_the_expression(generator: EDTalkGenerator, pictures: Tensor, tmp_path: Path) -> None:
     backbone: Backbone = EDTalk(Renderer(generator), tmp_path)
-    frames = list(to_frames(pictures[:1]))
+    frames = list(edtalk_frames(pictures[:1]))
     track = backbone.track(iter(frames))
     codes = backbone.encode(track)
     assert (track.shape, track.dtype, codes.shape) == ((1, 36), np.dtype(np.float32), (1, backbone.width))
@@ -155,6 +155,6 @@ def test_the_backbone_changes_only_the_expression(generator: Generator, pictures
 
 
 def test_frames_of_another_size_are_resized(pictures: Tensor) -> None:
-    assert to_picture(np.zeros((100, 80, 3), np.uint8)).shape == (3, 256, 256)
-    frames = to_frames(pictures)
-    assert (to_frames(torch.stack([to_picture(frame) for frame in frames])) == frames).all()
+    assert edtalk_picture(np.zeros((100, 80, 3), np.uint8)).shape == (3, 256, 256)
+    frames = edtalk_frames(pictures)
+    assert (edtalk_frames(torch.stack([edtalk_picture(frame) for frame in frames])) == frames).all()

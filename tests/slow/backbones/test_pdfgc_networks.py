@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.generator import Generator
+from cmet.backbones.pdfgc.generator import PDFGCGenerator
 from cmet.backbones.pdfgc.layers import Noise
 from cmet.backbones.pdfgc.loading import Networks, load_networks
 from cmet.backbones.pdfgc.motion import MotionNetwork
@@ -33,7 +33,7 @@ def networks() -> Networks:
         filled(AppearanceNetwork(), "appearance"),  # type: ignore[arg-type]
         filled(MotionNetwork(), "motion"),  # type: ignore[arg-type]
         filled(AudioNetwork(), "audio"),  # type: ignore[arg-type]
-        filled(Generator(), "generator"),  # type: ignore[arg-type]
+        filled(PDFGCGenerator(), "generator"),  # type: ignore[arg-type]
     )
 
 

@@ -11,7 +11,7 @@ from cmet.connector.beginning import beginning_path
 from cmet.connector.card import WEIGHTS
 from cmet.connector.processes import Processes
 from cmet.connector.product import LAST
-from cmet.connector.training import Purpose, TrainReport, Untracked, train
+from cmet.connector.training import Purpose, TrainReport, Untracked, train_connector
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import Shards
@@ -23,7 +23,7 @@ MakeParams = Callable[..., TrainParams]
 def run(
     shards: Path, out: Path, params: TrainParams, beginning: Path | None = None, backbone: str = "facemesh"
 ) -> TrainReport:
-    return train(
+    return train_connector(
         Shards(shards),
         out,
         params,

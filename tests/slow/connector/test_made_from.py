@@ -13,7 +13,7 @@ from cmet.connector.bundle import load_bundle
 from cmet.connector.card import CONFIG, read_config
 from cmet.connector.processes import Processes
 from cmet.connector.product import Model
-from cmet.connector.training import Purpose, Untracked, train
+from cmet.connector.training import Purpose, Untracked, train_connector
 from cmet.environment import versions
 from cmet.errors import UserError
 from cmet.outputs import content_digest, write_json
@@ -40,7 +40,7 @@ def run(shards: Path, fitted: Path, tmp_path: Path, make_params: MakeParams) -> 
         purpose = Purpose("facemesh", "opensmile", None, clips, fitted, beginning)
         params, out = make_params(**{"num_steps": 1} | changes), tmp_path / name
         alone = Processes(0, 1, torch.device("cpu"))
-        train(Shards(shards), out, params, 7, tmp_path / f"{name}.work", Untracked(), alone, purpose)
+        train_connector(Shards(shards), out, params, 7, tmp_path / f"{name}.work", Untracked(), alone, purpose)
         return out
 
     return train_one

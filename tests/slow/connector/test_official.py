@@ -22,7 +22,7 @@ from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH, export_official, load_official
 from cmet.connector.processes import Processes
 from cmet.connector.product import LAST, Model
-from cmet.connector.training import Purpose, TrainReport, Untracked, train
+from cmet.connector.training import Purpose, TrainReport, Untracked, train_connector
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.pairs.differences import speech_delta
@@ -239,7 +239,7 @@ def write_shards(folder: Path, make_pairs: MakePairs, speakers: dict[str, str]) 
 
 
 def run(shards: Path, out: Path, params: TrainParams, weights: Path) -> TrainReport:
-    return train(
+    return train_connector(
         Shards(shards),
         out,
         params,

@@ -17,7 +17,7 @@ from cmet.connector.card import WEIGHTS
 from cmet.connector.losses import LossTerms
 from cmet.connector.processes import Processes
 from cmet.connector.product import Model
-from cmet.connector.training import Purpose, Untracked, train
+from cmet.connector.training import Purpose, Untracked, train_connector
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import NetworkParams, TrainParams
@@ -43,7 +43,7 @@ def torchrun(shards: Path, *runs: tuple[Path, TrainParams, int | None]) -> subpr
 
 def alone(shards: Path, out: Path, params: TrainParams) -> None:
     one = Processes(0, 1, torch.device("cpu"))
-    train(Shards(shards), out, params, 7, out.with_name("work"), Untracked(), one, PURPOSE)
+    train_connector(Shards(shards), out, params, 7, out.with_name("work"), Untracked(), one, PURPOSE)
 
 
 @dataclass(frozen=True)
@@ -106,4 +106,6 @@ def test_two_processes_go_on_to_the_same_bytes(trained: Trained) -> None:
 def test_a_batch_that_cannot_be_shared_is_an_error(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
     three = Processes(0, 3, torch.device("cpu"))
     with pytest.raises(UserError, match="train.batch_size: 16 is not a multiple of 3 processes"):
-        train(Shards(shards), tmp_path / "out", make_params(), 7, tmp_path / "work", Untracked(), three, PURPOSE)
+        train_connector(
+            Shards(shards), tmp_path / "out", make_params(), 7, tmp_path / "work", Untracked(), three, PURPOSE
+        )

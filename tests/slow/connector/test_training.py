@@ -19,7 +19,7 @@ from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
 from cmet.connector.product import BACKBONE, HISTORY, LAST, Model
 from cmet.connector.sampler import Batch, Sampler
-from cmet.connector.training import CHECKPOINT, Purpose, TrainReport, Untracked, train
+from cmet.connector.training import CHECKPOINT, Purpose, TrainReport, Untracked, train_connector
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import TrainParams
@@ -46,7 +46,7 @@ class Silent(Untracked):
 
 
 def run(shards: Path, out: Path, params: TrainParams, tracker: Silent | None = None) -> TrainReport:
-    return train(
+    return train_connector(
         Shards(shards),
         out,
         params,
@@ -308,7 +308,9 @@ def test_a_file_of_a_model_is_called_by_one_name(
     fitted.mkdir()
     (fitted / "basis").touch()
     purpose = Purpose("facemesh", "opensmile", None, CLIPS, backbone_model=fitted)
-    train(Shards(shards), model.folder, make_params(num_steps=1), 7, tmp_path / "work", Untracked(), ALONE, purpose)
+    train_connector(
+        Shards(shards), model.folder, make_params(num_steps=1), 7, tmp_path / "work", Untracked(), ALONE, purpose
+    )
     assert load_bundle(model.folder).config == model.config
     assert not model.history.empty
     assert (model.backbone / "basis").is_file()

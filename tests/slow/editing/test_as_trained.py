@@ -14,7 +14,7 @@ from cmet.clips.crop import CROP_RULES
 from cmet.connector.card import read_config
 from cmet.connector.inference import predict_directions
 from cmet.editing.editor import Editor, hearing_clips
-from cmet.editing.emotions import HeardEmotion, check_length
+from cmet.editing.emotions import HeardEmotion, check_num_windows
 from cmet.editing.options import EditOptions
 from cmet.editing.speech import hear
 from cmet.editing.video import edit_video
@@ -73,7 +73,7 @@ def test_windows_are_counted_at_the_rate_of_the_training(trained_on: Callable[..
     assert (editor.num_windows(10, 25.0), trained_on(fps=25).num_windows(10, 25.0)) == (4, 2)
     emotions = [HeardEmotion(name, None, None) for name in "abcde"]
     with pytest.raises(ClipError, match=r"10 frames hold 4 window\(s\) of 0.1 s, each of the 5 emotions needs one"):
-        check_length(editor, emotions, 10, 25.0)
+        check_num_windows(editor, emotions, 10, 25.0)
 
 
 def test_a_video_of_another_rate_is_edited_at_its_own(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cmet.backbones.edtalk.audio2lip import lips_from_speech
 from cmet.backbones.edtalk.encoder import Encoder
-from cmet.backbones.edtalk.generator import EXPRESSION, Generator
+from cmet.backbones.edtalk.generator import EXPRESSION, EDTalkGenerator
 from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
 from cmet.backbones.edtalk.rendering import Renderer
 from cmet.editing.editor import Editor
@@ -32,7 +32,7 @@ from tests.unit.editing.models import noise, write_model
 
 
 @pytest.fixture(scope="module")
-def generator(filled: Path) -> Generator:
+def generator(filled: Path) -> EDTalkGenerator:
     write_filled_weights(filled, "edtalk")
     return load_generator(filled)
 
@@ -53,7 +53,7 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("read_once")
-def test_the_frames_of_an_edit_are_those_of_the_published_procedure(generator: Generator) -> None:
+def test_the_frames_of_an_edit_are_those_of_the_published_procedure(generator: EDTalkGenerator) -> None:
     """30 frames, the first 22 edited, two kept, four frames of lips: expressions 0, 1, 1, 0 on poses 0 to 3."""
     pictures = images("parity/video", 4, 256)
     change = 0.3 * normal("parity/change", (22, 10), 1.0)

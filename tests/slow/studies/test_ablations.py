@@ -15,7 +15,7 @@ from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.project import Project
 from cmet.studies import ablations, edits
-from cmet.studies.ablations import Ablation, Inputs, run_sweep
+from cmet.studies.ablations import Ablation, AblationInputs, run_sweep
 from cmet.studies.runner import Study
 from cmet.studies.variants import read_variants
 from cmet.tracking.runs import Run
@@ -255,7 +255,7 @@ def ablation(project: Project, strength: float = 1.0, has_edits: bool = False) -
     [full] = read_variants(project.root / "params.yaml", [FULL])
     changed = full.params.edits.model_copy(update={"strength": strength})
     variant = replace(full, params=full.params.model_copy(update={"edits": changed}))
-    inputs = Inputs.of(project, "facemesh", has_edits=False)
+    inputs = AblationInputs.of(project, "facemesh", has_edits=False)
     return Ablation(study, variant, 1, replace(inputs, edits={}, judge={}) if has_edits else inputs)
 
 

@@ -22,7 +22,7 @@ from cmet.places import Places
 from cmet.project import Project
 from cmet.stages.registry import run_stage
 from cmet.studies import answers, edits, folds, refit
-from cmet.studies.folds import Fold, FoldRun, Inputs, accuracies, emotions_of
+from cmet.studies.folds import Fold, FoldInputs, FoldRun, accuracies, emotions_of
 from cmet.studies.runner import Study
 from cmet.studies.unseen import check_experiment, chosen_emotions, run_unseen
 from cmet.studies.unseen_table import ANSWER_COLUMNS
@@ -109,7 +109,7 @@ def _noted_steps(shards: Path, monkeypatch: pytest.MonkeyPatch, is_trained: bool
 
 def fold_run(project: Project, seed: int = 1, emotion: str | None = EMOTION) -> FoldRun:
     study = Study("unseen", project, "facemesh", [seed], project.places.folder("unseen"))
-    return FoldRun(Fold(study, leaving_out(project.params, emotion), Inputs.of(project, "facemesh")), seed)
+    return FoldRun(Fold(study, leaving_out(project.params, emotion), FoldInputs.of(project, "facemesh")), seed)
 
 
 def runs(project: Project, store: str) -> dict[str, Any]:

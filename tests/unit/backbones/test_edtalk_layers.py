@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cmet.backbones.edtalk.decoder import sampled, warp
+from cmet.backbones.edtalk.decoder import sampled, warp_features
 from cmet.backbones.edtalk.layers import Blur, ModulatedConv, ModulatedPointwise, Upsample
 from tests.edtalk_procedure import _doubled, _modulated
 
@@ -53,13 +53,13 @@ def test_warping_samples_to_the_right_and_gives_a_mask() -> None:
     feature = torch.arange(8.0).expand(1, 1, 8, 8)
     flow = torch.zeros(1, 3, 8, 8)
     flow[:, 2] = 100.0
-    still, mask = warp(feature, flow)
+    still, mask = warp_features(feature, flow)
     flow[:, 0] = 0.25
-    moved, _ = warp(feature, flow)
+    moved, _ = warp_features(feature, flow)
     assert mask.unique().tolist() == [1.0]
     assert (moved[0, 0, 3, 1:5] > still[0, 0, 3, 1:5]).all()
     flow[:, 2] = -100.0
-    assert warp(feature, flow)[1].abs().max() < 1e-6
+    assert warp_features(feature, flow)[1].abs().max() < 1e-6
 
 
 @pytest.mark.parametrize(("num", "channels", "side"), [(1, 64, 16), (3, 5, 8)])

@@ -3,8 +3,8 @@ import pytest
 import torch
 from fill import AUDIO2LIP, fill, waveform
 
-from cmet.backbones.edtalk.audio2lip import Audio2Lip, lips_from_speech, smooth
-from cmet.backbones.edtalk.mel import mel_bands, mel_windows
+from cmet.backbones.edtalk.audio2lip import Audio2Lip, lips_from_speech, smooth_lips
+from cmet.backbones.edtalk.mel import audio2lip_bands, mel_windows
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_silence_is_the_lowest_level() -> None:
 
 
 def test_bands_are_triangles_from_55_to_7600_hz() -> None:
-    bands = mel_bands()
+    bands = audio2lip_bands()
     assert bands.shape == (80, 401)
     heard = bands.sum(0) > 0
     assert not heard[:3].any()
@@ -49,6 +49,6 @@ def test_bands_are_triangles_from_55_to_7600_hz() -> None:
 
 def test_smoothing_shrinks_the_ends_unless_it_holds_them() -> None:
     constant = torch.ones(4, 20)
-    ends = smooth(constant)[:, 0]
+    ends = smooth_lips(constant)[:, 0]
     torch.testing.assert_close(ends, torch.tensor([0.7259, 1.0, 1.0, 0.7259]), atol=1e-4, rtol=0)
-    torch.testing.assert_close(smooth(constant, holds_ends=True), constant)
+    torch.testing.assert_close(smooth_lips(constant, holds_ends=True), constant)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmet.backbones.facemesh.warp import warp
+from cmet.backbones.facemesh.warp import warp_face
 
 SIDE = 9
 
@@ -31,14 +31,14 @@ def bump(vertices: np.ndarray, by: tuple[float, float]) -> np.ndarray:
 
 def test_no_movement_changes_no_pixel(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
     vertices, triangles = grid
-    np.testing.assert_array_equal(warp(picture, vertices, np.zeros_like(vertices), triangles), picture)
+    np.testing.assert_array_equal(warp_face(picture, vertices, np.zeros_like(vertices), triangles), picture)
 
 
 def test_pixels_outside_of_moved_triangles_are_untouched(
     picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
 ) -> None:
     vertices, triangles = grid
-    result = warp(picture, vertices, bump(vertices, (3.0, 2.0)), triangles)
+    result = warp_face(picture, vertices, bump(vertices, (3.0, 2.0)), triangles)
     is_changed = (result != picture).any(axis=2)
     rows, columns = np.nonzero(is_changed)
     # the centre is at (80, 62), its neighbours ten and eight pixels away
@@ -49,7 +49,7 @@ def test_pixels_outside_of_moved_triangles_are_untouched(
 
 def test_a_vertex_takes_its_pixel_along(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
     vertices, triangles = grid
-    result = warp(picture, vertices, bump(vertices, (3.0, 2.0)), triangles)
+    result = warp_face(picture, vertices, bump(vertices, (3.0, 2.0)), triangles)
     assert np.abs(result[64, 83].astype(int) - picture[62, 80]).max() <= 2
 
 
@@ -58,7 +58,7 @@ def test_an_affine_movement_is_exact(picture: np.ndarray, grid: tuple[np.ndarray
     matrix = np.array([[1.1, 0.1], [-0.05, 0.95]])
     centre = np.array([80.0, 62.0])
     movement = (vertices - centre) @ matrix.T + centre - vertices
-    result = warp(picture, vertices, movement, triangles)
+    result = warp_face(picture, vertices, movement, triangles)
     affine = np.concatenate([matrix, (centre - matrix @ centre)[:, None]], axis=1)
     expected = cv2.warpAffine(picture, affine, (160, 120), borderMode=cv2.BORDER_REPLICATE)
     inside = (slice(45, 80), slice(55, 105))
@@ -67,7 +67,7 @@ def test_an_affine_movement_is_exact(picture: np.ndarray, grid: tuple[np.ndarray
 
 def test_a_folded_mesh_leaves_no_gap(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
     vertices, triangles = grid
-    result = warp(np.full_like(picture, 200), vertices, bump(vertices, (14.0, 0.0)), triangles)
+    result = warp_face(np.full_like(picture, 200), vertices, bump(vertices, (14.0, 0.0)), triangles)
     assert (result == 200).all()
 
 
@@ -78,9 +78,9 @@ def test_a_large_picture_gives_the_same_as_a_small_one(
     movement = bump(vertices, (4.0, -3.0))
     large = cv2.resize(picture, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
     # pixel centres: x' = 8 x + 3.5
-    warped = warp(large, 8 * vertices + 3.5, 8 * movement, triangles)
+    warped = warp_face(large, 8 * vertices + 3.5, 8 * movement, triangles)
     small = cv2.resize(warped, (160, 120), interpolation=cv2.INTER_AREA)
-    difference = np.abs(small.astype(int) - warp(picture, vertices, movement, triangles))
+    difference = np.abs(small.astype(int) - warp_face(picture, vertices, movement, triangles))
     assert difference.max() <= 8
     assert (warped[:, : 8 * 38] == large[:, : 8 * 38]).all()
 
@@ -88,8 +88,8 @@ def test_a_large_picture_gives_the_same_as_a_small_one(
 def test_a_mesh_that_leaves_the_picture_is_cut_off(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
     vertices, triangles = grid
     shifted = vertices + np.array([70.0, 0.0])
-    assert warp(picture, shifted, bump(vertices, (3.0, 2.0)), triangles).shape == picture.shape
-    assert (warp(picture, vertices + 500, bump(vertices, (3.0, 2.0)), triangles) == picture).all()
+    assert warp_face(picture, shifted, bump(vertices, (3.0, 2.0)), triangles).shape == picture.shape
+    assert (warp_face(picture, vertices + 500, bump(vertices, (3.0, 2.0)), triangles) == picture).all()
 
 
 def test_an_opening_that_closes_shows_nothing_from_far_away() -> None:
@@ -111,6 +111,6 @@ def test_an_opening_that_closes_shows_nothing_from_far_away() -> None:
         (4, 5, 7),
         (4, 7, 6),
     ]
-    rows = warp(picture, vertices, movement, np.array(triangles, np.int32))[31:35, 18:47, 0] / 4
+    rows = warp_face(picture, vertices, movement, np.array(triangles, np.int32))[31:35, 18:47, 0] / 4
     assert rows.min() > 29
     assert rows.max() < 41

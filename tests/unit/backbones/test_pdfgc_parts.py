@@ -8,8 +8,8 @@ from torch.nn import functional
 from cmet.backbones.pdfgc import spectrogram as front_end
 from cmet.backbones.pdfgc.control import neighbour_mean, smoothed, steered
 from cmet.backbones.pdfgc.layers import Doubling, ModulatedConv, noise_field
-from cmet.backbones.pdfgc.pictures import to_frames, to_pictures
-from cmet.backbones.pdfgc.spectrogram import mel_bands, spectrogram, speech_windows
+from cmet.backbones.pdfgc.pictures import pdfgc_frames, pdfgc_pictures
+from cmet.backbones.pdfgc.spectrogram import pdfgc_bands, spectrogram, speech_windows
 from cmet.errors import ClipError
 
 CPU = torch.device("cpu")
@@ -66,7 +66,7 @@ def test_loudness_makes_no_difference_down_to_a_floor() -> None:
 
 
 def test_every_band_is_heard_and_none_beyond_the_edges() -> None:
-    bands_MF = mel_bands()
+    bands_MF = pdfgc_bands()
     bins_hz = np.fft.rfftfreq(1280, 1 / 16_000)
     assert (bands_MF.sum(1) > 0).all()
     assert bands_MF[:, (bins_hz <= 125) | (bins_hz >= 7600)].max() < 1e-6 * bands_MF.max()
@@ -90,7 +90,7 @@ def test_the_networks_see_the_upper_middle_of_a_face_crop(side_px: int) -> None:
     scale = side_px / 224
     frame = np.zeros((side_px, side_px, 3), np.uint8)
     frame[: round(192 * scale), round(16 * scale) : round(208 * scale)] = 255
-    pictures = to_pictures([frame, frame], CPU)
+    pictures = pdfgc_pictures([frame, frame], CPU)
     assert pictures.shape == (2, 3, 224, 224)
     # resizing mixes the two at the border
     assert pictures[..., :-2, 2:-2].min() > 0.9999
@@ -98,7 +98,7 @@ def test_the_networks_see_the_upper_middle_of_a_face_crop(side_px: int) -> None:
 
 def test_pictures_become_frames_over_the_whole_range() -> None:
     pictures = torch.linspace(-1, 1, 256).reshape(1, 1, 16, 16).expand(1, 3, 16, 16)
-    (frame,) = to_frames(pictures)
+    (frame,) = pdfgc_frames(pictures)
     np.testing.assert_array_equal(frame[..., 0].ravel(), np.arange(256))
 
 

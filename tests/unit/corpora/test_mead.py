@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cmet.corpora import mead
 from cmet.corpora.clip import NotWanted
-from cmet.corpora.listing import list_files
+from cmet.corpora.listing import list_corpus
 from cmet.corpora.scan import scan, write_manifest
 from cmet.errors import UserError
 from tests.unit.corpora.trees import HTML, fill, touch, write_tar, write_zip
@@ -127,7 +127,7 @@ def test_gzip_and_zip_under_the_name_of_a_tar_are_recognised(tmp_path: Path) -> 
 def test_a_clip_beside_its_archive_is_taken_from_beside_it(tmp_path: Path) -> None:
     touch(tmp_path, "M003/video/front/sad/level_3/001.mp4")
     write_tar(tmp_path / "M003/video.tar", ["video/front/sad/level_3/001.mp4", "video/front/sad/level_3/002.mp4"])
-    listing = list_files(mead, tmp_path)
+    listing = list_corpus(mead, tmp_path)
     assert [found.video for found in listing.found] == [
         "M003/video/front/sad/level_3/001.mp4",
         "M003/video.tar/video/front/sad/level_3/002.mp4",

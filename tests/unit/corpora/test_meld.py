@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cmet.corpora import meld
-from cmet.corpora.listing import list_files
+from cmet.corpora.listing import list_corpus
 from cmet.corpora.scan import scan
 from cmet.errors import UserError
 from tests.unit.corpora.trees import touch
@@ -31,7 +31,7 @@ def test_labels_come_from_the_tables_by_dialogue_and_utterance(tree: Path) -> No
 def test_files_that_the_tables_do_not_know_are_counted_and_not_wanted(tree: Path) -> None:
     touch(tree, "dev_splits_complete/dia66_utt9.mp4", "train_splits/final_videos_testdia0_utt0.mp4")
     touch(tree, "train_splits/strange.mp4")
-    listing = list_files(meld, tree)
+    listing = list_corpus(meld, tree)
     assert listing.not_wanted == {"leftover": 1, "no_row": 1}
     assert [rejected.code for rejected in listing.rejected] == ["bad_name"]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cmet.editing.checks import check_emotions, check_files
-from cmet.editing.options import EditOptions, Emotion, named
+from cmet.editing.options import EditOptions, WantedEmotion, named
 from cmet.errors import UserError
 
 NAMES = ("v.mp4", "happy.wav", "calm.wav", "lips.mp4", "person.png", "sound.mp4")
@@ -69,7 +69,7 @@ def test_a_result_that_is_a_recording_of_a_later_emotion_is_refused(folder: Path
         ([Path("a")], EditOptions(then=("neutral",), is_parity=True), "^--parity takes one emotion .*leave out --then"),
     ],
 )
-def test_emotions_that_make_no_edit_are_refused(speech: Emotion, options: EditOptions, said: str) -> None:
+def test_emotions_that_make_no_edit_are_refused(speech: WantedEmotion, options: EditOptions, said: str) -> None:
     with pytest.raises(UserError, match=said):
         check_emotions(speech, options)
 

@@ -5,7 +5,7 @@ import pytest
 
 from cmet.connector.inference import predict_directions
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import HeardEmotion, check_length, emotional_change, hear_emotion
+from cmet.editing.emotions import HeardEmotion, check_num_windows, emotional_change, hear_emotion
 from cmet.editing.options import EditOptions
 from cmet.editing.path import Transition
 from cmet.errors import ClipError, UserError
@@ -88,12 +88,12 @@ def test_what_is_not_there_is_not_changed(editor: Editor) -> None:
 
 def test_a_video_with_fewer_windows_than_emotions_is_refused_with_both_numbers(editor: Editor) -> None:
     three = [SAD, ANGRY, NEUTRAL]
-    check_length(editor, three, 11, 25.0)
-    check_length(editor, three, 13, 30.0)
+    check_num_windows(editor, three, 11, 25.0)
+    check_num_windows(editor, three, 13, 30.0)
     for num_frames, fps in ((10, 25.0), (12, 30.0)):
         said = rf"too_short: {num_frames} frames hold 2 window\(s\) of 0.2 s, each of the 3 emotions needs one; take"
         with pytest.raises(ClipError, match=said):
-            check_length(editor, three, num_frames, fps)
+            check_num_windows(editor, three, num_frames, fps)
 
 
 def test_an_emotion_is_named_after_its_first_recording(tmp_path: Path, editor: Editor) -> None:

@@ -9,8 +9,8 @@ from cmet.editing.editor import Editor
 from cmet.editing.speech import hear, speech_files
 from cmet.errors import UserError
 from cmet.media.audio import write_audio
-from cmet.speech.encoders.precomputed import FEATURES_FOLDER
 from cmet.speech.encoders.encoder import SpeechEncoder
+from cmet.speech.encoders.precomputed import FEATURES_FOLDER
 from cmet.speech.encoders.registry import load_encoder
 from tests.unit.editing.models import noise
 

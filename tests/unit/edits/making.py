@@ -11,7 +11,7 @@ from cmet.clips.product import Clips
 from cmet.connector.bundle import Bundle
 from cmet.connector.card import BundleConfig
 from cmet.connector.network import Connector
-from cmet.edits.material import Recipe
+from cmet.edits.material import EditRecipe
 from cmet.media.audio import write_audio
 from cmet.media.video import write_video
 from cmet.params import ClipForm, NetworkParams, Params
@@ -54,7 +54,7 @@ def made_bundle(speech_width: int, folder: Path, backbone: str = "facemesh") -> 
     return Bundle(connector, config, SpeechScaling.none(speech_width), limit, folder)
 
 
-def recipe_of(params: Params, **changes: Any) -> Recipe:
+def recipe_of(params: Params, **changes: Any) -> EditRecipe:
     """The project's, with some of the `edits` section changed."""
     edits = params.edits.model_copy(update=changes)
-    return Recipe(edits, params.inference, seed=1, crf=params.clips.crf, held_out_emotion=None)
+    return EditRecipe(edits, params.inference, seed=1, crf=params.clips.crf, held_out_emotion=None)

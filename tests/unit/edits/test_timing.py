@@ -12,7 +12,7 @@ import torch
 
 from cmet.clips.product import Clips
 from cmet.edits.material import Material
-from cmet.edits.product import TIMING, MethodTiming, Speech, Timing, TimingFacts
+from cmet.edits.product import TIMING, DrivingSpeech, MethodTiming, Timing, TimingFacts
 from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, time_edits
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
@@ -100,7 +100,7 @@ def timer(clock: Clock, params: Params, tmp_path: Path) -> RowTimer:
         made_bundle(3, tmp_path),
         recipe_of(params),
         clips,
-        {("happy", 2): Speech(emotional=("true", "driving"), neutral=("source", "source"))},
+        {("happy", 2): DrivingSpeech(emotional=("true", "driving"), neutral=("source", "source"))},
         {"row": "driving"},
         Ear(SpeechEncoder("slow", 3, embed=embed), clips),
         METHODS,

@@ -5,26 +5,26 @@ import pandas as pd
 import pytest
 
 from cmet.errors import UserError
-from cmet.extended.hearing import Voices
+from cmet.extended.hearing import HeardRecordings
 from cmet.extended.recordings import Recording
 from cmet.extended.speech import Rest, measure_basics, speech_rows
 from cmet.extended.table import as_table, found, of_emotions
 from cmet.vocabulary import TARGET_EMOTIONS
 
 
-def voices(emotion: str, speakers: list[str | None], vectors: np.ndarray) -> Voices:
+def voices(emotion: str, speakers: list[str | None], vectors: np.ndarray) -> HeardRecordings:
     recordings = [Recording(Path(f"{number}.npy"), emotion, name) for number, name in enumerate(speakers)]
-    return Voices(recordings, np.asarray(vectors, float))
+    return HeardRecordings(recordings, np.asarray(vectors, float))
 
 
-def joined(*parts: Voices) -> Voices:
-    return Voices(
+def joined(*parts: HeardRecordings) -> HeardRecordings:
+    return HeardRecordings(
         [recording for part in parts for recording in part.recordings],
         np.concatenate([part.vectors_NS for part in parts]),
     )
 
 
-def basics_of(offsets: dict[str | None, float], width: int = 8) -> Voices:
+def basics_of(offsets: dict[str | None, float], width: int = 8) -> HeardRecordings:
     """Each emotion on an axis of its own, 4 long; every speaker moved by an offset on the last axis."""
     parts = []
     for name, offset in offsets.items():
@@ -36,7 +36,7 @@ def basics_of(offsets: dict[str | None, float], width: int = 8) -> Voices:
     return joined(*parts)
 
 
-def rows_of(emotional: Voices, neutral: Voices, basic: Voices | None = None) -> pd.DataFrame:
+def rows_of(emotional: HeardRecordings, neutral: HeardRecordings, basic: HeardRecordings | None = None) -> pd.DataFrame:
     basics = None if basic is None else measure_basics(basic)
     rows = speech_rows({"envious": emotional}, Rest.of(neutral), basics, 0)
     return of_emotions(as_table(rows, "emotion2vec"), "speech", "extended")

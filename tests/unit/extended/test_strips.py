@@ -28,10 +28,10 @@ def test_a_long_video_is_shown_in_part_with_that_part_of_its_sound(
     frames = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(25)).frames
     write_video(tmp_path / "v.mp4", frames, 25, tone)
     video = EditedVideo("v", tmp_path / "v.mp4", [])
-    assert strips.write_strip(video, tmp_path / "whole.mp4")
+    assert strips.write_edits_strip(video, tmp_path / "whole.mp4")
     assert len(VideoFile(tmp_path / "whole.mp4")) == 25
     monkeypatch.setattr(strips, "MAX_SHOWN_S", 0.4)
-    assert not strips.write_strip(video, tmp_path / "part.mp4")
+    assert not strips.write_edits_strip(video, tmp_path / "part.mp4")
     assert len(VideoFile(tmp_path / "part.mp4")) == 10
     # AAC comes in whole blocks
     assert len(read_audio(tmp_path / "part.mp4", 16_000)) / 16_000 == pytest.approx(0.4, abs=0.1)

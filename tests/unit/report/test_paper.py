@@ -16,10 +16,10 @@ from cmet.report.paper import (
     TITLES,
     UNCOMPARABLE,
     beside,
-    notes,
     official_rows,
     paper_tables,
-    printed_table,
+    printed_paper_table,
+    table_notes,
 )
 from cmet.scores.whole_numbers import fitting_numbers_of_rows, not_whole, right_rows
 
@@ -91,7 +91,7 @@ def test_the_emotions_sum_to_the_total_and_have_a_macro_average(
     assert per_emotion.num_right.sum() == table.num_right["all"]
     assert per_emotion.num_rows.sum() == table.num_rows["all"]
     assert round(100 * table.acc_emo["macro average"], 2) == macro
-    assert f"sum to {table.num_right['all']}, as the total says" in "\n".join(notes(tables[name]))
+    assert f"sum to {table.num_right['all']}, as the total says" in "\n".join(table_notes(tables[name]))
 
 
 def test_both_numbers_of_pdfgc_are_of_other_rows(tables: dict[str, pd.DataFrame]) -> None:
@@ -101,7 +101,7 @@ def test_both_numbers_of_pdfgc_are_of_other_rows(tables: dict[str, pd.DataFrame]
     assert odd["flags"].to_list() == ["not whole", "not whole"]
     assert odd[["num_rows", "num_right", "low", "coverage"]].isna().all(axis=None)
     assert fitting_numbers_of_rows([33.36, 36.82], PLAUSIBLE_ROWS) == [1070, 1100, 1127, 1157]
-    said = "\n".join(notes(tables["plug-in"]))
+    said = "\n".join(table_notes(tables["plug-in"]))
     assert "33.36 and 36.82 % are no whole numbers of rows out of 1143" in said
     assert "1070, 1100, 1127, 1157 rows would fit" in said
     assert "whole numbers: 2 of 4" in said
@@ -120,7 +120,9 @@ def test_the_floor_is_that_of_the_manifest(corpus: str, answer: str, floor: floa
 def test_methods_at_the_floor_are_flagged(tables: dict[str, pd.DataFrame]) -> None:
     flagged = {name: list(tables[name].method[tables[name].is_at_floor]) for name in ("table1-mead", "table1-cremad")}
     assert flagged == {"table1-mead": ["FLOAT"], "table1-cremad": ["EAMM"]}
-    assert "floor: at or below the best constant answer (fear for every row, 21.28 %)" in notes(tables["table1-cremad"])
+    assert "floor: at or below the best constant answer (fear for every row, 21.28 %)" in table_notes(
+        tables["table1-cremad"]
+    )
 
 
 def test_every_row_states_its_labels(tables: dict[str, pd.DataFrame]) -> None:
@@ -168,8 +170,8 @@ def test_our_row_stands_below_the_papers_with_its_labels(tables: dict[str, pd.Da
     assert (row.num_rows, row.num_right, row.low, row.high) == (1143, 600, 0.45, 0.6)
     assert (row.comparability, row["flags"], row.remarks) == ("approximation", "", "")
     assert (row.judge_sha256, row.seed, row.fid) == ("a" * 64, 0, 91.0)
-    assert "ours are clustered" in "\n".join(notes(both))
-    text = printed_table(both)
+    assert "ours are clustered" in "\n".join(table_notes(both))
+    text = printed_paper_table(both)
     assert "| ours   | cmet   | 1143 |   600 |    52.49  | 45.0 - 60.0 |" in text
     # the best of the paper's rows is marked, and ours is not in the race
     assert "55.91*" in text
@@ -208,8 +210,8 @@ def test_without_full_coverage_there_is_no_headline(tables: dict[str, pd.DataFra
     assert np.isnan([row.acc_emo, row.low, row.high]).all()
     assert row["flags"] == "no headline"
     assert row.remarks == "cmet: no headline, as 99.83 % of 1143 planned rows have a readable clip"
-    assert row.remarks in notes(both)
-    assert "52.49" not in printed_table(both)
+    assert row.remarks in table_notes(both)
+    assert "52.49" not in printed_paper_table(both)
 
 
 def test_rows_that_no_judge_saw_have_no_headline(tables: dict[str, pd.DataFrame]) -> None:
@@ -228,7 +230,7 @@ def test_another_kind_of_distance_has_a_column_of_its_own(tables: dict[str, pd.D
     both = beside(tables["table1-mead"], [OURS | {"fid_kind": "distribution"}])
     assert np.isnan(both.fid.iloc[-1])
     assert both.fid_distribution.iloc[-1] == 91.0
-    assert "FID of sets" in printed_table(both)
+    assert "FID of sets" in printed_paper_table(both)
 
 
 def test_rows_of_another_corpus_or_beside_emotions_are_refused(tables: dict[str, pd.DataFrame]) -> None:
@@ -239,7 +241,7 @@ def test_rows_of_another_corpus_or_beside_emotions_are_refused(tables: dict[str,
 
 
 def test_the_best_of_each_column_is_marked(tables: dict[str, pd.DataFrame]) -> None:
-    lines = printed_table(tables["table1-mead"]).splitlines()
+    lines = printed_paper_table(tables["table1-mead"]).splitlines()
     marked = {line.split("|")[1].strip(): line.count("*") for line in lines[2:]}
     assert marked == {"EAMM": 0, "EAT": 0, "EDTalk": 3, "FLOAT": 1, "C-MET": 1}
 

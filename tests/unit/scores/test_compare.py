@@ -18,8 +18,8 @@ from cmet.scores.compare import (
     Comparison,
     chosen_method,
     compare_results,
+    comparison_notes,
     flip_test,
-    notes,
     printed_comparison,
     refuse_unlike,
     write_clips,
@@ -155,7 +155,7 @@ def test_fewer_than_six_differing_clusters_say_what_p_cannot_go_below(num_differ
     comparison = compared(results(a), results(dict.fromkeys(ids, "happy")))
     # all differences are of one sign, so p is as small as it can be
     assert comparison.main.p_value == comparison.main.smallest_p == float(smallest)
-    assert [note for note in notes(comparison) if note.startswith("main")] == [
+    assert [note for note in comparison_notes(comparison) if note.startswith("main")] == [
         f"main: {num_differing} of 8 cluster(s) differ; the smallest p that a two-sided flip test can give is then "
         f"{smallest}"
     ]
@@ -165,7 +165,7 @@ def test_six_differing_clusters_are_not_few() -> None:
     many = {f"S{k}-001-happy-0": "happy" for k in range(6)}
     comparison = compared(results(dict.fromkeys(many, "sad")), results(many))
     assert comparison.main.p_value == 2 / 2**6
-    assert not any(note.startswith("main") for note in notes(comparison))
+    assert not any(note.startswith("main") for note in comparison_notes(comparison))
 
 
 def test_clusters_whose_changes_cancel_do_not_differ() -> None:
@@ -173,7 +173,7 @@ def test_clusters_whose_changes_cancel_do_not_differ() -> None:
     b = {"S1-001-happy-0": "sad", "S1-001-happy-1": "happy", "S2-001-happy-0": "happy"}
     comparison = compared(results(a), results(b))
     assert (comparison.main.num_clusters, comparison.main.num_differing, comparison.main.p_value) == (2, 1, 1)
-    assert "main: 2 cluster(s) only, so the interval is too narrow" in notes(comparison)
+    assert "main: 2 cluster(s) only, so the interval is too narrow" in comparison_notes(comparison)
 
 
 def test_the_held_out_emotion_stands_apart() -> None:
@@ -208,7 +208,7 @@ def test_rows_that_one_side_was_trained_on_are_left_out() -> None:
     comparison = compared(results({**a, **rows}, held_out="sad"), results({**b, **rows}, held_out="fear"))
     assert comparison.held_out is None
     assert comparison.main.num_rows == 10
-    assert "2 row(s) left out, held out in one only: S9-001-fear-0, S9-001-sad-0" in notes(comparison)
+    assert "2 row(s) left out, held out in one only: S9-001-fear-0, S9-001-sad-0" in comparison_notes(comparison)
 
 
 def test_another_metric_counts_the_clips_that_have_it_in_both() -> None:
@@ -220,7 +220,7 @@ def test_another_metric_counts_the_clips_that_have_it_in_both() -> None:
     assert comparison.main.difference == pytest.approx(0.25)
     assert comparison.main.interval == pytest.approx((0.25, 0.25))
     assert comparison.main.changes == {}
-    assert "1 row(s) left out, no value: S0-001-happy-0" in notes(comparison)
+    assert "1 row(s) left out, no value: S0-001-happy-0" in comparison_notes(comparison)
     assert "right" not in printed_comparison(comparison)
 
 
@@ -271,7 +271,7 @@ def test_two_judges_are_refused_where_the_metric_is_theirs() -> None:
         refuse_unlike(compared(*sides), any_judge=False, any_protocol=False)
     refuse_unlike(compared(*sides), any_judge=True, any_protocol=False)
     refuse_unlike(compared(*sides, "sync_conf"), any_judge=False, any_protocol=False)
-    assert any(note.startswith("two judges: aaaa") for note in notes(compared(*sides)))
+    assert any(note.startswith("two judges: aaaa") for note in comparison_notes(compared(*sides)))
 
 
 def test_two_protocols_are_refused() -> None:

@@ -14,13 +14,13 @@ from cmet.scores import other_methods
 from cmet.scores.other_methods import (
     answer_table,
     check_method,
-    check_out,
+    check_results_folder,
     same_rows,
     score_manifest,
     scored_table,
     video_answers,
 )
-from cmet.scores.other_results import Scored, read_scored
+from cmet.scores.other_results import ScoredManifest, read_scored
 from cmet.scores.results import answers, read_results, write_results
 from cmet.vocabulary import TARGET_EMOTIONS
 from tests.unit.conftest import ROOT, Tiny
@@ -47,13 +47,13 @@ def write_manifest(tiny: Tiny, path: Path, **columns: str) -> Path:
     return path
 
 
-def score(tiny: Tiny, folder: Path, method: str | None = "Mine") -> Scored:
+def score(tiny: Tiny, folder: Path, method: str | None = "Mine") -> ScoredManifest:
     manifest = write_manifest(tiny, folder / "mine.csv")
     judge = Judge.load(tiny.judge.folder)
     return score_manifest(manifest, None, method, judge, folder, PARAMS, 0, folder / "scores/mine")
 
 
-def judge_of(scored: Scored) -> str:
+def judge_of(scored: ScoredManifest) -> str:
     return str(scored.results["judge"].iloc[0])
 
 
@@ -185,7 +185,7 @@ def test_nothing_but_results_is_ever_replaced(tiny: Tiny, tmp_path: Path) -> Non
     score(tiny, tmp_path)
     score(tiny, tmp_path)
     with pytest.raises(UserError, match="this is a file; name a folder"):
-        check_out(tmp_path / "mine.csv")
+        check_results_folder(tmp_path / "mine.csv")
 
 
 def test_only_the_same_judge_and_the_same_targets_stand_in_one_table(tiny: Tiny, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from cmet.params import EvaluateParams
 from cmet.scores.intervals import ClusterBootstrap
-from cmet.scores.measured import Comparison, Floor, Value
+from cmet.scores.measured import Floor, Gain, Value
 from cmet.scores.results import answers
 from cmet.scores.tables import confusion, constant_floor, evaluation_metrics, measure
 from tests.unit.scores.making import SET_FACTS, results_of, scores_of, value_rows
@@ -64,7 +64,7 @@ def test_methods_are_compared_on_the_same_rows() -> None:
     neutral = rows([(sentence, emotion, "sad") for sentence, emotion, _ in SAID], "neutral")
     comparison = measure(pd.concat([neutral, rows(SAID), rows(SAID, "ground_truth")]), PARAMS, 0).comparisons
     assert comparison["cmet-neutral"].difference == pytest.approx(3 / 5 - 2 / 5)
-    assert comparison["cmet-ground_truth"] == Comparison(0.0, (0.0, 0.0))
+    assert comparison["cmet-ground_truth"] == Gain(0.0, (0.0, 0.0))
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

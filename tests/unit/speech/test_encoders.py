@@ -10,11 +10,11 @@ import yaml
 from cmet.clips.product import Clips
 from cmet.errors import ClipError, UserError
 from cmet.media.audio import read_audio
-from cmet.params import Encoder, ParamsError, SpeechParams, parse_params
+from cmet.params import EncoderName, ParamsError, SpeechParams, parse_params
 from cmet.speech.embeddings import SpeechReport, embed_clip, write_embeddings
 from cmet.speech.encoders.egemaps import embed_opensmile
-from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from cmet.speech.encoders.encoder import SpeechEncoder
+from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from cmet.speech.encoders.registry import ENCODERS, load_encoder
 from cmet.speech.product import TABLE, Voices
 from tests.layouts import rename
@@ -135,7 +135,7 @@ def test_an_unknown_encoder_is_an_error_that_lists_the_known() -> None:
 
 
 def test_params_and_registry_know_the_same_encoders() -> None:
-    assert set(get_args(Encoder)) == set(ENCODERS)
+    assert set(get_args(EncoderName)) == set(ENCODERS)
 
 
 @pytest.mark.parametrize("name", sorted(ENCODERS))

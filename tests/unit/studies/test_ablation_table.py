@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from cmet.studies.ablation_table import AblationLabels, long_table, printed_table, summary_table, t_interval
+from cmet.studies.ablation_table import AblationLabels, ablation_summary, long_table, printed_ablations, t_interval
 from cmet.studies.figures import ablation_figure
 
 JUDGE = "stand-in of the project (small), sha256 ffff"
@@ -28,7 +28,7 @@ def table() -> pd.DataFrame:
 
 
 def test_intervals_over_seeds_are_those_of_student(table: pd.DataFrame) -> None:
-    summary = summary_table(table, LABELS).set_index(["metric", "layer"])
+    summary = ablation_summary(table, LABELS).set_index(["metric", "layer"])
     row = summary.loc["acc_emo", "mse"]
     low, high = stats.ttest_1samp(ACCURACIES["mse"], 0).confidence_interval(0.95)
     assert (row["mean"], row["low"], row["high"]) == pytest.approx((0.65, low, high))
@@ -38,7 +38,7 @@ def test_intervals_over_seeds_are_those_of_student(table: pd.DataFrame) -> None:
 
 def test_differences_to_full_are_taken_seed_by_seed(table: pd.DataFrame) -> None:
     shuffled = table.sample(frac=1, random_state=0)
-    summary = summary_table(shuffled, LABELS).set_index(["metric", "layer"])
+    summary = ablation_summary(shuffled, LABELS).set_index(["metric", "layer"])
     row = summary.loc["acc_emo", "mse"]
     paired = stats.ttest_rel(ACCURACIES["mse"], ACCURACIES["full"])
     low, high = paired.confidence_interval(0.95)
@@ -47,7 +47,7 @@ def test_differences_to_full_are_taken_seed_by_seed(table: pd.DataFrame) -> None
 
 
 def test_one_seed_has_no_interval(table: pd.DataFrame) -> None:
-    summary = summary_table(table[table["seed"] == 1], LABELS).set_index(["metric", "layer"])
+    summary = ablation_summary(table[table["seed"] == 1], LABELS).set_index(["metric", "layer"])
     row = summary.loc["acc_emo", "mse"]
     assert row["mean"] == 0.55
     assert row["minus_full"] == pytest.approx(-0.05)
@@ -56,7 +56,7 @@ def test_one_seed_has_no_interval(table: pd.DataFrame) -> None:
 
 
 def test_every_number_says_what_it_was_measured_on(table: pd.DataFrame) -> None:
-    summary = summary_table(table, LABELS)
+    summary = ablation_summary(table, LABELS)
     assert summary.groupby("metric")["subset"].first().to_dict() == {
         "acc_emo": "test pairs without sad",
         "acc_emo_held_out": "test pairs of sad",
@@ -67,7 +67,7 @@ def test_every_number_says_what_it_was_measured_on(table: pd.DataFrame) -> None:
     assert summary.loc[~judged, "judge"].isna().all()
     assert summary["num_seeds"].eq(3).all()
     assert summary["seeds"].eq("1 2 3").all()
-    said = printed_table(table, summary, LABELS)
+    said = printed_ablations(table, summary, LABELS)
     for part in (
         "Corpus sample, backbone facemesh",
         "95 % t-intervals over 3 seeds",
@@ -80,7 +80,7 @@ def test_every_number_says_what_it_was_measured_on(table: pd.DataFrame) -> None:
 
 
 def test_the_figure_has_a_point_for_every_layer_and_metric(table: pd.DataFrame) -> None:
-    figure = ablation_figure(table, summary_table(table, LABELS), LABELS)
+    figure = ablation_figure(table, ablation_summary(table, LABELS), LABELS)
     assert [axes.get_title() for axes in figure.axes] == ["acc_emo, %", "val/delta_mse"]
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["full", "mse"]
     assert "95 % t-intervals" in figure.get_suptitle()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cmet.studies.record import MadeOf, Record
+from cmet.studies.record import MadeOf, RunRecord
 
 
 def made_of(seed: int, **facts: object) -> MadeOf:
@@ -12,7 +12,7 @@ def made_of(seed: int, **facts: object) -> MadeOf:
 
 
 def test_a_step_is_finished_as_long_as_it_is_made_of_the_same(tmp_path: Path) -> None:
-    record = Record(tmp_path / "new")
+    record = RunRecord(tmp_path / "new")
     assert not record.has("train", made_of(1))
     with record.making("train", made_of(1, methods=("cmet", "oracle"), weights={})):
         pass
@@ -22,7 +22,7 @@ def test_a_step_is_finished_as_long_as_it_is_made_of_the_same(tmp_path: Path) ->
 
 
 def test_a_step_that_breaks_off_is_not_finished_nor_is_what_it_replaces(tmp_path: Path) -> None:
-    record = Record(tmp_path)
+    record = RunRecord(tmp_path)
     for step in ("data", "train"):
         with record.making(step, made_of(1)):
             pass

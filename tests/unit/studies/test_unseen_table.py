@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cmet.studies.figures import unseen_figure
-from cmet.studies.unseen_table import UnseenLabels, most_frequent_wrong, printed_table, summary_table
+from cmet.studies.unseen_table import UnseenLabels, most_frequent_wrong, printed_unseen, unseen_summary
 from tests.unit.studies.hand_made import answers, evaluate_params
 
 LABELS = UnseenLabels(
@@ -14,7 +14,7 @@ LABELS = UnseenLabels(
 
 
 def summary(table: pd.DataFrame, labels: UnseenLabels = LABELS) -> pd.DataFrame:
-    return summary_table(table, "seen", labels, evaluate_params(), 7)
+    return unseen_summary(table, "seen", labels, evaluate_params(), 7)
 
 
 def test_every_emotion_has_both_accuracies_their_share_and_times_chance() -> None:
@@ -67,14 +67,14 @@ def test_seeds_are_counted_together_and_each_for_itself() -> None:
     assert [rows.loc[seed, "cmet", "sad"]["left_out"] for seed in ("all", "1", "2")] == [0.125, 0.25, 0]
     assert rows.loc["all", "cmet", "sad"][["n", "num_clusters"]].tolist() == [8, 4]
     assert rows["seeds"].unique().tolist() == ["1 2"]
-    said = printed_table(rows.reset_index(), labels)
+    said = printed_unseen(rows.reset_index(), labels)
     assert "Training seed(s) 1, 2, which change first weights, dropout and samples only" in said
     assert said.splitlines()[-2].startswith("| 1    | 87.5 (")
     assert said.splitlines()[-1].startswith("| 2    | 87.5 (")
 
 
 def test_the_printed_table_says_what_its_numbers_are() -> None:
-    said = printed_table(summary(answers()), LABELS)
+    said = printed_unseen(summary(answers()), LABELS)
     for part in (
         "Corpus sample, backbone facemesh.",
         "left out of expression basis, speech scaling and training",
@@ -91,7 +91,7 @@ def test_the_printed_table_says_what_its_numbers_are() -> None:
 
 
 def test_a_published_backbone_is_not_said_to_be_fitted_without_the_emotion() -> None:
-    said = printed_table(summary(answers()), UnseenLabels(**vars(LABELS) | {"is_fitted": False}))
+    said = printed_unseen(summary(answers()), UnseenLabels(**vars(LABELS) | {"is_fitted": False}))
     assert "expression basis" not in said
     assert "The published backbone is as it is, whatever it was trained on." in said
     assert "basis has not seen" not in said
@@ -102,8 +102,8 @@ def test_a_share_of_nothing_is_printed_as_absent() -> None:
     table.loc[(table["method"] == "cmet") & (table["target"] == "sad") & (table["fold"] == "seen"), "correct"] = False
     rows = summary(table)
     assert np.isnan(rows.set_index(["method", "emotion"]).loc["cmet", "sad"]["survives"])
-    assert "| 0.0 (0.0 to 0.0)" in printed_table(rows, LABELS)
-    assert "| absent " in printed_table(rows, LABELS)
+    assert "| 0.0 (0.0 to 0.0)" in printed_unseen(rows, LABELS)
+    assert "| absent " in printed_unseen(rows, LABELS)
 
 
 def test_the_figure_has_two_bars_an_oracle_and_chance_for_every_emotion() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cmet.errors import ClipError, UserError
 from cmet.media.video import VideoFile, write_video
 from cmet.scores.metrics import fid
-from cmet.scores.metrics.fid import FrechetInceptionDistance, pooled_inception, to_pictures
+from cmet.scores.metrics.fid import FrechetInceptionDistance, inception_pictures, pooled_inception
 from cmet.scores.metrics.frechet import distance_of_sets
 from cmet.scores.metrics.metric import Shown
 from cmet.scores.metrics.registry import load_metrics
@@ -76,7 +76,7 @@ def test_the_recorded_file_has_472_tensors_that_must_be_there() -> None:
 
 def test_pictures_are_made_as_in_pytorch_fid() -> None:
     frames = torch.randint(0, 256, (2, 598, 598, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    pictures = to_pictures(frames)
+    pictures = inception_pictures(frames)
     # at half the size, a pixel lies in the middle of four
     fours = frames.permute(0, 3, 1, 2).double().unflatten(3, (299, 2)).unflatten(2, (299, 2)).mean((3, 5))
     torch.testing.assert_close(pictures.double(), 2 * fours / 255 - 1, rtol=0, atol=1e-5)

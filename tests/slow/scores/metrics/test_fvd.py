@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cmet.errors import ClipError, UserError
 from cmet.media.video import write_video
-from cmet.scores.metrics.fvd import FrechetVideoDistance, distance_of_clips, taken_frames, to_picture
+from cmet.scores.metrics.fvd import FrechetVideoDistance, distance_of_clips, i3d_picture, taken_frames
 from cmet.scores.metrics.metric import Shown
 from cmet.scores.metrics.registry import load_metrics
 from cmet.weights.registry import NETWORKS
@@ -49,7 +49,7 @@ def test_15_frames_are_taken_and_the_last_is_repeated_in_a_short_clip(num_frames
 
 def test_frames_are_resized_as_tensorflow_1_does() -> None:
     frame = torch.randint(0, 256, (112, 112, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    picture = (to_picture(frame) + 1) * 127.5
+    picture = (i3d_picture(frame) + 1) * 127.5
     values = frame.permute(2, 0, 1).float()
     assert picture.shape == (3, 224, 224)
     # at twice the size every second value is an old one, and the last column stands twice
@@ -59,8 +59,8 @@ def test_frames_are_resized_as_tensorflow_1_does() -> None:
 
 
 def test_black_is_minus_one_and_white_is_one() -> None:
-    assert to_picture(torch.zeros(30, 40, 3, dtype=torch.uint8)).unique().tolist() == [-1]
-    assert to_picture(torch.full((30, 40, 3), 255, dtype=torch.uint8)).unique().tolist() == [1]
+    assert i3d_picture(torch.zeros(30, 40, 3, dtype=torch.uint8)).unique().tolist() == [-1]
+    assert i3d_picture(torch.full((30, 40, 3), 255, dtype=torch.uint8)).unique().tolist() == [1]
 
 
 def test_the_distance_of_repeated_clips_is_the_squared_distance_of_their_logits() -> None:

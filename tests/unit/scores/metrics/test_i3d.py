@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cmet.scores.metrics.i3d import I3D, Unit, pad_same, pool_same
+from cmet.scores.metrics.i3d import I3D, VideoUnit, pad_same, pool_same
 from cmet.weights.registry import NETWORKS
 
 
@@ -42,7 +42,7 @@ def test_each_dimension_is_padded_by_its_own_size() -> None:
 
 
 def test_a_unit_convolves_norms_and_cuts_off_below_zero() -> None:
-    unit = Unit(1, 1, (3, 1, 1), (2, 1, 1)).eval()
+    unit = VideoUnit(1, 1, (3, 1, 1), (2, 1, 1)).eval()
     unit.load_state_dict(
         {
             "conv3d.weight": line(1.0, 10.0, 100.0),

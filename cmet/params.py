@@ -261,7 +261,7 @@ class TrainParams(Section):
     wmse_backward_label: Literal["second", "first"]
     """Whose class weight the backward term of `wmse` has: the published code takes emotion 2, whose error it is not."""
     contrastive_signs: Literal["crossed", "equal"]
-    """`crossed` pairs the negated visual move with the forward speech embedding, as published; `equal` the move."""
+    """`crossed` pairs the negated visual delta with the forward speech embedding, as published; `equal` the delta."""
     contrastive_weight: NonNegativeFloat
     direction_weight: NonNegativeFloat
     precision: Literal["float32", "bfloat16"]

@@ -265,7 +265,7 @@ class PlainLoop:
         forward = plain_pass(self.connector, batch.reference_BTK, batch.speech_B1S, batch.source_BTK)
         backward = plain_pass(self.connector, -batch.reference_BTK, -batch.speech_B1S, batch.target_BTK)
         labels = batch.labels_B, batch.first_labels_B
-        return loss_terms(forward, backward, batch.direction_BTK, *labels, self.params, torch.ones(()))
+        return loss_terms(forward, backward, batch.delta_BTK, *labels, self.params, torch.ones(()))
 
 
 def plain_pass(

@@ -10,10 +10,10 @@ from fill import AUDIO2LIP, CONNECTOR, EDTALK, PDFGC, Profile, fill
 from torch import nn
 
 from cmet.backbones.edtalk.audio2lip import Audio2Lip
-from cmet.backbones.edtalk.generator import EDTalkGenerator as EDTalkGenerator
+from cmet.backbones.edtalk.generator import EDTalkGenerator
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.generator import EDTalkGenerator as PDFGCGenerator
+from cmet.backbones.pdfgc.generator import PDFGCGenerator
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.connector.network import Connector
 from cmet.params import NetworkParams

@@ -33,7 +33,7 @@ class Bundle:
     config: BundleConfig
     scaling: SpeechScaling
     speech_limit_S: np.ndarray
-    """Largest scaled speech direction per feature seen in training, without sign."""
+    """Largest scaled speech delta per feature seen in training, without sign."""
     folder: Path
 
     def expect(self, *, backbone: str, speech_encoder: str) -> None:
@@ -75,15 +75,15 @@ class Bundle:
             )
         check_backbone(fitted, self.config.backbone_sha256, self.folder)
 
-    def speech_direction(self, neutral_NS: np.ndarray, emotional_MS: np.ndarray) -> np.ndarray:
-        """Scaled speech direction from raw embeddings, kept inside the range seen in training, shape (S,)."""
+    def scaled_speech_delta(self, neutral_NS: np.ndarray, emotional_MS: np.ndarray) -> np.ndarray:
+        """Scaled speech delta from raw embeddings, kept inside the range seen in training, shape (S,)."""
         scaled = (self.scaling.apply(embeddings) for embeddings in (neutral_NS, emotional_MS))
-        return clamp_direction(speech_delta(*scaled), self.speech_limit_S)
+        return clamp_delta(speech_delta(*scaled), self.speech_limit_S)
 
 
-def clamp_direction(direction_S: np.ndarray, limit_S: np.ndarray) -> np.ndarray:
-    """Keep every feature of scaled speech directions inside the range seen in training."""
-    return np.clip(direction_S, -limit_S, limit_S).astype(np.float32)
+def clamp_delta(delta_S: np.ndarray, limit_S: np.ndarray) -> np.ndarray:
+    """Keep every feature of scaled speech deltas inside the range seen in training."""
+    return np.clip(delta_S, -limit_S, limit_S).astype(np.float32)
 
 
 def save_bundle(

@@ -41,9 +41,9 @@ class BundleConfig(Section):
     versions: dict[str, str] = {}
     """Of the libraries that trained it, by distribution; empty where they are not known."""
 
-    def likeness(self, change_NK: np.ndarray) -> dict[str, float]:
-        """Cosine of a clip's mean change with the mean delta of each trained emotion, the highest first."""
-        mean_K = change_NK.mean(axis=0, dtype=np.float64)
+    def likeness(self, delta_NK: np.ndarray) -> dict[str, float]:
+        """Cosine of a clip's mean delta with that of each trained emotion, the highest first."""
+        mean_K = delta_NK.mean(axis=0, dtype=np.float64)
         cosines = {
             emotion: float(mean_K @ delta_K / max(np.linalg.norm(mean_K) * np.linalg.norm(delta_K), 1e-12))
             for emotion, delta_K in self.expression_deltas.items()

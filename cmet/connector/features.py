@@ -15,7 +15,7 @@ from cmet.params import TrainParams
 from cmet.progress import counted
 from cmet.shards import UNPAIRED, ClipSample, PairSample, Shard, check_shards, read_pairs, read_shards, read_unpaired
 
-# S speech features, K expression components, Q speech directions that validation asks about
+# S speech features, K expression components, Q speech deltas that validation asks about
 
 NUM_NAMED = 5
 
@@ -44,8 +44,8 @@ class PairFacts:
         self.speech_limit_S = np.maximum(self.speech_limit_S, np.abs(pair.speech_delta))
         self.sums[pair.emotion] = self.sums[pair.emotion] + pair.expression_delta.astype(np.float64)
         self.counts[pair.emotion] += 1
-        for group, direction_S in asked.items():
-            distance = float(np.linalg.norm(direction_S - pair.speech_delta))
+        for group, delta_S in asked.items():
+            distance = float(np.linalg.norm(delta_S - pair.speech_delta))
             if distance < self.distances.get(group, np.inf):
                 self.distances[group], self.nearest[group] = distance, pair.expression_delta
 

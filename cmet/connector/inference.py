@@ -1,4 +1,4 @@
-"""Expression directions of a whole clip, window after window."""
+"""Expression deltas of a whole clip, window after window."""
 
 import numpy as np
 import torch
@@ -9,17 +9,17 @@ from cmet.connector.network import Connector
 # B batch, N frames of a clip, T frames of a window, W windows of a clip, S speech features, K expression components
 
 
-def predict_directions(
-    connector: Connector, speech_direction: np.ndarray, codes_NK: np.ndarray, drop_tail: bool = False
+def predict_deltas(
+    connector: Connector, speech_delta: np.ndarray, codes_NK: np.ndarray, drop_tail: bool = False
 ) -> np.ndarray:
-    """Direction to add to each expression code, shape (N, K), float32.
+    """Delta to add to each expression code, shape (N, K), float32.
 
     Differs from the published code unless `drop_tail` is set: a last part shorter than a window is filled up with
     its last frame and predicted too.
 
     Args:
         connector: In eval mode.
-        speech_direction: Scaled as in training; shape (S,), or (W, S) with one for each window of the result, of which
+        speech_delta: Scaled as in training; shape (S,), or (W, S) with one for each window of the result, of which
             the last may be a part.
         codes_NK: Expression codes of one clip, at least one frame.
         drop_tail: Leave out the last N mod T frames, so that the result is shorter.
@@ -32,11 +32,11 @@ def predict_directions(
     if drop_tail:
         codes_NK = codes_NK[: len(codes_NK) - len(codes_NK) % connector.window]
     shapes = ((connector.speech_width,), (num_windows(connector, len(codes_NK)), connector.speech_width))
-    if speech_direction.shape not in shapes:
-        raise ValueError(f"speech direction: expected {shapes[0]} or {shapes[1]}, got {speech_direction.shape}")
+    if speech_delta.shape not in shapes:
+        raise ValueError(f"speech delta: expected {shapes[0]} or {shapes[1]}, got {speech_delta.shape}")
     if not len(codes_NK):
         return np.zeros((0, connector.expression_width), np.float32)
-    speech = torch.from_numpy(speech_direction[None].astype(np.float32))
+    speech = torch.from_numpy(speech_delta[None].astype(np.float32))
     codes_1NK = torch.from_numpy(codes_NK[None].astype(np.float32))
     return roll_out(connector, speech, codes_1NK)[0].cpu().numpy()
 
@@ -48,13 +48,13 @@ def num_windows(connector: Connector, num_frames: int) -> int:
 
 @torch.inference_mode()
 def roll_out(connector: Connector, speech: Tensor, codes_BNK: Tensor) -> Tensor:
-    """Directions of several clips of one length, shape (B, N, K), on the connector's device.
+    """Expression deltas of several clips of one length, shape (B, N, K), on the connector's device.
 
     The reference of a window is what was predicted for the one before it, zeros for the first.
 
     Args:
         connector: In eval mode.
-        speech: Scaled speech directions, shape (B, S), or (B, W, S) with one for each window.
+        speech: Scaled speech deltas, shape (B, S), or (B, W, S) with one for each window.
         codes_BNK: Expression codes.
     """
     device = connector.Norm.weight.device
@@ -65,8 +65,8 @@ def roll_out(connector: Connector, speech: Tensor, codes_BNK: Tensor) -> Tensor:
     reference_BTK = torch.zeros_like(codes_BNK[:, : connector.window])
     sources = codes_BNK.split(connector.window, 1)
     speech_BWS = speech[:, None].expand(-1, len(sources), -1) if speech.ndim == 2 else speech
-    directions = []
+    deltas = []
     for source_BTK, speech_B1S in zip(sources, speech_BWS.split(1, 1), strict=True):
-        reference_BTK = connector(reference_BTK, speech_B1S, source_BTK).direction_BTD
-        directions.append(reference_BTK)
-    return torch.cat(directions, 1)[:, :num_frames]
+        reference_BTK = connector(reference_BTK, speech_B1S, source_BTK).delta_BTD
+        deltas.append(reference_BTK)
+    return torch.cat(deltas, 1)[:, :num_frames]

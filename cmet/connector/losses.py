@@ -53,7 +53,7 @@ class LossTerms(NamedTuple):
 def loss_terms(
     forward: Prediction,
     backward: Prediction,
-    direction_BTD: Tensor,
+    delta_BTD: Tensor,
     labels_B: Tensor,
     first_labels_B: Tensor,
     params: TrainParams,
@@ -63,16 +63,16 @@ def loss_terms(
 
     Args:
         forward: The pass from emotion 1 to emotion 2.
-        backward: The pass from emotion 2 to emotion 1, with reference and speech direction negated.
-        direction_BTD: True direction from emotion 1 to emotion 2.
+        backward: The pass from emotion 2 to emotion 1, with reference and speech delta negated.
+        delta_BTD: True delta from emotion 1 to emotion 2.
         labels_B: Index of emotion 2.
         first_labels_B: Index of emotion 1.
         params: Which regression, one or both passes in it, the weights, and which quirks are corrected.
         spread: Sigma of `bmse`, a scalar; unused by the other regressions.
     """
-    num_frames = direction_BTD.shape[1]
-    target_MD = direction_BTD.flatten(0, 1)
-    ahead_MD, back_MD = forward.direction_BTD.flatten(0, 1), backward.direction_BTD.flatten(0, 1)
+    num_frames = delta_BTD.shape[1]
+    target_MD = delta_BTD.flatten(0, 1)
+    ahead_MD, back_MD = forward.delta_BTD.flatten(0, 1), backward.delta_BTD.flatten(0, 1)
 
     labels_M = labels_B.repeat_interleave(num_frames)
     regression = regression_loss(params.reconstruction, ahead_MD, target_MD, labels_M, spread)
@@ -81,12 +81,12 @@ def loss_terms(
         back_labels_M = back_labels_B.repeat_interleave(num_frames)
         regression = regression + regression_loss(params.reconstruction, back_MD, -target_MD, back_labels_M, spread)
 
-    move_BH = (backward.source_BTH - forward.source_BTH).mean(1)
+    visual_delta_BH = (backward.source_BTH - forward.source_BTH).mean(1)
     if params.contrastive_signs == "equal":
-        move_BH = -move_BH
+        visual_delta_BH = -visual_delta_BH
     contrastive = 0.5 * (
-        contrastive_loss(-move_BH, forward.speech_B1H.squeeze(1), labels_B)
-        + contrastive_loss(move_BH, backward.speech_B1H.squeeze(1), labels_B)
+        contrastive_loss(-visual_delta_BH, forward.speech_B1H.squeeze(1), labels_B)
+        + contrastive_loss(visual_delta_BH, backward.speech_B1H.squeeze(1), labels_B)
     )
     direction = direction_loss(ahead_MD, back_MD)
     total = regression + params.contrastive_weight * contrastive + params.direction_weight * direction

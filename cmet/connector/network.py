@@ -44,14 +44,14 @@ MIN_EXPRESSION_WIDTH = 5
 class Prediction(NamedTuple):
     """What one pass of the Connector gives."""
 
-    direction_BTD: Tensor
+    delta_BTD: Tensor
     reference_BTH: Tensor
     speech_B1H: Tensor
     source_BTH: Tensor
 
 
 class Connector(nn.Module):
-    """Predicts the expression direction of each frame of a window from a speech direction."""
+    """Predicts the expression delta of each frame of a window from a speech delta."""
 
     def __init__(self, params: NetworkParams, expression_width: int, speech_width: int) -> None:
         """Draw the initial weights from torch's global generator.
@@ -77,11 +77,11 @@ class Connector(nn.Module):
         self.apply(_draw_linear)
 
     def forward(self, reference_BTD: Tensor, speech_B1S: Tensor, source_BTD: Tensor) -> Prediction:
-        """Predict the directions of one window.
+        """Predict the deltas of one window.
 
         Args:
-            reference_BTD: Directions of the T frames before the window, zeros before the start.
-            speech_B1S: Speech direction.
+            reference_BTD: Deltas of the T frames before the window, zeros before the start.
+            speech_B1S: Speech delta.
             source_BTD: Expression codes of the window.
         """
         (prediction,) = self.passes([(reference_BTD, speech_B1S, source_BTD)])
@@ -242,7 +242,7 @@ class Head(nn.Module):
         )
 
     def forward(self, fused_BTH: Tensor) -> Tensor:
-        """Direction per frame, shape (B, T, D)."""
+        """Delta of each frame, shape (B, T, D)."""
         return self.projector(fused_BTH)
 
 

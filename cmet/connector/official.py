@@ -63,7 +63,7 @@ def load_official(path: Path) -> Bundle:
 def export_official(bundle: Bundle, path: Path) -> None:
     """Write a trained Connector as the authors' code reads it, atomically.
 
-    The container has no place for the range that speech directions are clamped to, nor for backbone, speech encoder and
+    The container has no place for the range that speech deltas are clamped to, nor for backbone, speech encoder and
     how clips were made, which a reader takes to be the authors'; optimizer state is not kept in a model, so training
     cannot be resumed from it.
 

@@ -2,8 +2,8 @@
 
 The semantics are those of the published data set (ChanHyeok-Choi/C-MET at bd384ac, `Dataset` in mode `mean`
 with direction `average`): a clip is drawn uniformly and gives speaker, emotion 1 and level; emotion 2 is drawn
-from the others; the speech direction is a difference of means over clips of all speakers, the expression
-direction one over clips of this speaker. On MEAD its sentence lists are kept (`cmet.corpora.mead`).
+from the others; the speech delta is a difference of means over clips of all speakers, the expression
+delta one over clips of this speaker. On MEAD its sentence lists are kept (`cmet.corpora.mead`).
 
 `corrected` departs from `official` in what are quirks of the published code:
     Level: a neutral first emotion is followed by a drawn level of emotion 2, instead of level 1.
@@ -20,10 +20,10 @@ Differs from the published sampler in both:
         strided sets as entries: hundreds on MEAD, sixteen on the sample, which a network knows by heart before it has
         learnt what they have in common.
     First windows: with `first_window_share` above zero, that share of the windows begins with the clip. Only there
-        the reference is empty and the direction has to be heard, as at the start of every edit; uniform starts
+        the reference is empty and the delta has to be heard, as at the start of every edit; uniform starts
         show it about once in 36 windows, which is enough for the paper's 200,000 steps and not for a few hundred.
     Mixup: with `mixup_share` above zero, that share of the samples is mixed with others of the batch (Zhang et al.
-        2018, alpha 1): what lies between two moves of the voice goes with what lies between the moves of the face.
+        2018, alpha 1): what lies between two deltas of the voice goes with what lies between those of the face.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ from cmet.vocabulary import EMOTIONS
 
 # B batch, T frames of a window, n clips per mean, K expression components, S speech features
 # C clips, G groups (clips of one speaker, emotion and level), Q pools (clips of one emotion and level)
-# E moves (pairs of a first and a second group)
+# E conversions (pairs of a first and a second group)
 
 FIRST_STRIDE, SECOND_STRIDE = 1, 7
 """Steps through the speech lists of emotion 1 and emotion 2."""
@@ -50,14 +50,14 @@ class Batch(NamedTuple):
     """Inputs and targets of one training step."""
 
     speech_B1S: Tensor
-    """Scaled speech direction from emotion 1 to emotion 2."""
+    """Scaled speech delta from emotion 1 to emotion 2."""
     reference_BTK: Tensor
-    """Directions of the frames before the window, zero before the first frame."""
+    """Deltas of the frames before the window, zero before the first frame."""
     source_BTK: Tensor
     """Expression codes of the window, emotion 1."""
     target_BTK: Tensor
     """The same frames, emotion 2."""
-    direction_BTK: Tensor
+    delta_BTK: Tensor
     labels_B: Tensor
     """Index of emotion 2; of the heavier sample where two are mixed, as in all that follows."""
     first_labels_B: Tensor
@@ -75,7 +75,7 @@ class Batch(NamedTuple):
         return self._replace(
             **{
                 name: torch.lerp(getattr(self, name)[others_B], getattr(self, name), weights_B11)
-                for name in ("speech_B1S", "reference_BTK", "source_BTK", "target_BTK", "direction_BTK")
+                for name in ("speech_B1S", "reference_BTK", "source_BTK", "target_BTK", "delta_BTK")
             }
         )
 
@@ -153,15 +153,15 @@ class Sampler:
         is_drawn_A = bank.is_drawn_C[averaged]
         self.num_drawn_G = torch.bincount(group_A[is_drawn_A], minlength=len(labels_G3))
         excluded = [EMOTIONS.index(emotion) for emotion in params.excluded_emotions] if self.is_official else []
-        chances_GG = move_chances(labels_G3, self.is_official, excluded)
+        chances_GG = conversion_chances(labels_G3, self.is_official, excluded)
         weights_GG = self._first_chances(params.speaker)[:, None] * chances_GG
-        self.moves_E2 = weights_GG.nonzero()
-        if not len(self.moves_E2):
+        self.conversions_E2 = weights_GG.nonzero()
+        if not len(self.conversions_E2):
             raise UserError(
                 "train: no clip can be turned into another emotion of its speaker and level; "
                 "see the counts of the deltas stage, train.excluded_emotions and train.sampler"
             )
-        self.shares_E = weights_GG[tuple(self.moves_E2.T)].cumsum(0)
+        self.shares_E = weights_GG[tuple(self.conversions_E2.T)].cumsum(0)
         self.shares_E /= self.shares_E[-1].clone()
         self.num_listed = int(self.num_drawn_G.sum())
         """Length of the published clip list, which the loader's index runs through."""
@@ -173,7 +173,7 @@ class Sampler:
     def num_unused(self) -> int:
         """Clips of the list that no sample begins with, as there is nothing to turn them into."""
         is_first_G = torch.zeros_like(self.num_drawn_G, dtype=torch.bool)
-        is_first_G[self.moves_E2[:, 0]] = True
+        is_first_G[self.conversions_E2[:, 0]] = True
         return int(self.num_drawn_G[~is_first_G].sum())
 
     def short_lists(self) -> list[tuple[str, str, int, int]]:
@@ -200,8 +200,10 @@ class Sampler:
         shares = torch.rand(
             batch_size, num_shares, generator=self.generator, dtype=torch.float64, device=self.generator.device
         )
-        move_B, place_B, start_B, is_first_B = shares[:, :4].unbind(1)
-        first_B, second_B = self.moves_E2[torch.searchsorted(self.shares_E, move_B.contiguous(), right=True)].unbind(1)
+        conversion_B, place_B, start_B, is_first_B = shares[:, :4].unbind(1)
+        first_B, second_B = self.conversions_E2[
+            torch.searchsorted(self.shares_E, conversion_B.contiguous(), right=True)
+        ].unbind(1)
         clips1_Bn = self.groups.drawn(first_B, shares[:, 4 : 4 + n])
         clips2_Bn = self.groups.drawn(second_B, shares[:, 4 + n : 4 + 2 * n])
         pools1_B, pools2_B = self.pool_G[first_B], self.pool_G[second_B]
@@ -215,18 +217,18 @@ class Sampler:
             heard2_Bn = self.pools.at(pools2_B, places_B1 + SECOND_STRIDE * steps_n)
 
         num_frames_B = torch.minimum(self._longest(clips1_Bn), self._longest(clips2_Bn))
-        direction_BK = self._mean_over_time(clips2_Bn, num_frames_B) - self._mean_over_time(clips1_Bn, num_frames_B)
+        delta_BK = self._mean_over_time(clips2_Bn, num_frames_B) - self._mean_over_time(clips1_Bn, num_frames_B)
         starts_B = _scaled(start_B, num_frames_B - self.window + 1)
         starts_B = starts_B.masked_fill(is_first_B < self.first_window_share, 0)
         frames_BT = starts_B[:, None] + torch.arange(self.window, device=starts_B.device)
         has_reference_BT = (frames_BT - self.window >= 0)[..., None]
-        direction_BTK = direction_BK[:, None].expand(-1, self.window, -1)
+        delta_BTK = delta_BK[:, None].expand(-1, self.window, -1)
         batch = Batch(
             speech_B1S=(self._mean_speech(heard2_Bn) - self._mean_speech(heard1_Bn))[:, None],
-            reference_BTK=direction_BTK * has_reference_BT,
+            reference_BTK=delta_BTK * has_reference_BT,
             source_BTK=self._mean_frames(clips1_Bn, frames_BT),
             target_BTK=self._mean_frames(clips2_Bn, frames_BT),
-            direction_BTK=direction_BTK,
+            delta_BTK=delta_BTK,
             labels_B=self.emotion_G[second_B],
             first_labels_B=self.emotion_G[first_B],
             clips_B4n=torch.cat([heard1_Bn, heard2_Bn, clips1_Bn, clips2_Bn], 1),
@@ -301,7 +303,7 @@ class Sampler:
         return (cycles_Bn[..., None] * whole_BnK + part_BnK).mean(1) / num_frames_B[:, None]
 
 
-def move_chances(labels_G3: Tensor, is_official: bool, excluded: list[int]) -> Tensor:
+def conversion_chances(labels_G3: Tensor, is_official: bool, excluded: list[int]) -> Tensor:
     """Chance of each second group after each first one, shape (G, G), float64.
 
     The second has the speaker of the first, another emotion, and the same level unless it is neutral; after a neutral
@@ -311,7 +313,7 @@ def move_chances(labels_G3: Tensor, is_official: bool, excluded: list[int]) -> T
     Args:
         labels_G3: Speaker, emotion and level of each group.
         is_official: Whether the published level rule holds.
-        excluded: Emotions; moves from one to another get no chance, without making others of the row likelier.
+        excluded: Emotions; conversions from one to another get no chance, without making others of the row likelier.
     """
     speaker_G, emotion_G, level_G = labels_G3.T
     is_neutral_G = emotion_G == NEUTRAL

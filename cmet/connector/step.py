@@ -33,10 +33,10 @@ class TrainingStep(nn.Module):
         with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.is_narrow):
             passes = self.both_passes(self.connector, batch)
         forward, backward = (self._joined(prediction) for prediction in passes)
-        direction_BTK, labels_B, first_labels_B = (
-            self.processes.joined(rows) for rows in (batch.direction_BTK, batch.labels_B, batch.first_labels_B)
+        delta_BTK, labels_B, first_labels_B = (
+            self.processes.joined(rows) for rows in (batch.delta_BTK, batch.labels_B, batch.first_labels_B)
         )
-        return loss_terms(forward, backward, direction_BTK, labels_B, first_labels_B, self.params, self.spread)
+        return loss_terms(forward, backward, delta_BTK, labels_B, first_labels_B, self.params, self.spread)
 
     def _joined(self, prediction: Prediction) -> Prediction:
         streams = (stream.float() if self.is_narrow else stream for stream in prediction)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cmet.connector.bank import NEUTRAL
-from cmet.connector.bundle import clamp_direction
+from cmet.connector.bundle import clamp_delta
 from cmet.connector.features import PairFacts, pooled_speech
 from cmet.connector.inference import roll_out
 from cmet.connector.losses import loss_terms
@@ -28,7 +28,7 @@ class Validator:
     """Measures a Connector on every pair of a split.
 
     `val/regression` and the other loss terms look at the middle window of each pair and hand it the true
-    direction as reference, as training does. `val/delta_*` predict the whole neutral clip from speech alone, as
+    delta as reference, as training does. `val/delta_*` predict the whole neutral clip from speech alone, as
     editing does, and compare the mean over time with the true expression delta. The speech of an emotion and level is
     pooled over the split, as the evaluation pools it: the delta of a single clip is mostly noise.
 
@@ -73,17 +73,17 @@ class Validator:
         device = spread.device
         window = self.params.network.window
         source_BTK, target_BTK = (t.to(device) for t in _middle_windows(pairs, window))
-        direction_BTK = _true_deltas(pairs).to(device)[:, None].expand(-1, window, -1)
+        delta_BTK = _true_deltas(pairs).to(device)[:, None].expand(-1, window, -1)
         speech_B1S = self._speech(pairs).to(device)[:, None]
         labels_B = torch.tensor([EMOTIONS.index(pair.emotion) for pair in pairs], device=device)
         neutral_B = torch.full_like(labels_B, NEUTRAL)
         forward, backward = connector.passes(
-            [(direction_BTK, speech_B1S, source_BTK), (-direction_BTK, -speech_B1S, target_BTK)]
+            [(delta_BTK, speech_B1S, source_BTK), (-delta_BTK, -speech_B1S, target_BTK)]
         )
-        return loss_terms(forward, backward, direction_BTK, labels_B, neutral_B, self.params, spread).values()
+        return loss_terms(forward, backward, delta_BTK, labels_B, neutral_B, self.params, spread).values()
 
     def _predict(self, connector: Connector, pairs: list[PairSample]) -> Tensor:
-        """Mean over time of the predicted directions, shape (B, K)."""
+        """Mean over time of the predicted deltas, shape (B, K)."""
         num_frames = [len(pair.neutral_expression) for pair in pairs]
         # a clip is filled up with its last frame, as a last window is: what is predicted before stays as it was
         codes_BNK = np.stack(
@@ -92,12 +92,12 @@ class Validator:
                 for pair, num in zip(pairs, num_frames, strict=True)
             ]
         )
-        directions_BNK = roll_out(connector, self._speech(pairs), torch.from_numpy(codes_BNK)).cpu()
-        return torch.stack([rows[:num].mean(0) for rows, num in zip(directions_BNK, num_frames, strict=True)])
+        deltas_BNK = roll_out(connector, self._speech(pairs), torch.from_numpy(codes_BNK)).cpu()
+        return torch.stack([rows[:num].mean(0) for rows, num in zip(deltas_BNK, num_frames, strict=True)])
 
     def _speech(self, pairs: list[PairSample]) -> Tensor:
-        directions_BS = np.stack([self.speech_deltas[pair.emotion, pair.intensity] for pair in pairs])
-        return torch.from_numpy(clamp_direction(directions_BS, self.speech_limit_S))
+        deltas_BS = np.stack([self.speech_deltas[pair.emotion, pair.intensity] for pair in pairs])
+        return torch.from_numpy(clamp_delta(deltas_BS, self.speech_limit_S))
 
     def _compare(self, predicted_BK: Tensor) -> dict[str, float]:
         cosines_B = functional.cosine_similarity(predicted_BK, _true_deltas(self.pairs), dim=-1)

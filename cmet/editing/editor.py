@@ -13,7 +13,7 @@ from cmet.backbones.frames import resampled
 from cmet.backbones.registry import BackboneClass, backbone_class, load_backbone
 from cmet.backbones.saved import check_backbone
 from cmet.connector.bundle import Bundle, load_bundle
-from cmet.connector.inference import num_windows, predict_directions
+from cmet.connector.inference import num_windows, predict_deltas
 from cmet.connector.official import load_official
 from cmet.connector.product import Model
 from cmet.errors import UserError
@@ -27,7 +27,7 @@ INFERENCE = InferenceParams(batch_size=None, precision="bfloat16", compile=False
 """How networks are run unless a person says otherwise."""
 
 HAVE_TYPICAL_UNIT = frozenset({"facemesh"})
-"""Backbones that are fitted here, so that a change of 1 is a typical emotional one."""
+"""Backbones that are fitted here, so that a delta of 1 is a typical emotional one."""
 
 MAX_AUTO_STRENGTH = 3.0
 
@@ -101,22 +101,22 @@ class Editor:
 
     @property
     def has_typical_unit(self) -> bool:
-        """Whether a change of 1 is a typical emotional one."""
+        """Whether a delta of 1 is a typical emotional one."""
         return self.kind.name in HAVE_TYPICAL_UNIT
 
-    def change(
-        self, codes: np.ndarray, fps: float, direction: np.ndarray, strengths: np.ndarray | None = None
+    def predict_delta(
+        self, codes: np.ndarray, fps: float, speech_delta: np.ndarray, strengths: np.ndarray | None = None
     ) -> np.ndarray:
         """Predicted expression delta for every frame, shape (T, K).
 
         Args:
             codes: Expression codes of the video, shape (T, K), at `fps`.
             fps: Frame rate of the codes; they are brought to the rate of the training and back.
-            direction: Scaled speech direction, shape (S,), or (W, S) with one for each of `num_windows`.
+            speech_delta: Scaled speech delta, shape (S,), or (W, S) with one for each of `num_windows`.
             strengths: Factor on the delta of each window, shape (W,); None for 1.
         """
         steps = resampled(codes, fps, self._num_steps(len(codes), fps), self.clips.fps)
-        delta = predict_directions(self.bundle.connector, direction, steps)
+        delta = predict_deltas(self.bundle.connector, speech_delta, steps)
         if strengths is not None:
             delta *= np.repeat(strengths.astype(np.float32), self.bundle.connector.window)[: len(delta), None]
         return resampled(delta, self.clips.fps, len(codes), fps)
@@ -129,11 +129,11 @@ class Editor:
         """Frames of a video at the rate of the training."""
         return max(1, round(num_frames * self.clips.fps / fps))
 
-    def strength_for(self, change: np.ndarray, wished: float | None) -> float:
-        """Factor on a predicted change: the wished one, or what makes it a typical one; never weaker than predicted."""
+    def strength_for(self, delta_TK: np.ndarray, wished: float | None) -> float:
+        """Factor on a predicted delta: the wished one, or what makes it a typical one; never weaker than predicted."""
         if wished is not None:
             return wished
-        size = root_mean_square(change)
+        size = root_mean_square(delta_TK)
         if not self.has_typical_unit or not size:
             return 1.0
         return float(np.clip(1 / size, 1.0, MAX_AUTO_STRENGTH))

@@ -10,7 +10,7 @@ import numpy as np
 
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.options import EditOptions, EmotionReport, WantedEmotion, frames_said
-from cmet.editing.path import directions_along, emotion_shares
+from cmet.editing.path import deltas_along, emotion_shares
 from cmet.editing.speech import Heard, hear
 from cmet.errors import ClipError
 
@@ -22,7 +22,7 @@ class HeardEmotion:
     name: str
     heard: Heard | None
     """None for no change."""
-    direction_S: np.ndarray | None
+    delta_S: np.ndarray | None
     """From calm speech, scaled and clamped; None for no change."""
     clamped_share: float = 0.0
     """Share of features that were brought back to the limit of the training."""
@@ -43,11 +43,11 @@ def hear_emotion(editor: Editor, emotion: WantedEmotion, neutral_NS: np.ndarray,
     if isinstance(emotion, str):
         return HeardEmotion(emotion, None, None)
     heard = hear(editor.encoder, emotion, option)
-    direction_S = editor.bundle.speech_direction(neutral_NS, heard.vectors_NS)
-    is_clamped_S = np.abs(direction_S) >= editor.bundle.speech_limit_S
+    delta_S = editor.bundle.scaled_speech_delta(neutral_NS, heard.vectors_NS)
+    is_clamped_S = np.abs(delta_S) >= editor.bundle.speech_limit_S
     first, *others = emotion
     name = f"{first} and {len(others)} more" if others else str(first)
-    return HeardEmotion(name, heard, direction_S, float(is_clamped_S.mean()))
+    return HeardEmotion(name, heard, delta_S, float(is_clamped_S.mean()))
 
 
 def check_num_windows(editor: Editor, emotions: Sequence[HeardEmotion], num_frames: int, fps: float) -> None:
@@ -65,7 +65,7 @@ def check_num_windows(editor: Editor, emotions: Sequence[HeardEmotion], num_fram
         )
 
 
-def emotional_change(
+def emotional_delta(
     editor: Editor,
     emotions: Sequence[HeardEmotion],
     codes_TK: np.ndarray,
@@ -76,41 +76,41 @@ def emotional_change(
     """What to add to the code of every frame, shape (T, K), and what each emotion does where it stands alone.
 
     A strength that is not given is found for each emotion as if it were shown all the time, so that a faint one makes
-    no other stronger. Strengths go along with the directions.
+    no other stronger. Strengths go along with the deltas.
 
     Args:
         editor: The model.
-        emotions: In their order; at least one changes something.
+        emotions: In their order; at least one has a delta.
         codes_TK: Expression codes at `fps`, with a window for each emotion.
         fps: Frame rate.
         presence_T: Weight of the edit per frame.
         options: Strength and transition.
     """
-    alone = [_change_alone(editor, emotion, codes_TK, fps) * presence_T[:, None] for emotion in emotions]
+    alone = [_delta_alone(editor, emotion, codes_TK, fps) * presence_T[:, None] for emotion in emotions]
     strengths = [
-        0.0 if emotion.direction_S is None else editor.strength_for(change, options.strength)
-        for emotion, change in zip(emotions, alone, strict=True)
+        0.0 if emotion.delta_S is None else editor.strength_for(delta_TK, options.strength)
+        for emotion, delta_TK in zip(emotions, alone, strict=True)
     ]
     reports = [
         EmotionReport(
             emotion.name,
-            root_mean_square(strength * change),
+            root_mean_square(strength * delta_TK),
             strength,
-            editor.bundle.config.likeness(change),
+            editor.bundle.config.likeness(delta_TK),
             emotion.clamped_share,
         )
-        for emotion, change, strength in zip(emotions, alone, strengths, strict=True)
+        for emotion, delta_TK, strength in zip(emotions, alone, strengths, strict=True)
     ]
     if len(emotions) == 1:
         return strengths[0] * alone[0], reports
     shares = emotion_shares(editor.num_windows(len(codes_TK), fps), len(emotions), options.transition or "smooth")
-    directions = directions_along(shares, [emotion.direction_S for emotion in emotions])
-    change = editor.change(codes_TK, fps, directions, shares @ np.array(strengths))
-    return change * presence_T[:, None], reports
+    deltas = deltas_along(shares, [emotion.delta_S for emotion in emotions])
+    delta_TK = editor.predict_delta(codes_TK, fps, deltas, shares @ np.array(strengths))
+    return delta_TK * presence_T[:, None], reports
 
 
-def _change_alone(editor: Editor, emotion: HeardEmotion, codes_TK: np.ndarray, fps: float) -> np.ndarray:
+def _delta_alone(editor: Editor, emotion: HeardEmotion, codes_TK: np.ndarray, fps: float) -> np.ndarray:
     """Predicted delta, shape (T, K), as if this emotion were shown all the time."""
-    if emotion.direction_S is None:
+    if emotion.delta_S is None:
         return np.zeros_like(codes_TK)
-    return editor.change(codes_TK, fps, emotion.direction_S)
+    return editor.predict_delta(codes_TK, fps, emotion.delta_S)

@@ -33,7 +33,7 @@ class EditOptions:
     sound: Path | None = None
     """Sound of the result; None for that of the file the lips follow."""
     strength: float | None = None
-    """Factor on the predicted change; None makes it a typical one, where codes have such a unit, and else is 1. Of
+    """Factor on the predicted delta; None makes it a typical one, where codes have such a unit, and else is 1. Of
     several emotions, each is made a typical one by itself."""
     then: tuple[WantedEmotion, ...] = ()
     """Emotions that follow the first one along the result."""
@@ -54,7 +54,7 @@ class EmotionReport:
     mean_change: float
     """As `EditReport` has it."""
     strength: float
-    """Factor on the predicted change."""
+    """Factor on the predicted delta."""
     likeness: dict[str, float] = field(default_factory=dict)
     """As `EditReport` has it."""
     clamped_share: float = 0.0
@@ -76,11 +76,11 @@ class EditReport:
     clamped_share: float = 0.0
     """Share of speech features outside of what the model was trained on, which were brought back to its limit."""
     strength: float = 1.0
-    """Factor on the predicted change."""
+    """Factor on the predicted delta."""
     has_typical_unit: bool = True
-    """Whether a change of 1 is a typical emotional one."""
+    """Whether a delta of 1 is a typical emotional one."""
     likeness: dict[str, float] = field(default_factory=dict)
-    """Cosine of the change with that of each emotion the model was trained on, the highest first."""
+    """Cosine of the mean delta with that of each emotion the model was trained on, the highest first."""
     emotions: tuple[EmotionReport, ...] = ()
     """In their order, where there are several; they have the strengths, likenesses and clamped shares then."""
     remarks: tuple[str, ...] = ()

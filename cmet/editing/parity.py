@@ -22,7 +22,7 @@ from cmet.backbones.edtalk.generator import EXPRESSION, LIP, PICTURE_PX, POSE
 from cmet.backbones.edtalk.loading import load_audio2lip
 from cmet.backbones.edtalk.mel import SAMPLES_PER_FRAME
 from cmet.backbones.edtalk.model import EDTalk
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import predict_deltas
 from cmet.editing.checks import result_file
 from cmet.editing.editor import root_mean_square
 from cmet.editing.job import EditJob
@@ -46,7 +46,7 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
         source: A face square; its first frame is the person unless the job names one.
         neutral_NS: Embeddings of calm speech.
         emotional_MS: Embeddings of speech with the wanted emotion.
-        job: The rest; its direction of the emotion is not used, since the authors clamp nothing.
+        job: The rest; its speech delta of the emotion is not used, since the authors clamp nothing.
 
     Raises:
         UserError: The video is too short, or a file cannot be used.
@@ -55,16 +55,16 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
     backbone = editor.backbone
     assert isinstance(backbone, EDTalk)
     renderer, is_quiet = backbone.renderer, options.is_quiet
-    direction_S = speech_delta(*map(editor.bundle.scaling.apply, (neutral_NS, emotional_MS)))
+    delta_S = speech_delta(*map(editor.bundle.scaling.apply, (neutral_NS, emotional_MS)))
     driving_LP, remarks = _driving_lips(source, job, backbone)
     track_TK = _coefficients(source, backbone, "reading the face", is_quiet)
     lips_LP = track_TK[:, LIP] if driving_LP is None else driving_LP
 
     strength = 1.0 if options.strength is None else options.strength
-    change_NE = strength * predict_directions(
-        editor.bundle.connector, direction_S, track_TK[:, EXPRESSION].numpy(), drop_tail=True
+    delta_NE = strength * predict_deltas(
+        editor.bundle.connector, delta_S, track_TK[:, EXPRESSION].numpy(), drop_tail=True
     )
-    coefficients_LK = published_coefficients(track_TK, torch.from_numpy(change_NE), lips_LP)
+    coefficients_LK = published_coefficients(track_TK, torch.from_numpy(delta_NE), lips_LP)
     picture = next(source.frames([0])) if job.person is None else job.person
     person = renderer.source(source_picture(picture))
     drawn = chain.from_iterable(renderer.render(person, coefficients_LK))
@@ -72,8 +72,8 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
         frames = stretched(counted(drawn, "drawing the face", len(coefficients_LK), is_quiet), store)
         num_frames = write_video(unfinished, frames, source.fps, job.sound, CRF)
     return EditReport(
-        num_frames, source.fps, PICTURE_PX, PICTURE_PX, None, root_mean_square(change_NE), 0.0,
-        strength=strength, has_typical_unit=False, likeness=editor.bundle.config.likeness(change_NE),
+        num_frames, source.fps, PICTURE_PX, PICTURE_PX, None, root_mean_square(delta_NE), 0.0,
+        strength=strength, has_typical_unit=False, likeness=editor.bundle.config.likeness(delta_NE),
         remarks=resize_remark(source.path, source.width, source.height, PICTURE_PX) + remarks,
     )  # fmt: skip
 
@@ -100,9 +100,9 @@ def _coefficients(source: Source, backbone: EDTalk, label: str, is_quiet: bool) 
         return backbone.renderer.coefficients(counted(pictures, label, len(source), is_quiet))
 
 
-def published_coefficients(track_TK: Tensor, change_NE: Tensor, lips_LP: Tensor) -> Tensor:
+def published_coefficients(track_TK: Tensor, delta_NE: Tensor, lips_LP: Tensor) -> Tensor:
     """What is drawn, shape (L, K): lips as given, pose and edited expression by the published schedule."""
-    edited_NE = track_TK[: len(change_NE), EXPRESSION] + change_NE
+    edited_NE = track_TK[: len(delta_NE), EXPRESSION] + delta_NE
     expression, pose = published_schedule(len(edited_NE), len(track_TK), len(lips_LP))
     return torch.cat([lips_LP, track_TK[pose, POSE], edited_NE[expression]], 1)
 

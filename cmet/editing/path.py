@@ -39,18 +39,18 @@ def emotion_shares(num_windows: int, num_emotions: int, transition: Transition) 
     return np.stack([np.interp(windows, own, share) for share in np.eye(num_emotions)], axis=1)
 
 
-def directions_along(shares_WK: np.ndarray, directions: Sequence[np.ndarray | None]) -> np.ndarray:
-    """Speech direction of each window, shape (W, S): the mean of those of its emotions, weighted by their shares.
+def deltas_along(shares_WK: np.ndarray, deltas: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Speech delta of each window, shape (W, S): the mean of those of its emotions, weighted by their shares.
 
-    What is no change has no direction and leaves that of its neighbour as it is: a direction of zeros would be heard as
+    What is no change has no delta and leaves that of its neighbour as it is: a delta of zeros would be heard as
     something, so no change is made by a strength of 0. Zeros stand where there is nothing else.
 
     Args:
         shares_WK: As `emotion_shares` gives them.
-        directions: Shape (S,) each; None for no change. At least one is a direction.
+        deltas: Shape (S,) each; None for no change. At least one is a delta.
     """
-    spoken = [number for number, direction in enumerate(directions) if direction is not None]
-    directions_MS = np.stack([direction for direction in directions if direction is not None])
+    spoken = [number for number, delta in enumerate(deltas) if delta is not None]
+    deltas_MS = np.stack([delta for delta in deltas if delta is not None])
     shares_WM = shares_WK[:, spoken]
     sums_W1 = shares_WM.sum(axis=1, keepdims=True)
-    return shares_WM @ directions_MS / np.where(sums_W1 > 0, sums_W1, 1)
+    return shares_WM @ deltas_MS / np.where(sums_W1 > 0, sums_W1, 1)

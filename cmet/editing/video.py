@@ -11,7 +11,7 @@ from cmet.backbones.backbone import Backbone
 from cmet.backbones.frames import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import check_num_windows, emotional_change, hear_emotion
+from cmet.editing.emotions import check_num_windows, emotional_delta, hear_emotion
 from cmet.editing.framing import (
     MIN_FACE_RATIO,
     FaceSquare,
@@ -149,13 +149,13 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
         raise ClipError("no_face", f"a face in {is_found.mean():.0%} of the frames of {source.path.name}")
     track = fill_gaps(track, is_found)
     codes = editor.backbone.encode(track)
-    change, told = emotional_change(editor, job.emotions, codes, source.fps, presence(is_found), job.options)
+    delta_TK, told = emotional_delta(editor, job.emotions, codes, source.fps, presence(is_found), job.options)
     frames = counted(source.frames(), "changing the face", len(source), is_quiet)
     with result_file(job.out) as unfinished:
-        rendered = editor.backbone.render(frames, track, codes + change)
+        rendered = editor.backbone.render(frames, track, codes + delta_TK)
         num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF)
     return EditReport(
-        num_frames, source.fps, *_even(source), float(is_found.mean()), root_mean_square(change),
+        num_frames, source.fps, *_even(source), float(is_found.mean()), root_mean_square(delta_TK),
         has_typical_unit=editor.has_typical_unit, **_of_emotions(told),
     )  # fmt: skip
 
@@ -181,12 +181,12 @@ def _edit_by_drawing(source: Source, job: EditJob) -> EditReport:
     track = _track(source, square, editor, "reading the face", is_quiet)
     codes = backbone.encode(track)
     order = there_and_back(len(source), lips.num_frames)
-    codes, change, told = _along(order, codes, source.fps, job)
+    codes, delta_TK, told = _along(order, codes, source.fps, job)
     person = square.picture(next(source.frames([square.first_seen])), _picture_px(backbone))
     if job.person is not None:
         person = resized(job.person, _picture_px(backbone), _picture_px(backbone))
     driven = lips.put_on(backbone, track[order], source.fps)
-    drawn = backbone.render(iter([person]), driven, codes + change)
+    drawn = backbone.render(iter([person]), driven, codes + delta_TK)
     weights = square.presence_T[order]
     if framing == "paste":
         result = pasted(source.frames(order), drawn, weights, square.patch(backbone.view))
@@ -198,7 +198,7 @@ def _edit_by_drawing(source: Source, job: EditJob) -> EditReport:
         shown = counted(result, "drawing the face", len(order), is_quiet)
         num_frames = write_video(unfinished, shown, source.fps, job.sound, CRF)
     return EditReport(
-        num_frames, source.fps, width, height, square.face_ratio, root_mean_square(change),
+        num_frames, source.fps, width, height, square.face_ratio, root_mean_square(delta_TK),
         has_typical_unit=editor.has_typical_unit, remarks=remarks, **_of_emotions(told),
     )  # fmt: skip
 
@@ -211,8 +211,8 @@ def _along(
         # they go along the result, which may be longer or shorter than the video
         codes, order = codes[order], np.arange(len(order))
     always = np.ones(len(codes), np.float32)
-    change, told = emotional_change(job.editor, job.emotions, codes, fps, always, job.options)
-    return codes[order], change[order], told
+    delta_TK, told = emotional_delta(job.editor, job.emotions, codes, fps, always, job.options)
+    return codes[order], delta_TK[order], told
 
 
 def _of_emotions(told: list[EmotionReport]) -> dict[str, Any]:

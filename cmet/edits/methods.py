@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.connector.bundle import Bundle
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import predict_deltas
 from cmet.connector.threads import fitting_threads
 from cmet.edits.pools import with_level
 from cmet.expression.product import Faces
@@ -30,17 +30,17 @@ def reference_codes(own_TK: np.ndarray, driving_TK: np.ndarray) -> np.ndarray:
     return there_and_back[np.arange(len(own_TK)) % len(there_and_back)]
 
 
-def cmet_codes(own_TK: np.ndarray, bundle: Bundle, direction_S: np.ndarray, strength: float) -> np.ndarray:
+def cmet_codes(own_TK: np.ndarray, bundle: Bundle, delta_S: np.ndarray, strength: float) -> np.ndarray:
     """Codes with the predicted delta, shape (T, K).
 
     Args:
         own_TK: Codes of the clip.
         bundle: The trained model.
-        direction_S: Scaled speech direction.
+        delta_S: Scaled speech delta.
         strength: Factor on the delta.
     """
     with fitting_threads(bundle.config.network.hidden):
-        return own_TK + strength * predict_directions(bundle.connector, direction_S, own_TK)
+        return own_TK + strength * predict_deltas(bundle.connector, delta_S, own_TK)
 
 
 def oracle_codes(own_TK: np.ndarray, true_TK: np.ndarray) -> np.ndarray:

@@ -48,12 +48,10 @@ def choose_speech(
     return chosen
 
 
-def speech_directions(
-    speech: dict[PoolKey, DrivingSpeech], voices: Voices, bundle: Bundle
-) -> dict[PoolKey, np.ndarray]:
-    """Scaled speech direction of every emotion and level, shape (S,)."""
+def speech_deltas(speech: dict[PoolKey, DrivingSpeech], voices: Voices, bundle: Bundle) -> dict[PoolKey, np.ndarray]:
+    """Scaled speech delta of every emotion and level, shape (S,)."""
     return {
-        key: bundle.speech_direction(voices.of(chosen.neutral), voices.of(chosen.emotional))
+        key: bundle.scaled_speech_delta(voices.of(chosen.neutral), voices.of(chosen.emotional))
         for key, chosen in speech.items()
     }
 

@@ -18,7 +18,7 @@ TIMING = "timing.json"
 
 @dataclass(frozen=True)
 class DrivingSpeech:
-    """Clip ids whose mean embeddings make a speech direction."""
+    """Clip ids whose mean embeddings make a speech delta."""
 
     emotional: tuple[str, ...]
     neutral: tuple[str, ...]

@@ -9,7 +9,7 @@ read     decoding the source clip and its sound
 encode   tracking the source and reading its expression codes; where lips follow speech, the lips of its sound
 drive    the wanted expression codes, all that a method has to do for them:
          reference  decoding, tracking and encoding the driving clip
-         cmet       embedding the speech of both pools and predicting the directions
+         cmet       embedding the speech of both pools and predicting the deltas
          oracle     decoding, tracking and encoding the true clip
 render   drawing the frames, which are thrown away
 
@@ -251,8 +251,8 @@ class RowTimer:
     def _predicted(self, row: PlannedRow, own: np.ndarray) -> np.ndarray:
         speech = self.speech[row["emotion"], row["level"]]
         neutral, emotional = (self.ear.embeddings(clip_ids) for clip_ids in (speech.neutral, speech.emotional))
-        direction = self.bundle.speech_direction(neutral, emotional)
-        return cmet_codes(own, self.bundle, direction, self.recipe.edits.strength)
+        delta = self.bundle.scaled_speech_delta(neutral, emotional)
+        return cmet_codes(own, self.bundle, delta, self.recipe.edits.strength)
 
     def _true(self, row: PlannedRow, own: np.ndarray) -> np.ndarray:
         return oracle_codes(own, self._codes(row["target_clip"]))

@@ -10,7 +10,7 @@ import pandas as pd
 from cmet.backbones.registry import backbone_class
 from cmet.edits.material import EditRecipe, Material
 from cmet.edits.methods import cmet_codes, draw_references, oracle_codes, reference_codes
-from cmet.edits.pools import choose_speech, speech_directions, with_level
+from cmet.edits.pools import choose_speech, speech_deltas, with_level
 from cmet.edits.product import PROTOCOL, TABLE, sample_ids
 from cmet.edits.rendering import render_row
 from cmet.edits.rows import planned_rows, protocol_facts
@@ -52,17 +52,17 @@ def write_edits(
     whole = rows[rows.reason.isna()]
     speech = choose_speech(whole, clips.table, material.voices.clip_ids, params)
     protocol = protocol_facts(rows, speech, params)
-    directions = speech_directions(speech, material.voices, bundle)
+    deltas = speech_deltas(speech, material.voices, bundle)
     references = draw_references(whole, clips.table, faces, recipe.seed)
     jobs: list[Job] = []
     for row in whole.to_dict("records"):
         own = faces.codes(row["source_clip"])
-        direction = directions[row["emotion"], row["level"]]
+        delta = deltas[row["emotion"], row["level"]]
         reference = references[row["row_id"]]
         edited = {
             "neutral": own,
             "reference": None if reference is None else reference_codes(own, faces.codes(reference)),
-            "cmet": cmet_codes(own, bundle, direction, params.strength),
+            "cmet": cmet_codes(own, bundle, delta, params.strength),
             "oracle": oracle_codes(own, faces.codes(row["target_clip"])),
         }
         jobs.append(

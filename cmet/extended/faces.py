@@ -1,4 +1,4 @@
-"""Videos edited with each emotion, and the changes of expression that were predicted for it."""
+"""Videos edited with each emotion, and the expression deltas that were predicted for it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from cmet.progress import progress
 
 @dataclass(frozen=True)
 class ListeningEditor(Editor):
-    """An editor that keeps the changes it predicts, before any factor."""
+    """An editor that keeps the deltas it predicts, before any factor."""
 
     predicted: list[np.ndarray] = field(default_factory=list)
     """Of each edit, shape (T, K)."""
@@ -32,11 +32,11 @@ class ListeningEditor(Editor):
         """The same model."""
         return cls(editor.bundle, editor.kind, editor.encoder, editor.opens)
 
-    def change(
-        self, codes: np.ndarray, fps: float, direction: np.ndarray, strengths: np.ndarray | None = None
+    def predict_delta(
+        self, codes: np.ndarray, fps: float, speech_delta: np.ndarray, strengths: np.ndarray | None = None
     ) -> np.ndarray:
-        """As `Editor.change`."""
-        self.predicted.append(super().change(codes, fps, direction, strengths))
+        """As `Editor.predict_delta`."""
+        self.predicted.append(super().predict_delta(codes, fps, speech_delta, strengths))
         return self.predicted[-1]
 
 
@@ -48,12 +48,12 @@ class Edit:
     path: Path
     """The edited video."""
     report: EditReport
-    mean_change_K: np.ndarray
-    """Mean predicted change."""
+    mean_delta_K: np.ndarray
+    """Mean predicted delta."""
     size: float
-    """Root mean square of the predicted change, in code units."""
+    """Root mean square of the predicted delta, in code units."""
     likeness: dict[str, float]
-    """Cosine with the mean change of each emotion the model was trained on."""
+    """Cosine with the mean delta of each emotion the model was trained on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def edit_videos(
 
 
 def face_rows(edited: Sequence[EditedVideo], seed: int) -> list[NumberRow]:
-    """Numbers of the predicted changes: of each video, and over videos."""
+    """Numbers of the predicted deltas: of each video, and over videos."""
     rows = []
     for video in edited:
         for edit in video.edits:
@@ -119,10 +119,10 @@ def face_rows(edited: Sequence[EditedVideo], seed: int) -> list[NumberRow]:
 
 
 def _edit(emotion: str, path: Path, report: EditReport, listening: ListeningEditor) -> Edit:
-    change_TK = listening.predicted[-1]
+    delta_TK = listening.predicted[-1]
     return Edit(
-        emotion, path, report, change_TK.mean(axis=0, dtype=np.float64), root_mean_square(change_TK),
-        listening.bundle.config.likeness(change_TK),
+        emotion, path, report, delta_TK.mean(axis=0, dtype=np.float64), root_mean_square(delta_TK),
+        listening.bundle.config.likeness(delta_TK),
     )  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _emotion_rows(emotion: str, edits: list[Edit], seed: int) -> list[NumberRow]
     names = sorted(edits[0].likeness)
     numbers_VE = np.array([[*(edit.likeness[name] for name in names), edit.size] for edit in edits])
     means = bootstrap.of_mean(numbers_VE, lambda means: means)
-    changes_VK = np.stack([edit.mean_change_K for edit in edits])
+    deltas_VK = np.stack([edit.mean_delta_K for edit in edits])
     rows = [
         row(FACE, EXTENDED, emotion, measure, found)
         for measure, found in zip([*(COSINE + name for name in names), STRENGTH], means, strict=True)
@@ -152,7 +152,7 @@ def _emotion_rows(emotion: str, edits: list[Edit], seed: int) -> list[NumberRow]
     if names:
         nearest = max(range(len(names)), key=lambda place: numbers_VE[:, place].mean())
         rows.append(row(FACE, EXTENDED, emotion, NEAREST, means[nearest], answer=names[nearest]))
-    consistency = bootstrap.consistency(changes_VK, "video")
+    consistency = bootstrap.consistency(deltas_VK, "video")
     clamped = Measure(edits[0].report.clamped_share, len(edits))  # the speech is the same for all videos
     return [
         *rows,
@@ -162,12 +162,12 @@ def _emotion_rows(emotion: str, edits: list[Edit], seed: int) -> list[NumberRow]
 
 
 def _alike_row(emotion: str, other: str, edited: Sequence[EditedVideo]) -> NumberRow:
-    """Cosine between the mean changes of two emotions, mean over the videos that have both."""
+    """Cosine between the mean deltas of two emotions, mean over the videos that have both."""
     values = []
     for video in edited:
-        changes = {edit.emotion: edit.mean_change_K[None] for edit in video.edits}
-        if emotion in changes and other in changes:
-            values.append(float(cosines(changes[emotion], changes[other])[0, 0]))
+        deltas = {edit.emotion: edit.mean_delta_K[None] for edit in video.edits}
+        if emotion in deltas and other in deltas:
+            values.append(float(cosines(deltas[emotion], deltas[other])[0, 0]))
     known = [value for value in values if np.isfinite(value)]
     return NumberRow(FACE, EXTENDED, emotion, ALIKE + other, float(np.mean(known)) if known else None, len(known))
 

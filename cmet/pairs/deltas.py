@@ -1,4 +1,4 @@
-"""Pairing clips, and writing what changes between the two of a pair."""
+"""Pairing clips, and writing the deltas between the two of a pair."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ class DeltasReport:
 def write_deltas(
     clips: Clips, voices: Voices, faces: Faces, params: DeltasParams, held_out_emotion: str | None, out: Path
 ) -> DeltasReport:
-    """Pair the clips and write what changes in the face.
+    """Pair the clips and write the expression deltas.
 
     Writes what `Pairs` reads: one row per pair, its expression delta raw and not normalised; the clips that are in none
     with the reason; and the scaling of speech features, which the shards apply before they take speech deltas.

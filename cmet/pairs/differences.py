@@ -1,4 +1,4 @@
-"""The change from a neutral to an emotional clip, in voice and face (the paper's emotion semantic vectors).
+"""Deltas: an emotional clip less a neutral one, in voice and face (the paper's emotion semantic vectors).
 
 Legend: N, M clips, S speech features, T frames, K expression components.
 """

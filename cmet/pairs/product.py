@@ -16,7 +16,7 @@ UNPAIRED_CLIPS = "unpaired_clips.parquet"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of a neutral and an emotional clip of a speaker, and the change between them."""
+    """Pairs of a neutral and an emotional clip of a speaker, and the delta between them."""
 
     folder: Path
 

@@ -12,17 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from cmet.backbones.edtalk.audio2lip import Audio2Lip, lips_from_speech, smooth_lips
-from cmet.backbones.edtalk.generator import EXPRESSION, LIP, POSE
-from cmet.backbones.edtalk.generator import EDTalkGenerator as EDTalkGenerator
+from cmet.backbones.edtalk.generator import EXPRESSION, LIP, POSE, EDTalkGenerator
 from cmet.backbones.edtalk.mel import mel_spectrogram, mel_windows
 from cmet.backbones.edtalk.rendering import Renderer
 from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.generator import EDTalkGenerator as PDFGCGenerator
+from cmet.backbones.pdfgc.generator import PDFGCGenerator
 from cmet.backbones.pdfgc.layers import Noise
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.spectrogram import analysis_window, spectrogram
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import predict_deltas
 from cmet.connector.network import Connector
 from cmet.params import NetworkParams
 from tests.golden.fill import (
@@ -283,13 +282,13 @@ def connector(width: Literal[10, 30]) -> Found:
         names = golden["train_bn_names"].tolist()
         kept = [name for name in golden.files if name.startswith("train_bn/")]
     return {
-        "eval_out": forward.direction_BTD,
+        "eval_out": forward.delta_BTD,
         "eval_ref_emb": sample(forward.reference_BTH),
         "eval_speech_emb": forward.speech_B1H,
         "eval_src_emb": sample(forward.source_BTH),
-        "eval_flipped_out": flipped.direction_BTD,
+        "eval_flipped_out": flipped.delta_BTD,
         "eval_flipped_speech_emb": flipped.speech_B1H,
-        "train_out": trained.direction_BTD,
+        "train_out": trained.delta_BTD,
         "train_ref_emb": sample(trained.reference_BTH),
         "train_src_emb": sample(trained.source_BTH),
         "train_bn_sums": np.array([float(state[name].double().sum()) for name in names]),
@@ -304,7 +303,7 @@ def inference() -> Found:
     found: Found = {"speech_direction_sum": float(speech.sum())}
     for name, num_frames in (("short", 23), ("long", 48)):
         codes = normal(f"infer/source{num_frames}", (num_frames, 10), 0.8).numpy()
-        directions = predict_directions(network, speech, codes, drop_tail=True)
+        directions = predict_deltas(network, speech, codes, drop_tail=True)
         found[f"{name}/directions"] = directions
         found[f"{name}/expression"] = codes[: len(directions)] + directions
     return found

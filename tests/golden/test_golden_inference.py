@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import predict_deltas
 from cmet.connector.network import Connector
 from tests.golden.fill import CONNECTOR, normal
 from tests.golden.ours import DROPOUT_OFF, filled
@@ -12,7 +12,7 @@ def test_without_dropping_the_tail_all_frames_are_covered_and_the_others_stay() 
     connector = filled(Connector(DROPOUT_OFF, 10, 1024), CONNECTOR)
     codes = normal("infer/source23", (23, 10), 0.8).numpy()
     speech = normal("infer/speech_emo", (10, 1024), 0.4).mean(0).numpy()
-    dropped = predict_directions(connector, speech, codes, drop_tail=True)
-    whole = predict_directions(connector, speech, codes)
+    dropped = predict_deltas(connector, speech, codes, drop_tail=True)
+    whole = predict_deltas(connector, speech, codes)
     assert (len(dropped), whole.shape) == (20, codes.shape)
     np.testing.assert_allclose(whole[: len(dropped)], dropped, atol=1e-6)

@@ -63,7 +63,7 @@ class Passes:
 
     def terms(self, params: TrainParams, spread: Tensor) -> LossTerms:
         labels_B = self.batch.labels_B
-        return loss_terms(self.forward, self.backward, self.batch.direction_BTK, labels_B, labels_B, params, spread)
+        return loss_terms(self.forward, self.backward, self.batch.delta_BTK, labels_B, labels_B, params, spread)
 
 
 @pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=["float32", "float64"])
@@ -77,7 +77,7 @@ def passes(request: pytest.FixtureRequest) -> Passes:
 def test_terms_and_total_gradient_are_the_published_ones(passes: Passes, direction: str, reconstruction: str) -> None:
     params = paper_params(reconstruction=reconstruction, direction=direction)
     name = f"{direction}/{RECIPES[reconstruction]}"
-    dtype = passes.batch.direction_BTK.dtype
+    dtype = passes.batch.delta_BTK.dtype
     spread = nn.Parameter(torch.tensor(FIRST_SPREAD, dtype=dtype))
     terms = passes.terms(params, spread)
     if dtype == torch.float32:
@@ -93,7 +93,7 @@ def test_terms_and_total_gradient_are_the_published_ones(passes: Passes, directi
 @pytest.mark.parametrize("direction", ["bidir", "unidir"])
 def test_the_spread_of_bmse_is_trained_as_published(passes: Passes, direction: str) -> None:
     params = paper_params(reconstruction="bmse", direction=direction)
-    spread = nn.Parameter(torch.tensor(FIRST_SPREAD, dtype=passes.batch.direction_BTK.dtype))
+    spread = nn.Parameter(torch.tensor(FIRST_SPREAD, dtype=passes.batch.delta_BTK.dtype))
     (spread.grad,) = torch.autograd.grad(passes.terms(params, spread).total, [spread], retain_graph=True)
     make_optimizer(nn.Module(), spread, params).step()
     assert spread.item() == pytest.approx(float(GOLDEN[f"{direction}/bmse/sigma_after"]), abs=1e-6)

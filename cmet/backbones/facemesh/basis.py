@@ -32,11 +32,11 @@ class ExpressionBasis:
     mean: np.ndarray
     """(F,) mean neutral face of the training speakers."""
     directions: np.ndarray
-    """(F, K) face movement per unit of code."""
+    """(F, K) face movement per unit of code, one column for each component."""
     reader: np.ndarray
     """(K, F) generalised least squares inverse of `directions`."""
     explained: np.ndarray
-    """(K,) share of the variance of the emotional changes, by salience, that each direction holds."""
+    """(K,) share of the variance of the emotional changes, by salience, that each component holds."""
     gain: np.ndarray
     """(P,) factor on the rendered movement of every point, so that landmarks of the rendered face move as asked."""
 
@@ -50,14 +50,14 @@ class ExpressionBasis:
         aligned, _ = remove_pose(track, self.template)
         return ((_plane(aligned) - self.mean) @ self.reader.T).astype(np.float32)
 
-    def movement(self, track: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Pixels by which a change of code (T, K) moves each face point, shape (T, 468, 2)."""
+    def movement(self, track: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """Pixels by which a delta of the codes (T, K) moves each face point, shape (T, 468, 2)."""
         _, pose = remove_pose(track, self.template)
-        return self.movement_in(pose, change)
+        return self.movement_in(pose, delta)
 
-    def movement_in(self, pose: Pose, change: np.ndarray) -> np.ndarray:
+    def movement_in(self, pose: Pose, delta: np.ndarray) -> np.ndarray:
         """As `movement`, with the pose already known."""
-        plane = (change.astype(np.float64) @ self.directions.T).reshape(len(change), NUM_FACE_POINTS, 2)
+        plane = (delta.astype(np.float64) @ self.directions.T).reshape(len(delta), NUM_FACE_POINTS, 2)
         return pose.to_picture(self.gain[:, None] * plane)
 
     def plane(self, track: np.ndarray) -> np.ndarray:
@@ -120,32 +120,32 @@ def fit_basis(
         speaking += [clip - clip.mean(axis=0) for clip in clips]
         changes += [plane(track).mean(axis=0) - rest for track in emotional[speaker]]
     mean = np.mean(resting, axis=0)
-    directions, explained = _main_directions(np.stack(changes), num_components)
+    components, explained = _main_components(np.stack(changes), num_components)
     noise = _covariance(np.stack(resting) - mean) + _covariance(np.concatenate(speaking))
-    reader = _gls_reader(directions, noise, ridge)
+    reader = _gls_reader(components, noise, ridge)
     # codes of the size EDTalk's have: one unit per component and typical emotional change
     size = np.sqrt(np.mean((np.stack(changes) @ reader.T) ** 2))
-    return ExpressionBasis(template, mean, directions * size, reader / size, explained, np.ones(NUM_FACE_POINTS))
+    return ExpressionBasis(template, mean, components * size, reader / size, explained, np.ones(NUM_FACE_POINTS))
 
 
-def _main_directions(changes: np.ndarray, num_components: int) -> tuple[np.ndarray, np.ndarray]:
-    """Principal directions of the changes about zero by salience, signed so that the largest entry is positive."""
+def _main_components(changes: np.ndarray, num_components: int) -> tuple[np.ndarray, np.ndarray]:
+    """Principal components of the changes about zero by salience, signed so that the largest entry is positive."""
     weights = np.repeat(salience(), 2)
     _, strength, rows = np.linalg.svd(changes * weights, full_matrices=False)
-    directions = (rows[:num_components] / weights).T
-    largest = directions[np.abs(directions).argmax(axis=0), np.arange(num_components)]
-    return directions * np.sign(largest), (strength**2 / (strength**2).sum())[:num_components]
+    components = (rows[:num_components] / weights).T
+    largest = components[np.abs(components).argmax(axis=0), np.arange(num_components)]
+    return components * np.sign(largest), (strength**2 / (strength**2).sum())[:num_components]
 
 
 def _covariance(deviations: np.ndarray) -> np.ndarray:
     return deviations.T @ deviations / max(1, len(deviations) - 1)
 
 
-def _gls_reader(directions: np.ndarray, noise: np.ndarray, ridge: float) -> np.ndarray:
+def _gls_reader(components: np.ndarray, noise: np.ndarray, ridge: float) -> np.ndarray:
     """The unbiased linear reader of least noise: (E' S^-1 E)^-1 E' S^-1."""
     noise = noise + ridge * np.trace(noise) / len(noise) * np.eye(len(noise))
-    weighted = np.linalg.solve(noise, directions)
-    return np.linalg.solve(directions.T @ weighted, weighted.T)
+    weighted = np.linalg.solve(noise, components)
+    return np.linalg.solve(components.T @ weighted, weighted.T)
 
 
 def _plane(aligned: np.ndarray) -> np.ndarray:

@@ -23,22 +23,22 @@ SMOOTHING_ROUNDS = 2
 
 @dataclass(frozen=True)
 class Case:
-    """A few frames (T, H, W, 3) of a face, their track (T, 478, 3), and a change of code (K,) to try on it."""
+    """A few frames (T, H, W, 3) of a face, their track (T, 478, 3), and a delta of its code (K,) to try on it."""
 
     frames: np.ndarray
     track: np.ndarray
-    change: np.ndarray
+    delta: np.ndarray
 
 
 def calibrated(basis: ExpressionBasis, cases: Sequence[Case]) -> ExpressionBasis:
     """The basis with the gain measured on some faces; each round measures what the one before has left."""
     before = [basis.plane(track_landmarks(case.frames)).mean(axis=0) for case in cases]
-    asked = [(basis.directions @ case.change).reshape(NUM_FACE_POINTS, 2) for case in cases]
+    asked = [(basis.directions @ case.delta).reshape(NUM_FACE_POINTS, 2) for case in cases]
     mix = _neighbour_mix()
     for _ in range(NUM_ROUNDS):
         together, square = np.zeros(NUM_FACE_POINTS), np.zeros(NUM_FACE_POINTS)
         for case, rest, goal in zip(cases, before, asked, strict=True):
-            movement = basis.movement(case.track, np.tile(case.change, (len(case.track), 1)))
+            movement = basis.movement(case.track, np.tile(case.delta, (len(case.track), 1)))
             shown = basis.plane(track_landmarks(render(case.frames, case.track, movement))).mean(axis=0)
             together += (goal * (shown - rest)).sum(axis=1)
             square += (goal**2).sum(axis=1)

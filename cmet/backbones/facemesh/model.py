@@ -105,7 +105,7 @@ def _calibration_cases(
     video: Callable[[str], Path],
     num_cases: int,
 ) -> list[Case]:
-    """Evenly chosen emotional clips, each with a neutral clip of its speaker that the change is tried on."""
+    """Evenly chosen emotional clips, each with a neutral clip of its speaker that the delta is tried on."""
     emotional = clips[clips.emotion != "neutral"].sort_index()
     neutral = clips[clips.emotion == "neutral"].sort_index()
     chosen = emotional.iloc[np.unique(np.linspace(0, len(emotional) - 1, num_cases).round().astype(int))]
@@ -116,9 +116,9 @@ def _calibration_cases(
             continue
         source = str(own[len(cases) % len(own)])
         landmarks = track(source)
-        change = basis.encode(track(clip_id)).mean(axis=0) - basis.encode(landmarks).mean(axis=0)
+        delta = basis.encode(track(clip_id)).mean(axis=0) - basis.encode(landmarks).mean(axis=0)
         start = max(0, (len(landmarks) - FRAMES_PER_CASE) // 2)
         indices = range(start, min(len(landmarks), start + FRAMES_PER_CASE))
         frames = read_video(video(source), indices).frames
-        cases.append(Case(frames, landmarks[list(indices)], change))
+        cases.append(Case(frames, landmarks[list(indices)], delta))
     return cases

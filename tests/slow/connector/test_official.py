@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from cmet.commands.weights import app
 from cmet.connector.beginning import beginning_path
 from cmet.connector.bundle import Bundle, load_bundle, save_bundle
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import predict_deltas
 from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH, export_official, load_official
 from cmet.connector.processes import Processes
@@ -103,9 +103,9 @@ def test_the_published_file_predicts_what_its_network_does(weights: Path, networ
     neutral, emotional = (100 * generator.normal(size=(n, SPEECH_WIDTH)).astype(np.float32) for n in (3, 2))
     codes = generator.normal(size=(13, EXPRESSION_WIDTH)).astype(np.float32)
     direction = speech_delta(neutral, emotional)
-    assert np.array_equal(bundle.speech_direction(neutral, emotional), direction)
-    expected = predict_directions(network, direction, codes)
-    assert np.array_equal(predict_directions(bundle.connector, direction, codes), expected)
+    assert np.array_equal(bundle.scaled_speech_delta(neutral, emotional), direction)
+    expected = predict_deltas(network, direction, codes)
+    assert np.array_equal(predict_deltas(bundle.connector, direction, codes), expected)
     assert np.isfinite(expected).all() and expected.any()
 
 

@@ -33,7 +33,7 @@ from tests.official_sampler import (
 )
 
 MakeParams = Callable[..., TrainParams]
-Move = tuple[str, str, int, str]
+Conversion = tuple[str, str, int, str]
 """Speaker, emotion 1, level and emotion 2."""
 
 CPU = torch.device("cpu")
@@ -60,8 +60,8 @@ class World:
         """Clip ids behind each sample: speech 1, speech 2, expression 1, expression 2."""
         return [[self.bank.clip_ids[clip] for clip in row] for row in batch.clips_B4n.tolist()]
 
-    def moves(self, batch: Batch) -> list[tuple[Move, int]]:
-        """The move of each sample, and the level of its second emotion."""
+    def conversions(self, batch: Batch) -> list[tuple[Conversion, int]]:
+        """The conversion of each sample, and the level of its second emotion."""
         pairs = batch.clips_B4n[:, [2 * NUM_CLIPS, 3 * NUM_CLIPS]].tolist()
         found = []
         for pair in pairs:
@@ -106,9 +106,9 @@ def level(clip: ClipSample) -> int:
     return clip.intensity
 
 
-def expected_moves(world: World, speaker: str, excluded: Collection[str] = ()) -> dict[Move, float]:
+def expected_conversions(world: World, speaker: str, excluded: Collection[str] = ()) -> dict[Conversion, float]:
     """Chances by counting: a drawn clip, any other emotion, both not excluded."""
-    shares: dict[Move, float] = defaultdict(float)
+    shares: dict[Conversion, float] = defaultdict(float)
     for clip in world.drawn():
         for second in EMOTIONS:
             if second != clip.emotion and not {clip.emotion, second} <= set(excluded):
@@ -116,13 +116,13 @@ def expected_moves(world: World, speaker: str, excluded: Collection[str] = ()) -
                 for name in speakers:
                     shares[name, clip.emotion, level(clip), second] += 1 / len(speakers)
     total = sum(shares.values())
-    return {move: share / total for move, share in shares.items()}
+    return {conversion: share / total for conversion, share in shares.items()}
 
 
-def grouped(shares: dict[Move, float], part: Callable[[Move], object]) -> dict[object, float]:
+def grouped(shares: dict[Conversion, float], part: Callable[[Conversion], object]) -> dict[object, float]:
     found: dict[object, float] = defaultdict(float)
-    for move, share in shares.items():
-        found[part(move)] += share
+    for conversion, share in shares.items():
+        found[part(conversion)] += share
     return found
 
 
@@ -143,22 +143,22 @@ def chance_of_both(one: Iterable[object], other: Iterable[object]) -> float:
     return float(stats.chi2_contingency([[count[key] for key in keys] for count in counts]).pvalue)
 
 
-def emotions_and_level(move: Move) -> object:
-    return move[1:]
+def emotions_and_level(conversion: Conversion) -> object:
+    return conversion[1:]
 
 
-def speaker_of(move: Move) -> object:
-    return move[0]
+def speaker_of(conversion: Conversion) -> object:
+    return conversion[0]
 
 
-def move_of(drawn: Drawn) -> Move:
+def conversion_of(drawn: Drawn) -> Conversion:
     return drawn.speaker, drawn.first, drawn.level, drawn.second
 
 
-def check_moves(ours: list[Move], theirs: list[Move], expected: dict[Move, float]) -> None:
+def check_conversions(ours: list[Conversion], theirs: list[Conversion], expected: dict[Conversion, float]) -> None:
     for part in (emotions_and_level, speaker_of):
         shares = grouped(expected, part)
-        our_parts, their_parts = [part(move) for move in ours], [part(move) for move in theirs]
+        our_parts, their_parts = [part(conversion) for conversion in ours], [part(conversion) for conversion in theirs]
         assert chance_of(our_parts, shares) > SMALLEST_P
         assert chance_of(their_parts, shares) > SMALLEST_P
         assert chance_of_both(our_parts, their_parts) > SMALLEST_P
@@ -167,37 +167,37 @@ def check_moves(ours: list[Move], theirs: list[Move], expected: dict[Move, float
 def test_speaker_level_and_emotions_have_the_chances_of_the_clip_list(
     world: World, batch: Batch, reference_draws: list[Drawn]
 ) -> None:
-    ours = [move for move, _ in world.moves(batch)]
-    expected = expected_moves(world, "same")
-    check_moves(ours, [move_of(drawn) for drawn in reference_draws], expected)
-    assert chance_of(ours, grouped(expected, lambda move: move)) > SMALLEST_P
+    ours = [conversion for conversion, _ in world.conversions(batch)]
+    expected = expected_conversions(world, "same")
+    check_conversions(ours, [conversion_of(drawn) for drawn in reference_draws], expected)
+    assert chance_of(ours, grouped(expected, lambda conversion: conversion)) > SMALLEST_P
 
 
 def test_batches_name_the_emotions_of_their_clips(world: World, batch: Batch) -> None:
-    moves = [move for move, _ in world.moves(batch)]
-    assert batch.first_labels_B.tolist() == [EMOTIONS.index(move[1]) for move in moves]
-    assert batch.labels_B.tolist() == [EMOTIONS.index(move[3]) for move in moves]
+    conversions = [conversion for conversion, _ in world.conversions(batch)]
+    assert batch.first_labels_B.tolist() == [EMOTIONS.index(conversion[1]) for conversion in conversions]
+    assert batch.labels_B.tolist() == [EMOTIONS.index(conversion[3]) for conversion in conversions]
 
 
 def test_another_speaker_is_any_of_the_split_with_emotions_and_level_as_drawn(
     world: World, make_sampler: Callable[..., Sampler]
 ) -> None:
-    ours = [move for move, _ in world.moves(make_sampler(speaker="different").draw(NUM_OURS))]
+    ours = [conversion for conversion, _ in world.conversions(make_sampler(speaker="different").draw(NUM_OURS))]
     dataset = OfficialDataset(world.root, speaker="different", seed=2, load=cache(np.load))
-    theirs = [move_of(dataset.draw()) for _ in range(NUM_REFERENCE)]
-    check_moves(ours, theirs, expected_moves(world, "different"))
-    assert chance_of((move[0] for move in ours), dict.fromkeys(SPEAKERS, 1 / 3)) > SMALLEST_P
+    theirs = [conversion_of(dataset.draw()) for _ in range(NUM_REFERENCE)]
+    check_conversions(ours, theirs, expected_conversions(world, "different"))
+    assert chance_of((conversion[0] for conversion in ours), dict.fromkeys(SPEAKERS, 1 / 3)) > SMALLEST_P
 
 
 def test_official_exclusion_drops_only_moves_between_excluded_emotions(
     world: World, make_sampler: Callable[..., Sampler]
 ) -> None:
     excluded = ["fear", "happy", "sad"]
-    ours = [move for move, _ in world.moves(make_sampler(excluded_emotions=excluded).draw(NUM_OURS))]
+    ours = [conversion for conversion, _ in world.conversions(make_sampler(excluded_emotions=excluded).draw(NUM_OURS))]
     dataset = OfficialDataset(world.root, excluded=excluded, seed=3, load=cache(np.load))
-    theirs = [move_of(dataset.draw()) for _ in range(NUM_REFERENCE)]
-    check_moves(ours, theirs, expected_moves(world, "same", excluded))
-    assert set(excluded) <= {move[1] for move in ours} & {move[3] for move in ours}
+    theirs = [conversion_of(dataset.draw()) for _ in range(NUM_REFERENCE)]
+    check_conversions(ours, theirs, expected_conversions(world, "same", excluded))
+    assert set(excluded) <= {conversion[1] for conversion in ours} & {conversion[3] for conversion in ours}
 
 
 def test_corrected_exclusion_leaves_no_clip_of_an_excluded_emotion_anywhere(
@@ -215,14 +215,18 @@ def test_a_neutral_first_emotion_takes_level_1_in_official_and_a_drawn_level_in_
     world: World, batch: Batch, make_sampler: Callable[..., Sampler]
 ) -> None:
     def levels_after_neutral(batch: Batch) -> list[int]:
-        return [second for move, second in world.moves(batch) if move[1] == "neutral"]
+        return [second for conversion, second in world.conversions(batch) if conversion[1] == "neutral"]
 
     assert set(levels_after_neutral(batch)) == {1}
     corrected = make_sampler(sampler="corrected").draw(NUM_OURS)
     assert chance_of(levels_after_neutral(corrected), dict.fromkeys((1, 2, 3), 1 / 3)) > SMALLEST_P
     for sampled in (batch, corrected):
-        moves = world.moves(sampled)
-        assert all(second == (1 if move[3] == "neutral" else move[2]) for move, second in moves if move[1] != "neutral")
+        conversions = world.conversions(sampled)
+        assert all(
+            second == (1 if conversion[3] == "neutral" else conversion[2])
+            for conversion, second in conversions
+            if conversion[1] != "neutral"
+        )
 
 
 def test_speech_is_the_published_directions_of_the_loaders_index(
@@ -233,8 +237,8 @@ def test_speech_is_the_published_directions_of_the_loaders_index(
     num = len(reference)
     sampler.order, sampler.place = torch.arange(num), 0
     batch = sampler.draw(num)
-    for index, (move, _) in enumerate(world.moves(batch)):
-        _, first, level, second = move
+    for index, (conversion, _) in enumerate(world.conversions(batch)):
+        _, first, level, second = conversion
         first_S, second_S = reference.speech_means(first, second, level, index)
         assert batch.speech_B1S[index, 0].numpy() == pytest.approx(second_S - first_S, abs=1e-5)
 
@@ -250,10 +254,12 @@ def test_each_epoch_uses_each_index_once_in_a_new_order(
             batch = sampler.draw(size)
             indices = sampler.order[sampler.place - size : sampler.place].tolist()
             used += indices
-            for index, ids, (move, second) in zip(indices, world.ids(batch), world.moves(batch), strict=True):
+            for index, ids, (conversion, second) in zip(
+                indices, world.ids(batch), world.conversions(batch), strict=True
+            ):
                 first_list, second_list = (
                     [clip_id_of(path) for path in reference.speech_lists[group]]
-                    for group in ((move[1], move[2]), (move[3], second))
+                    for group in ((conversion[1], conversion[2]), (conversion[3], second))
                 )
                 assert ids[:10] == [first_list[(index + step) % len(first_list)] for step in range(10)]
                 assert ids[10:20] == [second_list[(index + 7 * step) % len(second_list)] for step in range(10)]
@@ -286,7 +292,7 @@ def test_the_ten_clips_of_a_mean_are_drawn_independently_with_replacement(world:
         (clip.speaker, clip.emotion, clip.intensity) for clip in map(world.clips.__getitem__, world.averaged_ids())
     )
     expected = []
-    for (speaker, first, number, second), second_level in world.moves(batch):
+    for (speaker, first, number, second), second_level in world.conversions(batch):
         pair = sizes[speaker, first, number], sizes[speaker, second, second_level]
         expected.append([size * (1 - (1 - 1 / size) ** 10) for size in pair])
     assert counts.mean(0) == pytest.approx(np.mean(expected, axis=0), abs=0.03)
@@ -321,7 +327,7 @@ def compared(world: World, batch: Batch) -> Compared:
 def test_windows_and_directions_are_those_of_the_reference_for_the_same_clips_and_start(
     batch: Batch, compared: Compared
 ) -> None:
-    found = batch.reference_BTK, batch.source_BTK, batch.target_BTK, batch.direction_BTK
+    found = batch.reference_BTK, batch.source_BTK, batch.target_BTK, batch.delta_BTK
     for row, ((first_NK, second_NK), start) in enumerate(zip(compared.means, compared.starts, strict=True)):
         expected = windows_at(first_NK, second_NK, start)
         for ours, theirs in zip(found, expected, strict=True):
@@ -373,7 +379,7 @@ def test_only_moves_that_exist_are_drawn_and_the_clips_without_one_are_counted(
     bank = FeatureBank.from_clips(clips, CPU)
     sampler = Sampler(bank, make_params(sampler="official"), 1)
     fewer = World(world.root, {clip.clip_id: clip for clip in clips}, bank)
-    moves = [move for move, _ in fewer.moves(sampler.draw(NUM_OURS))]
+    conversions = [conversion for conversion, _ in fewer.conversions(sampler.draw(NUM_OURS))]
     expected: dict[object, float] = defaultdict(float)
     num_unused = 0
     for clip in fewer.drawn():
@@ -392,7 +398,7 @@ def test_only_moves_that_exist_are_drawn_and_the_clips_without_one_are_counted(
         for second in seconds:
             expected[clip.speaker, clip.emotion, level(clip), second] += 1 / len(seconds)
     total = sum(expected.values())
-    assert chance_of(moves, {move: share / total for move, share in expected.items()}) > SMALLEST_P
+    assert chance_of(conversions, {conversion: share / total for conversion, share in expected.items()}) > SMALLEST_P
     alone = [clip for clip in fewer.drawn() if clip.speaker == "M005" and clip.intensity == 3]
     assert sampler.num_unused == num_unused == len(alone) > 0
     assert sampler.num_listed == len(fewer.drawn())

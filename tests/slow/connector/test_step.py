@@ -61,7 +61,7 @@ def test_both_passes_are_one_graph(batch: Batch, make_params: MakeParams) -> Non
     expected = both_passes(step.connector, batch)
     compiled = torch.compile(both_passes, backend="eager", fullgraph=True)
     for found, wanted in zip(compiled(step.connector, batch), expected, strict=True):
-        torch.testing.assert_close(found.direction_BTD, wanted.direction_BTD)
+        torch.testing.assert_close(found.delta_BTD, wanted.delta_BTD)
 
 
 def test_joined_passes_are_those_of_one_after_the_other(batch: Batch, make_params: MakeParams) -> None:
@@ -93,12 +93,14 @@ def test_a_corrected_quirk_changes_its_own_term_only(
     assert {name for name in before if before[name] != after[name]} == {term, "total"}
 
 
-def test_equal_signs_are_the_published_loss_of_the_move_turned_round(batch: Batch, make_params: MakeParams) -> None:
+def test_equal_signs_are_the_published_loss_of_the_visual_delta_turned_round(
+    batch: Batch, make_params: MakeParams
+) -> None:
     step = make_step(make_params(network=NETWORK, contrastive_signs="equal"))
     swapped = make_step(make_params(network=NETWORK))
     forward, backward = both_passes(step.connector, batch)
-    move_BH = (backward.source_BTH - forward.source_BTH).mean(1)
-    pairs = ((move_BH, forward), (-move_BH, backward))
+    visual_delta_BH = (backward.source_BTH - forward.source_BTH).mean(1)
+    pairs = ((visual_delta_BH, forward), (-visual_delta_BH, backward))
     expected = sum(contrastive_loss(move, prediction.speech_B1H[:, 0], batch.labels_B) for move, prediction in pairs)
     assert float(step(batch).contrastive) == pytest.approx(float(expected) / 2, rel=1e-5)
     assert float(swapped(batch).contrastive) != pytest.approx(float(expected) / 2, rel=1e-5)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from cmet.connector import product
 from cmet.connector.bundle import SPEECH_LIMIT, load_bundle
 from cmet.connector.card import CONFIG, WEIGHTS
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import predict_deltas
 from cmet.connector.loss_watch import LossWatch
 from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
@@ -265,8 +265,8 @@ def test_bundle_predicts_from_raw_embeddings_inside_the_training_range(
     assert not bundle.connector.training
     bundle.expect(backbone="facemesh", speech_encoder="opensmile")
     neutral, far = np.zeros((2, 12), np.float32), np.full((3, 12), 1e6, np.float32)
-    assert bundle.speech_direction(neutral, far) == pytest.approx(bundle.speech_limit_S)
-    directions = predict_directions(bundle.connector, bundle.speech_limit_S, np.zeros((13, 10), np.float32))
+    assert bundle.scaled_speech_delta(neutral, far) == pytest.approx(bundle.speech_limit_S)
+    directions = predict_deltas(bundle.connector, bundle.speech_limit_S, np.zeros((13, 10), np.float32))
     assert directions.shape == (13, 10)
 
 

@@ -12,7 +12,7 @@ import torch
 from cmet.backbones.frames import resampled
 from cmet.clips.crop import CROP_RULES
 from cmet.connector.card import read_config
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import predict_deltas
 from cmet.editing.editor import Editor, hearing_clips
 from cmet.editing.emotions import HeardEmotion, check_num_windows
 from cmet.editing.options import EditOptions
@@ -29,7 +29,7 @@ from tests.filled_weights import write_filled_weights
 from tests.unit.backbones.faces import made_model
 from tests.unit.editing.models import CLIPS, write_model
 
-DIRECTION_S = np.ones(88, np.float32)
+DELTA_S = np.ones(88, np.float32)
 
 
 @pytest.fixture
@@ -54,17 +54,17 @@ def test_codes_of_a_video_go_to_the_rate_of_the_training_and_back(trained_on: Ca
     editor = trained_on(fps=30)
     codes_TK = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
     at_30 = resampled(codes_TK, 25.0, 60, 30.0)
-    delta = predict_directions(editor.bundle.connector, DIRECTION_S, at_30)
+    delta = predict_deltas(editor.bundle.connector, DELTA_S, at_30)
     expected = resampled(delta, 30.0, 50, 25.0)
-    found = editor.change(codes_TK, 25.0, DIRECTION_S)
+    found = editor.predict_delta(codes_TK, 25.0, DELTA_S)
     np.testing.assert_array_equal(found, expected)
     # the same weights, trained at 25, take the codes as they are
     same = trained_on(fps=25)
-    as_they_are = predict_directions(same.bundle.connector, DIRECTION_S, codes_TK)
-    np.testing.assert_array_equal(same.change(codes_TK, 25.0, DIRECTION_S), as_they_are)
+    as_they_are = predict_deltas(same.bundle.connector, DELTA_S, codes_TK)
+    np.testing.assert_array_equal(same.predict_delta(codes_TK, 25.0, DELTA_S), as_they_are)
     assert np.abs(found - as_they_are).max() > 1e-3
     # nothing is resampled where the video has the rate of the training
-    np.testing.assert_array_equal(editor.change(codes_TK, 30.0, DIRECTION_S), as_they_are)
+    np.testing.assert_array_equal(editor.predict_delta(codes_TK, 30.0, DELTA_S), as_they_are)
 
 
 def test_windows_are_counted_at_the_rate_of_the_training(trained_on: Callable[..., Editor]) -> None:

@@ -159,9 +159,9 @@ def test_opensmile_is_scaled_by_what_is_there(sounds: dict[str, Path], tmp_path:
 def test_an_editor_that_listens_predicts_the_same(editor: Editor) -> None:
     listening = ListeningEditor.around(editor)
     codes = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
-    direction_S = np.ones(88, np.float32)
-    np.testing.assert_array_equal(listening.change(codes, 25, direction_S), editor.change(codes, 25, direction_S))
-    np.testing.assert_array_equal(listening.predicted[0], editor.change(codes, 25, direction_S))
+    delta_S = np.ones(88, np.float32)
+    np.testing.assert_array_equal(listening.predict_delta(codes, 25, delta_S), editor.predict_delta(codes, 25, delta_S))
+    np.testing.assert_array_equal(listening.predicted[0], editor.predict_delta(codes, 25, delta_S))
 
 
 def test_real_videos_are_edited_shown_and_a_bad_one_is_left_out(

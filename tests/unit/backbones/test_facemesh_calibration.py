@@ -32,7 +32,7 @@ def case(real: Path) -> tuple[ExpressionBasis, Case]:
 
 def answer(basis: ExpressionBasis, case: Case) -> float:
     """Share of the asked movement of the brows that landmarks of the rendered face show."""
-    movement = basis.movement(case.track, np.tile(case.change, (len(case.track), 1)))
+    movement = basis.movement(case.track, np.tile(case.delta, (len(case.track), 1)))
     shown = basis.plane(track_landmarks(render(case.frames, case.track, movement))).mean(axis=0)
     rest = basis.plane(track_landmarks(case.frames)).mean(axis=0)
     return float((shown - rest)[list(BROWS), 1].mean() / RAISE)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmet.connector.inference import predict_directions, roll_out
+from cmet.connector.inference import predict_deltas, roll_out
 from cmet.connector.network import Connector
 from cmet.params import TrainParams
 
@@ -26,13 +26,13 @@ def test_every_frame_gets_a_direction_unless_the_tail_is_dropped(
 ) -> None:
     codes = np.random.default_rng(0).normal(size=(num_frames, 10)).astype(np.float32)
     speech = np.ones(12, np.float32)
-    assert predict_directions(connector, speech, codes, drop_tail).shape == (expected, 10)
+    assert predict_deltas(connector, speech, codes, drop_tail).shape == (expected, 10)
 
 
 def test_a_clip_gets_the_same_directions_alone_and_in_a_filled_up_batch(connector: Connector) -> None:
     codes = np.random.default_rng(0).normal(size=(13, 10)).astype(np.float32)
     speech = np.ones(12, np.float32)
-    alone = predict_directions(connector, speech, codes)
+    alone = predict_deltas(connector, speech, codes)
     filled = torch.from_numpy(np.pad(codes, ((0, 9), (0, 0)), mode="edge"))
     together = roll_out(connector, torch.ones(2, 12), torch.stack([torch.zeros(22, 10), filled]))[1, :13]
     np.testing.assert_allclose(together.numpy(), alone, atol=1e-6)
@@ -44,16 +44,16 @@ def test_one_direction_for_all_windows_is_the_same_to_the_bit_given_once_or_for_
 ) -> None:
     rng = np.random.default_rng(0)
     codes, speech = rng.normal(size=(num_frames, 10)), rng.normal(size=12)
-    once = predict_directions(connector, speech, codes, drop_tail)
-    for_each = predict_directions(connector, np.tile(speech, (windows, 1)), codes, drop_tail)
+    once = predict_deltas(connector, speech, codes, drop_tail)
+    for_each = predict_deltas(connector, np.tile(speech, (windows, 1)), codes, drop_tail)
     np.testing.assert_array_equal(for_each, once)
 
 
 def test_a_direction_for_each_window_is_heard_in_it_and_remembered_after_it(connector: Connector) -> None:
     rng = np.random.default_rng(0)
     codes, (first, second) = rng.normal(size=(15, 10)), rng.normal(size=(2, 12))
-    alone = predict_directions(connector, first, codes)
-    switched = predict_directions(connector, np.stack([first, second, first]), codes)
+    alone = predict_deltas(connector, first, codes)
+    switched = predict_deltas(connector, np.stack([first, second, first]), codes)
     np.testing.assert_array_equal(switched[:5], alone[:5])
     # the second window is the connector's answer to the other direction after the first window
     window = torch.from_numpy(codes[None, 5:10].astype(np.float32))
@@ -61,15 +61,15 @@ def test_a_direction_for_each_window_is_heard_in_it_and_remembered_after_it(conn
         wanted = connector(
             torch.from_numpy(alone[None, :5]), torch.from_numpy(second[None, None].astype(np.float32)), window
         )
-    np.testing.assert_array_equal(switched[5:10], wanted.direction_BTD[0].numpy())
+    np.testing.assert_array_equal(switched[5:10], wanted.delta_BTD[0].numpy())
     assert np.abs(switched[10:] - alone[10:]).max() > 1e-6
 
 
 @pytest.mark.parametrize(
     ("speech_shape", "codes_shape", "message"),
     [
-        ((11,), (5, 10), r"speech direction: expected \(12,\) or \(1, 12\), got \(11,\)"),
-        ((2, 12), (11, 10), r"speech direction: expected \(12,\) or \(3, 12\), got \(2, 12\)"),
+        ((11,), (5, 10), r"speech delta: expected \(12,\) or \(1, 12\), got \(11,\)"),
+        ((2, 12), (11, 10), r"speech delta: expected \(12,\) or \(3, 12\), got \(2, 12\)"),
         ((12,), (5, 9), "codes: expected"),
         ((12,), (0, 10), "codes: expected"),
     ],
@@ -78,4 +78,4 @@ def test_wrong_shapes_are_refused(
     connector: Connector, speech_shape: tuple[int, ...], codes_shape: tuple[int, int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        predict_directions(connector, np.ones(speech_shape, np.float32), np.zeros(codes_shape, np.float32))
+        predict_deltas(connector, np.ones(speech_shape, np.float32), np.zeros(codes_shape, np.float32))

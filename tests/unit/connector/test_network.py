@@ -27,7 +27,7 @@ def test_any_width_and_window_goes_through(expression_width: int, speech_width: 
     connector = Connector(NetworkParams.model_validate(SMALL | {"window": window}), expression_width, speech_width)
     frames = torch.randn(2, window, expression_width)
     found = connector(frames, torch.randn(2, 1, speech_width), frames)
-    assert found.direction_BTD.shape == (2, window, expression_width)
+    assert found.delta_BTD.shape == (2, window, expression_width)
     assert found.reference_BTH.shape == found.source_BTH.shape == (2, window, 64)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cmet.connector.bank import NEUTRAL, NO_LEVEL, FeatureBank
-from cmet.connector.sampler import Batch, ClipLists, Sampler, move_chances
+from cmet.connector.sampler import Batch, ClipLists, Sampler, conversion_chances
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import ClipSample, PairSample
@@ -62,7 +62,7 @@ def test_second_emotion_is_another_one_of_the_same_speaker_and_level(
 ) -> None:
     # speaker, emotion, level
     groups = [[0, NEUTRAL, 1], [0, HAPPY, 2], [0, HAPPY, 3], [0, SAD, 2], [1, NEUTRAL, 1], [1, SAD, 1], [2, SAD, 1]]
-    assert move_chances(torch.tensor(groups), is_official, []).tolist() == [
+    assert conversion_chances(torch.tensor(groups), is_official, []).tolist() == [
         after_neutral,
         [0.5, 0, 0, 0.5, 0, 0, 0],
         [1, 0, 0, 0, 0, 0, 0],
@@ -76,12 +76,12 @@ def test_second_emotion_is_another_one_of_the_same_speaker_and_level(
 @pytest.mark.parametrize("is_official", [True, False])
 def test_any_emotion_follows_a_neutral_one_where_there_are_no_levels(is_official: bool) -> None:
     groups = torch.tensor([[0, NEUTRAL, 1], [0, HAPPY, NO_LEVEL], [0, SAD, NO_LEVEL]])
-    assert move_chances(groups, is_official, []).tolist() == [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
+    assert conversion_chances(groups, is_official, []).tolist() == [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
 
 
 def test_moves_between_excluded_emotions_get_no_chance_and_the_others_keep_theirs() -> None:
     groups = torch.tensor([[0, NEUTRAL, 1], [0, HAPPY, 1], [0, SAD, 1]])
-    assert move_chances(groups, True, [HAPPY, SAD]).tolist() == [[0, 0.5, 0.5], [0.5, 0, 0], [0.5, 0, 0]]
+    assert conversion_chances(groups, True, [HAPPY, SAD]).tolist() == [[0, 0.5, 0.5], [0.5, 0, 0], [0.5, 0, 0]]
 
 
 def test_lists_are_counted_around() -> None:
@@ -115,14 +115,14 @@ def test_direction_and_windows_are_means_of_cyclically_repeated_clips(
         num_frames = min(map(len, means))
         first_NK, second_NK = (mean[:num_frames] for mean in means)
         direction_K = (second_NK - first_NK).mean(0)
-        assert batch.direction_BTK[row].numpy() == pytest.approx(direction_K.expand(5, -1).numpy(), abs=1e-5)
+        assert batch.delta_BTK[row].numpy() == pytest.approx(direction_K.expand(5, -1).numpy(), abs=1e-5)
         errors = [float((first_NK[u : u + 5] - batch.source_BTK[row]).abs().max()) for u in range(num_frames - 4)]
         start = int(np.argmin(errors))
         assert errors[start] < 1e-6
         assert batch.target_BTK[row].numpy() == pytest.approx(second_NK[start : start + 5].numpy(), abs=1e-6)
         num_zeros = max(0, 5 - start)
         assert not batch.reference_BTK[row, :num_zeros].any()
-        assert torch.equal(batch.reference_BTK[row, num_zeros:], batch.direction_BTK[row, num_zeros:])
+        assert torch.equal(batch.reference_BTK[row, num_zeros:], batch.delta_BTK[row, num_zeros:])
 
 
 @pytest.mark.parametrize("speech_draw", ["strided", "random"])
@@ -139,11 +139,11 @@ def test_batches_have_the_shapes_and_a_reference_that_starts_with_zeros(
 ) -> None:
     batch = Sampler(bank, make_params(), 1).draw(200)
     assert batch.speech_B1S.shape == (200, 1, bank.speech_CS.shape[1])
-    assert batch.source_BTK.shape == batch.target_BTK.shape == batch.direction_BTK.shape == (200, 5, 10)
+    assert batch.source_BTK.shape == batch.target_BTK.shape == batch.delta_BTK.shape == (200, 5, 10)
     assert batch.clips_B4n.shape == (200, 40)
-    assert (batch.direction_BTK == batch.direction_BTK[:, :1]).all()
+    assert (batch.delta_BTK == batch.delta_BTK[:, :1]).all()
     is_zero_BT = (batch.reference_BTK == 0).all(-1)
-    assert ((batch.reference_BTK == batch.direction_BTK).all(-1) | is_zero_BT).all()
+    assert ((batch.reference_BTK == batch.delta_BTK).all(-1) | is_zero_BT).all()
     # once the reference is there it stays
     assert (is_zero_BT[:, 1:] <= is_zero_BT[:, :-1]).all()
     assert 0 < is_zero_BT.float().mean() < 1
@@ -161,7 +161,7 @@ def test_every_emotion_is_a_first_and_a_second_one_and_speech_agrees_with_the_fa
     assert (emotions_B4n == labels_B4.repeat_interleave(10, 1)).all()
     assert (bank.speaker_C[batch.clips_B4n[:, 20:]] == bank.speaker_C[batch.clips_B4n[:, 20:21]]).all()
     # the face of this world follows linearly from its voice, so directions must too
-    speech, face = batch.speech_B1S[:, 0], batch.direction_BTK[:, 0]
+    speech, face = batch.speech_B1S[:, 0], batch.delta_BTK[:, 0]
     fitted = speech @ torch.linalg.lstsq(speech, face, driver="gelsd").solution
     assert float(((fitted - face) ** 2).mean() / (face**2).mean()) < 0.05
 
@@ -225,7 +225,7 @@ def test_an_emotion_outside_the_vocabulary_is_named(clips: list[ClipSample]) -> 
 
 @pytest.fixture(scope="module")
 def levelled(clips: list[ClipSample]) -> FeatureBank:
-    """Speaker a at level 1, where official finds moves from neutral clips, too."""
+    """Speaker a at level 1, where official finds conversions from neutral clips, too."""
     own = [clip for clip in clips if clip.speaker == "a" and clip.intensity != 3]
     return FeatureBank.from_clips([replace(clip, intensity=1) for clip in own], CPU)
 

@@ -50,7 +50,7 @@ def test_weights_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(("num_frames", "fps"), [(1, 30.0), (3, 25.0), (31, 30.0), (12, 59.94)])
 def test_every_frame_gets_a_change_however_short_the_video(editor: Editor, num_frames: int, fps: float) -> None:
     codes = np.random.default_rng(0).normal(size=(num_frames, 6)).astype(np.float32)
-    change = editor.change(codes, fps, np.ones(88, np.float32))
+    change = editor.predict_delta(codes, fps, np.ones(88, np.float32))
     assert change.shape == (num_frames, 6) and np.isfinite(change).all()
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmet.connector.inference import predict_directions
+from cmet.connector.inference import predict_deltas
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import HeardEmotion, check_num_windows, emotional_change, hear_emotion
+from cmet.editing.emotions import HeardEmotion, check_num_windows, emotional_delta, hear_emotion
 from cmet.editing.options import EditOptions
 from cmet.editing.path import Transition
 from cmet.errors import ClipError, UserError
@@ -25,22 +25,22 @@ def change_of(
     editor: Editor, *emotions: HeardEmotion, num_frames: int = 23, fps: float = 25.0, **options: float | str
 ) -> np.ndarray:
     always, wishes = np.ones(num_frames, np.float32), EditOptions(**options)  # type: ignore[arg-type]
-    change, _ = emotional_change(editor, emotions, made_codes(num_frames), fps, always, wishes)
+    change, _ = emotional_delta(editor, emotions, made_codes(num_frames), fps, always, wishes)
     assert change.shape == (num_frames, 6)
     return change
 
 
 def test_one_emotion_is_what_was_predicted_times_its_strength(editor: Editor) -> None:
-    predicted = editor.change(made_codes(23), 30.0, SAD_S)
+    predicted = editor.predict_delta(made_codes(23), 30.0, SAD_S)
     np.testing.assert_array_equal(change_of(editor, SAD, fps=30.0, strength=0.5), np.float32(0.5) * predicted)
 
 
 def test_the_connector_hears_another_direction_in_each_window_and_its_strength_goes_along(editor: Editor) -> None:
     connector, codes = editor.bundle.connector, made_codes(23)
     options, always = EditOptions(), np.ones(23, np.float32)
-    change, (sad, angry) = emotional_change(editor, [SAD, ANGRY], codes, 25.0, always, options)
+    change, (sad, angry) = emotional_delta(editor, [SAD, ANGRY], codes, 25.0, always, options)
     shares = np.array([1, 0.75, 0.5, 0.25, 0])[:, None]
-    predicted = predict_directions(connector, shares * SAD_S + (1 - shares) * ANGRY_S, codes)
+    predicted = predict_deltas(connector, shares * SAD_S + (1 - shares) * ANGRY_S, codes)
     strengths = np.repeat(shares * sad.strength + (1 - shares) * angry.strength, 5, axis=0)[:23]
     np.testing.assert_allclose(change, strengths * predicted, rtol=1e-5, atol=1e-6)
     # the first window has nothing before it
@@ -48,9 +48,11 @@ def test_the_connector_hears_another_direction_in_each_window_and_its_strength_g
 
 
 def test_a_faint_emotion_has_a_strength_of_its_own(editor: Editor) -> None:
-    sad_size, angry_size = (root_mean_square(editor.change(made_codes(23), 25.0, one)) for one in (SAD_S, ANGRY_S))
+    sad_size, angry_size = (
+        root_mean_square(editor.predict_delta(made_codes(23), 25.0, one)) for one in (SAD_S, ANGRY_S)
+    )
     halving = np.full(23, 0.5 / sad_size)
-    _, together = emotional_change(editor, [SAD, ANGRY, NEUTRAL], made_codes(23), 25.0, halving, EditOptions())
+    _, together = emotional_delta(editor, [SAD, ANGRY, NEUTRAL], made_codes(23), 25.0, halving, EditOptions())
     assert together[0].strength == pytest.approx(2) and together[0].mean_change == pytest.approx(1)
     assert together[1].strength == pytest.approx(np.clip(2 * sad_size / angry_size, 1, 3)) != pytest.approx(2)
     assert [one.clamped_share for one in together] == [0, 0.5, 0]
@@ -82,7 +84,7 @@ def test_a_switch_is_at_the_boundary_of_a_window(editor: Editor, transition: Tra
 
 def test_what_is_not_there_is_not_changed(editor: Editor) -> None:
     presence = np.linspace(0, 1, 23)
-    change, _ = emotional_change(editor, [SAD, ANGRY], made_codes(23), 25.0, presence, EditOptions(strength=1.0))
+    change, _ = emotional_delta(editor, [SAD, ANGRY], made_codes(23), 25.0, presence, EditOptions(strength=1.0))
     np.testing.assert_allclose(change, change_of(editor, SAD, ANGRY, strength=1.0) * presence[:, None], rtol=1e-6)
 
 
@@ -103,9 +105,9 @@ def test_an_emotion_is_named_after_its_first_recording(tmp_path: Path, editor: E
     calm_1S = np.zeros((1, 88), np.float32)
     one, both = (hear_emotion(editor, some, calm_1S, "--then") for some in (paths[:1], paths))
     assert (one.name, both.name) == (str(paths[0]), f"{paths[0]} and 1 more")
-    assert one.direction_S is not None and one.direction_S.shape == (88,)
+    assert one.delta_S is not None and one.delta_S.shape == (88,)
     # embeddings from zero lie far from what the made model allows
-    assert one.clamped_share == np.mean(np.abs(one.direction_S) == editor.bundle.speech_limit_S) > 0
-    assert hear_emotion(editor, "neutral", calm_1S, "--then").direction_S is None
+    assert one.clamped_share == np.mean(np.abs(one.delta_S) == editor.bundle.speech_limit_S) > 0
+    assert hear_emotion(editor, "neutral", calm_1S, "--then").delta_S is None
     with pytest.raises(UserError, match=f"^--then: {tmp_path}/none does not exist"):
         hear_emotion(editor, [tmp_path / "none"], calm_1S, "--then")

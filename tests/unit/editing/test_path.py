@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cmet.editing.path import Transition, directions_along, emotion_shares
+from cmet.editing.path import Transition, deltas_along, emotion_shares
 
 HAPPY, ANGRY = np.array([4.0, 0.0, -2.0], np.float32), np.array([0.0, 8.0, 2.0], np.float32)
 
@@ -48,15 +48,15 @@ def test_fewer_windows_than_emotions_are_refused(num_windows: int, num_emotions:
 
 
 def test_directions_end_exactly_where_they_shall_and_are_the_mean_halfway() -> None:
-    directions = directions_along(emotion_shares(5, 2, "smooth"), [HAPPY, ANGRY])
+    directions = deltas_along(emotion_shares(5, 2, "smooth"), [HAPPY, ANGRY])
     np.testing.assert_array_equal(directions[[0, -1]], [HAPPY, ANGRY])
     np.testing.assert_array_equal(directions[1:4], [[3, 2, -1], [2, 4, 0], [1, 6, 1]])
-    switched = directions_along(emotion_shares(5, 2, "switch"), [HAPPY, ANGRY])
+    switched = deltas_along(emotion_shares(5, 2, "switch"), [HAPPY, ANGRY])
     np.testing.assert_array_equal(switched, [HAPPY, HAPPY, HAPPY, ANGRY, ANGRY])
 
 
 def test_no_change_leaves_the_direction_of_its_neighbour_as_it_is() -> None:
-    there_and_on = directions_along(emotion_shares(5, 3, "smooth"), [HAPPY, None, ANGRY])
+    there_and_on = deltas_along(emotion_shares(5, 3, "smooth"), [HAPPY, None, ANGRY])
     np.testing.assert_array_equal(there_and_on, [HAPPY, HAPPY, [0, 0, 0], ANGRY, ANGRY])
-    switched = directions_along(emotion_shares(3, 3, "switch"), [None, HAPPY, None])
+    switched = deltas_along(emotion_shares(3, 3, "switch"), [None, HAPPY, None])
     np.testing.assert_array_equal(switched, [[0, 0, 0], HAPPY, [0, 0, 0]])

@@ -18,7 +18,7 @@ EMOTIONS = ["neutral", "happy", "sad", "angry"]
 def corpus(noise: float, num_speakers: int = 4) -> tuple[pd.DataFrame, np.ndarray]:
     """Clips, and embeddings (N, D) = speaker + emotion direction + noise."""
     random = np.random.default_rng(0)
-    moves = {emotion: 3 * random.normal(size=16) * (emotion != "neutral") for emotion in EMOTIONS}
+    deltas = {emotion: 3 * random.normal(size=16) * (emotion != "neutral") for emotion in EMOTIONS}
     rows, vectors = [], []
     for speaker in range(num_speakers):
         own = 10 * random.normal(size=16)
@@ -27,7 +27,7 @@ def corpus(noise: float, num_speakers: int = 4) -> tuple[pd.DataFrame, np.ndarra
                 rows.append(
                     {"clip_id": f"{speaker}-{emotion}-{sentence}", "speaker": f"M{speaker}", "emotion": emotion}
                 )
-                vectors.append(own + moves[emotion] + noise * random.normal(size=16))
+                vectors.append(own + deltas[emotion] + noise * random.normal(size=16))
     return pd.DataFrame(rows), np.stack(vectors)
 
 

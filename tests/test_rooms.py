@@ -175,3 +175,59 @@ def test_what_goes_between_rooms_is_no_dict_of_anything() -> None:
     assert {module_name(path) for path in modules} > {*RECORDS, "cmet.shards", "cmet.scores.product"}
     found = [f"{path.relative_to(ROOT)}: {name}" for path in modules for name in open_dicts(parsed(path))]
     assert not found, "a frozen dataclass says what is in it:\n" + "\n".join(found)
+
+
+SAME_NAME_ON_PURPOSE = {
+    "Blur": "a layer of StyleGAN2 under its own name; each published backbone has a variant that loads its keys",
+    "LearnedStart": "as Blur",
+    "ModulatedConv": "as Blur",
+    "StyleLayer": "as Blur",
+    "expected": "one of the functions by which every module of a corpus answers (cmet.corpora.listing)",
+    "parse": "as expected",
+    "parser": "as expected",
+    "main": "where a program starts, from `python -m cmet` and from the script `cmet`",
+}
+"""Names that two modules define, each with the reason."""
+
+
+def defined_names(tree: ast.Module) -> list[str]:
+    """Public classes and functions of a module, and its short names for types."""
+    names = []
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not _is_type_variable(node):
+            names += re.findall("^[A-Z].*[a-z].*", node.targets[0].id)
+    return [name for name in names if not name.startswith("_")]
+
+
+def _is_type_variable(node: ast.Assign) -> bool:
+    return isinstance(node.value, ast.Call) and ast.unparse(node.value.func) in ("ParamSpec", "TypeVar")
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("class Row: ...", ["Row"]),
+        ("def train() -> None: ...", ["train"]),
+        ("Row = dict[str, str]", ["Row"]),
+        ("def _row() -> None: ...", []),
+        ("Item = TypeVar('Item')", []),
+        ("TABLE = 'rows.parquet'", []),
+        ("app = Typer()", []),
+        ("class Rows:\n    def open(self) -> None: ...", ["Rows"]),
+    ],
+)
+def test_a_name_that_is_defined_is_found(code: str, names: list[str]) -> None:
+    assert defined_names(ast.parse(code)) == names
+
+
+def test_no_two_things_have_one_name() -> None:
+    homes = defaultdict(list)
+    for path in MODULES:
+        for name in defined_names(parsed(path)):
+            homes[name].append(str(path.relative_to(ROOT)))
+    twice = {name: found for name, found in homes.items() if len(found) > 1}
+    unlike = [f"{name}: {', '.join(found)}" for name, found in twice.items() if name not in SAME_NAME_ON_PURPOSE]
+    assert not unlike, "two things want two names, see docs/glossary.md:\n" + "\n".join(unlike)
+    assert set(SAME_NAME_ON_PURPOSE) == set(twice), "the list of exceptions holds names that are not defined twice"

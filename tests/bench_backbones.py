@@ -124,13 +124,13 @@ def write_moving_video(path: Path, duration_s: float) -> None:
     """A pattern that moves, and noise to hear."""
     import numpy as np
 
-    from cmet.media.audio import write_audio
+    from cmet.media.sound import write_sound
     from cmet.media.video import write_video
 
     rate_hz = 16_000
     sound = path.with_suffix(".wav")
     noise = np.random.default_rng(0).standard_normal(round(duration_s * rate_hz)).astype(np.float32)
-    write_audio(sound, 0.1 * noise, rate_hz)
+    write_sound(sound, 0.1 * noise, rate_hz)
 
     def frames() -> Iterator["np.ndarray"]:
         rows, columns = np.mgrid[:SIDE_PX, :SIDE_PX].astype(np.uint8)

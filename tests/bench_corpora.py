@@ -16,7 +16,7 @@ import psutil
 import yaml
 
 from cmet.corpora import mead
-from cmet.media.audio import read_audio, write_audio
+from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import read_video, write_video
 from cmet.outputs import content_digest
 from tests.processes import tree_bytes
@@ -100,11 +100,11 @@ def short_clips(folder: Path, clip: Path, number: int) -> Path:
     root.mkdir(parents=True)
     short, sound = root / "0.mp4", root / "sound.wav"
     rate = 16_000
-    samples = read_audio(clip, rate)
+    samples = read_sound(clip, rate)
     loudest = int(np.argmax(np.abs(samples)))
     num_samples = round(NUM_SHORT_FRAMES / SOURCE_FPS * rate) + rate // 10
     start_at = max(0, min(loudest - num_samples // 2, len(samples) - num_samples))
-    write_audio(sound, samples[start_at : start_at + num_samples], rate)
+    write_sound(sound, samples[start_at : start_at + num_samples], rate)
     write_video(short, read_video(clip, range(NUM_SHORT_FRAMES)).frames, SOURCE_FPS, sound)
     names = ["0.mp4", *(f"{index}.mp4" for index in range(1, number))]
     for name in names[1:]:

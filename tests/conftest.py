@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from cmet import cli
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.media.video import write_video
 from cmet.params import Params, load_params
 
@@ -121,7 +121,7 @@ def cmet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def tone(tmp_path: Path) -> Path:
     """One second of a 200 Hz tone."""
     path = tmp_path / "tone.wav"
-    write_audio(path, 0.3 * np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000), 16_000)
+    write_sound(path, 0.3 * np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000), 16_000)
     return path
 
 

@@ -14,7 +14,7 @@ from cmet.clips.product import Clips
 from cmet.connector.bundle import load_bundle
 from cmet.edits import rendering
 from cmet.errors import UserError
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.media.video import VideoFile, write_video
 from cmet.project import Project
 from cmet.stages.registry import run_stage
@@ -59,7 +59,7 @@ def make_project(root: Path) -> Project:
         for path in (clips.video(clip_id), clips.sound(clip_id)):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_video(clips.video(clip_id), random.integers(0, 255, (NUM_FRAMES[split], 256, 256, 3), np.uint8), 25)
-        write_audio(clips.sound(clip_id), random.uniform(-0.3, 0.3, round(16_000 * SOUND_S)), 16_000)
+        write_sound(clips.sound(clip_id), random.uniform(-0.3, 0.3, round(16_000 * SOUND_S)), 16_000)
         rows.append(
             {
                 "clip_id": clip_id, "corpus": "sample", "speaker": speaker, "emotion": emotion, "split": split,

@@ -12,7 +12,7 @@ import pytest
 from cmet.backbones.registry import load_backbone
 from cmet.closure import EXEMPT, PACKAGE, closure
 from cmet.connector.bundle import load_bundle
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 from cmet.media.video import read_video
 from cmet.outputs import content_digest
 from cmet.project import Project
@@ -94,7 +94,7 @@ def test_every_clip_arrives_prepared_with_sound_of_the_same_span(project: Projec
         video = read_video(clips.video(row.clip_id))
         assert video.fps == project.params.clips.fps
         assert video.frames.shape == (row.num_frames, 256, 256, 3)
-        assert len(read_audio(clips.sound(row.clip_id), 16_000)) == row.num_frames * 16_000 // video.fps
+        assert len(read_sound(clips.sound(row.clip_id), 16_000)) == row.num_frames * 16_000 // video.fps
 
 
 def test_the_held_out_emotion_reaches_no_training_shard(project: Project) -> None:

@@ -15,9 +15,9 @@ from cmet.clips.crop import CROP_RULES, Cut, choose_track, face_tracks, outside_
 from cmet.clips.kept import KeptFrames
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
-from cmet.media.audio import read_audio, rms_db, write_audio
 from cmet.media.landmarks import find_faces
 from cmet.media.readers import DecordReader, PyavReader
+from cmet.media.sound import read_sound, rms_db, write_sound
 from cmet.media.video import FASTEST, VideoFile, frames_at_rate, write_video
 
 MAX_LOUDEST = 0.999
@@ -56,16 +56,16 @@ def prepare_clip(job: Job, folder: Path) -> Record:
 
 def _prepare_sound(audio: Path, folder: Path, job: Job) -> Record:
     rate = job["sample_rate_hz"]
-    sound = read_audio(audio, rate)
+    sound = read_sound(audio, rate)
     _check_duration(len(sound) / rate, job)
     facts = _sound_facts(sound, job)
-    write_audio(folder / job["sound"], sound, rate)
+    write_sound(folder / job["sound"], sound, rate)
     return facts | {"num_frames": None, "duration_s": len(sound) / rate}
 
 
 def _prepare_video(file: VideoFile, audio: Path, folder: Path, job: Job) -> Record:
     rate, fps = job["sample_rate_hz"], job["fps"]
-    sound = read_audio(audio, rate)
+    sound = read_sound(audio, rate)
     video_s, sound_s = file.duration_s(), len(sound) / rate
     num_frames = _common_frames(video_s, sound_s, job)
     sound = _fit(sound, round(num_frames * rate / fps))
@@ -77,9 +77,9 @@ def _prepare_video(file: VideoFile, audio: Path, folder: Path, job: Job) -> Reco
     box = square_around(track.boxes)
     cut = CROP_RULES[job["crop_rule"]](box, file.width, file.height)
     kept.drop_unless_holding(cut)
-    audio_path, video_path = folder / job["sound"], folder / job["picture"]
-    write_audio(audio_path, sound, rate)
-    write_video(video_path, _cut_frames(file, shown, kept, cut, job["size_px"]), fps, audio_path, job["crf"], FASTEST)
+    sound_path, video_path = folder / job["sound"], folder / job["picture"]
+    write_sound(sound_path, sound, rate)
+    write_video(video_path, _cut_frames(file, shown, kept, cut, job["size_px"]), fps, sound_path, job["crf"], FASTEST)
     left, top, right, bottom = (float(value) for value in box)
     return facts | {
         "num_frames": num_frames,

@@ -17,7 +17,7 @@ from cmet.connector.inference import num_windows, predict_deltas
 from cmet.connector.official import load_official
 from cmet.connector.product import Model
 from cmet.errors import UserError
-from cmet.media.audio import resample
+from cmet.media.sound import resample
 from cmet.params import ClipForm, InferenceParams
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder

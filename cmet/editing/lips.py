@@ -12,7 +12,7 @@ from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.editing.editor import BackboneKind
 from cmet.editing.options import LipsFrom, named, told_of
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import AUDIO_SUFFIXES, read_audio
+from cmet.media.sound import SOUNDFILE_SUFFIXES, read_sound
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 
 TrackLips = Callable[[Path], tuple[np.ndarray, float]]
@@ -71,9 +71,9 @@ def driving_sound(lips: LipsFrom, video: Path) -> np.ndarray | None:
         return None
     if isinstance(lips, Path):
         with told_of(lips, "--lips"):
-            return read_audio(lips, SAMPLE_RATE_HZ)
+            return read_sound(lips, SAMPLE_RATE_HZ)
     try:
-        return read_audio(video, SAMPLE_RATE_HZ)
+        return read_sound(video, SAMPLE_RATE_HZ)
     except ClipError as error:
         raise UserError(f"{named(video, error.message)}; give a sound that drives the lips: --lips FILE") from error
 
@@ -115,7 +115,7 @@ def find_lips(lips: LipsFrom, samples: np.ndarray | None, num_frames: int, fps: 
 
 def shows_pictures(path: Path) -> bool:
     """Whether a file is a video; the cover of a song does not count."""
-    if path.suffix.lower() in AUDIO_SUFFIXES:
+    if path.suffix.lower() in SOUNDFILE_SUFFIXES:
         return False
     try:
         with av.open(str(path), metadata_errors="ignore") as container:

@@ -8,11 +8,11 @@ import numpy as np
 
 from cmet.editing.options import named
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import AUDIO_SUFFIXES, read_audio
+from cmet.media.sound import SOUNDFILE_SUFFIXES, read_sound
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.precomputed import NO_FEATURES, read_precomputed, read_vector
 
-SPEECH_SUFFIXES = AUDIO_SUFFIXES | {".m4a", ".mp3", ".aac", ".mp4", ".mov", ".mkv"}
+SPEECH_SUFFIXES = SOUNDFILE_SUFFIXES | {".m4a", ".mp3", ".aac", ".mp4", ".mov", ".mkv"}
 VECTOR_SUFFIX = ".npy"
 VECTOR_ENCODERS = frozenset({"emotion2vec", "precomputed"})
 """Encoders whose vectors the release holds as files."""
@@ -42,7 +42,7 @@ def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
             if has_vectors and file.suffix == VECTOR_SUFFIX:
                 vectors.append(read_vector(file))
             elif encoder.embed is not None and absence is None:
-                vectors.append(encoder.embed(read_audio(file, SAMPLE_RATE_HZ)))
+                vectors.append(encoder.embed(read_sound(file, SAMPLE_RATE_HZ)))
             elif has_vectors:
                 vectors.append(read_precomputed(file))
                 num_stored += absence is not None

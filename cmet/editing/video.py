@@ -30,8 +30,8 @@ from cmet.editing.schedule import num_kept, there_and_back
 from cmet.editing.source import Source, counted, num_editable, resize_remark
 from cmet.editing.speech import Heard, hear
 from cmet.errors import ClipError
-from cmet.media.audio import read_audio
 from cmet.media.landmarks import find_faces
+from cmet.media.sound import read_sound
 from cmet.media.video import write_video
 from cmet.params import ClipForm
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
@@ -118,7 +118,7 @@ def _duration_s(sound: Path | None) -> float | None:
     if sound is None:
         return None
     with told_of(sound, "--sound"):
-        return len(read_audio(sound, SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+        return len(read_sound(sound, SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
 
 
 def _of_sound(lips: LipsFrom, sound: Path | None, sound_s: float | None, report: EditReport) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from cmet.clips.product import Clips
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
 from cmet.expression.product import Faces
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 from cmet.media.video import FASTEST, VideoFile, write_video
 from cmet.params import InferenceParams
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
@@ -27,7 +27,7 @@ def render_row(job: Job, files: Path) -> Record:
     backbone = _backbone(job["backbone"], faces.model, job["weights"], InferenceParams(**job["inference"]))
     if job["lips"] == "speech":
         assert isinstance(backbone, SpeechDriven)
-        samples = read_audio(clips.sound(job["source_clip"]), SAMPLE_RATE_HZ)
+        samples = read_sound(clips.sound(job["source_clip"]), SAMPLE_RATE_HZ)
         track = backbone.with_speech(track, samples, file.fps)
     if backbone.picture_px is not None:
         frames = [_identity_frame(frames, job["identity_frame"], job["source_clip"])]

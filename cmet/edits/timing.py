@@ -39,7 +39,7 @@ from cmet.edits.product import TIMING, DrivingSpeech, MethodTiming, TimingFacts
 from cmet.edits.rows import planned_rows
 from cmet.environment import describe_environment
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 from cmet.media.video import VideoFile
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import TimingParams
@@ -165,7 +165,7 @@ class Ear:
 
     def _embedding(self, clip_id: str) -> np.ndarray:
         if self.encoder.embed is not None:
-            return self.encoder.embed(read_audio(self.clips.sound(clip_id), SAMPLE_RATE_HZ))
+            return self.encoder.embed(read_sound(self.clips.sound(clip_id), SAMPLE_RATE_HZ))
         assert self.encoder.read is not None
         table = self.clips.table
         return self.encoder.read(self.clips.raw_sound(table[table.clip_id == clip_id].iloc[0]))
@@ -215,7 +215,7 @@ class RowTimer:
         return (
             file,
             list(file.frames_at(range(len(file)))),
-            read_audio(self.clips.sound(clip_id), SAMPLE_RATE_HZ),
+            read_sound(self.clips.sound(clip_id), SAMPLE_RATE_HZ),
         )
 
     def _encode_source(

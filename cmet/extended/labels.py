@@ -24,8 +24,8 @@ def labels_of(request: Request, measured: HeardAndMade) -> dict[str, str]:
         "space": f"{measured.space} ({_kinds(measured)})",
         "scaling": measured.scaling,
         "extended speech": "; ".join(
-            f"{emotion}: {len(voices.recordings)} clip(s), {_speakers(voices)}"
-            for emotion, voices in measured.emotions.items()
+            f"{emotion}: {len(heard.recordings)} clip(s), {_speakers(heard)}"
+            for emotion, heard in measured.emotions.items()
         ),
         "neutral speech": (
             f"{len(measured.neutral.recordings)} clip(s), {_speakers(measured.neutral)}; "
@@ -68,10 +68,10 @@ def _voice_notes(measured: HeardAndMade) -> list[str]:
     """Whether a direction may hold the difference of two voices."""
     unknown: list[str] = []
     other: list[str] = []
-    for emotion, voices in measured.emotions.items():
-        if measured.rest.num_own(voices) == len(voices.recordings):
+    for emotion, heard in measured.emotions.items():
+        if measured.rest.num_own(heard) == len(heard.recordings):
             continue
-        is_unknown = None in voices.speakers_N or None in measured.neutral.speakers_N
+        is_unknown = None in heard.speakers_N or None in measured.neutral.speakers_N
         (unknown if is_unknown else other).append(emotion)
     mixed = (
         "then a direction also holds the difference of the voices and of the recordings, which all emotions share: the "
@@ -143,14 +143,14 @@ def _face_notes(request: Request, measured: HeardAndMade) -> list[str]:
 
 def _kinds(measured: HeardAndMade) -> str:
     """How many vectors were there already, and how many were computed."""
-    paths = [path for voices in (*measured.emotions.values(), measured.neutral) for path in voices.paths]
+    paths = [path for heard in (*measured.emotions.values(), measured.neutral) for path in heard.paths]
     num_vectors = sum(path.suffix.lower() == VECTOR_SUFFIX for path in paths)
     return f"{num_vectors} stored vectors, {len(paths) - num_vectors} sounds"
 
 
-def _speakers(voices: HeardRecordings) -> str:
-    names = sorted({name for name in voices.speakers_N if name is not None})
-    num_unknown = sum(name is None for name in voices.speakers_N)
+def _speakers(heard: HeardRecordings) -> str:
+    names = sorted({name for name in heard.speakers_N if name is not None})
+    num_unknown = sum(name is None for name in heard.speakers_N)
     if not names:
         return "speakers not known"
     rest = f", {num_unknown} of unknown speakers" if num_unknown else ""

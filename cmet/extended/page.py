@@ -49,7 +49,7 @@ def write_page(request: Request, measured: HeardAndMade, table: pd.DataFrame, ou
         .get_template("extended.html.j2")
         .render(
             emotions=emotions,
-            num_clips=sum(len(voices.recordings) for voices in measured.emotions.values()),
+            num_clips=sum(len(heard.recordings) for heard in measured.emotions.values()),
             space=measured.space,
             speech=[_speech_line(speech, table, emotion) for emotion in emotions],
             basics=[_basic_line(basics, emotion) for emotion in dict.fromkeys(basics.emotion.dropna())],

@@ -15,7 +15,7 @@ from pathlib import Path
 from cmet.corpora import mead
 from cmet.editing.speech import SPEECH_SUFFIXES, VECTOR_SUFFIX
 from cmet.errors import UserError
-from cmet.media.audio import AUDIO_SUFFIXES
+from cmet.media.sound import SOUNDFILE_SUFFIXES
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
 from cmet.vocabulary import EMOTIONS
 
@@ -204,7 +204,7 @@ def _usable(files: Iterable[Path], has_vectors: bool) -> list[Path]:
 
 def _rank(file: Path) -> tuple[int, Path]:
     suffix = file.suffix.lower()
-    return 0 if suffix == VECTOR_SUFFIX else 1 if suffix in AUDIO_SUFFIXES else 2, file
+    return 0 if suffix == VECTOR_SUFFIX else 1 if suffix in SOUNDFILE_SUFFIXES else 2, file
 
 
 def _sub_folders(folder: Path) -> list[Path]:

@@ -73,7 +73,7 @@ def write_extended(request: Request, out: Path) -> ExtendedReport:
         measured = _listen(request, encoder, found)
         rows = speech_rows(measured.emotions, measured.rest, measured.basics, request.seed)
         if editor is not None and request.videos:
-            speech = {emotion: voices.paths for emotion, voices in measured.emotions.items()}
+            speech = {emotion: heard.paths for emotion, heard in measured.emotions.items()}
             hearing = replace(editor, encoder=encoder)
             edited, failed = edit_videos(
                 request.videos, speech, measured.neutral.paths, hearing, unfinished, request.is_quiet
@@ -84,7 +84,7 @@ def write_extended(request: Request, out: Path) -> ExtendedReport:
         write_table(table, unfinished.numbers)
         write_json(unfinished.labels, labels_of(request, measured))
         size_mib = write_page(request, measured, table, unfinished)
-    num_clips = sum(len(voices.recordings) for voices in measured.emotions.values())
+    num_clips = sum(len(heard.recordings) for heard in measured.emotions.values())
     num_edits = sum(len(video.edits) for video in measured.edited)
     return ExtendedReport(table, space, num_clips, num_edits, len(measured.left_out), ExtendedResult(out), size_mib)
 
@@ -114,20 +114,20 @@ def _listen(request: Request, encoder: SpeechEncoder, found: FoundRecordings) ->
     """Hear everything, bring it to one scale and take the directions of the basic emotions."""
     left_out: list[LeftOut] = []
 
-    def heard(recordings: list[Recording], role: str) -> HeardRecordings:
-        voices, failed = listen(encoder, recordings, role, request.is_quiet)
+    def hear_all(recordings: list[Recording], role: str) -> HeardRecordings:
+        heard, failed = listen(encoder, recordings, role, request.is_quiet)
         left_out.extend(failed)
-        return voices
+        return heard
 
-    emotions = {name: heard(recordings, EXTENDED) for name, recordings in found.emotional.items()}
-    neutral = heard(found.neutral, NEUTRAL)
-    basic = heard(found.basic, BASIC) if found.basic else None
+    emotions = {name: hear_all(recordings, EXTENDED) for name, recordings in found.emotional.items()}
+    neutral = hear_all(found.neutral, NEUTRAL)
+    basic = hear_all(found.basic, BASIC) if found.basic else None
     scaling, said = _scaling(request.editor, encoder, [basic] if basic else [neutral, *emotions.values()])
     neutral = neutral.scaled(scaling)
     return HeardAndMade(
         space=encoder.name,
         scaling=said,
-        emotions={name: voices.scaled(scaling) for name, voices in emotions.items()},
+        emotions={name: heard.scaled(scaling) for name, heard in emotions.items()},
         neutral=neutral,
         rest=Rest.of(neutral),
         basics=None if basic is None else measure_basics(basic.scaled(scaling)),
@@ -139,7 +139,7 @@ def _listen(request: Request, encoder: SpeechEncoder, found: FoundRecordings) ->
 
 def _num_shared(emotional: Iterable[HeardRecordings], others: Sequence[Path]) -> int:
     known = {path.resolve() for path in others}
-    return sum(path.resolve() in known for voices in emotional for path in voices.paths)
+    return sum(path.resolve() in known for heard in emotional for path in heard.paths)
 
 
 def _scaling(
@@ -150,7 +150,7 @@ def _scaling(
         return editor.bundle.scaling, "the model's"
     if encoder.name not in SCALED:
         return SpeechScaling.none(encoder.width), "none"
-    vectors_NS = np.concatenate([voices.vectors_NS for voices in reference])
+    vectors_NS = np.concatenate([heard.vectors_NS for heard in reference])
     whose = "basic speech" if len(reference) == 1 else "neutral and extended speech"
     return SpeechScaling.fit(vectors_NS), f"each feature by its spread over the {len(vectors_NS)} clips of {whose}"
 

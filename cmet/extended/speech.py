@@ -54,7 +54,7 @@ class Basics:
         return float(np.linalg.norm(self.directions_ES, axis=1).mean())
 
 
-def measure_basics(voices: HeardRecordings) -> Basics:
+def measure_basics(heard: HeardRecordings) -> Basics:
     """Direction of each basic emotion: the mean over speakers of their mean emotional minus mean neutral vector.
 
     Speakers without neutral speech have no part; clips of unknown speakers are taken for those of one.
@@ -62,11 +62,11 @@ def measure_basics(voices: HeardRecordings) -> Basics:
     Raises:
         UserError: No speaker has both.
     """
-    names_N = np.array([name or "" for name in voices.speakers_N], dtype=object)
-    emotions_N = voices.emotions_N
+    names_N = np.array([name or "" for name in heard.speakers_N], dtype=object)
+    emotions_N = heard.emotions_N
     with_neutral = set(names_N[emotions_N == NEUTRAL])
     is_used_N = np.isin(names_N, sorted(with_neutral))
-    vectors_NS, names_N, emotions_N = voices.vectors_NS[is_used_N], names_N[is_used_N], emotions_N[is_used_N]
+    vectors_NS, names_N, emotions_N = heard.vectors_NS[is_used_N], names_N[is_used_N], emotions_N[is_used_N]
     emotions = [emotion for emotion in TARGET_EMOTIONS if emotion in set(emotions_N)]
     if not emotions:
         raise UserError("--basic: no speaker has neutral and emotional speech; a direction leads from one to the other")
@@ -121,26 +121,26 @@ class Rest:
             {name: neutral.vectors_NS[speakers_N == name].mean(axis=0) for name in names},
         )
 
-    def deltas(self, voices: HeardRecordings) -> np.ndarray:
+    def deltas(self, heard: HeardRecordings) -> np.ndarray:
         """Each clip minus its own speaker's mean neutral one, or minus that of all, shape (N, S)."""
-        starts = [self.by_speaker.get(name, self.all_S) if name else self.all_S for name in voices.speakers_N]
-        return voices.vectors_NS - np.stack(starts)
+        starts = [self.by_speaker.get(name, self.all_S) if name else self.all_S for name in heard.speakers_N]
+        return heard.vectors_NS - np.stack(starts)
 
-    def num_own(self, voices: HeardRecordings) -> int:
+    def num_own(self, heard: HeardRecordings) -> int:
         """Clips whose own speaker's neutral speech is there."""
-        return sum(name in self.by_speaker for name in voices.speakers_N if name is not None)
+        return sum(name in self.by_speaker for name in heard.speakers_N if name is not None)
 
 
 def speech_rows(emotions: dict[str, HeardRecordings], rest: Rest, basics: Basics | None, seed: int) -> list[NumberRow]:
     """All that is measured of speech, in the order of the emotions."""
-    deltas = {emotion: rest.deltas(voices) for emotion, voices in emotions.items()}
+    deltas = {emotion: rest.deltas(heard) for emotion, heard in emotions.items()}
     directions = {emotion: deltas_NS.mean(axis=0) for emotion, deltas_NS in deltas.items()}
     rows = [] if basics is None else _basic_rows(basics)
-    for emotion, voices in emotions.items():
-        bootstrap = ClipBootstrap(len(voices.recordings), seed)
-        rows += _own_rows(emotion, voices, deltas[emotion], bootstrap, seed)
+    for emotion, heard in emotions.items():
+        bootstrap = ClipBootstrap(len(heard.recordings), seed)
+        rows += _own_rows(emotion, heard, deltas[emotion], bootstrap, seed)
         if basics is not None:
-            rows += _rows_beside_basics(emotion, voices, deltas[emotion], basics, bootstrap)
+            rows += _rows_beside_basics(emotion, heard, deltas[emotion], basics, bootstrap)
         for other, direction_S in directions.items():
             alike = cosines(directions[emotion][None], direction_S[None])[0, 0]
             value = float(alike) if np.isfinite(alike) else None
@@ -149,12 +149,12 @@ def speech_rows(emotions: dict[str, HeardRecordings], rest: Rest, basics: Basics
 
 
 def _own_rows(
-    emotion: str, voices: HeardRecordings, deltas_NS: np.ndarray, bootstrap: ClipBootstrap, seed: int
+    emotion: str, heard: HeardRecordings, deltas_NS: np.ndarray, bootstrap: ClipBootstrap, seed: int
 ) -> list[NumberRow]:
     """What needs no other emotion."""
     [length] = bootstrap.of_mean(deltas_NS, lambda means_BS: np.linalg.norm(means_BS, axis=1)[:, None])
     consistency = bootstrap.consistency(deltas_NS, "clip")
-    over_speakers = _over_speakers(voices, deltas_NS, seed)
+    over_speakers = _over_speakers(heard, deltas_NS, seed)
     return [
         row(SPEECH, EXTENDED, emotion, LENGTH, length),
         row(SPEECH, EXTENDED, emotion, CONSISTENCY, consistency),
@@ -164,13 +164,13 @@ def _own_rows(
                 SPEECH, EXTENDED, emotion, LENGTH, float(np.linalg.norm(delta_S)), 1,
                 clip=recording.path.name, speaker=recording.speaker,
             )
-            for recording, delta_S in zip(voices.recordings, deltas_NS, strict=True)
+            for recording, delta_S in zip(heard.recordings, deltas_NS, strict=True)
         ),
     ]  # fmt: skip
 
 
-def _over_speakers(voices: HeardRecordings, deltas_NS: np.ndarray, seed: int) -> Measure:
-    speakers_N = voices.speakers_N
+def _over_speakers(heard: HeardRecordings, deltas_NS: np.ndarray, seed: int) -> Measure:
+    speakers_N = heard.speakers_N
     names = sorted({name for name in speakers_N if name is not None})
     if not names:
         return Measure(None, 0, reason=UNKNOWN_SPEAKERS)
@@ -179,7 +179,7 @@ def _over_speakers(voices: HeardRecordings, deltas_NS: np.ndarray, seed: int) ->
 
 
 def _rows_beside_basics(
-    emotion: str, voices: HeardRecordings, deltas_NS: np.ndarray, basics: Basics, bootstrap: ClipBootstrap
+    emotion: str, heard: HeardRecordings, deltas_NS: np.ndarray, basics: Basics, bootstrap: ClipBootstrap
 ) -> list[NumberRow]:
     """Where an emotion points among the basic ones."""
 
@@ -198,7 +198,7 @@ def _rows_beside_basics(
     if place is not None:
         rows.append(row_of(NEAREST, beside[place], answer=basics.emotions[place]))
         rows.append(row_of(AGREEMENT, share(places.count(place), len(places))))
-    for recording, cosines_E, own in zip(voices.recordings, cosines_NE, places, strict=True):
+    for recording, cosines_E, own in zip(heard.recordings, cosines_NE, places, strict=True):
         who = {"clip": recording.path.name, "speaker": recording.speaker}
         rows += [
             row_of(COSINE + name, Measure(float(value), 1), **who)

@@ -13,7 +13,7 @@ from cmet.editing.framing import find_square
 from cmet.editing.lips import has_sound
 from cmet.editing.source import Source
 from cmet.extended.faces import EditedVideo
-from cmet.media.audio import read_audio, write_audio
+from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import write_video
 from cmet.scores.examples import CRF, GAP_PX, LABEL_PX, PANEL_PX, WIDTH_STEP_PX
 
@@ -59,8 +59,8 @@ def _sound(source: Path, seconds: float, folder: Path) -> Path | None:
     """The beginning of the sound of a video as a file."""
     if not has_sound(source):
         return None
-    samples = read_audio(source, SOUND_HZ)[: round(seconds * SOUND_HZ)]
-    write_audio(folder / "sound.wav", samples, SOUND_HZ)
+    samples = read_sound(source, SOUND_HZ)[: round(seconds * SOUND_HZ)]
+    write_sound(folder / "sound.wav", samples, SOUND_HZ)
     return folder / "sound.wav"
 
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from cmet.errors import ClipError
-from cmet.media.audio import AUDIO_SUFFIXES, picture_start_s
 from cmet.media.container import Container
 from cmet.media.readers import Reader, open_reader
+from cmet.media.sound import SOUNDFILE_SUFFIXES, picture_start_s
 
 FASTEST = "ultrafast"
 """x264 preset for clips that are made to be read again: twice the speed of `veryfast`, twice the bytes."""
@@ -116,7 +116,7 @@ def write_video(
     path: Path,
     frames: Iterable[np.ndarray],
     fps: float,
-    audio: Path | None = None,
+    sound: Path | None = None,
     crf: int = 16,
     preset: str = "veryfast",
 ) -> int:
@@ -130,7 +130,7 @@ def write_video(
         frames: RGB uint8 pictures of one size (H, W, 3). An odd last row or column is repeated once, since
             4:2:0 video has even sizes.
         fps: Frame rate; kept as a fraction, so 30000/1001 stays what it is.
-        audio: A sound file, encoded as AAC, or a video whose first sound track is copied as it is where mp4
+        sound: A sound file, encoded as AAC, or a video whose first sound track is copied as it is where mp4
             can hold it, from the start of its picture.
         crf: x264 quality, 0 lossless to 51.
         preset: x264 speed; a faster one makes a larger file of the same quality.
@@ -143,7 +143,7 @@ def write_video(
             options={"crf": str(crf), "preset": preset},
         )
         stream.codec_context.thread_count = 1
-        sound = _Sound(container, audio) if audio is not None else None
+        track = _Sound(container, sound) if sound is not None else None
         for frame in frames:
             height, width = frame.shape[:2]
             if num_frames == 0:
@@ -154,8 +154,8 @@ def write_video(
             num_frames += 1
         if num_frames:
             container.mux(stream.encode(None))
-        if sound is not None:
-            sound.mux()
+        if track is not None:
+            track.mux()
     return num_frames
 
 
@@ -172,7 +172,7 @@ class _Sound:
         self.output = None
         if self.input is None:
             return
-        self.is_copied = path.suffix not in AUDIO_SUFFIXES and self.input.codec_context.name in self.COPIED
+        self.is_copied = path.suffix not in SOUNDFILE_SUFFIXES and self.input.codec_context.name in self.COPIED
         if self.is_copied:
             self.output = container.add_stream_from_template(self.input)
         else:

@@ -9,7 +9,7 @@ import pandas as pd
 from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 from cmet.outputs import fresh_folder
 from cmet.params import SpeechParams
 from cmet.quarantine import check_rejected, count_reasons
@@ -81,7 +81,7 @@ def embed_clip(job: Job, files: Path) -> Record:
     """Embed one clip and keep the vector beside the record."""
     encoder = load_encoder(job["encoder"], Path(job["weights"]))
     if encoder.embed is not None:
-        vector = encoder.embed(read_audio(Path(job["sound"]), SAMPLE_RATE_HZ))
+        vector = encoder.embed(read_sound(Path(job["sound"]), SAMPLE_RATE_HZ))
     else:
         assert encoder.read is not None
         vector = encoder.read(Path(job["raw"]))

@@ -17,7 +17,7 @@ from cmet.edits.product import Edits, EditsProtocol, MethodTiming, Timing, Timin
 from cmet.engine import ClipMap, Job
 from cmet.judge.product import JudgeFolder
 from cmet.judge.training import train_judge
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.media.video import read_video, write_video
 from cmet.outputs import write_json
 from cmet.params import ClipForm, JudgeParams, Params, load_params
@@ -121,7 +121,7 @@ def write_clips(folder: Path) -> Clips:
             for sentence in SENTENCES:
                 clip_id = f"sample-{speaker}-{emotion}-2-{sentence}"
                 write_video(folder / "video" / f"{clip_id}.mp4", bars(emotion), 25)
-                write_audio(folder / "audio" / f"{clip_id}.wav", np.zeros(4000, np.float32), 16000)
+                write_sound(folder / "audio" / f"{clip_id}.wav", np.zeros(4000, np.float32), 16000)
                 rows.append((clip_id, "sample", speaker, emotion, 2, sentence, split, "ok", None))
     columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status", "reason"]
     pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"}).to_parquet(folder / "clips.parquet", index=False)

@@ -20,7 +20,7 @@ from cmet.commands.edit import (
 )
 from cmet.editing.options import EditReport, EmotionReport
 from cmet.errors import UserError
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.params import Params
 from cmet.project import Project
 from tests.conftest import Command
@@ -251,7 +251,7 @@ def test_an_unknown_backbone_is_named_with_the_known(cmet: Command, tmp_path: Pa
 
 
 def test_an_edit_without_a_model_says_how_to_get_one(cmet: Command, tmp_path: Path) -> None:
-    write_audio(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
+    write_sound(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
     (tmp_path / "v.mp4").touch()
     result = cmet("edit", "v.mp4", "--speech", "a.wav", "--neutral-speech", "a.wav", "--out", "o.mp4", cwd=tmp_path)
     assert_one_message(result, "no trained model", "connector.safetensors")

@@ -29,7 +29,7 @@ from cmet.backbones.published.batching import batched
 from cmet.clips.product import MARGIN
 from cmet.environment import best_device
 from cmet.errors import ClipError
-from cmet.media.audio import read_audio, rms_db
+from cmet.media.sound import read_sound, rms_db
 from cmet.media.video import VideoFile, frames_at_rate
 from cmet.progress import counted
 from cmet.scores.metrics.metric import Measured, Shown
@@ -102,7 +102,7 @@ class SyncConfidence:
         Raises:
             ClipError: See `measure`.
         """
-        samples = read_audio(sound, SAMPLE_RATE_HZ)
+        samples = read_sound(sound, SAMPLE_RATE_HZ)
         file = VideoFile(video)
         num_pictures = min(_num_pictures(file), len(samples) // SAMPLES_PER_PICTURE)
         if num_pictures < MIN_PICTURES:

@@ -19,7 +19,7 @@ from cmet.editing.options import EditOptions
 from cmet.editing.speech import hear
 from cmet.editing.video import edit_video
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import read_audio, write_audio
+from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import read_video, write_video
 from cmet.outputs import write_json
 from cmet.params import PAPER_CLIPS
@@ -186,8 +186,8 @@ def test_a_model_of_telephone_sound_hears_what_its_prepared_clips_kept(
 ) -> None:
     seconds = np.arange(16_000) / 16_000
     low, high = (0.3 * np.sin(2 * np.pi * hertz * seconds) for hertz in (440, 6_000))
-    write_audio(tmp_path / "video.wav", low + high, 16_000)
-    write_audio(tmp_path / "prepared.wav", read_audio(tmp_path / "video.wav", 8_000), 8_000)
+    write_sound(tmp_path / "video.wav", low + high, 16_000)
+    write_sound(tmp_path / "prepared.wav", read_sound(tmp_path / "video.wav", 8_000), 8_000)
     ear = SpeechEncoder("ear", 8_001, embed=lambda samples: np.abs(np.fft.rfft(samples)) / 16_000)
 
     def heard(encoder: SpeechEncoder, name: str) -> np.ndarray:

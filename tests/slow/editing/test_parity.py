@@ -23,7 +23,7 @@ from cmet.editing.parity import published_coefficients as scheduled
 from cmet.editing.parity import source_picture, stretched, video_picture
 from cmet.editing.video import edit_video
 from cmet.errors import UserError
-from cmet.media.audio import read_audio, write_audio
+from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import VideoFile, read_video, write_video
 from tests import edtalk_procedure
 from tests.edtalk_procedure import published_coefficients, published_frame
@@ -117,7 +117,7 @@ def test_a_whole_edit_has_the_rate_of_the_video_and_the_length_of_the_sound(
     frames = np.random.default_rng(0).integers(0, 255, (26, 4, 4, 3), np.uint8)
     frames = np.stack([cv2.resize(frame, (128, 128)) for frame in frames])
     write_video(tmp_path / "v.mp4", frames, 30)
-    write_audio(tmp_path / "lips.wav", waveform("parity/lips", 0.125), 16_000)
+    write_sound(tmp_path / "lips.wav", waveform("parity/lips", 0.125), 16_000)
     out = tmp_path / "out.mp4"
     options = EditOptions(is_parity=True, is_quiet=True, lips=tmp_path / "lips.wav")
     report = edit_video(tmp_path / "v.mp4", **sounds, out=out, editor=model, options=options)
@@ -127,7 +127,7 @@ def test_a_whole_edit_has_the_rate_of_the_video_and_the_length_of_the_sound(
     assert report.remarks == (f"{tmp_path / 'v.mp4'} is 128x128; its frames were resized to 256x256",)
     written = read_video(out).frames
     assert written.min() < 12 and written.max() > 243
-    assert len(read_audio(out, 16_000)) == pytest.approx(2000, abs=2048)
+    assert len(read_sound(out, 16_000)) == pytest.approx(2000, abs=2048)
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".mp4"] * 2 + [".wav"] * 3
 
 
@@ -154,7 +154,7 @@ def test_person_lips_and_sound_may_come_from_three_other_files(
     )
     report = edit_video(tmp_path / "v.mp4", **sounds, out=tmp_path / "out.mp4", editor=model, options=options)
     assert report.num_frames == len(VideoFile(tmp_path / "out.mp4")) == 2
-    assert len(read_audio(tmp_path / "out.mp4", 16_000)) == pytest.approx(16_000, abs=2048)
+    assert len(read_sound(tmp_path / "out.mp4", 16_000)) == pytest.approx(16_000, abs=2048)
     torch.testing.assert_close(drawn[0], source_picture(person))
     said = ["person.png is 128x128; it was", "v.mp4 is 64x64; its frames were", "lips.mp4 is 64x64; its frames were"]
     for remark in said:
@@ -187,7 +187,7 @@ def test_what_parity_cannot_do_is_one_message_and_leaves_nothing(
     lips: float | None,
     said: str,
 ) -> None:
-    write_audio(tmp_path / "own.wav", noise(sound_s or lips or 1.0), 16_000)
+    write_sound(tmp_path / "own.wav", noise(sound_s or lips or 1.0), 16_000)
     frames = np.zeros((num_frames, 64, 64, 3), np.uint8)
     write_video(tmp_path / "v.mp4", frames, 25, tmp_path / "own.wav" if sound_s else None)
     options = EditOptions(is_parity=True, is_quiet=True, lips=tmp_path / "own.wav" if lips else None)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cmet.edits.product import sample_ids
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.media.video import write_video
 from cmet.outputs import content_digest, write_json
 from cmet.params import EvaluateParams, Params
@@ -62,7 +62,7 @@ def write_edits(data: Path, results: pd.DataFrame) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, np.zeros((3, 64, 64, 3), np.uint8), 25)
     (data / "clips/audio").mkdir()
-    write_audio(data / "clips/audio/source.wav", np.zeros(2000, np.float32), 16000)
+    write_sound(data / "clips/audio/source.wav", np.zeros(2000, np.float32), 16000)
     pd.DataFrame({"clip_id": ["source", "target"]}).to_parquet(data / "clips/clips.parquet")
 
 

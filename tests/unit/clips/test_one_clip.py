@@ -11,8 +11,8 @@ from cmet.clips import kept, one_clip
 from cmet.clips.one_clip import prepare_clip
 from cmet.engine import Job
 from cmet.errors import ClipError
-from cmet.media.audio import read_audio, write_audio
 from cmet.media.landmarks import find_faces
+from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import frames_at_rate, read_video, write_video
 from tests.unit.media.making import cut, encode, remux
 
@@ -20,7 +20,7 @@ RATE = 16_000
 
 
 def speech(path: Path, duration_s: float = 1.0, level: float = 0.1) -> Path:
-    write_audio(path, np.random.default_rng(0).uniform(-level, level, int(RATE * duration_s)), RATE)
+    write_sound(path, np.random.default_rng(0).uniform(-level, level, int(RATE * duration_s)), RATE)
     return path
 
 
@@ -182,11 +182,11 @@ def test_sound_of_any_form_becomes_16_khz_mono(tmp_path: Path, job: Job, rate_hz
     record = prepared(job, tmp_path, None, tmp_path / "tone.wav")
     assert record["duration_s"] == pytest.approx(1, abs=1e-3)
     assert soundfile.info(tmp_path / "audio/clip.wav").samplerate == RATE
-    assert np.sqrt(np.mean(read_audio(tmp_path / "audio/clip.wav", RATE) ** 2)) == pytest.approx(0.354, abs=0.01)
+    assert np.sqrt(np.mean(read_sound(tmp_path / "audio/clip.wav", RATE) ** 2)) == pytest.approx(0.354, abs=0.01)
 
 
 def test_clipping_is_measured(tmp_path: Path, job: Job) -> None:
-    write_audio(tmp_path / "loud.wav", 2 * np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE), RATE)
+    write_sound(tmp_path / "loud.wav", 2 * np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE), RATE)
     record = prepared(job, tmp_path, None, tmp_path / "loud.wav")
     assert record["clipped_share"] == pytest.approx(2 / 3, abs=0.02)
 

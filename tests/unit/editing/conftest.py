@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cmet.editing.editor import Editor
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.media.video import read_video, write_video
 from tests.unit.backbones.faces import made_model
 from tests.unit.editing.models import noise, write_model
@@ -25,7 +25,7 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Editor:
 @pytest.fixture
 def sounds(tmp_path: Path) -> dict[str, list[Path]]:
     for name, seed in (("happy", 1), ("calm", 2)):
-        write_audio(tmp_path / f"{name}.wav", noise(1.0, seed), 16_000)
+        write_sound(tmp_path / f"{name}.wav", noise(1.0, seed), 16_000)
     return {"speech": [tmp_path / "happy.wav"], "neutral_speech": [tmp_path / "calm.wav"]}
 
 
@@ -35,6 +35,6 @@ def darkening(real: Path, tmp_path: Path) -> Path:
     frames = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(7)).frames
     frames = np.concatenate([frames, np.full((7, 256, 200, 3), 200, np.uint8)], axis=2)
     shades = np.linspace(1, 0.4, 7)[:, None, None, None]
-    write_audio(tmp_path / "own.wav", noise(0.25), 16_000)
+    write_sound(tmp_path / "own.wav", noise(0.25), 16_000)
     write_video(tmp_path / "dark.mp4", (frames * shades).astype(np.uint8), 30, tmp_path / "own.wav", crf=4)
     return tmp_path / "dark.mp4"

@@ -9,7 +9,7 @@ from cmet.editing.emotions import HeardEmotion, check_num_windows, emotional_del
 from cmet.editing.options import EditOptions
 from cmet.editing.path import Transition
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from tests.unit.editing.models import noise
 
 SAD_S, ANGRY_S = np.random.default_rng(1).normal(size=(2, 88)).astype(np.float32)
@@ -101,7 +101,7 @@ def test_a_video_with_fewer_windows_than_emotions_is_refused_with_both_numbers(e
 def test_an_emotion_is_named_after_its_first_recording(tmp_path: Path, editor: Editor) -> None:
     paths = [tmp_path / name for name in ("a.wav", "b.wav")]
     for seed, path in enumerate(paths):
-        write_audio(path, noise(1.0, seed), 16_000)
+        write_sound(path, noise(1.0, seed), 16_000)
     calm_1S = np.zeros((1, 88), np.float32)
     one, both = (hear_emotion(editor, some, calm_1S, "--then") for some in (paths[:1], paths))
     assert (one.name, both.name) == (str(paths[0]), f"{paths[0]} and 1 more")

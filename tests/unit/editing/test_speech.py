@@ -8,7 +8,7 @@ import soundfile
 from cmet.editing.editor import Editor
 from cmet.editing.speech import hear, speech_files
 from cmet.errors import UserError
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
 from cmet.speech.encoders.registry import load_encoder
@@ -82,7 +82,7 @@ def test_a_vector_that_is_none_is_one_message(tmp_path: Path, content: np.ndarra
 def test_a_vector_beside_its_sound_stands_in_for_an_encoder_that_is_not_here(
     tmp_path: Path, absent: SpeechEncoder
 ) -> None:
-    write_audio(tmp_path / "a.wav", noise(1.0), 16_000)
+    write_sound(tmp_path / "a.wav", noise(1.0), 16_000)
     with pytest.raises(UserError, match="FunASR is not installed"):
         hear(absent, [tmp_path / "a.wav"], "--speech")
     with pytest.raises(UserError, match=r"--speech: .*a.npy does not exist; .*give \.npy files"):

@@ -15,8 +15,8 @@ from cmet.editing.editor import Editor
 from cmet.editing.options import EditOptions
 from cmet.editing.video import edit_video
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import read_audio, write_audio
 from cmet.media.landmarks import track_landmarks
+from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import VideoFile, read_video, write_video
 from tests.unit.editing.models import noise
 
@@ -81,7 +81,7 @@ def test_a_real_video_keeps_size_rate_sound_and_surroundings(
     edited = VideoFile(out)
     assert (report.num_frames, edited.fps, edited.width, edited.height) == (30, 30, 456, 256)
     assert report.mean_change > 0 and report.strength == 3.0
-    np.testing.assert_array_equal(read_audio(out, 16_000), read_audio(video, 16_000))
+    np.testing.assert_array_equal(read_sound(out, 16_000), read_sound(video, 16_000))
     before, after = read_video(video).frames.astype(int), read_video(out).frames.astype(int)
     landmarks = track_landmarks(read_video(video).frames)[:, :, :2]
     assert np.abs(after - before)[:, :, 300:].max() <= 6
@@ -175,13 +175,13 @@ def test_a_square_is_pasted_into_a_wide_picture_of_which_the_rest_stays(
     # 64x64 pictures are shown in the upper middle of the square; below lies the untouched chin
     assert np.abs(after - before)[:, 240:, :256].max() <= 30
     np.testing.assert_allclose(shades(out, 120, 1), 50, atol=6)
-    np.testing.assert_array_equal(read_audio(out, 16_000), read_audio(darkening, 16_000))
+    np.testing.assert_array_equal(read_sound(out, 16_000), read_sound(darkening, 16_000))
 
 
 def test_lips_from_a_longer_sound_go_there_and_back_over_face_and_background(
     tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
 ) -> None:
-    write_audio(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
+    write_sound(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
     out, options = tmp_path / "out.mp4", replace(QUIET, lips=tmp_path / "long.wav")
     report = edit_video(darkening, **sounds, out=out, editor=toy, options=options)
     assert report.num_frames == 17
@@ -191,7 +191,7 @@ def test_lips_from_a_longer_sound_go_there_and_back_over_face_and_background(
     assert (np.diff(red[:7]) < -3).all() and (np.diff(red[7:14]) > 3).all()
     np.testing.assert_allclose(red[7:14], red[6::-1], atol=3)
     np.testing.assert_allclose(shades(out, 120, 1), 150, atol=6)
-    assert len(read_audio(out, 16_000)) == pytest.approx(16_000 * 17 / 30, abs=2048)
+    assert len(read_sound(out, 16_000)) == pytest.approx(16_000 * 17 / 30, abs=2048)
 
 
 def test_lips_from_a_shorter_video_of_another_rate_cut_the_result(
@@ -312,10 +312,10 @@ def test_a_person_who_cannot_be_drawn_is_one_message(
 def test_the_sound_of_the_result_may_be_another(
     request: pytest.FixtureRequest, tmp_path: Path, sounds: dict[str, list[Path]], darkening: Path, name: str
 ) -> None:
-    write_audio(tmp_path / "other.wav", noise(1.0, 9), 16_000)
+    write_sound(tmp_path / "other.wav", noise(1.0, 9), 16_000)
     editor, options = request.getfixturevalue(name), replace(QUIET, sound=tmp_path / "other.wav")
     report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=editor, options=options)
-    assert len(read_audio(tmp_path / "out.mp4", 16_000)) == pytest.approx(16_000, abs=2048)
+    assert len(read_sound(tmp_path / "out.mp4", 16_000)) == pytest.approx(16_000, abs=2048)
     assert report.remarks == (f"{tmp_path / 'other.wav'} lasts 1.0 s, the pictures last 0.2 s",)
 
 
@@ -329,7 +329,7 @@ def test_a_lip_video_without_sound_is_remarked(
     assert report.remarks == (f"the result has no sound, since {mute} has none; name one with --sound",)
     options = replace(options, sound=tmp_path / "own.wav")
     report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
-    assert report.num_frames == 3 and len(read_audio(tmp_path / "out.mp4", 16_000))
+    assert report.num_frames == 3 and len(read_sound(tmp_path / "out.mp4", 16_000))
 
 
 def test_sound_that_lips_cannot_follow_is_told_before_the_face_is_looked_for(
@@ -340,7 +340,7 @@ def test_sound_that_lips_cannot_follow_is_told_before_the_face_is_looked_for(
 
     monkeypatch.setattr(toy.backbone, "with_speech", too_short, raising=False)
     no_face(tmp_path / "v.mp4")
-    write_audio(tmp_path / "lips.wav", noise(0.01), 16_000)
+    write_sound(tmp_path / "lips.wav", noise(0.01), 16_000)
     with pytest.raises(UserError, match=r"lips.wav: 160 samples"):
         options = replace(QUIET, lips=tmp_path / "lips.wav")
         edit_video(tmp_path / "v.mp4", **sounds, out=tmp_path / "o.mp4", editor=toy, options=options)
@@ -420,7 +420,7 @@ def test_emotions_go_along_the_result_where_lips_make_it_longer_than_the_video(
     monkeypatch.setattr(
         toy.backbone, "render", lambda frames, track, codes: drawn.append(codes) or render(frames, track, codes)
     )
-    write_audio(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
+    write_sound(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
     options = replace(QUIET, lips=tmp_path / "long.wav", then=(sounds["speech"], "neutral"), strength=1.0)
     report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
     assert report.num_frames == 17 and len(report.emotions) == 3

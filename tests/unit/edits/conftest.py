@@ -11,7 +11,7 @@ from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.edits.material import Material
 from cmet.expression.encoding import write_faces
 from cmet.expression.product import Faces, track_file
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 from cmet.media.video import read_video
 from cmet.params import Params
 from cmet.speech.product import Voices
@@ -38,7 +38,7 @@ def material(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Materi
         clip_id = job["clip_id"]
         render_clip(job, root)
         frames = read_video(root / f"{clip_id}.mp4", range(NUM_FRAMES)).frames
-        write_clip(clips, clip_id, frames, read_audio(root / f"{clip_id}.mp4", RATE_HZ))
+        write_clip(clips, clip_id, frames, read_sound(root / f"{clip_id}.mp4", RATE_HZ))
         np.save(track_file(faces.folder, clip_id), model.track(frames))
         rows.append((clip_id, "sample", f"S{number}", emotion, job["level"], "001", ("test", "train")[number], "ok"))
     columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status"]

@@ -12,7 +12,7 @@ from cmet.connector.bundle import Bundle
 from cmet.connector.card import BundleConfig
 from cmet.connector.network import Connector
 from cmet.edits.material import EditRecipe
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.media.video import write_video
 from cmet.params import ClipForm, NetworkParams, Params
 from cmet.speech.scaling import SpeechScaling
@@ -27,7 +27,7 @@ def write_clip(clips: Clips, clip_id: str, frames: np.ndarray, samples: np.ndarr
     for path in (clips.video(clip_id), clips.sound(clip_id)):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_video(clips.video(clip_id), frames, 25)
-    write_audio(clips.sound(clip_id), samples, RATE_HZ)
+    write_sound(clips.sound(clip_id), samples, RATE_HZ)
 
 
 def with_table(clips: Clips, table: pd.DataFrame, folder: Path) -> Clips:

@@ -15,7 +15,7 @@ from cmet.edits.material import Material
 from cmet.edits.product import TIMING, DrivingSpeech, MethodTiming, Timing, TimingFacts
 from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, time_edits
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 from cmet.params import Params, TimingParams
 from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.vocabulary import METHODS
@@ -123,9 +123,9 @@ def test_every_method_is_the_sum_of_what_it_does(timer: RowTimer) -> None:
 def test_reading_counts(timer: RowTimer, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow_read(path: Path, sample_rate_hz: int) -> np.ndarray:
         clock.spend(0.125)
-        return read_audio(path, sample_rate_hz)
+        return read_sound(path, sample_rate_hz)
 
-    monkeypatch.setattr("cmet.edits.timing.read_audio", slow_read)
+    monkeypatch.setattr("cmet.edits.timing.read_sound", slow_read)
     _, laps = timer.time_row(ROW)
     assert {method: parts["read"] for method, parts in laps.items()} == dict.fromkeys(METHODS, 0.125)
     assert laps["cmet"]["drive"] == 4 * (EMBED + 0.125)

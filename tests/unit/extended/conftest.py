@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.speech.encoders.precomputed import WIDTH
 from cmet.vocabulary import EMOTIONS
 from tests.unit.editing.conftest import editor  # noqa: F401
@@ -60,6 +60,6 @@ def sounds(tmp_path: Path) -> dict[str, Path]:
         folder = tmp_path / "sounds" / name
         folder.mkdir(parents=True)
         for number in range(2):
-            write_audio(folder / f"{number}.wav", (1 + place) * noise(0.6, 10 * place + number), 16_000)
+            write_sound(folder / f"{number}.wav", (1 + place) * noise(0.6, 10 * place + number), 16_000)
         folders[name] = folder
     return folders

@@ -5,7 +5,7 @@ import pytest
 
 from cmet.extended import strips
 from cmet.extended.faces import EditedVideo
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 from cmet.media.video import VideoFile, read_video, write_video
 from cmet.scores.examples import GAP_PX, LABEL_PX, PANEL_PX
 
@@ -34,4 +34,4 @@ def test_a_long_video_is_shown_in_part_with_that_part_of_its_sound(
     assert not strips.write_edits_strip(video, tmp_path / "part.mp4")
     assert len(VideoFile(tmp_path / "part.mp4")) == 10
     # AAC comes in whole blocks
-    assert len(read_audio(tmp_path / "part.mp4", 16_000)) / 16_000 == pytest.approx(0.4, abs=0.1)
+    assert len(read_sound(tmp_path / "part.mp4", 16_000)) / 16_000 == pytest.approx(0.4, abs=0.1)

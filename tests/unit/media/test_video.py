@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cmet.errors import ClipError
-from cmet.media.audio import read_audio
 from cmet.media.readers import DecordReader, PyavReader
+from cmet.media.sound import read_sound
 from cmet.media.video import VideoFile, read_video, write_video
 
 
@@ -89,7 +89,7 @@ def test_a_video_without_sound_stays_without_sound(tmp_path: Path) -> None:
     write_video(silent, np.zeros((3, 32, 32, 3), np.uint8), 25)
     write_video(tmp_path / "copy.mp4", np.zeros((3, 32, 32, 3), np.uint8), 25, silent)
     with pytest.raises(ClipError, match="no_sound"):
-        read_audio(tmp_path / "copy.mp4", 16_000)
+        read_sound(tmp_path / "copy.mp4", 16_000)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def _write_click(path: Path, codec: str, picture_s: float, sound_s: float, click
 
 
 def _click_s(path: Path) -> float:
-    return float(np.argmax(np.abs(read_audio(path, 16_000)) > 0.2)) / 16_000
+    return float(np.argmax(np.abs(read_sound(path, 16_000)) > 0.2)) / 16_000
 
 
 def _sound_packets(path: Path) -> list[bytes]:

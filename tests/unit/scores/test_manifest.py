@@ -7,7 +7,7 @@ import pytest
 
 from cmet.corpora import cremad, mead
 from cmet.errors import UserError
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.media.video import write_video
 from cmet.params import ClipForm
 from cmet.scores.manifest import (
@@ -221,7 +221,7 @@ def test_no_file_at_all_is_named(tmp_path: Path) -> None:
 def row_of(folder: Path, num_made: int, num_source: int = 120, fps: float = 25, px: int = 64, sound: bool = True):
     """A row with a source of 64 x 64 pixels at 25 frames/s and a made clip."""
     tone = folder / "tone.wav"
-    write_audio(tone, np.zeros(16000, np.float32), 16000)
+    write_sound(tone, np.zeros(16000, np.float32), 16000)
     write_video(folder / "source.mp4", np.zeros((num_source, 64, 64, 3), np.uint8), 25, tone)
     write_video(folder / "made.mp4", np.zeros((num_made, px, px, 3), np.uint8), fps, tone if sound else None)
     return pd.Series({"source": folder / "source.mp4", "video": folder / "made.mp4", "reason": None})

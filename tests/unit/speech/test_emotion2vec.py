@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from cmet.errors import UserError
-from cmet.media.audio import read_audio, write_audio
+from cmet.media.sound import read_sound, write_sound
 from cmet.speech.encoders import emotion2vec
 from cmet.speech.encoders.emotion2vec import check_emotion2vec, embed_emotion2vec
 
@@ -222,10 +222,10 @@ def test_an_embedding_is_what_funasr_gives_for_the_folder_and_the_file(
 ) -> None:
     from funasr import AutoModel
 
-    write_audio(tmp_path / "a.wav", SOUND, 16_000)
+    write_sound(tmp_path / "a.wav", SOUND, 16_000)
     official = AutoModel(model=str(random_model), device="cpu", disable_update=True)
     result = official.generate(str(tmp_path / "a.wav"), granularity="utterance", extract_embedding=True)
-    vector = embed_emotion2vec(read_audio(tmp_path / "a.wav", 16_000), weights)
+    vector = embed_emotion2vec(read_sound(tmp_path / "a.wav", 16_000), weights)
     assert (vector.shape, vector.dtype) == ((1024,), np.float32)
     np.testing.assert_allclose(vector, result[0]["feats"], rtol=1e-5, atol=1e-5)
 

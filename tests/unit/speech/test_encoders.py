@@ -9,7 +9,7 @@ import yaml
 
 from cmet.clips.product import Clips
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 from cmet.params import EncoderName, ParamsError, SpeechParams, parse_params
 from cmet.speech.embeddings import SpeechReport, embed_clip, write_embeddings
 from cmet.speech.encoders.egemaps import embed_opensmile
@@ -23,7 +23,7 @@ PARAMS = Path(__file__).parents[3] / "params.yaml"
 
 
 def test_opensmile_gives_88_finite_features(tone: Path) -> None:
-    vector = embed_opensmile(read_audio(tone, 16_000))
+    vector = embed_opensmile(read_sound(tone, 16_000))
     assert (vector.shape, vector.dtype) == ((88,), np.float32)
     assert np.isfinite(vector).all()
 

@@ -13,7 +13,7 @@ from scipy.io import wavfile
 from torch import Tensor, nn
 
 from cmet.errors import ClipError, UserError
-from cmet.media.audio import write_audio
+from cmet.media.sound import write_sound
 from cmet.media.video import read_video, write_video
 from cmet.scores.metrics.metric import Shown
 from cmet.scores.metrics.sync import (
@@ -67,11 +67,11 @@ def video(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Path:
-    return write_sound(tmp_path / "neutral.wav", NUM_PICTURES / 25)
+    return write_hum(tmp_path / "neutral.wav", NUM_PICTURES / 25)
 
 
-def write_sound(path: Path, duration_s: float) -> Path:
-    write_audio(path, waveform("voice", duration_s), 16_000)
+def write_hum(path: Path, duration_s: float) -> Path:
+    write_sound(path, waveform("voice", duration_s), 16_000)
     return path
 
 
@@ -189,7 +189,7 @@ def test_what_lasts_longer_is_cut(
 ) -> None:
     video = tmp_path / "edited.mp4"
     write_video(video, frames(round(25 * video_s)), 25)
-    lips_ND, voice_ND = means.features(video, write_sound(tmp_path / "neutral.wav", sound_s))
+    lips_ND, voice_ND = means.features(video, write_hum(tmp_path / "neutral.wav", sound_s))
     assert len(lips_ND) == len(voice_ND) == num_windows
 
 
@@ -232,14 +232,14 @@ def test_a_clip_without_enough_to_compare_gets_a_reason(
 ) -> None:
     video = tmp_path / "edited.mp4"
     write_video(video, frames(num_pictures), 25)
-    sound = None if sound_s is None else write_sound(tmp_path / "neutral.wav", sound_s)
+    sound = None if sound_s is None else write_hum(tmp_path / "neutral.wav", sound_s)
     (error,) = means.measure([shown(video, sound)], "sync").per_clip
     assert isinstance(error, ClipError)
     assert str(error) == said
 
 
 def test_silence_gets_a_reason(tmp_path: Path, means: SyncConfidence, video: Path) -> None:
-    write_audio(tmp_path / "silence.wav", np.zeros(16_000, np.float32), 16_000)
+    write_sound(tmp_path / "silence.wav", np.zeros(16_000, np.float32), 16_000)
     (error,) = means.measure([shown(video, tmp_path / "silence.wav")], "sync").per_clip
     assert isinstance(error, ClipError)
     assert str(error) == "silent: silence.wav has a level of -200 dB, -60 dB are needed"

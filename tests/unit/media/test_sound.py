@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from cmet.errors import ClipError
-from cmet.media.audio import read_audio
+from cmet.media.sound import read_sound
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ def test_unusable_sound_is_refused_with_a_reason(tmp_path: Path, samples: np.nda
     path = tmp_path / "bad.wav"
     soundfile.write(path, samples, 16_000, subtype="FLOAT")
     with pytest.raises(ClipError, match=reason):
-        read_audio(path, 16_000)
+        read_sound(path, 16_000)
 
 
 def test_a_missing_sound_is_named_without_its_folder(tmp_path: Path) -> None:
     with pytest.raises(ClipError) as error:
-        read_audio(tmp_path / "a.wav", 16_000)
+        read_sound(tmp_path / "a.wav", 16_000)
     assert str(error.value) == "missing_audio: a.wav does not exist"
 
 
@@ -33,7 +33,7 @@ def test_text_is_no_sound(tmp_path: Path) -> None:
     path = tmp_path / "bad.wav"
     path.write_text("not a wav")
     with pytest.raises(ClipError, match="unreadable_audio"):
-        read_audio(path, 16_000)
+        read_sound(path, 16_000)
 
 
 @pytest.mark.parametrize(("rate_hz", "num_channels"), [(48_000, 6), (44_100, 2), (24_000, 1), (16_000, 1)])
@@ -41,7 +41,7 @@ def test_any_rate_and_layout_becomes_16_khz_mono(tmp_path: Path, rate_hz: int, n
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz)
     path = tmp_path / "tone.wav"
     soundfile.write(path, np.repeat(tone[:, None], num_channels, axis=1), rate_hz, subtype="PCM_16")
-    samples = read_audio(path, 16_000)
+    samples = read_sound(path, 16_000)
     assert samples.dtype == np.float32
     assert abs(len(samples) - 16_000) <= 1
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
@@ -51,7 +51,7 @@ def test_any_rate_and_layout_becomes_16_khz_mono(tmp_path: Path, rate_hz: int, n
 def test_a_wav_that_ends_early_is_truncated(tone: Path) -> None:
     tone.write_bytes(tone.read_bytes()[:16_044])
     with pytest.raises(ClipError, match=r"truncated: tone\.wav declares 32000 bytes of sound and holds 16000"):
-        read_audio(tone, 16_000)
+        read_sound(tone, 16_000)
 
 
 @pytest.mark.parametrize("container", ["mkv", "mov"])
@@ -74,12 +74,12 @@ def test_sound_starts_with_the_picture(tmp_path: Path, container: str) -> None:
         block.sample_rate, block.pts = rate, 0
         file.mux(sound.encode(block))
         file.mux(sound.encode(None))
-    click = int(np.argmax(np.abs(read_audio(path, rate)) > 0.2))
+    click = int(np.argmax(np.abs(read_sound(path, rate)) > 0.2))
     assert click / rate == pytest.approx(0.2, abs=0.005)
 
 
 def test_the_sound_of_a_video_lasts_as_long_as_the_sound(moving_square: Path) -> None:
-    assert abs(len(read_audio(moving_square, 16_000)) - 16_000) < 1100
+    assert abs(len(read_sound(moving_square, 16_000)) - 16_000) < 1100
 
 
 def test_real_meld_sound_is_read_whole_whatever_its_channels(real: Path) -> None:
@@ -87,4 +87,4 @@ def test_real_meld_sound_is_read_whole_whatever_its_channels(real: Path) -> None
     assert {info.samplerate for info in infos} == {48_000}
     assert max(info.channels for info in infos) == 6
     for info in infos:
-        assert abs(len(read_audio(Path(info.name), 16_000)) / 16_000 - info.duration) < 0.01
+        assert abs(len(read_sound(Path(info.name), 16_000)) / 16_000 - info.duration) < 0.01

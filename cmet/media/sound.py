@@ -10,13 +10,13 @@ import soxr
 
 from cmet.errors import ClipError
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
+SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 """Files libsndfile reads; everything else goes through FFmpeg (PyAV)."""
 
 STREAMED_BYTES = 0x7FFFF000
 
 
-def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
+def read_sound(path: Path, sample_rate_hz: int) -> np.ndarray:
     """Read a sound file, or the first sound track of a video, mixed to mono and resampled.
 
     Returns:
@@ -28,7 +28,7 @@ def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
     """
     if not path.is_file():
         raise ClipError("missing_audio", f"{path.name} does not exist")
-    samples, rate = _read_soundfile(path) if path.suffix.lower() in AUDIO_SUFFIXES else _read_track(path)
+    samples, rate = _read_soundfile(path) if path.suffix.lower() in SOUNDFILE_SUFFIXES else _read_track(path)
     if samples.size == 0:
         raise ClipError("empty_sound", f"{path.name} holds no samples")
     if not np.isfinite(samples).all():
@@ -41,7 +41,7 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     return soxr.resample(samples.astype(np.float32, copy=False), from_hz, to_hz)
 
 
-def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int) -> None:
+def write_sound(path: Path, samples: np.ndarray, sample_rate_hz: int) -> None:
     """Write mono 16 bit PCM wav; values beyond full scale are clipped."""
     soundfile.write(path, np.clip(samples, -1, 1), sample_rate_hz, subtype="PCM_16")
 

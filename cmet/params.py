@@ -313,7 +313,7 @@ class EditsParams(Section):
     strength: PositiveFloat
     """Factor on the predicted expression delta; 1 is the paper's."""
     num_speech_clips: PositiveInt
-    """Clips averaged for the emotional and for the neutral speech embedding; the protocol takes 10."""
+    """Clips averaged for the emotional and for the neutral speech embedding; the paper takes 10."""
     lips: Literal["own", "speech"]
     """What the lips of a published backbone follow: the picture of the source clip, or its sound. PD-FGC always follows
     the sound; facemesh keeps the lips of the picture."""

@@ -19,7 +19,7 @@ from cmet.shards import UNPAIRED, ClipSample, PairSample, Shard, check_shards, r
 
 NUM_NAMED = 5
 
-Sample = TypeVar("Sample", bound=PairSample | ClipSample)
+ShardSample = TypeVar("ShardSample", bound=PairSample | ClipSample)
 Group = tuple[str, int | None]
 """Emotion and intensity."""
 
@@ -154,7 +154,7 @@ class _FiniteCheck:
     def __init__(self) -> None:
         self.bad: set[str] = set()
 
-    def checked(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+    def checked(self, samples: Iterable[ShardSample]) -> Iterator[ShardSample]:
         """The samples, looked at."""
         for sample in samples:
             for clip in sample.clips() if isinstance(sample, PairSample) else (sample,):

@@ -115,17 +115,17 @@ class Editor:
             speech_delta: Scaled speech delta, shape (S,), or (W, S) with one for each of `num_windows`.
             strengths: Factor on the delta of each window, shape (W,); None for 1.
         """
-        steps = resampled(codes, fps, self._num_steps(len(codes), fps), self.clips.fps)
-        delta = predict_deltas(self.bundle.connector, speech_delta, steps)
+        as_trained = resampled(codes, fps, self._num_frames_as_trained(len(codes), fps), self.clips.fps)
+        delta = predict_deltas(self.bundle.connector, speech_delta, as_trained)
         if strengths is not None:
             delta *= np.repeat(strengths.astype(np.float32), self.bundle.connector.window)[: len(delta), None]
         return resampled(delta, self.clips.fps, len(codes), fps)
 
     def num_windows(self, num_frames: int, fps: float) -> int:
         """Windows of the Connector that a video has, which are counted at the rate of the training."""
-        return num_windows(self.bundle.connector, self._num_steps(num_frames, fps))
+        return num_windows(self.bundle.connector, self._num_frames_as_trained(num_frames, fps))
 
-    def _num_steps(self, num_frames: int, fps: float) -> int:
+    def _num_frames_as_trained(self, num_frames: int, fps: float) -> int:
         """Frames of a video at the rate of the training."""
         return max(1, round(num_frames * self.clips.fps / fps))
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.options import EditOptions, EmotionReport, WantedEmotion, frames_said
-from cmet.editing.path import deltas_along, emotion_shares
 from cmet.editing.speech import Heard, hear
+from cmet.editing.transition import deltas_along, emotion_shares
 from cmet.errors import ClipError
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cmet.editing.path import Transition
+from cmet.editing.transition import Transition
 from cmet.errors import ClipError, UserError
 
 Framing = Literal["paste", "crop", "as-is"]

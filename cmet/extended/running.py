@@ -143,15 +143,15 @@ def _num_shared(emotional: Iterable[HeardRecordings], others: Sequence[Path]) ->
 
 
 def _scaling(
-    editor: Editor | None, encoder: SpeechEncoder, reference: list[HeardRecordings]
+    editor: Editor | None, encoder: SpeechEncoder, fitted_on: list[HeardRecordings]
 ) -> tuple[SpeechScaling, str]:
-    """The model's scaling, or one fitted on the reference where features have units, with words for it."""
+    """The model's scaling, or one fitted on these recordings where features have units, with words for it."""
     if editor is not None:
         return editor.bundle.scaling, "the model's"
     if encoder.name not in SCALED:
         return SpeechScaling.none(encoder.width), "none"
-    vectors_NS = np.concatenate([heard.vectors_NS for heard in reference])
-    whose = "basic speech" if len(reference) == 1 else "neutral and extended speech"
+    vectors_NS = np.concatenate([heard.vectors_NS for heard in fitted_on])
+    whose = "basic speech" if len(fitted_on) == 1 else "neutral and extended speech"
     return SpeechScaling.fit(vectors_NS), f"each feature by its spread over the {len(vectors_NS)} clips of {whose}"
 
 

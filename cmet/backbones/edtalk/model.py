@@ -93,7 +93,7 @@ class EDTalk(PublishedBackbone):
 
     @cached_property
     def _audio2lip(self) -> Audio2Lip:
-        return load_audio2lip(self.folder_of_weights).to(self.renderer.device)
+        return load_audio2lip(self.weights_folder).to(self.renderer.device)
 
     def encode(self, track: np.ndarray) -> np.ndarray:
         """Expression codes, shape (T, 10)."""

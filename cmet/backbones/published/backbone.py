@@ -23,7 +23,7 @@ class PublishedBackbone(ABC):
 
     def __init__(self, weights: Path) -> None:
         """Remember the folder of weights."""
-        self.folder_of_weights = weights
+        self.weights_folder = weights
 
     @classmethod
     @abstractmethod
@@ -57,4 +57,4 @@ class PublishedBackbone(ABC):
 
     def save(self, folder: Path) -> None:
         """Write which weights were used."""
-        save_used(folder, self.weights, self.folder_of_weights)
+        save_used(folder, self.weights, self.weights_folder)

@@ -7,7 +7,7 @@ from cmet.connector.inference import predict_deltas
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions import HeardEmotion, check_num_windows, emotional_delta, hear_emotion
 from cmet.editing.options import EditOptions
-from cmet.editing.path import Transition
+from cmet.editing.transition import Transition
 from cmet.errors import ClipError, UserError
 from cmet.media.sound import write_sound
 from tests.unit.editing.models import noise

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cmet.editing.path import Transition, deltas_along, emotion_shares
+from cmet.editing.transition import Transition, deltas_along, emotion_shares
 
 HAPPY, ANGRY = np.array([4.0, 0.0, -2.0], np.float32), np.array([0.0, 8.0, 2.0], np.float32)
 

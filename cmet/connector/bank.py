@@ -13,7 +13,7 @@ from cmet.vocabulary import EMOTIONS
 
 # C clips, S speech features, F frames of all clips, K expression components
 
-NEUTRAL = EMOTIONS.index("neutral")
+NEUTRAL_INDEX = EMOTIONS.index("neutral")
 NEUTRAL_LEVEL = 1
 NO_LEVEL = 0
 """Level of the emotional clips of a corpus that has none."""
@@ -90,7 +90,7 @@ def _by_id(clips: Iterable[ClipSample]) -> list[ClipSample]:
 
 
 def _level(clip: ClipSample) -> int:
-    if clip.emotion == EMOTIONS[NEUTRAL]:
+    if clip.emotion == EMOTIONS[NEUTRAL_INDEX]:
         return NEUTRAL_LEVEL
     return NO_LEVEL if clip.intensity is None else clip.intensity
 

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmet.connector.bank import NEUTRAL, NO_LEVEL, FeatureBank
+from cmet.connector.bank import NEUTRAL_INDEX, NO_LEVEL, FeatureBank
 from cmet.errors import UserError
 from cmet.params import TrainParams
 from cmet.vocabulary import EMOTIONS
@@ -316,7 +316,7 @@ def conversion_chances(labels_G3: Tensor, is_official: bool, excluded: list[int]
         excluded: Emotions; conversions from one to another get no chance, without making others of the row likelier.
     """
     speaker_G, emotion_G, level_G = labels_G3.T
-    is_neutral_G = emotion_G == NEUTRAL
+    is_neutral_G = emotion_G == NEUTRAL_INDEX
     # a corpus without levels has nothing but NO_LEVEL to follow a neutral first emotion
     any_level_G = is_neutral_G[:, None] & ((level_G == NO_LEVEL) | (not is_official))
     fits_level_GG = (level_G[:, None] == level_G) | is_neutral_G | any_level_G

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmet.connector.bank import NEUTRAL
+from cmet.connector.bank import NEUTRAL_INDEX
 from cmet.connector.bundle import clamp_delta
 from cmet.connector.features import PairFacts, pooled_speech
 from cmet.connector.inference import roll_out
@@ -76,7 +76,7 @@ class Validator:
         delta_BTK = _true_deltas(pairs).to(device)[:, None].expand(-1, window, -1)
         speech_B1S = self._speech(pairs).to(device)[:, None]
         labels_B = torch.tensor([EMOTIONS.index(pair.emotion) for pair in pairs], device=device)
-        neutral_B = torch.full_like(labels_B, NEUTRAL)
+        neutral_B = torch.full_like(labels_B, NEUTRAL_INDEX)
         forward, backward = connector.passes(
             [(delta_BTK, speech_B1S, source_BTK), (-delta_BTK, -speech_B1S, target_BTK)]
         )

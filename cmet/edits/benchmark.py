@@ -18,7 +18,7 @@ from cmet.pairs.sentences import neutral_sentence
 MEAD_COLUMNS = ["source_video_path", "gt_video_path", "gt_emotion", "intensity"]
 CREMAD_COLUMNS = ["source_video_path", "gt_video_path", "index", "sentence", "gt_emotion", "intensity"]
 MEAD_ROOT, CREMAD_ROOT = "./dataset/MEAD/FPS25", "./dataset/CREMA_D/FPS25"
-NO_LEVEL = "XX"
+UNSPECIFIED = "XX"
 
 CsvRow = list[str]
 
@@ -80,7 +80,7 @@ def cremad_rows(rule: dict[str, Any]) -> Iterator[CsvRow]:
 
 def _targets(text: str, has_levels: bool, levels: dict[str, str]) -> list[tuple[str, str]]:
     if not has_levels:
-        return [(letter, NO_LEVEL) for letter in text]
+        return [(letter, UNSPECIFIED) for letter in text]
     return [(word[0], level) for word in text.split() for level in sorted(levels[letter] for letter in word[1:])]
 
 

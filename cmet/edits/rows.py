@@ -19,8 +19,8 @@ from cmet.errors import UserError
 from cmet.params import EditsParams
 
 PARSERS = {"mead": mead.parse, "cremad": cremad.parse}
-LABELS = ["speaker", "emotion", "intensity", "sentence"]
-ROW_COLUMNS = ["row_id", *LABELS, "is_held_out", "source_clip", "target_clip", "reason"]
+ROW_LABELS = ["speaker", "emotion", "intensity", "sentence"]
+ROW_COLUMNS = ["row_id", *ROW_LABELS, "is_held_out", "source_clip", "target_clip", "reason"]
 """`reason` says why a planned row cannot be made; null for the others."""
 
 
@@ -86,9 +86,9 @@ def _as_rows(pairs: pd.DataFrame) -> pd.DataFrame:
 def _official_rows(name: str, pairs: pd.DataFrame, clips: pd.DataFrame, held_out_emotion: str | None) -> pd.DataFrame:
     planned = pd.DataFrame(
         [(clip.clip_id, clip.speaker, clip.emotion, clip.intensity, clip.sentence) for clip in official_clips(name)],
-        columns=["planned", *LABELS],
+        columns=["planned", *ROW_LABELS],
     ).astype({"intensity": "Int64"})
-    rows = planned.merge(_as_rows(pairs), how="left", on=LABELS)
+    rows = planned.merge(_as_rows(pairs), how="left", on=ROW_LABELS)
     is_lost = rows.row_id.isna()
     reasons = [_loss(row, clips) if lost else None for row, lost in zip(rows.itertuples(), is_lost, strict=True)]
     return rows.assign(

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 NUM_FEATURES = 512
 NUM_LABELS = 7
-STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
+LAYERS = ((64, 1), (128, 2), (256, 2), (512, 2))
 """Channels and stride of the first block; every stage has two blocks."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -28,7 +28,7 @@ class ResNet18(nn.Module):
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         num_in = 64
-        for number, (channels, stride) in enumerate(STAGES, 1):
+        for number, (channels, stride) in enumerate(LAYERS, 1):
             blocks = BasicBlock(num_in, channels, stride), BasicBlock(channels, channels, 1)
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
             num_in = channels
@@ -36,7 +36,7 @@ class ResNet18(nn.Module):
     def features(self, frames_B3PP: Tensor) -> Tensor:
         """Features of each frame, shape (B, 512)."""
         maps = functional.max_pool2d(torch.relu(self.bn1(self.conv1(frames_B3PP))), 3, 2, 1)
-        for number in range(1, len(STAGES) + 1):
+        for number in range(1, len(LAYERS) + 1):
             maps = self.get_submodule(f"layer{number}")(maps)
         return maps.mean((2, 3))
 

@@ -24,7 +24,7 @@ from cmet.report.labels import describe, paper_rows, training_set
 from cmet.report.product import PAGE, SUMMARY
 from cmet.report.summary import BackboneSummary, JudgeSummary, Labels, Summary
 from cmet.scores import figures
-from cmet.scores.examples import LABELS, Example, choose_examples, write_example_strip
+from cmet.scores.examples import PANEL_TITLES, Example, choose_examples, write_example_strip
 from cmet.scores.measured import MethodScores, Numbers
 from cmet.scores.other_results import ScoredManifest, read_scored
 from cmet.scores.product import Scores
@@ -352,7 +352,7 @@ def _shown_example(example: Example) -> dict[str, Any]:
     return {
         "example": example,
         "video": f"data:video/mp4;base64,{video}",
-        "panels": [(LABELS[name], example.answers[name]) for name in example.panels],
+        "panels": [(PANEL_TITLES[name], example.answers[name]) for name in example.panels],
     }
 
 

@@ -78,7 +78,7 @@ JUDGES = {
 }
 """By corpus: the authors fine-tuned one judge for each; the weights are a download of their own."""
 
-LABELS: dict[str, Any] = {
+PAPER_LABELS: dict[str, Any] = {
     "numbering": "author-renumbered",
     "protocol": NOT_STATED,
     "pools_sha256": NOT_STATED,
@@ -337,7 +337,7 @@ def _accuracy(percentage: float, num_rows: int) -> dict[str, Any]:
 
 def _labels(corpus: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     own = {"backbone": facts.get("backbone", "its own"), "training_steps": str(facts.get("training_steps", NOT_STATED))}
-    return LABELS | JUDGES[corpus] | own
+    return PAPER_LABELS | JUDGES[corpus] | own
 
 
 def _odd_remark(odd: Sequence[float], fitting: Sequence[int], num_rows: int) -> str:

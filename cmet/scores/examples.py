@@ -23,7 +23,7 @@ WIDTH_STEP_PX = 64
 CRF = 24
 """Quality of the strips: small enough to embed, good enough to judge an expression."""
 
-LABELS = {
+PANEL_TITLES = {
     "neutral": "source, neutral",
     "reference": "reference",
     "cmet": "C-MET",
@@ -83,8 +83,8 @@ def _example(row_id: str, predictions: pd.DataFrame, edits: Edits, clips: Clips)
         emotion=row["emotion"],
         intensity=None if pd.isna(row["intensity"]) else int(row["intensity"]),
         is_held_out=bool(row["is_held_out"]),
-        answers={name: said[name] if name in said and pd.notna(said[name]) else None for name in LABELS},
-        panels={name: path for name in LABELS if (path := (videos | ends).get(name)) is not None},
+        answers={name: said[name] if name in said and pd.notna(said[name]) else None for name in PANEL_TITLES},
+        panels={name: path for name in PANEL_TITLES if (path := (videos | ends).get(name)) is not None},
         sound=clips.sound(row["source_clip"]),
     )
 
@@ -106,6 +106,6 @@ def _header(names: list[str]) -> np.ndarray:
     draw = ImageDraw.Draw(image)
     for place, name in enumerate(names):
         draw.text(
-            (place * (PANEL_PX + GAP_PX) + PANEL_PX / 2, LABEL_PX / 2), LABELS[name], "#20242a", font, anchor="mm"
+            (place * (PANEL_PX + GAP_PX) + PANEL_PX / 2, LABEL_PX / 2), PANEL_TITLES[name], "#20242a", font, anchor="mm"
         )
     return np.asarray(image)

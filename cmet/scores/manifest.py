@@ -35,8 +35,8 @@ COLUMNS = [
     "reason", "labels_from", "corpus",
 ]  # fmt: skip
 
-NEUTRAL = frozenset({"neutral", "NEU"})
-EMOTIONS = {word: word for word in TARGET_EMOTIONS} | {
+NEUTRAL_WORDS = frozenset({"neutral", "NEU"})
+EMOTION_WORDS = {word: word for word in TARGET_EMOTIONS} | {
     code: word for code, word in cremad.EMOTIONS.items() if word in TARGET_EMOTIONS
 }
 """Words of a manifest and ours."""
@@ -223,7 +223,7 @@ def _path_labels(truth: str) -> _Labels | None:
 def _row(cells: Mapping[Any, str], base: Path) -> dict[str, Any]:
     truth = cells["gt_video_path"]
     said = _path_labels(truth)
-    emotion, level = EMOTIONS[cells["gt_emotion"]], LEVELS[cells.get("intensity", "")]
+    emotion, level = EMOTION_WORDS[cells["gt_emotion"]], LEVELS[cells.get("intensity", "")]
     speaker, sentence = cells.get("speaker") or cells.get("index") or "", cells.get("sentence") or ""
     if said is not None:
         speaker, sentence, row_id, labels_from = said.speaker, said.sentence, said.row_id, FROM_PATH
@@ -279,11 +279,11 @@ def _check_words(path: Path, cells: pd.DataFrame) -> None:
     wanted = cells["gt_emotion"]
     _refuse(
         path,
-        wanted.isin(NEUTRAL),
+        wanted.isin(NEUTRAL_WORDS),
         wanted,
         "want a neutral face; a row edits a neutral clip to an emotion, and the judge of the paper knows no neutral",
     )
-    _refuse(path, ~wanted.isin(EMOTIONS), wanted, f"have an unknown emotion; known are {', '.join(EMOTIONS)}")
+    _refuse(path, ~wanted.isin(EMOTION_WORDS), wanted, f"have an unknown emotion; known are {', '.join(EMOTION_WORDS)}")
     if "intensity" in cells:
         levels = cells["intensity"]
         known = ", ".join(level for level in LEVELS if level)

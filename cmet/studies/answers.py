@@ -10,7 +10,7 @@ from cmet.errors import ClipError
 from cmet.judge.classifier import Judge
 from cmet.judge.product import JudgeFolder
 
-LABELS = ["row_id", "method", "speaker", "sentence", "target", "intensity"]
+ANSWER_LABELS = ["row_id", "method", "speaker", "sentence", "target", "intensity"]
 """What is known of an edited clip before it is judged; `target` is the wanted emotion."""
 
 
@@ -23,7 +23,7 @@ def judge_edits(edits: Edits, judge: JudgeFolder, emotion: str | None) -> pd.Dat
         emotion: None for all.
 
     Returns:
-        The columns `LABELS`, and `predicted`, `correct` and `reason` as `answer_rows` has them.
+        The columns `ANSWER_LABELS`, and `predicted`, `correct` and `reason` as `answer_rows` has them.
 
     Raises:
         UserError: There are no edits, or the judge's weights are not those of its card.
@@ -56,7 +56,7 @@ def answer_rows(
         else:
             predicted.append(None)
             reasons.append(str(answer))
-    rows = edits.rename(columns={"emotion": "target"})[LABELS].reset_index(drop=True)
+    rows = edits.rename(columns={"emotion": "target"})[ANSWER_LABELS].reset_index(drop=True)
     return rows.assign(
         predicted=pd.Series(predicted, dtype=object),
         correct=[name == target for name, target in zip(predicted, rows["target"], strict=True)],

@@ -29,7 +29,7 @@ from cmet.studies.steps import Site, Step, edits_step, made_of_stage, watched
 from cmet.studies.variants import SEEN, Variant
 from cmet.tracking.runs import Run
 
-METHODS = ("reference", "cmet", "oracle")
+EDITED_METHODS = ("reference", "cmet", "oracle")
 """What is edited; the clips as they are do not depend on the fold."""
 
 ANSWERS = "answers.parquet"
@@ -163,7 +163,7 @@ class FoldRun:
         made_of = made_of_stage("train", self.project.params, site.backbone, {}, fold.steps[-1])
         trained = Step("train", made_of, site.folder("train"), site.record, self._train)
         # all it takes is watched with the data, but for the seed: that of the project, for the references
-        edited = edits_step(site, fold.variant.params, fold.emotion, METHODS, {}, trained)
+        edited = edits_step(site, fold.variant.params, fold.emotion, EDITED_METHODS, {}, trained)
         made_of = MadeOf(
             {}, fold.inputs.judge, work_digest(answers.__name__, (site.backbone,)), {}, edited.made_of.digest
         )

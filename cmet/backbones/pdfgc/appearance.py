@@ -21,7 +21,7 @@ NUM_CLASSES = 1000
 """Rows of the classifier that the ResNeXt brings along and nothing uses."""
 
 GROUPS = 32
-STAGES = ((128, 3, 1), (256, 4, 2), (512, 6, 2), (1024, 3, 2))
+LAYERS = ((128, 3, 1), (256, 4, 2), (512, 6, 2), (1024, 3, 2))
 """Channels inside the blocks, number of blocks, stride of the first one; a block gives twice its channels."""
 
 
@@ -59,7 +59,7 @@ class ResNeXt(nn.Module):
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         num_in = 64
-        for number, (inner, num_blocks, stride) in enumerate(STAGES, 1):
+        for number, (inner, num_blocks, stride) in enumerate(LAYERS, 1):
             blocks = [
                 Bottleneck(num_in if i == 0 else 2 * inner, inner, stride if i == 0 else 1) for i in range(num_blocks)
             ]
@@ -70,7 +70,7 @@ class ResNeXt(nn.Module):
     def forward(self, pictures_BCPP: Tensor) -> Tensor:
         """Last map, shape (B, 2048, P / 32, P / 32)."""
         maps = functional.max_pool2d(torch.relu(self.bn1(self.conv1(pictures_BCPP))), 3, 2, 1)
-        for number in range(1, len(STAGES) + 1):
+        for number in range(1, len(LAYERS) + 1):
             maps = self.get_submodule(f"layer{number}")(maps)
         return maps
 

@@ -13,7 +13,7 @@ from cmet.backbones.pdfgc.motion import MOUTH_WIDTH
 
 AUDIO_WIDTH = 512
 NUM_BANDS = 80
-STAGES = ((32, 3, 1), (64, 4, 2), (128, 6, 2), (256, 3, 2))
+LAYERS = ((32, 3, 1), (64, 4, 2), (128, 6, 2), (256, 3, 2))
 """Channels, number of blocks, stride of the first one."""
 ATTENTION_WIDTH = 128
 SQUEEZE_RATIO = 8
@@ -39,10 +39,10 @@ class SpeechTrunk(nn.Module):
     def __init__(self) -> None:
         """Make the stem, four stages and the pooling."""
         super().__init__()
-        self.conv1 = nn.Conv2d(1, STAGES[0][0], 3, 1, 1)
-        self.bn1 = nn.BatchNorm2d(STAGES[0][0])
-        num_in = STAGES[0][0]
-        for number, (channels, num_blocks, stride) in enumerate(STAGES, 1):
+        self.conv1 = nn.Conv2d(1, LAYERS[0][0], 3, 1, 1)
+        self.bn1 = nn.BatchNorm2d(LAYERS[0][0])
+        num_in = LAYERS[0][0]
+        for number, (channels, num_blocks, stride) in enumerate(LAYERS, 1):
             blocks = [
                 AudioBlock(num_in if i == 0 else channels, channels, stride if i == 0 else 1) for i in range(num_blocks)
             ]
@@ -62,7 +62,7 @@ class SpeechTrunk(nn.Module):
         """Audio values, shape (B, 512)."""
         # here and in the blocks the norm comes after the ReLU: the published weights rely on it
         maps_BCMT = self.bn1(torch.relu(self.conv1(windows_B1MT)))
-        for number in range(1, len(STAGES) + 1):
+        for number in range(1, len(LAYERS) + 1):
             maps_BCMT = self.get_submodule(f"layer{number}")(maps_BCMT)
         steps_BCT = maps_BCMT.flatten(1, 2)
         return self.fc((steps_BCT * self.attention(steps_BCT)).sum(2))

@@ -13,7 +13,7 @@ from cmet.weights.identify import load_weights
 
 SIZE_PX = 112
 NUM_FEATURES = 512
-STAGES = ((64, 3), (128, 4), (256, 14), (512, 3))
+LAYERS = ((64, 3), (128, 4), (256, 14), (512, 3))
 """Channels and blocks; the first block of every stage halves the picture."""
 
 
@@ -23,18 +23,18 @@ class ArcFace(nn.Module):
     def __init__(self) -> None:
         """Draw initial weights."""
         super().__init__()
-        num_in = STAGES[0][0]
+        num_in = LAYERS[0][0]
         self.conv1 = nn.Conv2d(3, num_in, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(num_in)
         self.prelu = nn.PReLU(num_in)
-        for number, (channels, num_blocks) in enumerate(STAGES, 1):
+        for number, (channels, num_blocks) in enumerate(LAYERS, 1):
             blocks = [
                 ArcFaceBlock(num_in, channels, 2),
                 *(ArcFaceBlock(channels, channels, 1) for _ in range(num_blocks - 1)),
             ]
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
             num_in = channels
-        side = SIZE_PX // 2 ** len(STAGES)
+        side = SIZE_PX // 2 ** len(LAYERS)
         self.bn2 = nn.BatchNorm2d(num_in)
         self.fc = nn.Linear(num_in * side * side, NUM_FEATURES)
         self.features = nn.BatchNorm1d(NUM_FEATURES)
@@ -46,7 +46,7 @@ class ArcFace(nn.Module):
             faces_B3HW: Aligned faces of 112x112 pixels, RGB from -1 to 1.
         """
         maps = self.prelu(self.bn1(self.conv1(faces_B3HW)))
-        for number in range(1, len(STAGES) + 1):
+        for number in range(1, len(LAYERS) + 1):
             maps = self.get_submodule(f"layer{number}")(maps)
         return self.features(self.fc(self.bn2(maps).flatten(1)))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmet.connector.bank import NEUTRAL, NO_LEVEL, FeatureBank
+from cmet.connector.bank import NEUTRAL_INDEX, NO_LEVEL, FeatureBank
 from cmet.connector.sampler import Batch, ClipLists, Sampler, conversion_chances
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
@@ -39,7 +39,7 @@ def test_bank_holds_each_clip_once_in_order_of_speaker_and_sentence(bank: Featur
     places = [(name[0], name[-3:]) for name in bank.clip_ids]
     assert places == sorted(places)
     assert bank.speaker_C.tolist() == ["ab".index(speaker) for speaker, _ in places]
-    is_neutral = bank.emotion_C == NEUTRAL
+    is_neutral = bank.emotion_C == NEUTRAL_INDEX
     assert set(bank.level_C[is_neutral].tolist()) == {1}
     assert set(bank.level_C[~is_neutral].tolist()) == {2, 3}
 
@@ -61,7 +61,15 @@ def test_second_emotion_is_another_one_of_the_same_speaker_and_level(
     is_official: bool, after_neutral: list[float]
 ) -> None:
     # speaker, emotion, level
-    groups = [[0, NEUTRAL, 1], [0, HAPPY, 2], [0, HAPPY, 3], [0, SAD, 2], [1, NEUTRAL, 1], [1, SAD, 1], [2, SAD, 1]]
+    groups = [
+        [0, NEUTRAL_INDEX, 1],
+        [0, HAPPY, 2],
+        [0, HAPPY, 3],
+        [0, SAD, 2],
+        [1, NEUTRAL_INDEX, 1],
+        [1, SAD, 1],
+        [2, SAD, 1],
+    ]
     assert conversion_chances(torch.tensor(groups), is_official, []).tolist() == [
         after_neutral,
         [0.5, 0, 0, 0.5, 0, 0, 0],
@@ -75,12 +83,12 @@ def test_second_emotion_is_another_one_of_the_same_speaker_and_level(
 
 @pytest.mark.parametrize("is_official", [True, False])
 def test_any_emotion_follows_a_neutral_one_where_there_are_no_levels(is_official: bool) -> None:
-    groups = torch.tensor([[0, NEUTRAL, 1], [0, HAPPY, NO_LEVEL], [0, SAD, NO_LEVEL]])
+    groups = torch.tensor([[0, NEUTRAL_INDEX, 1], [0, HAPPY, NO_LEVEL], [0, SAD, NO_LEVEL]])
     assert conversion_chances(groups, is_official, []).tolist() == [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
 
 
 def test_moves_between_excluded_emotions_get_no_chance_and_the_others_keep_theirs() -> None:
-    groups = torch.tensor([[0, NEUTRAL, 1], [0, HAPPY, 1], [0, SAD, 1]])
+    groups = torch.tensor([[0, NEUTRAL_INDEX, 1], [0, HAPPY, 1], [0, SAD, 1]])
     assert conversion_chances(groups, True, [HAPPY, SAD]).tolist() == [[0, 0.5, 0.5], [0.5, 0, 0], [0.5, 0, 0]]
 
 
@@ -249,8 +257,8 @@ def test_official_leaves_neutral_clips_unused_where_no_emotion_has_level_1(
     sampler = Sampler(bank, make_params(sampler="official"), 1)
     assert sampler.num_unused == 2 * 3
     batch = sampler.draw(300)
-    assert NEUTRAL not in batch.first_labels_B
-    assert NEUTRAL in batch.labels_B
+    assert NEUTRAL_INDEX not in batch.first_labels_B
+    assert NEUTRAL_INDEX in batch.labels_B
     assert Sampler(bank, make_params(), 1).num_unused == 0
 
 

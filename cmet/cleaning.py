@@ -109,7 +109,7 @@ def remove(root: Path, leftovers: Sequence[Leftover]) -> Cleaning:
     return Cleaning([_removed(root, one) for one in leftovers], is_removed=True)
 
 
-def listing(leftovers: Sequence[Leftover]) -> str:
+def printed_leftovers(leftovers: Sequence[Leftover]) -> str:
     """What there is, for a person."""
     parts = []
     for kind, title in TITLES.items():

@@ -19,10 +19,10 @@ def clean(
     project: Annotated[Path, typer.Option("--project", help="Folder of the project.")] = Path(),
 ) -> Answer:
     """List unfinished work and what DVC's cache holds beyond this checkout, with sizes, and remove both after a yes."""
-    from cmet.cleaning import Cleaning, find_leftovers, listing, remove, said_size
+    from cmet.cleaning import Cleaning, find_leftovers, printed_leftovers, remove, said_size
 
     cleaning = Cleaning(find_leftovers(project, outputs), is_removed=False)
-    said = listing(cleaning.leftovers)
+    said = printed_leftovers(cleaning.leftovers)
     if any(one.kept is None for one in cleaning.leftovers):
         print(said)
         is_asked = not yes and sys.stdin.isatty() and sys.stderr.isatty()

@@ -28,7 +28,7 @@ from cmet.editing.editor import root_mean_square
 from cmet.editing.job import EditJob
 from cmet.editing.options import CRF, EditReport, told_of
 from cmet.editing.schedule import published_schedule
-from cmet.editing.source import Source, counted, resize_remark
+from cmet.editing.source import Source, counted_frames, resize_remark
 from cmet.errors import UserError
 from cmet.media.video import write_video
 from cmet.pairs.differences import speech_delta
@@ -69,7 +69,7 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
     person = renderer.source(source_picture(picture))
     drawn = chain.from_iterable(renderer.render(person, coefficients_LK))
     with result_file(job.out) as unfinished, TemporaryFile(dir=job.out.parent) as store:
-        frames = stretched(counted(drawn, "drawing the face", len(coefficients_LK), is_quiet), store)
+        frames = stretched(counted_frames(drawn, "drawing the face", len(coefficients_LK), is_quiet), store)
         num_frames = write_video(unfinished, frames, source.fps, job.sound, CRF)
     return EditReport(
         num_frames, source.fps, PICTURE_PX, PICTURE_PX, None, root_mean_square(delta_NE), 0.0,
@@ -97,7 +97,7 @@ def _driving_lips(source: Source, job: EditJob, backbone: EDTalk) -> tuple[Tenso
 def _coefficients(source: Source, backbone: EDTalk, label: str, is_quiet: bool) -> Tensor:
     with told_of(source.path):
         pictures = map(video_picture, source.frames())
-        return backbone.renderer.coefficients(counted(pictures, label, len(source), is_quiet))
+        return backbone.renderer.coefficients(counted_frames(pictures, label, len(source), is_quiet))
 
 
 def published_coefficients(track_TK: Tensor, delta_NE: Tensor, lips_LP: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 
 from cmet.clips.crop import CROP_RULES, square_around
 from cmet.editing.options import named, told_of
-from cmet.editing.source import counted
+from cmet.editing.source import counted_frames
 from cmet.errors import UserError
 from cmet.media.landmarks import find_faces
 from cmet.media.video import VideoFile
@@ -49,7 +49,7 @@ def _pictures(path: Path, is_quiet: bool = True) -> Iterator[np.ndarray]:
     """The frames of a video, or the one picture."""
     if not cv2.haveImageReader(str(path)):
         file = VideoFile(path)
-        yield from counted(file.frames_at(range(len(file))), "looking for the person", len(file), is_quiet)
+        yield from counted_frames(file.frames_at(range(len(file))), "looking for the person", len(file), is_quiet)
         return
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:

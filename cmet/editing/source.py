@@ -8,7 +8,7 @@ import numpy as np
 
 from cmet.editing.schedule import BLOCK_BYTES, frames_in_order
 from cmet.media.video import VideoFile, frames_at_rate
-from cmet.progress import counted as counted_items
+from cmet.progress import counted
 
 Item = TypeVar("Item")
 
@@ -50,9 +50,9 @@ class Source:
         return frames_in_order(self.file, self._shown if order is None else self._shown[order], block_bytes)
 
 
-def counted(items: Iterable[Item], label: str, total: int, is_quiet: bool) -> Iterator[Item]:
+def counted_frames(items: Iterable[Item], label: str, total: int, is_quiet: bool) -> Iterator[Item]:
     """The same items, with progress by frames."""
-    return counted_items(items, label, total, "frame", is_quiet=is_quiet)
+    return counted(items, label, total, "frame", is_quiet=is_quiet)
 
 
 def num_editable(source: Source, window: int) -> int:

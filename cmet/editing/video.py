@@ -27,7 +27,7 @@ from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, 
 from cmet.editing.options import CRF, EditOptions, EditReport, EmotionReport, Framing, LipsFrom, WantedEmotion, told_of
 from cmet.editing.person import face_of, first_picture
 from cmet.editing.schedule import num_kept, there_and_back
-from cmet.editing.source import Source, counted, num_editable, resize_remark
+from cmet.editing.source import Source, counted_frames, num_editable, resize_remark
 from cmet.editing.speech import Heard, hear
 from cmet.errors import ClipError
 from cmet.media.landmarks import find_faces
@@ -143,14 +143,14 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     editor, is_quiet = job.editor, job.options.is_quiet
     check_num_windows(editor, job.emotions, len(source), source.fps)
     refuse_two_faces(_faces(source))
-    track = editor.backbone.track(counted(source.frames(), "finding the face", len(source), is_quiet))
+    track = editor.backbone.track(counted_frames(source.frames(), "finding the face", len(source), is_quiet))
     is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
     if is_found.mean() < MIN_FACE_RATIO:
         raise ClipError("no_face", f"a face in {is_found.mean():.0%} of the frames of {source.path.name}")
     track = fill_gaps(track, is_found)
     codes = editor.backbone.encode(track)
     delta_TK, told = emotional_delta(editor, job.emotions, codes, source.fps, presence(is_found), job.options)
-    frames = counted(source.frames(), "changing the face", len(source), is_quiet)
+    frames = counted_frames(source.frames(), "changing the face", len(source), is_quiet)
     with result_file(job.out) as unfinished:
         rendered = editor.backbone.render(frames, track, codes + delta_TK)
         num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF)
@@ -195,7 +195,7 @@ def _edit_by_drawing(source: Source, job: EditJob) -> EditReport:
         result = faded(source.frames(order), drawn, weights, square.part(backbone.view))
         width = height = _picture_px(backbone)
     with result_file(job.out) as unfinished:
-        shown = counted(result, "drawing the face", len(order), is_quiet)
+        shown = counted_frames(result, "drawing the face", len(order), is_quiet)
         num_frames = write_video(unfinished, shown, source.fps, job.sound, CRF)
     return EditReport(
         num_frames, source.fps, width, height, square.face_ratio, root_mean_square(delta_TK),
@@ -247,7 +247,7 @@ def _square(source: Source, framing: Framing, clips: ClipForm, is_quiet: bool) -
         return FaceSquare.whole(source.width, source.height, len(source), face_ratio)
 
     def frames_at(indices: list[int]) -> Iterator[np.ndarray]:
-        return counted(source.frames(indices), "finding the face", len(indices), is_quiet)
+        return counted_frames(source.frames(indices), "finding the face", len(indices), is_quiet)
 
     return find_square(frames_at, len(source), source.width, source.height, clips.crop_rule)
 
@@ -260,5 +260,5 @@ def _faces(source: Source) -> list[list[np.ndarray]]:
 def _track(source: Source, square: FaceSquare, editor: Editor, label: str, is_quiet: bool) -> np.ndarray:
     """Track of the square, of the size of prepared clips; where the face is not seen, neighbours say what was read."""
     pictures = (square.picture(frame, editor.clips.size_px) for frame in source.frames())
-    track = editor.backbone.track(counted(pictures, label, len(source), is_quiet))
+    track = editor.backbone.track(counted_frames(pictures, label, len(source), is_quiet))
     return fill_gaps(track, square.is_seen_T)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILES = ["video", "truth", "source", "sound"]
 """Columns with paths, or None."""
 
-Answer = np.ndarray | str
+JudgeAnswer = np.ndarray | str
 """Mean logits of a clip, or the reason why there are none."""
 
 
@@ -44,17 +44,17 @@ def score_clips(clips: pd.DataFrame, judge: "Judge", metrics: Mapping[str, Metri
     return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def _answers(clips: pd.DataFrame, judge: "Judge", label: str) -> list[Answer]:
+def _answers(clips: pd.DataFrame, judge: "Judge", label: str) -> list[JudgeAnswer]:
     files = list(dict.fromkeys(path for path in clips.video if path is not None))
     said = dict(zip(files, judge.classify_clips(files, label), strict=True))
-    answers: list[Answer] = []
+    answers: list[JudgeAnswer] = []
     for path, reason in zip(clips.video, clips.reason, strict=True):
         answer = reason or "not made" if path is None else said[path]
         answers.append(str(answer) if isinstance(answer, ClipError) else answer)
     return answers
 
 
-def _judged(clips: pd.DataFrame, answers: Sequence[Answer], classes: Sequence[str]) -> pd.DataFrame:
+def _judged(clips: pd.DataFrame, answers: Sequence[JudgeAnswer], classes: Sequence[str]) -> pd.DataFrame:
     """The rows of `ACC_EMO` and of the logits."""
     named = [None if isinstance(answer, str) else classes[int(answer.argmax())] for answer in answers]
     reasons = [answer if isinstance(answer, str) else None for answer in answers]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cmet import cleaning
-from cmet.cleaning import Leftover, find_leftovers, listing, measured, remove, said_age, said_size
+from cmet.cleaning import Leftover, find_leftovers, measured, printed_leftovers, remove, said_age, said_size
 from cmet.errors import UserError
 from cmet.params import Params
 from cmet.places import Places, only_run
@@ -72,7 +72,7 @@ def test_unfinished_work_is_found_with_its_stage_size_and_age(project: Path) -> 
     assert (speech.path, speech.size_bytes) == (Path(".work/speech-wav2vec2-base"), 20)
     assert speech.age_s == pytest.approx(3 * DAY_S, abs=60)
     assert by_name["clips"].age_s == pytest.approx(0, abs=60)
-    lines = listing(found).splitlines()
+    lines = printed_leftovers(found).splitlines()
     assert lines[0].startswith("Unfinished work")
     assert "  speech@wav2vec2-base" in lines[3] and " 20 B  " in lines[3] and "3 days old" in lines[3]
     assert lines[-1] == "In all 139 B can be freed."

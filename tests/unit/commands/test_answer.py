@@ -93,7 +93,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "cmet.editing.video.edit_video": EditReport(10, 25.0, 64, 64, None, float("nan")),
         "cmet.commands.edit.chosen_editor": editor,
         "cmet.extended.running.write_extended": extended,
-        "cmet.extended.table.printed_table": "a table",
+        "cmet.extended.table.printed_numbers": "a table",
         "cmet.judge.released.open_judge": judge,
         "cmet.scores.other_methods.video_answers": [
             VideoAnswer(Path("v.mp4"), {"happy": float("nan"), "sad": 0.0}, None)

@@ -20,7 +20,10 @@ def clean(
 ) -> Answer:
     """List unfinished work and what DVC's cache holds beyond this checkout, with sizes, and remove both after a yes."""
     from cmet.cleaning import Cleaning, find_leftovers, printed_leftovers, remove, said_size
+    from cmet.errors import UserError
 
+    if not (project / "params.yaml").is_file():
+        raise UserError(f"{project / 'params.yaml'}: no such file; run the command in the project folder")
     cleaning = Cleaning(find_leftovers(project, outputs), is_removed=False)
     said = printed_leftovers(cleaning.leftovers)
     if any(one.kept is None for one in cleaning.leftovers):

@@ -79,6 +79,7 @@ def _row(checkpoint: "Checkpoint", folder: Path) -> dict[str, Any]:
         "purpose": checkpoint.purpose,
         "enables": checkpoint.enables,
         "source": checkpoint.source,
+        "home": f"{folder / checkpoint.home}/",
         "licence": checkpoint.licence or NOT_STATED,
         "size_bytes": checkpoint.size_bytes or NOT_STATED,
         "sha256": checkpoint.sha256 or NOT_STATED,
@@ -98,6 +99,7 @@ def _table(rows: list[dict[str, Any]], folder: Path) -> str:
             f"{row['name']:<20}{row['file']:<43}{row['licence']:<13}{size:>12}{keys:>12}  {here}",
             *_wrapped("for", row["purpose"]),
             *_wrapped("from", row["source"]),
+            *_wrapped("to", row["home"]),
         ]
     num_here = sum(row["path"] is not None for row in rows)
     lines += [

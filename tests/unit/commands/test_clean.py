@@ -14,7 +14,14 @@ WORK = Path(".work/clips/0123456789abcdef")
 def project(tmp_path: Path) -> Path:
     (tmp_path / WORK).mkdir(parents=True)
     (tmp_path / WORK / "a.mp4").write_bytes(b"x" * 2048)
+    (tmp_path / "params.yaml").touch()
     return tmp_path
+
+
+def test_a_folder_that_is_no_project_is_refused(cmet: Command, tmp_path: Path) -> None:
+    done = cmet("clean", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "params.yaml: no such file; run the command in the project folder" in done.stderr
 
 
 def test_without_a_terminal_and_a_yes_it_only_lists(cmet: Command, project: Path) -> None:

@@ -53,7 +53,7 @@ test: setup ## All tests
 check: lint ## Format, lint, types and unit tests
 	$(PYTEST) tests/unit
 
-lint: setup ## ruff, mypy and the floors of the house
+lint: setup ## ruff, mypy and the layers of imports
 	ruff format --check .
 	ruff check .
 	mypy

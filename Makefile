@@ -77,7 +77,7 @@ mlflow: setup ## MLflow on http://localhost:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
 	  --backend-store-uri $(MLFLOW_TRACKING_URI)
 
-lock: $(UV) ## Resolve the dependencies anew
+lock: $(UV) ## Resolve the dependencies again
 	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	$(UV) run --no-project --quiet --python 3.11 python -m cmet.versions

@@ -39,12 +39,12 @@ REMOVING = re.compile(r"^Removing (.+)$", re.MULTILINE)
 
 Kind = Literal["work", "cache", "outputs"]
 TITLES: dict[Kind, str] = {
-    "work": "Unfinished work, with which an interrupted stage would go on",
+    "work": "Unfinished work that an interrupted stage would resume",
     "cache": "DVC's cache",
     "outputs": "Outputs",
 }
 
-BEHIND_LINK = "it is a link, or behind one"
+BEHIND_LINK = "it is a link or lies behind one"
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -117,7 +117,7 @@ def printed_leftovers(leftovers: Sequence[Leftover]) -> str:
         if lines:
             parts += [title, *("  " + "  ".join(cells).rstrip() for cells in padded(lines, [False, True, True, False]))]
     total = said_size(Cleaning(leftovers, is_removed=False).size_bytes)
-    return "\n".join([*parts, f"In all {total} can be freed." if parts else "Nothing is left over."])
+    return "\n".join([*parts, f"{total} can be freed in all." if parts else "There is nothing to remove."])
 
 
 def said_size(num_bytes: float) -> str:
@@ -185,7 +185,7 @@ def _cache(root: Path) -> Iterator[Leftover]:
         return
     dvc = _dvc()
     if dvc is None:
-        kept = "the command dvc is not installed, which tells what is in use"
+        kept = "the command dvc, which knows what is in use, is not installed"
         yield Leftover("cache", "entries", Path(".dvc/cache"), 0, None, kept)
         return
     done = _collected(root, dvc, "--dry")
@@ -202,7 +202,7 @@ def _cache(root: Path) -> Iterator[Leftover]:
         Path(os.path.relpath(os.path.commonpath(entries), root)),
         sum(measured(entry)[0] for entry in entries),
         None,
-        "it lies outside of the project, where others may use it" if is_outside else None,
+        "it lies outside the project, where others may use it" if is_outside else None,
     )
 
 

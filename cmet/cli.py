@@ -74,14 +74,14 @@ def use(
     layers: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Files of changes to lay over it, in this order (experiments/ablations/).",
+            help="Layers to apply to it, in this order (files of experiments/ablations/).",
             autocompletion=completing.layers,
         ),
     ] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Folder of the raw corpus, or the table.")] = None,
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", envvar="CMET_WEIGHTS", help="Folder of published checkpoints, weights/ by default."),
+        typer.Option("--weights", envvar="CMET_WEIGHTS", help="Folder of published checkpoints; default weights/."),
     ] = None,
     params: ParamsFile = Path("params.yaml"),
 ) -> Answer:
@@ -90,7 +90,7 @@ def use(
 
     changed = use_experiment(experiment, params, root, layers or [], weights)
     names = " + ".join(path.stem for path in (experiment, *(layers or [])))
-    lines = [f"{params}: now {names}; {len(changed)} value(s) differ from before", *(f"  {line}" for line in changed)]
+    lines = [f"{params}: now {names}; {len(changed)} value(s) changed", *(f"  {line}" for line in changed)]
     return Answer({"params": params, "experiment": names, "changed": changed}, "\n".join(lines))
 
 
@@ -184,7 +184,7 @@ def main() -> None:
         # typer makes this of a KeyboardInterrupt and says nothing
         if end.code == INTERRUPTED:
             is_whole = sys.argv[1:2] in (["edit"], ["extended"], ["score"])
-            hint = "nothing was written" if is_whole else "run the same command again to go on"
+            hint = "nothing was written" if is_whole else "run the same command again to continue"
             print(f"cmet: interrupted; {hint}", file=sys.stderr)
         raise
     except Exception:

@@ -16,7 +16,7 @@ import typer
 from pydantic import BaseModel
 
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document; all else goes to standard error, also progress.")
+    bool, typer.Option("--json", help="Print one JSON document; all else, progress included, goes to standard error.")
 ]
 
 
@@ -86,7 +86,7 @@ def plain(value: Any) -> Any:
         return plain(value.astype(object).where(value.notna(), None).to_dict("records"))
     if hasattr(value, "tolist"):  # numbers and arrays of numpy
         return plain(value.tolist())
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 @contextmanager

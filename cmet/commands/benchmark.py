@@ -21,7 +21,7 @@ def about_benchmarks() -> None:
 @answering
 def write_test_manifest(
     name: Annotated[str, typer.Argument(help="mead or cremad.", autocompletion=benchmarks)],
-    out: Annotated[Path, typer.Option("--out", help="The CSV file.")],
+    out: Annotated[Path, typer.Option("--out", help="The CSV file to write.")],
 ) -> Answer:
     """Write an official test manifest of C-MET, byte for byte."""
     from cmet.edits.benchmark import write_benchmark
@@ -34,11 +34,11 @@ def write_test_manifest(
 @answering
 def paper(
     corpus: Annotated[
-        str | None, typer.Argument(help="mead or cremad; both when left out.", autocompletion=benchmarks)
+        str | None, typer.Argument(help="mead or cremad; default both.", autocompletion=benchmarks)
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Also a file: .csv with every label, or .md.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write a file: .csv with every label, or .md.")] = None,
 ) -> Answer:
-    """Print the results of the paper with what can be computed of them: right rows, floors, contradictions."""
+    """Print the paper's results and what can be computed from them: right rows, floors, contradictions."""
     from cmet.report.paper import CORPORA, of_corpus, paper_tables, printed_tables, write_tables
 
     corpus = corpus and corpus.lower()

@@ -13,12 +13,12 @@ from cmet.commands.answer import Answer, answering
 def clean(
     outputs: Annotated[
         bool,
-        typer.Option("--outputs", help="Also what the stages have made: data/ and reports/, not weights or scores."),
+        typer.Option("--outputs", help="Also remove what the stages made: data/ and reports/, not weights or scores."),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it without a question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     project: Annotated[Path, typer.Option("--project", help="Folder of the project.")] = Path(),
 ) -> Answer:
-    """List unfinished work and what DVC's cache holds beyond this checkout, with sizes, and remove both after a yes."""
+    """List unfinished work and what DVC's cache holds beyond this checkout, with sizes; remove both if you confirm."""
     from cmet.cleaning import Cleaning, find_leftovers, printed_leftovers, remove, said_size
     from cmet.errors import UserError
 
@@ -29,9 +29,9 @@ def clean(
     if any(one.kept is None for one in cleaning.leftovers):
         print(said)
         is_asked = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-        if yes or (is_asked and typer.confirm("Remove all that is not kept?", err=True)):
+        if yes or (is_asked and typer.confirm("Remove everything that is not marked as kept?", err=True)):
             cleaning = remove(project, cleaning.leftovers)
             said = f"Freed {said_size(cleaning.size_bytes)}."
         else:
-            said = "Nothing was removed" + ("." if is_asked else "; --yes removes it.")
+            said = "Nothing was removed" + ("." if is_asked else "; add --yes to remove it.")
     return Answer({**vars(cleaning), "size_bytes": cleaning.size_bytes}, said)

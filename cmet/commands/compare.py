@@ -22,17 +22,19 @@ RUN_ID = re.compile(r"[0-9a-f]{32}")
 @answering
 def compare(
     run_a: Annotated[str, typer.Argument(help="Results: a folder or file, or an MLflow run id; :METHOD may follow.")],
-    run_b: Annotated[str, typer.Argument(help="The same; numbers are this one less the first.")],
-    metric: Annotated[str, typer.Option("--metric", help="Any metric that clips have.")] = "acc_emo",
-    any_judge: Annotated[bool, typer.Option("--any-judge", help="Also of two judges.")] = False,
-    any_protocol: Annotated[bool, typer.Option("--any-protocol", help="Also of two protocols.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Every clip, as .csv or .parquet.")] = None,
+    run_b: Annotated[str, typer.Argument(help="The same; differences are this one minus the first.")],
+    metric: Annotated[str, typer.Option("--metric", help="Any metric that has a value per clip.")] = "acc_emo",
+    any_judge: Annotated[bool, typer.Option("--any-judge", help="Allow results of two judges.")] = False,
+    any_protocol: Annotated[bool, typer.Option("--any-protocol", help="Allow results of two protocols.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write every clip to this file, .csv or .parquet.")] = None,
     params: Annotated[
         Path | None,
-        typer.Option("--params", help="Parameter file; its folder is the project. Default params.yaml where it is."),
+        typer.Option(
+            "--params", help="Parameter file; its folder is the project. Default params.yaml, if there is one."
+        ),
     ] = None,
 ) -> Answer:
-    """Say how far two sets of results differ, how sure that is, and which clips changed."""
+    """Show how far two sets of results differ, how certain that is, and which clips changed."""
     from cmet.scores.compare import (
         check_clips_file,
         chosen_method,

@@ -10,7 +10,7 @@ import typer
 from cmet.commands.answer import Answer, answering
 from cmet.params import CorpusName
 
-app = typer.Typer(no_args_is_help=True, help="Look at raw corpora.")
+app = typer.Typer(no_args_is_help=True, help="Inspect raw corpora.")
 
 COMPLETE, INCOMPLETE = 0, 1
 """Exit codes; 2, as for every mistake of the caller, when the folder is not of this corpus."""
@@ -18,22 +18,24 @@ COMPLETE, INCOMPLETE = 0, 1
 
 @app.callback()
 def about_corpora() -> None:
-    """Look at raw corpora."""
+    """Inspect raw corpora."""
 
 
 @app.command()
 @answering
 def check(
-    corpus: Annotated[CorpusName, typer.Argument(help="Which corpus the folder is of.")],
-    root: Annotated[Path, typer.Argument(help="Folder of the raw corpus (of `table`: or the CSV or Parquet file).")],
-    full: Annotated[bool, typer.Option("--full", help="Cut no list.")] = False,
-    disk: Annotated[Path, typer.Option("--disk", help="Folder on the disk that preparing will write to.")] = Path(),
+    corpus: Annotated[CorpusName, typer.Argument(help="Which corpus it is.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the raw corpus (for `table`, also its CSV or Parquet file).")],
+    full: Annotated[bool, typer.Option("--full", help="Show lists in full.")] = False,
+    disk: Annotated[Path, typer.Option("--disk", help="A folder on the disk that prepared clips will go to.")] = Path(),
     files: Annotated[
         Path | None,
-        typer.Option("--files", help="Folder that DVC will watch (manifest.files); default as `cmet use` sets it."),
+        typer.Option(
+            "--files", help="Folder that DVC will watch (manifest.files); default the one that `cmet use` sets."
+        ),
     ] = None,
 ) -> Answer:
-    """Say what is there of a corpus and what is not: exit code 0 complete, 1 incomplete, 2 not this corpus."""
+    """Show what of a corpus is there and what is missing: exit code 0 complete, 1 incomplete, 2 not this corpus."""
     from cmet.corpora.check import MAX_LISTED, check_corpus, check_table
     from cmet.corpora.registry import CORPORA
 

@@ -60,7 +60,7 @@ class ManyValues(TyperCommand):
         result: list[str] = []
         for name, values in self._with_values(args):
             if is_whole and name in self.LISTS | self.GROUPS and not values:
-                raise UserError(f"{name}: expected at least one value after it")
+                raise UserError(f"{name}: expected at least one value")
             if name in self.LISTS:
                 result += [word for value in values for word in (name, value)]
             elif name in self.GROUPS:
@@ -91,13 +91,13 @@ def edit(
         typer.Option(
             "--speech",
             metavar="PATH...",
-            help="Recordings with the wanted emotion, files or folders; .npy vectors too, for models of emotion2vec. "
-            "The word neutral: no change at first, where --then names what follows.",
+            help="Recordings of the emotion you want, files or folders; for a model of emotion2vec, .npy vectors too. "
+            "The word neutral: no change at first, and --then names what follows.",
         ),
     ],
     neutral_speech: Annotated[
         list[Path],
-        typer.Option("--neutral-speech", metavar="PATH...", help="Calm recordings, in the same way."),
+        typer.Option("--neutral-speech", metavar="PATH...", help="Calm recordings, given the same way."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
     then: Annotated[
@@ -105,16 +105,17 @@ def edit(
         typer.Option(
             "--then",
             metavar="PATH...",
-            help="Recordings with an emotion that follows along the video, in the same way; again for each more. "
+            help="Recordings of the emotion that comes next, given the same way; repeat for each further emotion. "
             "The word neutral: back to no change (./neutral is a folder of that name). The first and the last window "
-            "(5 frames, at the rate of the model's clips) show the first and the last emotion fully, each other one "
-            "has at least one window; a video with fewer windows than emotions is refused.",
+            "(5 frames, at the rate of the model's clips) show the first and the last emotion fully; each emotion in "
+            "between gets at least one window. A video with fewer windows than emotions is refused.",
         ),
     ] = None,
     transition: Annotated[
         Literal["smooth", "switch"] | None,
         typer.Option(
-            help="smooth: from emotion to emotion in steps of one window (default); switch: each for an equal part."
+            help="smooth: from one emotion to the next in steps of one window (default); switch: each is shown for an "
+            "equal part."
         ),
     ] = None,
     model: Annotated[
@@ -135,50 +136,52 @@ def edit(
         Literal["paste", "crop", "as-is"] | None,
         typer.Option(
             help="paste: the face square is edited and put back (default); crop: the edited square is the result; "
-            "as-is: the video is a face square already."
+            "as-is: the video already is a face square."
         ),
     ] = None,
     lips: Annotated[
         str | None,
         typer.Option(
-            help="own: the video's; speech: they follow its sound; or a sound file or a video to follow.",
+            help="own: the lips of the video; speech: lips that follow its sound; or a sound file or video to follow.",
             autocompletion=completing.lips,
         ),
     ] = None,
     source: Annotated[
         Path | None,
         typer.Option(
-            help="Another person to draw: a picture of a face, or a video, of which the first frame with a face counts."
+            help="Another person to draw: a picture of a face, or a video, whose first frame with a face is used."
         ),
     ] = None,
     sound: Annotated[
         Path | None,
-        typer.Option(help="Sound of the result, from a sound file or a video; default that of the lips."),
+        typer.Option(
+            help="Sound of the result, from a sound file or a video; default the sound that goes with the lips."
+        ),
     ] = None,
     strength: Annotated[
         str,
         typer.Option(
-            help=f"Factor on the change of expression, 0 to {MAX_STRENGTH:g}; auto: what makes it a typical one, where "
-            "codes have such a unit, and else 1. With --then, a number is that of all emotions, and auto finds one for "
-            "each by itself."
+            help=f"Factor on the change of expression, 0 to {MAX_STRENGTH:g}; auto: the one that makes it typical, if "
+            "the backbone knows what is typical, and otherwise 1. With --then, a number applies to all emotions, and "
+            "auto finds one for each."
         ),
     ] = "auto",
     parity: Annotated[
         bool,
         typer.Option(
             "--parity",
-            help="Follow the authors' procedure exactly (edtalk); takes 0.79 MB of disk per frame meanwhile.",
+            help="Follow the authors' procedure exactly (edtalk); needs 0.79 MB of disk per frame while it runs.",
         ),
     ] = False,
     precision: Annotated[
         Literal["float32", "bfloat16", "float16"] | None,
-        typer.Option(help="Of networks on a GPU; default bfloat16, with --parity float32."),
+        typer.Option(help="Precision of networks on a GPU; default bfloat16, or float32 with --parity."),
     ] = None,
     compile_: Annotated[bool, typer.Option("--compile", help="Let torch.compile optimise the networks.")] = False,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures that go through a network at once.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures to put through a network at once.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
-    """Give the face in a video another emotion, heard from speech."""
+    """Give the face in a video another emotion, heard in speech."""
     from cmet.editing.checks import check_emotions, check_files
     from cmet.editing.options import EditOptions
     from cmet.editing.video import edit_video
@@ -246,7 +249,7 @@ def parsed_emotion(option: str, texts: Sequence[str]) -> "WantedEmotion":
         return tuple(map(Path, texts))
     if len(texts) > 1:
         raise UserError(
-            f"{option}: the word neutral stands alone, not beside recordings; give it a --then of its own, or write "
+            f"{option}: the word neutral cannot stand beside recordings; give it a --then of its own, or write "
             "./neutral for a folder of that name"
         )
     return NEUTRAL
@@ -339,7 +342,7 @@ def edit_notes(report: "EditReport") -> list[str]:
     if not report.emotions:
         return found + _notes_of(report, report.has_typical_unit)
     for emotion in report.emotions:
-        said = _notes_of(emotion, report.has_typical_unit, ", but is that of all emotions")
+        said = _notes_of(emotion, report.has_typical_unit, ", but applies to all emotions")
         found += [f"{emotion.name}: {note}" for note in said]
     return found
 
@@ -348,11 +351,11 @@ def _notes_of(report: "EditReport | EmotionReport", has_typical_unit: bool, more
     found = []
     if report.clamped_share > 0.25:
         found.append(
-            f"{report.clamped_share:.0%} of the speech features lie outside of what this model was trained on "
-            "and were brought back to its limits; expect an approximate emotion"
+            f"{report.clamped_share:.0%} of the speech features lie outside the range this model was trained on "
+            "and were brought back into it; expect an approximate emotion"
         )
     if has_typical_unit and 0 < report.mean_change < FAINT_CHANGE:
         typical = min(MAX_STRENGTH, report.strength / report.mean_change)
         if typical > report.strength:
-            found.append(f"the change is faint; `--strength {typical:.1f}` makes it a typical one{more}")
+            found.append(f"the change is faint; `--strength {typical:.1f}` makes it typical{more}")
     return found

@@ -21,18 +21,19 @@ def extended(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            help="A folder of speech per emotion, named by it (sub-folders: speakers), or one that holds them all.",
+            help="A folder of speech per emotion, named after it (sub-folders: speakers), or one that holds them all.",
             metavar="FOLDER...",
         ),
     ],
     neutral_speech: Annotated[
-        list[Path], typer.Option("--neutral-speech", help="Calm recordings, files or folders; best by the same voices.")
+        list[Path],
+        typer.Option("--neutral-speech", help="Calm recordings, files or folders; ideally by the same voices."),
     ],
     video: Annotated[
         list[Path] | None, typer.Option("--video", help="Videos of one talking face, each edited with every emotion.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="Folder of a trained model; without one only speech is measured.")
+        Path | None, typer.Option("--model", help="Folder of a trained model; without one, only speech is measured.")
     ] = None,
     connector: Annotated[
         Path | None, typer.Option("--connector", help="The authors' checkpoint (.pth) instead of --model.")
@@ -41,25 +42,27 @@ def extended(
         Path | None,
         typer.Option(
             "--basic",
-            help="Speech of the basic emotions to compare with: a MEAD tree, or a folder per emotion, and neutral.",
+            help="Speech of the basic emotions to compare with: a MEAD tree, or a folder for each and for neutral.",
         ),
     ] = None,
     space: Annotated[
         str | None,
         typer.Option(
             "--space",
-            help="Speech encoder; default the model's, or else emotion2vec where all have vectors.",
+            help="Speech encoder; default the model's; without a model, emotion2vec if all speech has vectors.",
             autocompletion=encoders,
         ),
     ] = None,
     speaker_in_name: Annotated[
         bool, typer.Option("--speaker-in-name", help="File names begin with the speaker: anna_03.wav.")
     ] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the result; written anew.")] = Path("data/extended"),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the result; replaced if it exists.")] = Path(
+        "data/extended"
+    ),
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
-    """Measure the speech of any emotions, edit videos with it, and make a page to look at them."""
+    """Measure the speech of any emotions, edit videos with it, and make a page that shows both."""
     from cmet.commands.edit import chosen_editor
     from cmet.editing.editor import INFERENCE
     from cmet.extended.request import Request

@@ -26,16 +26,14 @@ class ManyLabels(ManyValues):
 
 @answering
 def score(
-    videos: Annotated[
-        list[Path] | None, typer.Argument(help="Videos, without a manifest: what is each of them?")
-    ] = None,
+    videos: Annotated[list[Path] | None, typer.Argument(help="Videos to judge one by one, without a manifest.")] = None,
     judge: Annotated[
         Path, typer.Option("--judge", help="Folder of the stage `judge`, or a released checkpoint (.pth).")
     ] = Path("data/judge"),
     label_order: Annotated[
         list[str] | None,
         typer.Option(
-            help="Emotions in the order of a checkpoint's outputs; nobody can read it off the file.",
+            help="Emotions in the order of a checkpoint's outputs, which the file does not state.",
             autocompletion=completing.judged_emotions,
         ),
     ] = None,
@@ -44,20 +42,23 @@ def score(
         typer.Option(help="CSV in the format of the official extended manifests, with generated_path."),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Where its relative paths count from; default the folder of the file.")
+        Path | None, typer.Option(help="Folder that its relative paths start from; default that of the manifest.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Name of the method, where the file has no such column.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Name of the method, if the manifest has no column method.")
+    ] = None,
     metrics: Annotated[
         list[str] | None,
         typer.Option(help="landmarks, fid, fvd, sync, identity; default landmarks.", autocompletion=completing.metrics),
     ] = None,
     beside: Annotated[
-        Path | None, typer.Option(help="Other results of the same rows, for the same table: data/evaluate/facemesh.")
+        Path | None,
+        typer.Option(help="Other results of the same rows to show in the table, such as data/evaluate/facemesh."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results; in scores/ they stand in the report, too.")
+        Path | None, typer.Option(help="Folder for the results; what lies in scores/ is in the report, too.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = SEED,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the intervals.")] = SEED,
 ) -> Answer:
     """Judge clips that any method made: single videos, or a manifest of rows for the table."""
     from cmet.judge.released import open_judge
@@ -78,7 +79,7 @@ def score(
         unused = {"--out": out, "--beside": beside, "--metrics": metrics, "--method": method, "--root": root}
         given = [name for name, value in unused.items() if value]
         if given:
-            raise UserError(f"score: {', '.join(given)} needs --manifest, which says what is wanted of each clip")
+            raise UserError(f"score: {', '.join(given)} needs --manifest, which says what each clip should show")
         answers, remarks = video_answers(videos or [], opened), unlike_training(videos or [], opened)
         said = [answer_table(answers), "", f"Judge: {_told_judge(opened)}", *(f"note: {remark}" for remark in remarks)]
         rows = [vars(answer) | {"predicted": answer.predicted} for answer in answers]

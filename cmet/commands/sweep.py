@@ -23,21 +23,23 @@ class ManySeeds(ManyValues):
 def sweep(
     layers: Annotated[
         list[Path],
-        typer.Argument(
-            help="Files of changes to the experiment (experiments/ablations/).", autocompletion=known_layers
-        ),
+        typer.Argument(help="Layers to try (files of experiments/ablations/).", autocompletion=known_layers),
     ],
-    seeds: Annotated[list[int], typer.Option("--seeds", min=0, help="Seeds of training, several numbers.")],
+    seeds: Annotated[list[int], typer.Option("--seeds", min=0, help="Seeds of training, one or more.")],
     backbone: Annotated[
         str | None,
         typer.Option(
-            "--backbone", help="Talking-face model; the experiment's where it has one only.", autocompletion=backbones
+            "--backbone",
+            help="Talking-face model; default the experiment's, if it has only one.",
+            autocompletion=backbones,
         ),
     ] = None,
     params: Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")] = Path(
         "params.yaml"
     ),
-    out: Annotated[Path | None, typer.Option("--out", help="Default data/sweep in the project.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results; default data/sweep in the project.")
+    ] = None,
     no_edits: Annotated[bool, typer.Option("--no-edits", help="Train and validate only.")] = False,
 ) -> Answer:
     """Train variants of the experiment with several seeds and compare them."""

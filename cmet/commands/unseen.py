@@ -16,23 +16,27 @@ def unseen(
     emotions: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Emotions to leave out, each in turn; all of the corpus by default.", autocompletion=known_emotions
+            help="Emotions to leave out, each in turn; default all of the corpus.", autocompletion=known_emotions
         ),
     ] = None,
     seeds: Annotated[
         list[int] | None,
-        typer.Option("--seeds", min=0, help="Seeds of training, several numbers; the experiment's by default."),
+        typer.Option("--seeds", min=0, help="Seeds of training, one or more; default the experiment's."),
     ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
-            "--backbone", help="Talking-face model; the experiment's where it has one only.", autocompletion=backbones
+            "--backbone",
+            help="Talking-face model; default the experiment's, if it has only one.",
+            autocompletion=backbones,
         ),
     ] = None,
     params: Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")] = Path(
         "params.yaml"
     ),
-    out: Annotated[Path | None, typer.Option("--out", help="Default data/unseen in the project.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results; default data/unseen in the project.")
+    ] = None,
 ) -> Answer:
     """Leave each emotion out of training in turn and report how much of its accuracy survives."""
     from cmet.project import Project

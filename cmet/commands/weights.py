@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cmet.weights.identify import Identification
     from cmet.weights.registry import Checkpoint
 
-app = typer.Typer(help="Pretrained checkpoints: what there is, and what a file is.", rich_markup_mode=None)
+app = typer.Typer(help="Pretrained checkpoints: list them, and tell what a file is.", rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
@@ -22,10 +22,11 @@ app = typer.Typer(help="Pretrained checkpoints: what there is, and what a file i
 def listing(
     context: typer.Context,
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="Where weights lie; default CMET_WEIGHTS, or what params.yaml says.")
+        Path | None,
+        typer.Option("--folder", help="Folder of the weights; default CMET_WEIGHTS, or the one in params.yaml."),
     ] = None,
 ) -> Answer | None:
-    """List the pretrained checkpoints: where users get them, and which are here. Nothing is downloaded."""
+    """List the pretrained checkpoints: where to get them, and which are here. Nothing is downloaded."""
     if context.invoked_subcommand is not None:
         return None
     from cmet.weights.registry import CHECKPOINTS, weights_folder
@@ -65,7 +66,7 @@ def export_connector(
     config = bundle.config
     return Answer(
         {"out": out, "step": config.step, "backbone": config.backbone, "speech_encoder": config.speech_encoder},
-        f"{out}: step {config.step}, for {config.backbone} and {config.speech_encoder}, which the file does not say",
+        f"{out}: step {config.step}; for {config.backbone} and {config.speech_encoder}, which the file does not state",
     )
 
 
@@ -105,7 +106,7 @@ def _table(rows: list[dict[str, Any]], folder: Path) -> str:
     lines += [
         "",
         f"{num_here} of {len(rows)} are in {folder}/ (another folder: --folder or CMET_WEIGHTS). cmet downloads none.",
-        "No sha256 of them is stated by their publishers; `cmet weights verify FILE` prints the one of yours.",
+        "Their publishers state no sha256; `cmet weights verify FILE` prints that of your file.",
     ]
     return "\n".join(lines)
 

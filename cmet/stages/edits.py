@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def edits(places: Places, params: Params, backbone: str) -> "EditsReport":
-    """Edit the neutral clips of the test speakers by every method."""
+    """Edit the neutral clips of the test speakers with every method."""
     from cmet.clips.product import Clips
     from cmet.connector.bundle import load_bundle
     from cmet.edits.material import EditRecipe, Material

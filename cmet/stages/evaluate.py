@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(places: Places, params: Params, backbone: str) -> "EvaluationReport":
-    """Judge the edited clips and measure them by every metric whose weights are here."""
+    """Judge the edited clips and measure them with every metric whose weights are here."""
     from cmet.clips.product import Clips
     from cmet.edits.product import Edits
     from cmet.judge.classifier import Judge

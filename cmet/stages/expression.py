@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def expression(places: Places, params: Params, backbone: str) -> "ExpressionReport":
-    """Encode the expression of every frame, after fitting the backbone where it is one that is fitted."""
+    """Encode the expression of every frame, after fitting the backbone if it needs fitting."""
     from cmet.clips.product import Clips
     from cmet.expression.encoding import write_expression
 

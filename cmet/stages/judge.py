@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def judge(places: Places, params: Params) -> "JudgeReport":
-    """Train the frame classifier that measures emotion, or take over a released one."""
+    """Train the frame classifier that measures emotion, or load a released one."""
     from cmet.clips.product import Clips
     from cmet.judge.checkpoints import find_checkpoint
     from cmet.judge.released import adopt_judge

@@ -108,8 +108,8 @@ def _tell_of_unread_weights(places: Places, homes: Sequence[str]) -> None:
     ]
     if unread:
         print(
-            f"{FOLDER_VARIABLE} names {named}, with {', '.join(sorted(unread))}, but stages read {places.weights}, "
-            f"which DVC watches; to read the others, set weights: {named} in params.yaml",
+            f"{FOLDER_VARIABLE} names {named}, which holds {', '.join(sorted(unread))}, but stages read "
+            f"{places.weights}, which DVC watches; to use those files, set weights: {named} in params.yaml",
             file=sys.stderr,
         )
 

@@ -75,7 +75,7 @@ def test_unfinished_work_is_found_with_its_stage_size_and_age(project: Path) -> 
     lines = printed_leftovers(found).splitlines()
     assert lines[0].startswith("Unfinished work")
     assert "  speech@wav2vec2-base" in lines[3] and " 20 B  " in lines[3] and "3 days old" in lines[3]
-    assert lines[-1] == "In all 139 B can be freed."
+    assert lines[-1] == "139 B can be freed in all."
 
 
 def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, params: Params) -> None:
@@ -188,7 +188,7 @@ def test_a_cache_that_may_be_shared_is_kept(tmp_path: Path, monkeypatch: pytest.
     for place in ("shared", "project/.dvc/cache"):
         said_by_dvc(monkeypatch, 0, f"Removing {tmp_path / place}/files/md5/aa/bb\nRemoved 1 objects.\n", "")
         (found,) = find_leftovers(tmp_path / "project", has_outputs=False)
-        assert found.kept == "it lies outside of the project, where others may use it"
+        assert found.kept == "it lies outside the project, where others may use it"
 
 
 def test_the_cache_is_kept_while_a_stage_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_what_dvc_cannot_say_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         remove(tmp_path, [Leftover("cache", "1 entries", Path(".dvc/cache"), 5, None)])
     monkeypatch.setattr(cleaning, "_dvc", lambda: None)
     (found,) = find_leftovers(tmp_path, has_outputs=False)
-    assert found.kept == "the command dvc is not installed, which tells what is in use"
+    assert found.kept == "the command dvc, which knows what is in use, is not installed"
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_list_option_takes_all_values_up_to_the_next_option(args: str, repeate
 
 @pytest.mark.parametrize("args", ["--then --out o", "--then a --then", "--speech --then a"])
 def test_a_list_option_without_a_value_is_refused(args: str) -> None:
-    with pytest.raises(UserError, match="^--(then|speech): expected at least one value after it"):
+    with pytest.raises(UserError, match="^--(then|speech): expected at least one value"):
         ManyValues(name="edit")._repeated(args.split())
 
 
@@ -62,7 +62,9 @@ def test_an_emotion_is_recordings_or_the_word_neutral() -> None:
     assert parsed_emotion("--then", ["a", "b c.wav"]) == (Path("a"), Path("b c.wav"))
     assert parsed_emotion("--then", ["neutral"]) == "neutral"
     assert parsed_emotion("--then", ["./neutral", "neutral/sub"]) == (Path("neutral"), Path("neutral/sub"))
-    with pytest.raises(UserError, match="^--then: the word neutral stands alone, .* write ./neutral for a folder"):
+    with pytest.raises(
+        UserError, match="^--then: the word neutral cannot stand beside .* write ./neutral for a folder"
+    ):
         parsed_emotion("--then", ["a.wav", "neutral"])
     with pytest.raises(UserError, match="^--speech: a name is empty"):
         parsed_emotion("--speech", ["a.wav", ""])
@@ -161,7 +163,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing_unfinished(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [("manifest", "run the same command again to go on"), ("edit", "nothing was written")],
+    [("manifest", "run the same command again to continue"), ("edit", "nothing was written")],
 )
 def test_ctrl_c_tells_whether_work_is_kept(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, said: str
@@ -215,7 +217,7 @@ def test_a_file_in_place_of_the_folder_of_results_is_told(
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (KeyboardInterrupt(), 130, "cmet: interrupted; run the same command again to go on\n"),
+        (KeyboardInterrupt(), 130, "cmet: interrupted; run the same command again to continue\n"),
         (RuntimeError("a fault of ours"), 70, "RuntimeError: a fault of ours\n"),
         (UserError("a fault of yours"), 2, "cmet: a fault of yours\n"),
         (None, 2, "No such option: --no-such-option"),
@@ -304,9 +306,9 @@ def test_every_command_has_help() -> None:
 @pytest.mark.parametrize(
     ("mean_change", "strength", "said"),
     [
-        (0.4, 1.0, ["the change is faint; `--strength 2.5` makes it a typical one"]),
-        (0.3, 3.0, ["the change is faint; `--strength 5.0` makes it a typical one"]),
-        (0.01, 1.0, ["the change is faint; `--strength 5.0` makes it a typical one"]),
+        (0.4, 1.0, ["the change is faint; `--strength 2.5` makes it typical"]),
+        (0.3, 3.0, ["the change is faint; `--strength 5.0` makes it typical"]),
+        (0.01, 1.0, ["the change is faint; `--strength 5.0` makes it typical"]),
         (0.01, 5.0, []),
         (0.9, 1.0, []),
         (0.0, 0.0, []),
@@ -346,7 +348,7 @@ def test_an_edit_tells_its_emotions_in_their_order_and_what_each_is_like() -> No
     lies, faint = edit_notes(report)
     assert lies.startswith("happy/: 30% of the speech features lie outside")
     assert faint == (
-        "a.wav and 1 more: the change is faint; `--strength 2.0` makes it a typical one, but is that of all emotions"
+        "a.wav and 1 more: the change is faint; `--strength 2.0` makes it typical, but applies to all emotions"
     )
 
 

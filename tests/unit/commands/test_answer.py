@@ -174,7 +174,7 @@ def test_a_report_is_plain_values() -> None:
     assert plain([form])[0]["size_px"] == 64
     assert plain({1: np.float32(0.5), "n": np.int64(2), "is": np.bool_(True)}) == {"1": 0.5, "n": 2, "is": True}
     assert plain((np.array([1.0, np.nan]), frozenset({"b", "a"}))) == [[1.0, None], ["a", "b"]]
-    with pytest.raises(TypeError, match="object has no form in JSON"):
+    with pytest.raises(TypeError, match="object cannot be written as JSON"):
         plain(object())
 
 

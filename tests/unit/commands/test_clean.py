@@ -28,10 +28,10 @@ def test_without_a_terminal_and_a_yes_it_only_lists(cmet: Command, project: Path
     done = cmet("clean", cwd=project)
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        "Unfinished work, with which an interrupted stage would go on",
+        "Unfinished work that an interrupted stage would resume",
         "  clips  2.0 KiB  less than a minute old  .work/clips",
-        "In all 2.0 KiB can be freed.",
-        "Nothing was removed; --yes removes it.",
+        "2.0 KiB can be freed in all.",
+        "Nothing was removed; add --yes to remove it.",
     ]
     assert (project / WORK / "a.mp4").is_file()
 
@@ -39,7 +39,7 @@ def test_without_a_terminal_and_a_yes_it_only_lists(cmet: Command, project: Path
 def test_with_a_yes_it_removes(cmet: Command, project: Path) -> None:
     assert cmet("clean", "--yes", cwd=project).stdout.splitlines()[-1] == "Freed 2.0 KiB."
     assert not (project / ".work/clips").exists()
-    assert cmet("clean", "--yes", cwd=project).stdout == "Nothing is left over.\n"
+    assert cmet("clean", "--yes", cwd=project).stdout == "There is nothing to remove.\n"
 
 
 @pytest.mark.parametrize("is_wished", [True, False])
@@ -54,7 +54,7 @@ def test_on_a_terminal_it_asks(cmet: Command, project: Path, monkeypatch: pytest
     for stream in (sys.stdin, sys.stderr):
         monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
     done = cmet("clean", cwd=project)
-    assert asked == ["Remove all that is not kept?"]
+    assert asked == ["Remove everything that is not marked as kept?"]
     assert done.stdout.splitlines()[-1] == ("Freed 2.0 KiB." if is_wished else "Nothing was removed.")
     assert (project / WORK).exists() != is_wished
 

@@ -48,14 +48,14 @@ def probe_gpu() -> Findings:
             "gpu",
             "note",
             f"none; torch {torch.__version__} computes on the CPU",
-            "the sample needs none; EDTalk and PD-FGC are slow without",
+            "the sample needs none; EDTalk and PD-FGC are slow without one",
         )
     else:
         yield Finding(
             "gpu",
             "note",
             f"an NVIDIA driver ({driver}), but torch {torch.__version__} (CUDA {torch.version.cuda}) sees no GPU",
-            "a newer driver, a build of torch for CUDA, or the GPU given to this container (`--gpus all`)",
+            "install a newer driver or a build of torch for CUDA, or give the GPU to this container (`--gpus all`)",
         )
 
 
@@ -102,7 +102,7 @@ def probe_video() -> Findings:
     if num_frames == 5:
         yield Finding("video", "ok", "a clip was written and read (decord)")
     else:
-        yield Finding("video", "problem", f"decord read {num_frames} of 5 frames", "install decord again")
+        yield Finding("video", "problem", f"decord read {num_frames} of 5 frames", "reinstall decord")
 
 
 def probe_face_mesh() -> Findings:
@@ -141,7 +141,7 @@ def probe_espeak() -> Findings:
             "espeak-ng",
             "problem",
             f"does not start with its data in {data}",
-            "a path over 150 letters is too long for it; else install espeakng-loader again",
+            "its data cannot lie under a path of more than 150 letters; if it does not, reinstall espeakng-loader",
         )
 
 
@@ -178,7 +178,7 @@ def answer_of(name: str, child: subprocess.Popen[str], limit_s: float = LIMIT_S)
     try:
         out, err = child.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
-        return [Finding(name, "problem", f"did not answer within {limit_s:g} s", "install its packages again")]
+        return [Finding(name, "problem", f"did not answer within {limit_s:g} s", "reinstall its packages")]
     if child.returncode < 0:
         died = signal.Signals(-child.returncode).name
         advice = "the packages do not fit this processor or each other; `make setup` installs the locked versions"

@@ -27,7 +27,7 @@ def probe_cores(cores: float, which: Callable[[str], str | None] = shutil.which)
     """Cores that may be used, and whether torch can compile networks for them."""
     if cores < 2:
         yield Finding(
-            "cores", "note", f"{cores:.2g} usable", "clips are prepared one after the other; give it two or more"
+            "cores", "note", f"{cores:.2g} usable", "clips are prepared one after another; two cores or more are faster"
         )
     else:
         yield Finding("cores", "ok", f"{cores:.3g} usable")
@@ -50,10 +50,10 @@ def probe_memory(total: float, available: float, limit: float | None) -> Finding
         found += f", limited to {gib(limit)} by the container or service"
     if available < MEMORY_NEEDED:
         yield Finding(
-            "memory", "problem", found, f"the sample needs {gib(MEMORY_NEEDED)}: end other programs, raise the limit"
+            "memory", "problem", found, f"the sample needs {gib(MEMORY_NEEDED)}: end other programs or raise the limit"
         )
     elif available < MEMORY_COMFORTABLE:
-        yield Finding("memory", "note", found, "enough for the sample; for real corpora 4 GiB and more are better")
+        yield Finding("memory", "note", found, "enough for the sample; real corpora run better with 4 GiB or more")
     else:
         yield Finding("memory", "ok", found)
 
@@ -121,7 +121,10 @@ def probe_shared_memory(free_bytes: int) -> Findings:
     found = f"{free_bytes / 2**20:.0f} MiB free in /dev/shm"
     if free_bytes < SHARED_COMFORTABLE:
         yield Finding(
-            "shared memory", "note", found, "little for processes that share arrays; in Docker start with --shm-size=2g"
+            "shared memory",
+            "note",
+            found,
+            "little for processes that share arrays; in Docker, start with --shm-size=2g",
         )
     else:
         yield Finding("shared memory", "ok", found)
@@ -139,7 +142,7 @@ def judge_load(load: float, cores: float, steal: float) -> Findings:
     """What load and stolen time mean for measurements."""
     found = f"load {load:.1f} on {cores:.3g} cores, {steal:.0%} of the processor time stolen by the host"
     if steal > STEAL_NOTED or load > cores:
-        yield Finding("load", "note", found, "times measured now vary; compare only what ran in the same minutes")
+        yield Finding("load", "note", found, "times measured now will vary; compare only runs of the same few minutes")
     else:
         yield Finding("load", "ok", found)
 

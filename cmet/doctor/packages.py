@@ -89,7 +89,7 @@ def _mismatch(line: Requirement, have: Mapping[str, str]) -> str:
     version = have.get(canonicalize_name(line.name))
     if version is None:
         return "is not installed"
-    return "" if line.specifier.contains(version, prereleases=True) else f"is {version}, needed is {line.specifier}"
+    return "" if line.specifier.contains(version, prereleases=True) else f"is {version}, but {line.specifier} is needed"
 
 
 def probe_clashes(have: Mapping[str, str], asked: Iterable[tuple[str, str]]) -> Findings:
@@ -100,7 +100,7 @@ def probe_clashes(have: Mapping[str, str], asked: Iterable[tuple[str, str]]) -> 
         asked: Package and requirement, of everything that is installed.
     """
     clashes = [*_known_clashes(have), *_declared_clashes(have, asked)]
-    return clashes or [Finding("clashes", "ok", f"{len(have)} packages go together")]
+    return clashes or [Finding("clashes", "ok", f"{len(have)} packages fit together")]
 
 
 def _known_clashes(have: Mapping[str, str]) -> Findings:
@@ -109,8 +109,8 @@ def _known_clashes(have: Mapping[str, str]) -> Findings:
         yield Finding(
             "clashes",
             "note",
-            f"{' and '.join(windowed)} and opencv-python-headless share the folder cv2; the last one installed counts, "
-            "and the build with windows needs libGL.so.1 and libgthread-2.0.so.0 of the system",
+            f"{' and '.join(windowed)} and opencv-python-headless share the folder cv2; the last one installed wins, "
+            "and the build with windows needs libGL.so.1 and libgthread-2.0.so.0 from the system",
             f"pip uninstall {' '.join(windowed)}; pip install --force-reinstall --no-deps opencv-python-headless",
         )
     antlr = have.get("antlr4-python3-runtime")

@@ -34,14 +34,17 @@ def probe_project(root: Path) -> Findings:
     )
     if not (root / "dvc.yaml").is_file():
         yield Finding(
-            "project", "problem", f"{root} has no dvc.yaml", "go to the folder of the project, or give it by --project"
+            "project",
+            "problem",
+            f"{root} has no dvc.yaml",
+            "go to the folder of the project, or name it with --project",
         )
     elif not does_without and not any((folder / ".git").exists() for folder in (root, *root.parents)):
         yield Finding(
             "project",
             "problem",
-            f"{root} is no git repository, and dvc refuses to work in it",
-            "clone the repository, or `dvc config core.no_scm true`",
+            f"{root} is not a git repository, and dvc refuses to work in it",
+            "clone the repository, or run `dvc config core.no_scm true`",
         )
     else:
         yield Finding("project", "ok", f"{root}")
@@ -116,8 +119,8 @@ def probe_weights(root: Path, variables: Mapping[str, str]) -> Findings:
                 missing.append(checkpoint.file)
     for ability, files in groups.items():
         if files:
-            found = f"{ability} waits for {', '.join(files)}"
-            hint = f"`cmet weights` says where to get them; they belong into {homes[ability]}/"
+            found = f"{ability} still needs {', '.join(files)}"
+            hint = f"`cmet weights` says where to get them; they belong in {homes[ability]}/"
             yield Finding("weights", "note", found, hint)
         else:
             yield Finding("weights", "ok", f"{ability}: all files are in {folder}/")

@@ -53,10 +53,10 @@ def check_emotions(speech: WantedEmotion, options: EditOptions) -> None:
     """
     if all(one == "neutral" for one in (speech, *options.then)):
         raise UserError(
-            "--speech neutral changes nothing; name an emotion with --then; ./neutral is a folder of that name"
+            "--speech neutral changes nothing; name an emotion with --then (./neutral is a folder of that name)"
         )
     if options.transition is not None and not options.then:
-        raise UserError(f"--transition {options.transition}: there is one emotion only; name another with --then")
+        raise UserError(f"--transition {options.transition}: there is only one emotion; name another with --then")
     if options.then and options.is_parity:
         raise UserError("--parity takes one emotion for the whole video, as the authors do; leave out --then")
 
@@ -68,7 +68,7 @@ def check_wishes(kind: BackboneKind, options: EditOptions) -> None:
         UserError: It cannot.
     """
     if options.is_parity and kind.name != "edtalk":
-        raise UserError(f"--parity: the authors' procedure is one for edtalk, this model is for {kind.name}")
+        raise UserError(f"--parity: the authors' procedure is for edtalk, but this model is for {kind.name}")
     if options.is_parity and options.framing not in (None, "as-is"):
         raise UserError(f"--parity takes frames as they are; leave out --framing {options.framing}")
     if kind.picture_px is None and options.framing not in (None, "paste"):
@@ -126,7 +126,7 @@ def _check_out(out: Path) -> None:
             raise UserError(f"--out {out}: expected a name that ends in {SUFFIX}")
         folder = next(parent for parent in out.absolute().parents if parent.exists())
         if not folder.is_dir():
-            raise UserError(f"--out {out}: {folder} is a file, no folder can be made there; name another path")
+            raise UserError(f"--out {out}: {folder} is a file, so no folder can be made there; name another path")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UserError(f"--out {out}: {folder} cannot be written to; name another path")
         longest = max(len(os.fsencode(part)) for part in out.absolute().relative_to(folder).parts)

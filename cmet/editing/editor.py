@@ -95,7 +95,7 @@ class Editor:
         if loaded.width != config.expression_width:
             raise UserError(
                 f"{self.bundle.folder}: trained on expression codes of {config.expression_width} values, "
-                f"{config.backbone} gives {loaded.width}; train it again"
+                f"but {config.backbone} gives {loaded.width}; train it again"
             )
         return loaded
 

@@ -60,8 +60,8 @@ def check_num_windows(editor: Editor, emotions: Sequence[HeardEmotion], num_fram
     if num_windows < len(emotions):
         raise ClipError(
             "too_short",
-            f"{frames_said(num_frames)} hold {num_windows} window(s) of {window / editor.clips.fps:g} s, each of the "
-            f"{len(emotions)} emotions needs one; take a longer video or fewer emotions",
+            f"{frames_said(num_frames)} hold {num_windows} window(s) of {window / editor.clips.fps:g} s, but each of "
+            f"the {len(emotions)} emotions needs one; take a longer video or fewer emotions",
         )
 
 

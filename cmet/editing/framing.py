@@ -153,7 +153,7 @@ def refuse_two_faces(faces: Sequence[Sequence[np.ndarray]]) -> None:
     if not any(faces):
         raise ClipError("no_face", f"no face found in {frames_said(len(faces))}")
     if sum(len(found) > 1 for found in faces) > MAX_SHARE_WITH_TWO * len(faces):
-        raise ClipError("two_faces", "the video shows two faces; cut it to the one that shall change")
+        raise ClipError("two_faces", "the video shows two faces; crop it to the one to change")
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,12 @@ def chosen_lips(kind: BackboneKind, lips: LipsFrom | None, is_parity: bool = Fal
     if lips is None:
         return "own" if kind.keeps_lips and not is_parity else "speech"
     if lips == "own" and not kind.keeps_lips:
-        raise UserError(f"--lips own: {kind.name} reads no lips off pictures; use `--lips speech` or a sound file")
+        raise UserError(f"--lips own: {kind.name} cannot read lips from pictures; use `--lips speech` or a sound file")
     if lips != "own" and not kind.hears:
         raise UserError(f"--lips {lips}: {kind.name} keeps the lips of the video; leave --lips out")
     # a class has the methods that its objects have
     if isinstance(lips, Path) and shows_pictures(lips) and not isinstance(kind, LipDriven):
-        raise UserError(f"--lips {lips}: {kind.name} follows no lips of a video; give a sound file")
+        raise UserError(f"--lips {lips}: {kind.name} cannot follow the lips of a video; give a sound file")
     return lips
 
 
@@ -75,7 +75,7 @@ def driving_sound(lips: LipsFrom, video: Path) -> np.ndarray | None:
     try:
         return read_sound(video, SAMPLE_RATE_HZ)
     except ClipError as error:
-        raise UserError(f"{named(video, error.message)}; give a sound that drives the lips: --lips FILE") from error
+        raise UserError(f"{named(video, error.message)}; give the lips a sound to follow: --lips FILE") from error
 
 
 def try_speech(backbone: Backbone, samples: np.ndarray, sound: Path) -> None:

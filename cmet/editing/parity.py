@@ -83,7 +83,7 @@ def _driving_lips(source: Source, job: EditJob, backbone: EDTalk) -> tuple[Tenso
     if job.samples is not None:
         if len(job.samples) < SAMPLES_PER_FRAME:
             seconds = len(job.samples) / SAMPLE_RATE_HZ
-            raise UserError(f"{job.heard_in(source)}: {seconds:.3f} s of sound, a frame of lips needs 0.04 s")
+            raise UserError(f"{job.heard_in(source)}: {seconds:.3f} s of sound, but a frame of lips needs 0.04 s")
         network = load_audio2lip(backbone.weights_folder).to(backbone.renderer.device)
         return lips_from_speech(network, job.samples, holds_ends=False), ()
     if not isinstance(job.lips, Path):

@@ -36,7 +36,7 @@ def face_of(path: Path, picture_px: int, crop_rule: str, is_quiet: bool = True) 
         for picture in _pictures(path, is_quiet):
             (boxes,) = find_faces([picture])
             if len(boxes) > 1:
-                raise UserError(f"{OPTION} {path}: {len(boxes)} faces; cut it to the one that shall be drawn")
+                raise UserError(f"{OPTION} {path}: {len(boxes)} faces; crop it to the one to draw")
             if boxes:
                 height, width = picture.shape[:2]
                 return CROP_RULES[crop_rule](square_around(boxes), width, height).apply(picture, picture_px)

@@ -29,7 +29,7 @@ def num_kept(num_edited: int) -> int:
     """
     if num_edited <= NUM_CUT:
         raise UserError(
-            f"--parity: {frames_said(num_edited)} can be edited and the published procedure leaves out the last "
+            f"--parity: {frames_said(num_edited)} can be edited, but the published procedure drops the last "
             f"{NUM_CUT}; take a longer video, or leave out --parity"
         )
     return num_edited - NUM_CUT

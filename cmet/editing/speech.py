@@ -54,7 +54,7 @@ def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
             if error.code != NO_FEATURES or file.suffix == VECTOR_SUFFIX:
                 raise UserError(f"{option}: {named(file, error.message)}") from error
             raise absence or UserError(
-                f"{option}: {error.message}; this model hears stored vectors only: give .npy files"
+                f"{option}: {error.message}; this model takes stored vectors only: give .npy files"
             ) from error
     return Heard(np.stack(vectors), num_stored)
 
@@ -82,6 +82,6 @@ def speech_files(paths: Sequence[Path], has_vectors: bool = False) -> list[Path]
             vectors = [file for file in inside if file.suffix == VECTOR_SUFFIX] if has_vectors else []
             inside = vectors or [file for file in inside if file.suffix.lower() in SPEECH_SUFFIXES]
         if not inside:
-            raise UserError(f"{path}: no sound file{' and no .npy vector' if has_vectors else ''} in this folder")
+            raise UserError(f"{path}: no sound file{' or .npy vector' if has_vectors else ''} in this folder")
         files += inside
     return files

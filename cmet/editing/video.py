@@ -125,7 +125,7 @@ def _of_sound(lips: LipsFrom, sound: Path | None, sound_s: float | None, report:
     """What is to be said of the sound of the result."""
     pictures_s = report.num_frames / report.fps
     if sound_s is not None and abs(sound_s - pictures_s) > MAX_APART_S:
-        return (f"{sound} lasts {sound_s:.1f} s, the pictures last {pictures_s:.1f} s",)
+        return (f"{sound} lasts {sound_s:.1f} s, but the pictures last {pictures_s:.1f} s",)
     if sound is None and isinstance(lips, Path) and shows_pictures(lips) and not has_sound(lips):
         return (f"the result has no sound, since {lips} has none; name one with --sound",)
     return ()
@@ -134,7 +134,7 @@ def _of_sound(lips: LipsFrom, sound: Path | None, sound_s: float | None, report:
 def _absence(editor: Editor, *heard: Heard) -> tuple[str, ...]:
     """What is to be said of vectors that stood in for an encoder."""
     num_stored = sum(one.num_stored for one in heard)
-    said = f"{editor.encoder.name} is not here, so {num_stored} vector(s) stored beside the sounds were taken instead"
+    said = f"{editor.encoder.name} is not here, so {num_stored} vector(s) stored beside the sounds were used instead"
     return (said,) if num_stored else ()
 
 
@@ -146,7 +146,7 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     track = editor.backbone.track(counted_frames(source.frames(), "finding the face", len(source), is_quiet))
     is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
     if is_found.mean() < MIN_FACE_RATIO:
-        raise ClipError("no_face", f"a face in {is_found.mean():.0%} of the frames of {source.path.name}")
+        raise ClipError("no_face", f"a face in only {is_found.mean():.0%} of the frames of {source.path.name}")
     track = fill_gaps(track, is_found)
     codes = editor.backbone.encode(track)
     delta_TK, told = emotional_delta(editor, job.emotions, codes, source.fps, presence(is_found), job.options)

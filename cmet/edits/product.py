@@ -177,6 +177,8 @@ def _read(folder: Path) -> pd.DataFrame:
     rows = {str(method): frozenset(part["row_id"]) for method, part in edits.groupby("method")}
     if len(set(rows.values())) > 1 or edits.duplicated(["row_id", "method"]).any():
         counts = ", ".join(f"{method} {len(ids)}" for method, ids in sorted(rows.items()))
-        raise UserError(f"{folder}: every method must edit the same rows once, found {counts}; run 'cmet edits' again")
+        raise UserError(
+            f"{folder}: every method must edit the same rows, each once, but there are {counts}; run 'cmet edits' again"
+        )
     rank = edits["method"].map({method: place for place, method in enumerate(METHODS)}).fillna(len(METHODS))
     return edits.assign(rank=rank).sort_values(["rank", "method", "row_id"]).drop(columns="rank").reset_index(drop=True)

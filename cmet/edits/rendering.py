@@ -47,7 +47,7 @@ def render_row(job: Job, files: Path) -> Record:
 
 def _identity_frame(frames: list[np.ndarray], number: int, clip_id: str) -> np.ndarray:
     if number >= len(frames):
-        raise ClipError("too_short", f"{clip_id} has {len(frames)} frames, the identity frame is number {number}")
+        raise ClipError("too_short", f"{clip_id} has {len(frames)} frames, but the identity frame is number {number}")
     return frames[number]
 
 

@@ -231,14 +231,16 @@ class RowTimer:
     def _identity_frame(self, frames: list[np.ndarray], clip_id: str) -> np.ndarray:
         number = self.recipe.edits.identity_frame
         if number >= len(frames):
-            raise ClipError("too_short", f"{clip_id} has {len(frames)} frames, the identity frame is number {number}")
+            raise ClipError(
+                "too_short", f"{clip_id} has {len(frames)} frames, but the identity frame is number {number}"
+            )
         return frames[number]
 
     def _track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         track = self.backbone.track(frames)
         is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
         if not is_found.any():
-            raise ClipError("face_lost", "a clip of a row that is timed shows no face; make the expression codes anew")
+            raise ClipError("face_lost", "a clip of a timed row shows no face; make the expression codes again")
         return fill_gaps(track, is_found)
 
     def _codes(self, clip_id: str) -> np.ndarray:

@@ -239,7 +239,7 @@ def download_file(run_id: str, name: str, root: Path) -> Path:
             raise
         raise UserError(f"{run_id}: no such run in {store}") from error
     if name not in logged:
-        raise UserError(f"{run_id}: this run has logged no {name}; runs of `cmet evaluate` have one")
+        raise UserError(f"{run_id}: this run logged no {name}; runs of `cmet evaluate` do")
     folder = root / ".work" / "runs" / run_id
     folder.mkdir(parents=True, exist_ok=True)
     return Path(client.download_artifacts(run_id, name, str(folder)))
@@ -268,8 +268,8 @@ def _open_store(root: Path) -> tuple["MlflowClient", str]:
         if store == _own_store(root) and experiment.artifact_location != own_artifacts:
             # MLflow keeps whole addresses: what is logged here would land where the project came from
             raise UserError(
-                f"{root}: mlflow.db is of a project elsewhere, whose files are at {experiment.artifact_location}; to "
-                f"begin anew here delete mlflow.db and mlruns, or set MLFLOW_TRACKING_URI to go on there"
+                f"{root}: mlflow.db belongs to a project elsewhere, whose files are at {experiment.artifact_location}; "
+                "delete mlflow.db and mlruns to start afresh here, or set MLFLOW_TRACKING_URI to continue there"
             )
         return client, experiment.experiment_id
     # a server decides itself where artifacts lie

@@ -142,7 +142,7 @@ HAVE = {"torch": "2.11.0", "torchaudio": "2.11.0", "numpy": "1.26.4"}
     ("extra", "needed", "status", "text"),
     [
         ("", "numpy<2", "ok", "cmet: all 1 requirements are met"),
-        ("", "numpy>=2", "problem", "cmet: numpy is 1.26.4, needed is >=2"),
+        ("", "numpy>=2", "problem", "cmet: numpy is 1.26.4, but >=2 is needed"),
         ("pipeline", "dvc==3.67.1", "problem", "cmet[pipeline]: dvc is not installed"),
         ("dev", "ruff", "note", "pip install 'cmet[dev]'"),
         ("emotion2vec", "funasr", "note", "-> `.boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'`"),
@@ -158,7 +158,7 @@ def test_installed_versions_are_held_against_requirements(extra: str, needed: st
 @pytest.mark.parametrize(
     ("more", "asked", "status", "text"),
     [
-        ({}, [], "ok", "3 packages go together"),
+        ({}, [], "ok", "3 packages fit together"),
         ({"torchaudio": "2.10.1"}, [], "problem", "torch 2.11.0 with torchaudio 2.10.1"),
         (
             {"opencv-contrib-python": "4.11.0.86", "opencv-python-headless": "4.11.0.86"},
@@ -168,7 +168,7 @@ def test_installed_versions_are_held_against_requirements(extra: str, needed: st
         ),
         ({"antlr4-python3-runtime": "4.9.3", "dagster": "1.13.27"}, [], "note", "need 4.13"),
         ({"antlr4-python3-runtime": "4.9.3"}, [], "ok", ""),
-        ({}, [("mediapipe", "numpy>=2")], "note", "mediapipe asks for numpy, which is 1.26.4, needed is >=2"),
+        ({}, [("mediapipe", "numpy>=2")], "note", "mediapipe asks for numpy, which is 1.26.4, but >=2 is needed"),
         ({}, [("mediapipe", "opencv-contrib-python")], "ok", ""),
         ({}, [("pandas", "pytest; extra == 'test'")], "ok", ""),
     ],
@@ -273,7 +273,7 @@ def test_programs_of_the_pipeline_are_looked_for(which: Callable[[str], str | No
     ("files", "status", "text"),
     [
         ({}, "problem", "has no dvc.yaml"),
-        ({"dvc.yaml": ""}, "problem", "is no git repository, and dvc refuses to work in it"),
+        ({"dvc.yaml": ""}, "problem", "is not a git repository, and dvc refuses to work in it"),
         ({"dvc.yaml": "", ".git/HEAD": ""}, "ok", ""),
         ({"dvc.yaml": "", ".dvc/config": "[core]\n    no_scm = true\n"}, "ok", ""),
     ],
@@ -303,7 +303,7 @@ def test_missing_weights_say_what_they_would_enable(tmp_path: Path) -> None:
     for name in ("appearance_model.pth", "motion_model.pth", "audio_model.pth", "generator_model.pth"):
         (weights / "pdfgc" / name).touch()
     findings = list(project.probe_weights(tmp_path, {}))
-    assert "backbone edtalk waits for Audio2Lip.pt -> `cmet weights` says where" in said(findings)
+    assert "backbone edtalk still needs Audio2Lip.pt -> `cmet weights` says where" in said(findings)
     assert [finding.found for finding in findings if finding.status == "ok"] == [
         f"backbone pdfgc: all files are in {weights}/"
     ]

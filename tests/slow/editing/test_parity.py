@@ -159,7 +159,7 @@ def test_person_lips_and_sound_may_come_from_three_other_files(
     said = ["person.png is 128x128; it was", "v.mp4 is 64x64; its frames were", "lips.mp4 is 64x64; its frames were"]
     for remark in said:
         assert any(remark in found for found in report.remarks)
-    assert f"{sounds['speech'][0]} lasts 1.0 s, the pictures last 0.1 s" in report.remarks
+    assert f"{sounds['speech'][0]} lasts 1.0 s, but the pictures last 0.1 s" in report.remarks
 
 
 def test_lips_are_smoothed_with_zeros_beyond_the_ends(filled: Path) -> None:
@@ -172,10 +172,10 @@ def test_lips_are_smoothed_with_zeros_beyond_the_ends(filled: Path) -> None:
 @pytest.mark.parametrize(
     ("num_frames", "sound_s", "lips", "said"),
     [
-        (24, 1.0, None, "--parity: 20 frames can be edited and .* the last 20"),
+        (24, 1.0, None, "--parity: 20 frames can be edited, but .* the last 20"),
         (3, 1.0, None, "--parity: 0 frames can be edited"),
-        (26, None, None, "has no sound track; give a sound"),
-        (26, None, 0.03, r"0\.030 s of sound, a frame of lips needs 0\.04 s"),
+        (26, None, None, "has no sound track; give the lips a sound"),
+        (26, None, 0.03, r"0\.030 s of sound, but a frame of lips needs 0\.04 s"),
     ],
 )
 def test_what_parity_cannot_do_is_one_message_and_leaves_nothing(

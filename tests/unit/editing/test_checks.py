@@ -29,7 +29,7 @@ def check(out: str, video: str = "v.mp4", **options: str) -> None:
     [
         ("folder", "--out folder: is a folder; name a file in it, such as folder/edited.mp4"),
         ("out.avi", "--out out.avi: expected a name that ends in .mp4"),
-        ("happy.wav/new/out.mp4", "happy.wav is a file, no folder can be made there"),
+        ("happy.wav/new/out.mp4", "happy.wav is a file, so no folder can be made there"),
         (f"new/{'a' * 252}.mp4", "a name of 256 bytes is too long"),
         (f"{'ä' * 200}.mp4", "File name too long"),
         ("v.mp4", "--out is the video itself"),
@@ -64,7 +64,7 @@ def test_a_result_that_is_a_recording_of_a_later_emotion_is_refused(folder: Path
         (
             [Path("a")],
             EditOptions(transition="smooth"),
-            "^--transition smooth: there is one emotion only; name another",
+            "^--transition smooth: there is only one emotion; name another",
         ),
         ([Path("a")], EditOptions(then=("neutral",), is_parity=True), "^--parity takes one emotion .*leave out --then"),
     ],

@@ -36,7 +36,7 @@ def test_a_model_for_another_backbone_is_refused(editor: Editor) -> None:
 def test_a_model_for_codes_of_another_width_is_refused(tmp_path: Path, editor: Editor) -> None:
     write_model(tmp_path, "facemesh", 7, "opensmile", 88)
     editor.backbone.save(tmp_path / "backbone")
-    with pytest.raises(UserError, match="trained on expression codes of 7 values, facemesh gives 6"):
+    with pytest.raises(UserError, match="trained on expression codes of 7 values, but facemesh gives 6"):
         _ = Editor.load(tmp_path).backbone
 
 

@@ -93,7 +93,9 @@ def test_a_video_with_fewer_windows_than_emotions_is_refused_with_both_numbers(e
     check_num_windows(editor, three, 11, 25.0)
     check_num_windows(editor, three, 13, 30.0)
     for num_frames, fps in ((10, 25.0), (12, 30.0)):
-        said = rf"too_short: {num_frames} frames hold 2 window\(s\) of 0.2 s, each of the 3 emotions needs one; take"
+        said = (
+            rf"too_short: {num_frames} frames hold 2 window\(s\) of 0.2 s, but each of the 3 emotions needs one; take"
+        )
         with pytest.raises(ClipError, match=said):
             check_num_windows(editor, three, num_frames, fps)
 

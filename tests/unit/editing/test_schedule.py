@@ -40,7 +40,7 @@ def test_the_published_schedule_goes_on_with_the_reversed_copy_of_the_whole(num_
 
 
 def test_a_video_of_which_nothing_is_left_is_refused_where_the_published_code_never_ends() -> None:
-    with pytest.raises(UserError, match="20 frames can be edited and .* leaves out the last 20"):
+    with pytest.raises(UserError, match="20 frames can be edited, but .* drops the last 20"):
         published_schedule(20, 24, 50)
 
 

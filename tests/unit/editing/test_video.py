@@ -106,7 +106,7 @@ def test_two_faces_are_refused(real: Path, tmp_path: Path, editor: Editor, sound
             "--source p.png: facemesh changes the video's own face; leave --source out",
         ),
         (EditOptions(lips="speech"), "--lips speech: facemesh keeps the lips of the video"),
-        (EditOptions(is_parity=True), "--parity: the authors' procedure is one for edtalk, this model is for facemesh"),
+        (EditOptions(is_parity=True), "--parity: the authors' procedure is for edtalk, but this model is for facemesh"),
     ],
 )
 def test_what_facemesh_cannot_do_is_refused(
@@ -212,9 +212,9 @@ def test_speech_drives_the_lips_where_they_are_not_read_off_pictures(
     edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=QUIET)
     np.testing.assert_allclose(shades(tmp_path / "out.mp4", 120, 1), 150, atol=6)
     write_video(tmp_path / "mute.mp4", read_video(darkening).frames, 30)
-    with pytest.raises(UserError, match=r"mute.mp4 has no sound track; give a sound .*: --lips FILE"):
+    with pytest.raises(UserError, match=r"mute.mp4 has no sound track; give the lips a sound .*: --lips FILE"):
         edit_video(tmp_path / "mute.mp4", **sounds, out=tmp_path / "o.mp4", editor=toy, options=QUIET)
-    with pytest.raises(UserError, match="--lips own: toy reads no lips off pictures"):
+    with pytest.raises(UserError, match="--lips own: toy cannot read lips from pictures"):
         options = replace(QUIET, lips="own")
         edit_video(darkening, **sounds, out=tmp_path / "o.mp4", editor=toy, options=options)
     with pytest.raises(UserError, match=r"--lips .*none.wav: no such file"):
@@ -316,7 +316,7 @@ def test_the_sound_of_the_result_may_be_another(
     editor, options = request.getfixturevalue(name), replace(QUIET, sound=tmp_path / "other.wav")
     report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=editor, options=options)
     assert len(read_sound(tmp_path / "out.mp4", 16_000)) == pytest.approx(16_000, abs=2048)
-    assert report.remarks == (f"{tmp_path / 'other.wav'} lasts 1.0 s, the pictures last 0.2 s",)
+    assert report.remarks == (f"{tmp_path / 'other.wav'} lasts 1.0 s, but the pictures last 0.2 s",)
 
 
 def test_a_lip_video_without_sound_is_remarked(

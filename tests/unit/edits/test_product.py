@@ -27,7 +27,9 @@ def test_a_video_is_found_by_what_the_table_calls_it(tiny: Tiny) -> None:
 
 def test_methods_that_edited_different_rows_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     pd.read_parquet(tiny.edits.folder / "edits.parquet").iloc[1:].to_parquet(tmp_path / "edits.parquet")
-    with pytest.raises(UserError, match="every method must edit the same rows once, found cmet 13, neutral 14"):
+    with pytest.raises(
+        UserError, match="every method must edit the same rows, each once, but there are cmet 13, neutral 14"
+    ):
         Edits(tmp_path).table  # noqa: B018
 
 

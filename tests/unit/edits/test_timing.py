@@ -153,13 +153,13 @@ def test_without_a_driving_clip_there_is_no_reference(timer: RowTimer) -> None:
 
 
 def test_a_clip_without_a_face_is_an_error(timer: RowTimer, clock: Clock) -> None:
-    with pytest.raises(ClipError, match="face_lost: .* make the expression codes anew"):
+    with pytest.raises(ClipError, match="face_lost: .* make the expression codes again"):
         replace(timer, backbone=SlowBackbone(clock, sees_faces=False)).time_row(ROW)
 
 
 def test_a_clip_that_ends_before_the_identity_frame_is_an_error(timer: RowTimer, clock: Clock) -> None:
     late = replace(timer.recipe, edits=timer.recipe.edits.model_copy(update={"identity_frame": 6}))
-    with pytest.raises(ClipError, match="too_short: source has 6 frames, the identity frame is number 6"):
+    with pytest.raises(ClipError, match="too_short: source has 6 frames, but the identity frame is number 6"):
         replace(timer, backbone=SlowBackbone(clock, picture_px=64), recipe=late).time_row(ROW)
 
 

@@ -62,7 +62,10 @@ def test_edits_of_other_rows_by_one_method_are_no_edits(material: Material, para
     table = edits.table
     for rows, said in (
         (table.iloc[:0], r"edits.parquet has no rows, so there is nothing to score"),
-        (table.assign(row_id=["row"] * 3 + ["other"]), "every method must edit the same rows once, found cmet 1"),
+        (
+            table.assign(row_id=["row"] * 3 + ["other"]),
+            "every method must edit the same rows, each once, but there are cmet 1",
+        ),
     ):
         rows.to_parquet(edits.folder / TABLE)
         with pytest.raises(UserError, match=said):

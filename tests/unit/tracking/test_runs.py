@@ -241,7 +241,7 @@ def test_a_store_that_came_with_a_copied_project_is_refused(root: Path, about: A
     for name in ("mlflow.db", "dvc.lock"):
         shutil.copy(root / name, copy)
     with (
-        pytest.raises(UserError, match=rf"copy: mlflow.db is of a project elsewhere.*{root.name}/mlruns.*delete"),
+        pytest.raises(UserError, match=rf"copy: mlflow.db belongs to a project elsewhere.*{root.name}/mlruns.*delete"),
         tracked_run(replace(about, root=copy)),
     ):
         pass

@@ -188,9 +188,9 @@ def test_a_sweep_scores_the_edits_of_a_variant_and_does_nothing_twice(
     assert sorted(path.name for path in run.iterdir()) == ["evaluate", "made_of.json", "metrics.json", "model"]
     capfd.readouterr()
     assert run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=True).text == said
-    assert capfd.readouterr().out.count("is there already") == 1
+    assert capfd.readouterr().out.count("already done") == 1
     run_sweep(project, "facemesh", variants, [project.params.seed], out, has_edits=False)
-    assert capfd.readouterr().out.count("is there already") == 1
+    assert capfd.readouterr().out.count("already done") == 1
     assert content_digest(project.places.folder("edits", "facemesh")) == before
     assert not list((project.root / ".work").rglob("*.mp4"))
 

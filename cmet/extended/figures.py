@@ -59,7 +59,7 @@ def numbers_figure(rows: pd.DataFrame, emotions: Sequence[str]) -> Figure:
     with rc_context(PLAIN):
         figure = Figure((1.6 + 3.0 * max(1, len(shown)), 1.2 + 0.34 * len(emotions)), layout="constrained")
         if not shown:
-            figure.text(0.5, 0.5, "one clip per emotion and no basic speech: no number here", ha="center")
+            figure.text(0.5, 0.5, "one clip per emotion and no basic speech: nothing to show", ha="center")
             return figure
         figure.set_layout_engine("constrained", wspace=0.06)
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]

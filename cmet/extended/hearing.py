@@ -90,8 +90,8 @@ def choose_space(wished: str | None, model: str | None, sources: Sequence[Path])
         if not missing:
             return name
     raise UserError(
-        f"no one space for all speech: {without['emotion2vec'][0]} has no .npy vectors of emotion2vec, and "
-        f"{without['opensmile'][0]} has no sounds; give one kind for all, or name what computes it with --space"
+        f"no encoder fits all speech: {without['emotion2vec'][0]} has no .npy vectors of emotion2vec, and "
+        f"{without['opensmile'][0]} has no sounds; give the same kind for all, or name an encoder with --space"
     )
 
 

@@ -54,7 +54,7 @@ class ClipBootstrap:
     def consistency(self, vectors_NS: np.ndarray, what: str) -> Measure:
         """Mean cosine over all pairs of two different vectors; `what` names one of them for the reason."""
         if self.n < 2:
-            return Measure(None, self.n, reason=f"one {what} only")
+            return Measure(None, self.n, reason=f"only one {what}")
         cosines_NN = cosines(vectors_NS, vectors_NS)
         np.fill_diagonal(cosines_NN, 0)
         ones_1N = np.ones((1, self.n))
@@ -62,7 +62,7 @@ class ClipBootstrap:
 
     def _measure(self, value: float, drawn_B: np.ndarray) -> Measure:
         if not np.isfinite(value):
-            return Measure(None, self.n, reason="a direction of no length")
+            return Measure(None, self.n, reason="a direction of length zero")
         drawn = drawn_B[np.isfinite(drawn_B)]
         if self.n < MIN_FOR_INTERVAL or not len(drawn):
             return Measure(float(value), self.n)

@@ -36,8 +36,8 @@ def labels_of(request: Request, measured: HeardAndMade) -> dict[str, str]:
         "videos": ", ".join(str(video.source) for video in measured.edited) or "none",
         "intervals": (
             f"{CONFIDENCE:.0%} percentile bootstrap, {NUM_BOOTSTRAP} resamples of the clips of an emotion (of speakers "
-            f"or videos where those are averaged), seed {request.seed}; from {MIN_FOR_INTERVAL} on. Neutral and basic "
-            "speech are held fixed. Shares: Wilson"
+            f"or videos where those are averaged), seed {request.seed}; none below {MIN_FOR_INTERVAL}. Neutral and "
+            "basic speech are held fixed. Shares: Wilson"
         ),
         "left out": f"{len(measured.left_out)} file(s)",
     }
@@ -47,12 +47,12 @@ def notes_of(request: Request, measured: HeardAndMade) -> list[str]:
     """What a reader could be misled by."""
     return [
         "No video of the true emotion exists for these labels, so nothing here says whether an edit is right. The "
-        "numbers say where directions point and how steady they are; whether a face looks the part is for eyes.",
+        "numbers say where directions point and how steady they are; only eyes tell whether a face looks the part.",
         *_voice_notes(measured),
         *_shared_notes(measured),
         *_basic_notes(request, measured.basics),
-        "Of few clips, lengths come out somewhat too long and cosines with the basic emotions somewhat too low, since "
-        "what differs from clip to clip does not average out.",
+        "With few clips, lengths come out somewhat too long and cosines with the basic emotions somewhat too low, "
+        "since the differences between clips do not average out.",
         *_face_notes(request, measured),
     ]
 
@@ -74,8 +74,8 @@ def _voice_notes(measured: HeardAndMade) -> list[str]:
         is_unknown = None in heard.speakers_N or None in measured.neutral.speakers_N
         (unknown if is_unknown else other).append(emotion)
     mixed = (
-        "then a direction also holds the difference of the voices and of the recordings, which all emotions share: the "
-        "cosines of the emotions among each other show how much they have in common"
+        "then a direction also holds the difference between voices and between recordings, which all emotions share: "
+        "the cosines between the emotions show how much they have in common"
     )
     result = []
     if unknown:
@@ -91,8 +91,8 @@ def _shared_notes(measured: HeardAndMade) -> list[str]:
     if not measured.num_shared:
         return []
     return [
-        f"{measured.num_shared} extended clip(s) are among the neutral or basic ones as well, so they are compared "
-        "with themselves."
+        f"{measured.num_shared} extended clip(s) are also among the neutral or basic ones, so they are compared with "
+        "themselves."
     ]
 
 
@@ -100,13 +100,13 @@ def _basic_notes(request: Request, basics: Basics | None) -> list[str]:
     if basics is None:
         return ["No basic speech was given (--basic), so there is no nearest emotion and no strength."]
     notes = [
-        "The nearest basic emotion is a word for a direction, not for what a listener hears; the basic directions "
-        "themselves point to each other's side, as their own table shows."
+        "The nearest basic emotion is a word for a direction, not for what a listener hears; even the basic directions "
+        "point partly towards one another, as their own table shows."
     ]
     own = basics.own[""]
     if own.value is not None and own.value < MIN_OWN:
         notes.append(
-            f"Of the basic clips themselves {own.value:.0%} point to their own emotion here (1 in "
+            f"Of the basic clips themselves, only {own.value:.0%} point to their own emotion here (1 in "
             f"{len(basics.emotions)} by chance): a nearest emotion means little in this space."
         )
     weak = [
@@ -116,8 +116,8 @@ def _basic_notes(request: Request, basics: Basics | None) -> list[str]:
     ]
     if weak:
         notes.append(
-            f"The direction of {', '.join(weak)} is less than half as long as the basic ones are on average: it is "
-            "hardly told from neutral in this space, and a cosine with it means little."
+            f"The direction of {', '.join(weak)} is less than half as long as the basic ones are on average: it can "
+            "hardly be told from neutral in this space, and a cosine with it means little."
         )
     return notes
 
@@ -131,13 +131,13 @@ def _face_notes(request: Request, measured: HeardAndMade) -> list[str]:
     notes = [
         "The cosines of a face compare the predicted change with the model's own mean change of each emotion it was "
         "trained on: they say what the model took the speech for.",
-        "An edit takes the plain difference of all emotional and all neutral clips, kept within what the model was "
-        "trained on, whoever speaks.",
+        "An edit uses the plain difference between all emotional and all neutral clips, whoever speaks, kept within "
+        "the range that the model was trained on.",
     ]
     if not config.expression_deltas:
-        notes.append("This model does not say what its typical changes are, so the faces have no cosines.")
+        notes.append("This model does not state its typical changes, so the faces have no cosines.")
     if config.held_out_emotion:
-        notes.append(f"The model was not trained on {config.held_out_emotion}, so a face cannot be near to it here.")
+        notes.append(f"The model was not trained on {config.held_out_emotion}, so no face can be near it here.")
     return notes
 
 

@@ -75,8 +75,10 @@ def in_folder(folder: Path, emotion: str, has_vectors: bool, is_speaker_in_name:
     for below in _sub_folders(folder):
         found += [Recording(file, emotion, below.name) for file in _files_in(below, has_vectors)]
     if not found:
-        kind = "no sound file and no .npy vector" if has_vectors else "no sound file"
-        hint = "" if has_vectors or not _files_in(folder, True) else ", only .npy vectors, which are of emotion2vec"
+        kind = "no sound file or .npy vector" if has_vectors else "no sound file"
+        hint = (
+            "" if has_vectors or not _files_in(folder, True) else ", only .npy vectors, which are those of emotion2vec"
+        )
         raise UserError(f"{folder}: {kind} in this folder or in those right below it{hint}")
     return [_with_speaker(recording, is_speaker_in_name) for recording in found]
 

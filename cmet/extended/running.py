@@ -162,7 +162,7 @@ def _check_request(request: Request, out: Path) -> None:
         UserError: A video is missing or has no model, or the result cannot be put where it is wished.
     """
     if request.videos and request.editor is None:
-        raise UserError("--video: a video is edited by a model; name one with --model")
+        raise UserError("--video: editing a video needs a model; name one with --model")
     for video in request.videos:
         if not video.is_file():
             raise UserError(f"--video {video}: {'is a folder; name a file' if video.is_dir() else 'no such file'}")
@@ -176,13 +176,13 @@ def _check_request(request: Request, out: Path) -> None:
     inputs = [*request.folders, *request.neutral_speech, *request.videos, *([request.basic] if request.basic else [])]
     for path in inputs:
         if path.resolve().is_relative_to(place):
-            raise UserError(f"--out {out}: {path} lies in it, and the folder is written anew; name another one")
+            raise UserError(f"--out {out}: {path} lies in this folder, which would be replaced; name another one")
     if out.is_file():
         raise UserError(f"--out {out}: is a file; name a folder")
     if out.is_dir() and any(out.iterdir()) and not ExtendedResult(out).numbers.is_file():
-        raise UserError(f"--out {out}: holds something else than a result of this command; name another folder")
+        raise UserError(f"--out {out}: holds something other than a result of this command; name another folder")
     if place == Path.cwd():
-        raise UserError(f"--out {out}: is the current folder, and is written anew; name a folder in it")
+        raise UserError(f"--out {out}: is the current folder, which would be replaced; name a folder in it")
     parent = next(parent for parent in place.parents if parent.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise UserError(f"--out {out}: no folder can be made in {parent}; name another one")

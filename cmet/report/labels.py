@@ -108,13 +108,13 @@ def compare_to_paper(labels: RowLabels, protocol: EditsProtocol, judge: JudgeFac
         reason
         for reason, departs in (
             ("the judge is not a released one", judge.source != "released checkpoint"),
-            (f"{protocol.pools} is not the pool of the benchmark", protocol.pools != "pool-by-intensity"),
+            (f"the pool is {protocol.pools}, not the benchmark's", protocol.pools != "pool-by-intensity"),
             (f"{protocol.num_speech_clips} speech clips, not 10", protocol.num_speech_clips != 10),
             (f"backbone {labels.backbone} is not in the paper", labels.backbone not in ("edtalk", "pdfgc")),
             ("a stand-in took part", labels.synthetic),
             (f"strength {labels.strength:g}, not 1", labels.strength != 1),
             (
-                f"{labels.train_speakers_in_rows} speakers of the rows were trained on",
+                f"{labels.train_speakers_in_rows} speakers of the rows were in training",
                 labels.train_speakers_in_rows > 0,
             ),
         )
@@ -139,7 +139,7 @@ def compare_to_paper(labels: RowLabels, protocol: EditsProtocol, judge: JudgeFac
 def training_set(judge: JudgeFacts) -> str:
     """What a judge was trained on, in words."""
     if judge.source == "released checkpoint":
-        return judge.trained_on or "a corpus that nobody has stated"
+        return judge.trained_on or "an unstated corpus"
     return (
         f"{judge.corpus}, {judge.num_train_clips} unedited clips of {len(judge.train_speakers)} training "
         f"speakers ({', '.join(judge.train_speakers)})"

@@ -34,8 +34,8 @@ from cmet.vocabulary import CHANCE, GROUND_TRUTH, in_order
 
 METHOD_NOTES = {
     "neutral": (
-        "No edit: the neutral clip itself, or how a backbone that draws faces anew draws it. The floor; the judge has "
-        "no neutral class, so it names an emotion anyway."
+        "No edit: the neutral clip itself, or as redrawn by a backbone that draws faces anew. This is where an edit "
+        "starts from; the judge has no neutral class, so it names an emotion anyway."
     ),
     "reference": (
         "The expression codes of a training speaker's clip of the target emotion and level, of the same sentence "

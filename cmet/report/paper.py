@@ -96,10 +96,10 @@ PAPER_LABELS: dict[str, Any] = {
 EXPLANATIONS = {
     "floor": "floor: at or below the best constant answer",
     "not whole": "not whole: no whole number of right rows gives this percentage",
-    UNCOMPARABLE: "uncomparable: a row of ours that does not state all that a comparison needs",
-    "no headline": "no headline: clips are missing or unreadable, and a share of those that worked says too little",
+    UNCOMPARABLE: "uncomparable: a row of ours that does not state everything a comparison needs",
+    "no headline": "no headline: clips are missing or unreadable, and a share of the remaining ones says too little",
     "subset": "subset: counted over other rows than the paper's",
-    "synthetic": "synthetic: made of rendered actors or by stand-ins, which tells nothing of the paper's task",
+    "synthetic": "synthetic: made with rendered actors or stand-ins, which says nothing about the paper's task",
 }
 """Of the words in the column `flags`."""
 
@@ -256,7 +256,9 @@ def write_tables(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
 def source() -> str:
     """The paper, as a sentence."""
     paper = _printed()["paper"]
-    return f"{paper['title']}, arXiv {paper['arxiv']}, {paper['venue']}: the printed results, and what they contain."
+    return (
+        f"{paper['title']}, arXiv {paper['arxiv']}, {paper['venue']}: the printed results, and what follows from them."
+    )
 
 
 def table_notes(table: pd.DataFrame) -> list[str]:
@@ -269,7 +271,7 @@ def table_notes(table: pd.DataFrame) -> list[str]:
         place = next(number for number, text in enumerate(found) if text.startswith("floor"))
         found[place] += f" ({rows.constant_answer} for every row, {100 * rows.floor:.2f} %)"
     if "emotion" not in table:
-        found += ["*: best of the paper's rows, without those that were counted over other rows"]
+        found += ["*: best of the paper's rows, leaving out those that were counted over other rows"]
     found += table.remarks[table.remarks != ""].drop_duplicates().to_list()
     found += [_check_note(table, rows)]
     found += [
@@ -278,7 +280,7 @@ def table_notes(table: pd.DataFrame) -> list[str]:
         + ("; ours are clustered" if "origin" in table else "")
     ]
     if "emotion" not in table and table.fid.notna().any():
-        found += ["FID and FVD: means over single pairs of clips (pairwise-mean), no distances of distributions"]
+        found += ["FID and FVD: means over single pairs of clips (pairwise-mean), not distances between distributions"]
     if "EDTalk" in set(table.method):
         found += ["methods: not all hear speech as C-MET does; EDTalk is driven by a picture"]
     return found
@@ -344,7 +346,7 @@ def _odd_remark(odd: Sequence[float], fitting: Sequence[int], num_rows: int) -> 
     both = " and ".join(f"{value:.2f}" for value in odd)
     fits = f"{', '.join(map(str, fitting))} rows would fit" if fitting else "nothing fits"
     return (
-        f"{both} % are no whole numbers of rows out of {num_rows}; between {PLAUSIBLE_ROWS[0]} and "
+        f"{both} % are not whole numbers of rows out of {num_rows}; between {PLAUSIBLE_ROWS[0]} and "
         f"{PLAUSIBLE_ROWS[-1]}, {fits}. Other rows were scored, so do not rank these with the others"
     )
 
@@ -369,9 +371,9 @@ def _own_row(row: Mapping[str, Any], corpus: str) -> dict[str, Any]:
         "synthetic": row.get("synthetic") is True,
     }
     remarks = {
-        UNCOMPARABLE: f"states no {', '.join(missing)}" if missing else "uncomparable, as its own label says",
+        UNCOMPARABLE: f"does not state {', '.join(missing)}" if missing else "uncomparable, as its own label says",
         "no headline": _headline_remark(row),
-        "subset": f"{num_rows} rows, the paper has {official.num_rows}",
+        "subset": f"{num_rows} rows, where the paper has {official.num_rows}",
     }
     kept = {name: value for name, value in row.items() if name not in ("n", "interval", "fid", "fvd")}
     return kept | {
@@ -401,7 +403,7 @@ def missing_labels(row: Mapping[str, Any]) -> list[str]:
 
 def _headline_remark(row: Mapping[str, Any]) -> str:
     if not _is_given(row, "coverage"):
-        return "no headline, as it does not say how many clips could be judged"
+        return "no headline, as the row does not say how many clips could be judged"
     if row["coverage"] == 1.0:
         return "no headline, as no emotion was judged"
     return f"no headline, as {100 * row['coverage']:.2f} % of {row.get('n', 'the')} planned rows have a readable clip"
@@ -455,7 +457,7 @@ def _check_note(table: pd.DataFrame, rows: OfficialRows) -> str:
         verdict = "as" if found == total else f"NOT {total} as"
         return f"{said}, and those of the emotions sum to {found}, {verdict} the total says"
     # a share of all numbers with two decimals is near some whole number of rows anyway
-    return f"{said} out of {rows.num_rows} (any number would be with a chance of {rows.num_rows / 10_000:.0%})"
+    return f"{said} out of {rows.num_rows} (a random number would be with a chance of {rows.num_rows / 10_000:.0%})"
 
 
 def _best(table: pd.DataFrame, measures: Sequence[str]) -> dict[str, set[int]]:

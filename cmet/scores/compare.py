@@ -175,12 +175,12 @@ def refuse_unlike(comparison: Comparison, any_judge: bool, any_protocol: bool) -
     if is_judged and a.judge != b.judge and not any_judge:
         raise UserError(
             f"{a.name} was judged by {_short(a.judge)}, {b.name} by {_short(b.judge)}: the same answer means something "
-            "else of each; score both with one judge, or compare them nevertheless with --any-judge"
+            "different from each; score both with one judge, or compare them anyway with --any-judge"
         )
     if a.protocol != b.protocol and not any_protocol:
         raise UserError(
-            f"{a.name} is of protocol {a.protocol}, {b.name} of {b.protocol}: other rows, or driven by other speech; "
-            "compare them nevertheless with --any-protocol"
+            f"{a.name} follows protocol {a.protocol}, {b.name} follows {b.protocol}: their rows or speech differ; "
+            "compare them anyway with --any-protocol"
         )
 
 
@@ -264,9 +264,9 @@ def comparison_notes(comparison: Comparison) -> list[str]:
                 f"two-sided flip test can give is then {part.smallest_p:.3g}"
             )
         if part.num_clusters < FEW_CLUSTERS:
-            found.append(f"{name}: {part.num_clusters} cluster(s) only, so the interval is too narrow")
+            found.append(f"{name}: {part.num_clusters} cluster(s) in all, so the interval is too narrow")
     found.append(
-        "intervals and p say how far the difference holds for other speakers and sentences, not other trainings"
+        "intervals and p say how far the difference holds for other speakers and sentences, not for other training runs"
     )
     return found
 
@@ -304,7 +304,7 @@ def _paired(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str], metric: st
     if len(other):
         first = other.iloc[0]
         raise UserError(
-            f"{len(other)} row(s) want another emotion in {names[0]} than in {names[1]}, first {other.index[0]}: "
+            f"{len(other)} row(s) want one emotion in {names[0]} and another in {names[1]}, first {other.index[0]}: "
             f"{first.emotion_a} and {first.emotion_b}"
         )
     clips = pd.DataFrame(
@@ -364,7 +364,7 @@ def _parts(comparison: Comparison) -> list[tuple[str, Difference]]:
 
 def _heading(comparison: Comparison) -> str:
     sides = (("A", comparison.a), ("B", comparison.b))
-    lines = [f"{comparison.metric}, B less A"]
+    lines = [f"{comparison.metric}, B minus A"]
     lines += [
         f"{letter}: {side.name}, method {side.method}, backbone {side.backbone}, corpus {side.corpus}, protocol "
         f"{side.protocol}, judge {_short(side.judge)}"
@@ -394,7 +394,7 @@ def _numbers(comparison: Comparison) -> str:
         if part.changes:
             lines.append(f"{name}: " + ", ".join(f"{number} {kind}" for kind, number in part.changes.items()))
     lines.append(
-        "Clusters: speaker and sentence. p: two-sided, the signs of whole clusters flipped, all flips"
+        "Clusters: speaker and sentence. p: two-sided, from flipping the signs of whole clusters, all flips"
         + (f" or, where drawn, {NUM_FLIPS} of them" if any(not part.is_exact for _, part in _parts(comparison)) else "")
     )
     return "\n".join(lines)
@@ -422,7 +422,7 @@ def _changed_clips(comparison: Comparison, max_listed: int) -> str:
     shown = changed[headings].head(max_listed).to_numpy().tolist()
     table = text_table(["changed clip", "emotion", "A said", "B said", "change"], shown)
     more = len(changed) - max_listed
-    return table + (f"\n... and {more} more; --out writes all" if more > 0 else "")
+    return table + (f"\n... and {more} more; --out writes them all" if more > 0 else "")
 
 
 def _compared(comparison: Comparison) -> list[str]:

@@ -163,7 +163,7 @@ def judge_figure(history: pd.DataFrame) -> Figure:
         figure, axes = _axes(3.6, 2.4)
         axes.plot(line["step"], 100 * line["value"], color=COLOURS[GROUND_TRUTH], marker="o", markersize=3)
         axes.set(xlabel="epoch")
-        _percent(axes, "augmented frames named rightly, %")
+        _percent(axes, "augmented frames named correctly, %")
         return figure
 
 

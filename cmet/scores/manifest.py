@@ -96,12 +96,12 @@ def manifest_remarks(rows: pd.DataFrame) -> list[str]:
     found = []
     num_missing = int(rows["reason"].notna().sum())
     if num_missing:
-        found.append(f"{num_missing} of {len(rows)} made clips are not there and count as wrong")
+        found.append(f"{num_missing} of {len(rows)} made clips are missing and count as wrong")
     num_unknown = int((rows["labels_from"] == FROM_SOURCE).sum())
     if num_unknown:
         found.append(
             f"speaker and sentence of {num_unknown} row(s) are unknown, so each of their source videos is a cluster of "
-            "its own, and intervals may be too narrow; columns speaker and sentence tell them"
+            "its own, and intervals may be too narrow; add the columns speaker and sentence"
         )
     return found
 
@@ -287,7 +287,7 @@ def _check_words(path: Path, cells: pd.DataFrame) -> None:
     if "intensity" in cells:
         levels = cells["intensity"]
         known = ", ".join(level for level in LEVELS if level)
-        _refuse(path, ~levels.isin(LEVELS), levels, f"have an unknown intensity; known are {known} or nothing")
+        _refuse(path, ~levels.isin(LEVELS), levels, f"have an unknown intensity; known are {known}, or an empty cell")
     for name in ("id", "method"):
         if name in cells:
             _refuse(path, cells[name] == "", cells[name], f"have no {name}; fill the column or leave it out")
@@ -310,7 +310,7 @@ def _check_files(path: Path, cells: pd.DataFrame, base: Path) -> None:
         if column != "source_audio_path":
             _refuse(path, names == "", names, f"have no {column}")
         is_there = {name: _is_file(base / name) for name in names.unique()}
-        advice = f"name a {column} that is not there; relative paths count from {base}"
+        advice = f"name a {column} that does not exist; relative paths start from {base}"
         _refuse(path, (names != "") & ~names.map(is_there).astype(bool), names, advice)
 
 
@@ -330,7 +330,7 @@ def _check_ids(path: Path, rows: pd.DataFrame, is_given: bool) -> None:
         path,
         is_bad,
         ids,
-        f"have an id that can be no file name (letters, digits, . _ -; up to {MAX_ID_BYTES} bytes){advice}",
+        f"have an id that cannot be a file name (letters, digits, . _ -; up to {MAX_ID_BYTES} bytes){advice}",
     )
     _refuse(path, rows.duplicated(["row_id", "method"]), ids, f"have the id of an earlier row{advice}")
 

@@ -43,7 +43,7 @@ def check_results_folder(out: Path) -> None:
     inside = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     others = [name for name in inside if name not in (RESULTS, METRICS)]
     if others:
-        raise UserError(f"--out {out}: holds {others[0]}, which is no result of this command; name another folder")
+        raise UserError(f"--out {out}: holds {others[0]}, which is not a result of this command; name another folder")
 
 
 def check_method(name: str) -> None:
@@ -53,7 +53,9 @@ def check_method(name: str) -> None:
         UserError: As said.
     """
     if not re.fullmatch(r"\w[\w .+-]*", name):
-        raise UserError(f"--method {name!r}: letters, digits, spaces, . _ + and - only, and not first a dot")
+        raise UserError(
+            f"--method {name!r}: use letters, digits, spaces and . _ + - only, beginning with a letter, a digit or _"
+        )
 
 
 def score_manifest(
@@ -84,11 +86,11 @@ def score_manifest(
     check_results_folder(out)
     rows = read_manifest(manifest, root)
     if method is not None and rows["method"].notna().any():
-        raise UserError(f"--method {method}: {manifest} has a column method; leave one of them out")
+        raise UserError(f"--method {method}: {manifest} has a column method; leave out one of the two")
     rows = rows.assign(method=rows["method"].where(rows["method"].notna(), method or manifest.stem))
     taken = sorted(set(rows["method"]) & {*METHODS, GROUND_TRUTH})
     if taken:
-        raise UserError(f"{manifest}: {', '.join(taken)} is the name of a method of ours; call it otherwise (--method)")
+        raise UserError(f"{manifest}: {', '.join(taken)} is the name of a method of ours; give another with --method")
     clips, remarks = _checked(rows, judge.card.clips)
     ready, absent = load_metrics(params.metrics, weights)
     results = score_clips(clips, judge, ready, "score")
@@ -187,13 +189,15 @@ def same_rows(rows: pd.DataFrame, judge: str, others: pd.DataFrame) -> pd.DataFr
     common = others[others["row_id"].isin(rows["row_id"])]
     if common.empty:
         first, second = rows["row_id"].iloc[0], others["row_id"].dropna().iloc[0]
-        raise UserError(f"no row is in both results: one has {first}, the other {second}; a column id names rows")
+        raise UserError(
+            f"no row is in both results: one has {first}, the other {second}; rows are named in a column id"
+        )
     if others["judge"].iloc[0] != judge:
-        raise UserError("the other results are of another judge, so the numbers cannot stand in one table")
+        raise UserError("the other results come from another judge, so the numbers cannot share a table")
     wanted = [table.drop_duplicates("row_id").set_index("row_id")["emotion"] for table in (rows, common)]
     differing = wanted[1].index[wanted[1] != wanted[0].reindex(wanted[1].index)]
     if len(differing):
-        raise UserError(f"{len(differing)} row(s) want another emotion in the other results, first {differing[0]}")
+        raise UserError(f"{len(differing)} row(s) want a different emotion in the other results, first {differing[0]}")
     # a manifest knows of no held-out emotion: all rows count on both sides
     return common.assign(is_held_out=False)
 

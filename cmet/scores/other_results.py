@@ -32,5 +32,5 @@ def read_scored(folder: Path) -> list[ScoredManifest]:
 def _read(path: Path) -> ScoredManifest:
     beside = path.with_name(METRICS)
     if not beside.is_file() or "manifest_sha256" not in json.loads(beside.read_text(encoding="utf-8")):
-        raise UserError(f"{path.parent}: no results of `cmet score`; take the folder out of {path.parent.parent}")
+        raise UserError(f"{path.parent}: no results of `cmet score`; move the folder out of {path.parent.parent}")
     return ScoredManifest(read_results(path), read_record(beside, ManifestNumbers, "cmet score"))

@@ -63,13 +63,13 @@ def check_results(results: pd.DataFrame, name: Path) -> None:
     """
     missing = [column for column in COLUMNS if column not in results]
     if missing:
-        raise UserError(f"{name}: no table of results, {', '.join(missing)} missing; `cmet evaluate` writes one")
+        raise UserError(f"{name}: not a table of results ({', '.join(missing)} missing); `cmet evaluate` writes one")
     if results.empty:
         raise UserError(f"{name}: no rows, so there is nothing to sum up")
     twice = results[results.duplicated(["sample_id", "metric", "is_held_out"])]
     if len(twice):
         first = twice.iloc[0]
-        raise UserError(f"{name}: {len(twice)} value(s) come twice, first {first.metric} of {first.sample_id}")
+        raise UserError(f"{name}: {len(twice)} value(s) appear twice, first {first.metric} of {first.sample_id}")
     if results.protocol.isna().any():
         raise UserError(f"{name}: {int(results.protocol.isna().sum())} row(s) name no protocol")
     if results.value[results.metric == ACC_EMO].isna().any():

@@ -144,14 +144,14 @@ def _said(table: pd.DataFrame, labels: AblationLabels) -> list[str]:
     """What the numbers were measured on, in sentences."""
     seeds = ", ".join(map(str, labels.seeds))
     intervals = (
-        f"{100 * labels.confidence:g} % t-intervals over {len(labels.seeds)} seeds; they say nothing of other speakers "
-        "or test clips."
+        f"{100 * labels.confidence:g} % t-intervals over {len(labels.seeds)} seeds; they say nothing about other "
+        "speakers or test clips."
         if len(labels.seeds) > 1
         else "No intervals, as there is one seed."
     )
     lines = [
-        f"Corpus {labels.corpus}, backbone {labels.backbone}. Means over training seeds {seeds}, which change first "
-        "weights, dropout and samples only: clips, split, codes, shards and judge are the same in all runs.",
+        f"Corpus {labels.corpus}, backbone {labels.backbone}. Means over training seeds {seeds}, which change only the "
+        "first weights, dropout and samples: clips, split, codes, shards and judge are the same in all runs.",
         intervals,
         "val/: pairs of the validation speakers, with the weights that were kept.",
     ]

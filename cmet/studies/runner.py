@@ -37,7 +37,7 @@ class Study:
             UserError: One does.
         """
         if len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"--seeds {' '.join(map(str, self.seeds))}: a seed comes twice, which is one run only")
+            raise UserError(f"--seeds {' '.join(map(str, self.seeds))}: a seed is named twice; name it once")
 
     def alone(self) -> AbstractContextManager[None]:
         """A block in which no other process works at the same kind of study."""
@@ -123,6 +123,6 @@ def finish_all(runs: Sequence[StudyRun], noun: str) -> None:
     for number, run in enumerate(runs, 1):
         is_finished = run.is_finished
         told = f"{run.study.command}: {noun} {number} of {len(runs)}: {run.name}"
-        print(f"{told}, is there already" if is_finished else told, flush=True)
+        print(f"{told}, already done" if is_finished else told, flush=True)
         if not is_finished:
             run.finish()

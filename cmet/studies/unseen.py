@@ -94,7 +94,7 @@ def chosen_emotions(asked: Sequence[str], known: Sequence[str]) -> list[str]:
         UserError: One comes twice, or the corpus has no pairs of it.
     """
     if len(set(asked)) < len(asked):
-        raise UserError(f"unseen {' '.join(asked)}: an emotion comes twice; name it once")
+        raise UserError(f"unseen {' '.join(asked)}: an emotion is named twice; name it once")
     lacking = [emotion for emotion in asked if emotion not in known]
     if lacking or not known:
         raise UserError(

@@ -175,20 +175,20 @@ def printed_unseen(summary: pd.DataFrame, labels: UnseenLabels) -> str:
 def _said(own: pd.DataFrame, labels: UnseenLabels) -> list[str]:
     """What the numbers were measured on, in sentences."""
     left_out = "expression basis, speech scaling and training" if labels.is_fitted else "speech scaling and training"
-    backbone = "" if labels.is_fitted else " The published backbone is as it is, whatever it was trained on."
+    backbone = "" if labels.is_fitted else " The published backbone stays as it is, whatever it was trained on."
     oracle = "whose basis has not seen the emotion either" if labels.is_fitted else "the true change of the codes"
     seeds = ", ".join(map(str, labels.seeds))
     return [
         f"Corpus {labels.corpus}, backbone {labels.backbone}. `left out`: the emotion was left out of {left_out}, each "
         f"in a fold of its own; `seen`: nothing was.{backbone}",
-        f"Training seed(s) {seeds}, which change first weights, dropout and samples only: clips, split, tracks, speech "
-        "and judge are the same in all folds.",
+        f"Training seed(s) {seeds}, which change only the first weights, dropout and samples: clips, split, tracks, "
+        "speech and judge are the same in all folds.",
         f"Method {METHOD}, speech by {labels.protocol}; `oracle` in the fold of the emotion, {oracle}. A clip that "
         "could not be made or read is wrong.",
         f"Judge: {labels.judge}, the same in all folds; it chooses from {labels.num_classes} emotions, chance "
         f"{100 / labels.num_classes:.1f} %. Folds are compared with each other, not with the paper.",
         f"Intervals: {labels.interval} ({own['num_clusters'].max()} here), both sides of a ratio drawn together; they "
-        "say nothing of other seeds of training.",
+        "say nothing about other seeds of training.",
     ]
 
 

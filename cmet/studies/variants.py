@@ -42,7 +42,7 @@ def read_variants(params: Path, layers: Sequence[Path]) -> list[Variant]:
     for layer in sorted(layers, key=lambda layer: layer.stem != FULL):
         name, merged = layer.stem, _laid_over(values, params, layer)
         if name in names:
-            raise UserError(f"{layer}: there are two layers called {name}; give one another name")
+            raise UserError(f"{layer}: two layers are called {name}; rename one")
         names.add(name)
         number = next((number for number, variant in enumerate(variants) if variant.params == merged), None)
         if number is None:
@@ -68,7 +68,7 @@ def _laid_over(values: dict[str, Any], params: Path, layer: Path) -> Params:
     if others:
         raise UserError(
             f"{layer}: changes {', '.join(others)}, but a sweep works on the data that is there, so a layer may change "
-            f"{' and '.join(SECTIONS)} only; `cmet use EXPERIMENT {layer}` and `dvc repro`, or "
-            f"`dvc exp run -S {others[0]}=...`, make the data anew"
+            f"{' and '.join(SECTIONS)} only; to make the data again, run `cmet use EXPERIMENT {layer}` and "
+            f"`dvc repro`, or `dvc exp run -S {others[0]}=...`"
         )
     return parse_params(merged, f"{params} + {layer}")

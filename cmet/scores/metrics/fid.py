@@ -70,7 +70,7 @@ class FrechetInceptionDistance:
         """
         video = VideoFile(path)
         if len(video) < 2:
-            raise ClipError("too_short", f"{path.name} has one frame, the spread of its features needs two")
+            raise ClipError("too_short", f"{path.name} has one frame, but the spread of its features needs two")
         return np.concatenate([self.features(batch) for batch in _batches(video)])
 
     def features(self, frames_NHWC: np.ndarray) -> np.ndarray:

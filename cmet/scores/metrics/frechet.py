@@ -187,7 +187,7 @@ def _pairs(
 ) -> Iterator[Pair | ClipError]:
     def measured(clip: Shown) -> Pair | ClipError:
         if clip.truth is None:
-            return ClipError("no_truth", f"{clip.video.name} has no true clip to be compared with")
+            return ClipError("no_truth", f"{clip.video.name} has no true clip to compare with")
         try:
             video_ND, truth_MD = features(clip.video), features(clip.truth)
         except ClipError as error:

@@ -78,7 +78,7 @@ class IdentitySimilarity:
     def _similarity(self, shown: Shown, source_mean: Callable[[Path], Tensor]) -> Mapping[str, float] | ClipError:
         try:
             if shown.source is None:
-                raise ClipError("no_source", f"{shown.video.name} has no neutral source to be compared with")
+                raise ClipError("no_source", f"{shown.video.name} has no neutral source to compare with")
             own_KD, source_D = self.embeddings(shown.video), source_mean(shown.source)
         except ClipError as error:
             return error

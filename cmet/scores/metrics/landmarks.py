@@ -88,7 +88,7 @@ def point_distances(edited_TP3: np.ndarray, other_TP3: np.ndarray) -> np.ndarray
     """
     is_seen = np.isfinite(edited_TP3).all(axis=(1, 2)) & np.isfinite(other_TP3).all(axis=(1, 2))
     if not is_seen.any():
-        raise ClipError("no_face", "no frame shows a face in both clips that are compared")
+        raise ClipError("no_face", "no frame shows a face in both of the clips compared")
     template = mean_template([other_TP3[is_seen]], num_rounds=0)
     edited, other = (remove_pose(track[is_seen], template)[0][..., :2] for track in (edited_TP3, other_TP3))
     left, right = template[EYE_CORNERS, :2]
@@ -169,7 +169,7 @@ def _in_step(source: Path, edited: Path, faces: _Faces) -> ClipSpan:
 
 def _distances(shown: Shown, faces: _Faces) -> Mapping[str, float] | ClipError:
     if shown.truth is None:
-        return ClipError("no_truth", f"{shown.video.name} has no true clip to be compared with")
+        return ClipError("no_truth", f"{shown.video.name} has no true clip to compare with")
     try:
         edited = faces[shown.video, None]
         from_truth = point_distances(edited, faces[shown.truth, None])

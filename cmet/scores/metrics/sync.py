@@ -90,7 +90,7 @@ class SyncConfidence:
     def _measured(self, shown: Shown) -> Mapping[str, float] | ClipError:
         try:
             if shown.sound is None:
-                raise ClipError("no_sound", f"{shown.video.name} has no sound that its lips should follow")
+                raise ClipError("no_sound", f"{shown.video.name} has no sound for its lips to follow")
             return {self.NAMES[0]: confidence(*self.features(shown.video, shown.sound))}
         except ClipError as error:
             return error
@@ -107,11 +107,11 @@ class SyncConfidence:
         num_pictures = min(_num_pictures(file), len(samples) // SAMPLES_PER_PICTURE)
         if num_pictures < MIN_PICTURES:
             lasting = f"{video.name} and {sound.name} share {num_pictures / FPS:.2f} s"
-            raise ClipError("too_short", f"{lasting}, {MIN_PICTURES / FPS} s are needed")
+            raise ClipError("too_short", f"{lasting}, but {MIN_PICTURES / FPS} s are needed")
         samples = samples[: num_pictures * SAMPLES_PER_PICTURE]
         level_db = rms_db(samples)
         if level_db < SILENT_DB:
-            raise ClipError("silent", f"{sound.name} has a level of {level_db:.0f} dB, {SILENT_DB} dB are needed")
+            raise ClipError("silent", f"{sound.name} has a level of {level_db:.0f} dB, but {SILENT_DB} dB are needed")
         voice_ND = self.voice_features(samples)
         shown = frames_at_rate(file.start_times_s(), FPS, len(voice_ND) + PICTURES_PER_WINDOW - 1)
         return self.lip_features(file.frames_at(shown.tolist())), voice_ND

@@ -72,7 +72,7 @@ def test_clips_that_are_compared_with_themselves_are_told(
 ) -> None:
     write_extended(replace(request_, folders=[speech["basic"] / "happy"]), tmp_path / "out")
     page = (tmp_path / "out/index.html").read_text()
-    assert "8 extended clip(s) are among the neutral or basic ones as well" in page
+    assert "8 extended clip(s) are also among the neutral or basic ones" in page
 
 
 def test_voices_of_others_are_told(request_: Request, speech: dict[str, Path], tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_voices_of_others_are_told(request_: Request, speech: dict[str, Path], t
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"videos": [Path("v.mp4")]}, "--video: a video is edited by a model; name one with --model"),
+        ({"videos": [Path("v.mp4")]}, "--video: editing a video needs a model; name one with --model"),
         ({"neutral_speech": []}, "--neutral-speech: no calm recordings"),
         ({"neutral_speech": [Path("nowhere")]}, "--neutral-speech nowhere: no such file or folder"),
         ({"basic": Path("nowhere")}, "--basic nowhere: no such file or folder"),
@@ -122,11 +122,11 @@ def test_neutral_speech_that_cannot_be_heard_is_told_and_the_older_result_stays(
 def test_a_folder_of_something_else_is_not_written_over(
     request_: Request, speech: dict[str, Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="lies in it, and the folder is written anew"):
+    with pytest.raises(UserError, match="lies in this folder, which would be replaced"):
         write_extended(request_, tmp_path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/letter.txt").touch()
-    with pytest.raises(UserError, match="mine: holds something else than a result of this command"):
+    with pytest.raises(UserError, match="mine: holds something other than a result of this command"):
         write_extended(request_, tmp_path / "mine")
     with pytest.raises(UserError, match="is a file; name a folder"):
         write_extended(request_, tmp_path / "mine/letter.txt")
@@ -188,7 +188,7 @@ def test_real_videos_are_edited_shown_and_a_bad_one_is_left_out(
     assert consistency is not None and consistency.n == 2 and -1 <= consistency.value <= 1
     page = (tmp_path / "out/index.html").read_text()
     assert page.count("<video") == 2 and "data:video/mp4;base64," in page
-    assert "This model does not say what its typical changes are" in page
+    assert "This model does not state its typical changes" in page
     assert report.num_left_out == 1 and "no face found" in page and report.num_edits == 4
     with pytest.raises(UserError, match=r"none of 1 video\(s\) can be edited; first: .*wall.mp4.*no face found"):
         write_extended(replace(request, videos=videos[2:]), tmp_path / "other")

@@ -124,14 +124,14 @@ def test_every_wide_table_scrolls_in_its_own_box(reports: Written) -> None:
 def test_landmark_distances_are_explained_only_where_they_were_measured(
     tiny: Tiny, scores: Scores, params: Params, reports: Written, tmp_path: Path
 ) -> None:
-    assert "LMD: distance of landmarks" not in reports[0].page.read_text(encoding="utf-8")
+    assert "LMD: distance between landmarks" not in reports[0].page.read_text(encoding="utf-8")
     shutil.copytree(scores.folder, tmp_path / "scores")
     metrics = json.loads(scores.metrics_file.read_text())
     measured = {"value": 0.1, "interval": [0.1, 0.2], "n": 12, "num_failed": 0}
     metrics["methods"]["cmet"]["metrics"]["lmd/mouth"] = measured
     write_json(tmp_path / "scores/metrics.json", metrics)
     report = written(tiny, Scores(tmp_path / "scores"), params, tmp_path / "out")
-    assert "LMD: distance of landmarks" in report.page.read_text(encoding="utf-8")
+    assert "LMD: distance between landmarks" in report.page.read_text(encoding="utf-8")
 
 
 def test_a_released_judge_has_an_accuracy_and_no_curve(
@@ -143,9 +143,9 @@ def test_a_released_judge_has_an_accuracy_and_no_curve(
     write_json(judge / CARD, tiny.judge.card.model_dump() | {"acc_train": None, "acc_val": 0.25})
     released = written(tiny, scores, params, tmp_path / "out", JudgeFolder(judge))
     pages = [report.page.read_text(encoding="utf-8") for report in (reports[0], released)]
-    assert ["augmented frames named rightly" in page for page in pages] == [True, False]
-    assert ["of its training clips rightly" in page for page in pages] == [True, False]
-    assert "It names 25.0 % of the validation speakers’ clips rightly." in pages[1]
+    assert ["augmented frames named correctly" in page for page in pages] == [True, False]
+    assert ["of its training clips correctly" in page for page in pages] == [True, False]
+    assert "It names 25.0 % of the validation speakers’ clips correctly." in pages[1]
 
 
 def test_a_lost_clip_takes_the_headline_away(reports: Written) -> None:

@@ -74,7 +74,7 @@ def runs(project: Project, store: str) -> list[Any]:
 
 
 def test_a_seed_that_comes_twice_is_refused(project: Project) -> None:
-    with pytest.raises(UserError, match="--seeds 1 2 1: a seed comes twice"):
+    with pytest.raises(UserError, match="--seeds 1 2 1: a seed is named twice"):
         sweep(project, [FULL], [1, 2, 1])
 
 

@@ -209,9 +209,9 @@ def test_a_matrix_goes_seed_by_seed_and_uses_what_is_finished_again(
     done.clear()
     run_unseen(project, "facemesh", [], [1, 2], out)
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("unseen")] == [
-        "unseen: fold 1 of 6: seen, seed 1, is there already",
-        "unseen: fold 2 of 6: without happy, seed 1, is there already",
-        "unseen: fold 3 of 6: without sad, seed 1, is there already",
+        "unseen: fold 1 of 6: seen, seed 1, already done",
+        "unseen: fold 2 of 6: without happy, seed 1, already done",
+        "unseen: fold 3 of 6: without sad, seed 1, already done",
         "unseen: fold 4 of 6: seen, seed 2",
         "unseen: fold 5 of 6: without happy, seed 2",
         "unseen: fold 6 of 6: without sad, seed 2",
@@ -285,7 +285,7 @@ def test_a_judge_of_other_clips_is_refused_before_anything_is_trained(project: P
 
 
 def test_a_seed_that_comes_twice_is_refused(project: Project) -> None:
-    with pytest.raises(UserError, match="--seeds 1 2 1: a seed comes twice"):
+    with pytest.raises(UserError, match="--seeds 1 2 1: a seed is named twice"):
         run_unseen(project, "facemesh", [], [1, 2, 1], project.places.folder("unseen"))
 
 
@@ -306,7 +306,7 @@ def test_all_emotions_of_the_corpus_are_left_out_by_default() -> None:
     known = ["happy", "sad", "fear"]
     assert chosen_emotions([], known) == known
     assert chosen_emotions(["sad", "happy"], known) == ["happy", "sad"]
-    with pytest.raises(UserError, match="unseen sad sad: an emotion comes twice"):
+    with pytest.raises(UserError, match="unseen sad sad: an emotion is named twice"):
         chosen_emotions(["sad", "sad"], known)
 
 

@@ -19,7 +19,7 @@ def test_the_space_is_the_one_that_all_have(speech: dict[str, Path], sounds: dic
 
 def test_vectors_here_and_sounds_there_are_of_no_one_space(speech: dict[str, Path], sounds: dict[str, Path]) -> None:
     with pytest.raises(
-        UserError, match="no one space for all speech: .*sounds/calm has no .npy .*envious has no sounds"
+        UserError, match="no encoder fits all speech: .*sounds/calm has no .npy .*envious has no sounds"
     ):
         choose_space(None, None, [speech["envious"], sounds["calm"]])
 

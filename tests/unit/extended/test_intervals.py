@@ -33,14 +33,14 @@ def test_a_clip_drawn_twice_is_no_pair_with_itself() -> None:
 
 def test_one_clip_has_no_consistency_and_two_have_no_interval() -> None:
     one = ClipBootstrap(1, 0).consistency(VECTORS[:1], "clip")
-    assert (one.value, one.reason) == (None, "one clip only")
+    assert (one.value, one.reason) == (None, "only one clip")
     two = ClipBootstrap(2, 0).consistency(VECTORS[:2], "speaker")
     assert two.value is not None and (two.low, two.high, two.reason) == (None, None, None)
 
 
 def test_a_direction_of_no_length_has_no_cosine() -> None:
     [found] = ClipBootstrap(3, 0).of_mean(np.zeros((3, 2)), lambda means: cosines(means, np.ones((1, 2))))
-    assert (found.value, found.reason) == (None, "a direction of no length")
+    assert (found.value, found.reason) == (None, "a direction of length zero")
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 12), (12, 12)])

@@ -85,9 +85,9 @@ def test_a_folder_without_speech_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="empty: an empty folder; put recordings of one emotion into it"):
         emotion_folders([tmp_path / "empty"])
     touch(tmp_path, "text/notes.txt", "vectors/a.npy")
-    with pytest.raises(UserError, match="text: no sound file and no .npy vector in this folder"):
+    with pytest.raises(UserError, match="text: no sound file or .npy vector in this folder"):
         in_folder(tmp_path / "text", "text", has_vectors=True)
-    with pytest.raises(UserError, match="vectors: no sound file .*, only .npy vectors, which are of emotion2vec"):
+    with pytest.raises(UserError, match="vectors: no sound file .*, only .npy vectors, which are those of emotion2vec"):
         in_folder(tmp_path / "vectors", "vectors", has_vectors=False)
 
 

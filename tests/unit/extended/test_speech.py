@@ -95,6 +95,6 @@ def test_a_clip_starts_at_its_own_speakers_neutral_voice_where_there_is_one() ->
 def test_one_clip_has_no_consistency_and_no_basic_speech_no_strength() -> None:
     rows = rows_of(voices("envious", ["anna"], np.ones((1, 4))), voices("neutral", ["anna"], np.zeros((1, 4))))
     consistency = found(rows, "envious", "consistency")
-    assert consistency is not None and np.isnan(consistency.value) and consistency.reason == "one clip only"
+    assert consistency is not None and np.isnan(consistency.value) and consistency.reason == "only one clip"
     assert found(rows, "envious", "strength") is None and found(rows, "envious", "nearest") is None
     assert value(rows, "length") == 2

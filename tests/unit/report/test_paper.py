@@ -102,7 +102,7 @@ def test_both_numbers_of_pdfgc_are_of_other_rows(tables: dict[str, pd.DataFrame]
     assert odd[["num_rows", "num_right", "low", "coverage"]].isna().all(axis=None)
     assert fitting_numbers_of_rows([33.36, 36.82], PLAUSIBLE_ROWS) == [1070, 1100, 1127, 1157]
     said = "\n".join(table_notes(tables["plug-in"]))
-    assert "33.36 and 36.82 % are no whole numbers of rows out of 1143" in said
+    assert "33.36 and 36.82 % are not whole numbers of rows out of 1143" in said
     assert "1070, 1100, 1127, 1157 rows would fit" in said
     assert "whole numbers: 2 of 4" in said
 
@@ -193,7 +193,7 @@ def test_a_missing_label_makes_our_row_uncomparable(tables: dict[str, pd.DataFra
     row = beside(tables["table1-mead"], [OURS | {label: value}]).iloc[-1]
     assert row.comparability == UNCOMPARABLE
     assert UNCOMPARABLE in row["flags"]
-    assert row.remarks == f"cmet: states no {label}"
+    assert row.remarks == f"cmet: does not state {label}"
     without = {name: kept for name, kept in OURS.items() if name != label}
     assert beside(tables["table1-mead"], [without]).iloc[-1].comparability == UNCOMPARABLE
 
@@ -223,7 +223,7 @@ def test_other_rows_the_floor_and_stand_ins_are_flagged(tables: dict[str, pd.Dat
     ours = [OURS | {"n": 1107}, OURS | {"acc_emo": 0.1}, OURS | {"synthetic": True}]
     below = beside(tables["table1-mead"], ours).iloc[-3:]
     assert below["flags"].to_list() == ["subset", "floor", "synthetic"]
-    assert below.remarks.iloc[0] == "cmet: 1107 rows, the paper has 1143"
+    assert below.remarks.iloc[0] == "cmet: 1107 rows, where the paper has 1143"
 
 
 def test_another_kind_of_distance_has_a_column_of_its_own(tables: dict[str, pd.DataFrame]) -> None:

@@ -173,7 +173,7 @@ def test_clusters_whose_changes_cancel_do_not_differ() -> None:
     b = {"S1-001-happy-0": "sad", "S1-001-happy-1": "happy", "S2-001-happy-0": "happy"}
     comparison = compared(results(a), results(b))
     assert (comparison.main.num_clusters, comparison.main.num_differing, comparison.main.p_value) == (2, 1, 1)
-    assert "main: 2 cluster(s) only, so the interval is too narrow" in comparison_notes(comparison)
+    assert "main: 2 cluster(s) in all, so the interval is too narrow" in comparison_notes(comparison)
 
 
 def test_the_held_out_emotion_stands_apart() -> None:
@@ -233,7 +233,7 @@ def test_the_text_says_what_was_compared_and_which_clips_changed() -> None:
     )
     assert "main: 1 right to wrong, 5 wrong to right, 1 wrong to another wrong" in text
     assert "| S1-001-happy-0 | happy   | happy  | fear   | right to wrong |" in text
-    assert "... and 5 more; --out writes all" in text
+    assert "... and 5 more; --out writes them all" in text
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -255,7 +255,7 @@ def test_sides_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(UserError, match="A and B have no row in common, for example S0-001-happy-0 and S9-001-happy-0"):
         compared(results(a), results({"S9-001-happy-0": "sad"}))
     other = results(b)
-    with pytest.raises(UserError, match=r"10 row\(s\) want another emotion in A than in B, first S0-001-happy-0"):
+    with pytest.raises(UserError, match=r"10 row\(s\) want one emotion in A and another in B, first S0-001-happy-0"):
         compared(results(a), other.assign(emotion="angry"))
     with pytest.raises(UserError, match="A: no values of lmd for clips of cmet; there are acc_emo"):
         compared(results(a), other, "lmd")
@@ -277,7 +277,9 @@ def test_two_judges_are_refused_where_the_metric_is_theirs() -> None:
 def test_two_protocols_are_refused() -> None:
     a, b = uneven()
     comparison = compared(results(a), results(b, protocol="static-folder-87654321"))
-    with pytest.raises(UserError, match="A is of protocol pool-by-intensity-12345678, B of static-folder-87654321"):
+    with pytest.raises(
+        UserError, match="A follows protocol pool-by-intensity-12345678, B follows static-folder-87654321"
+    ):
         refuse_unlike(comparison, any_judge=False, any_protocol=False)
     refuse_unlike(comparison, any_judge=False, any_protocol=True)
 
@@ -366,7 +368,7 @@ def test_a_run_of_mlflow_is_taken_by_its_id(project: Path, monkeypatch: pytest.M
     logged, empty = (client.create_run(experiment).info.run_id for _ in range(2))
     client.log_artifact(logged, str(project / "a/results.parquet"))
     assert "+40.00" in run(logged, "b")
-    with pytest.raises(UserError, match="this run has logged no results.parquet"):
+    with pytest.raises(UserError, match="this run logged no results.parquet"):
         run(empty, "b")
     with pytest.raises(UserError, match="0{32}: no such run in"):
         run("0" * 32, "b")

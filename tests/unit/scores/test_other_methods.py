@@ -66,7 +66,7 @@ def test_a_missing_clip_is_wrong_and_the_true_clips_are_the_ceiling(tiny: Tiny, 
     assert truth.num_correct - mine.num_correct in (0, 1)
     lost = answers(read_results(tmp_path / "scores/mine")).query("method == 'Mine' and predicted.isna()")
     assert lost.reason.iloc[0].startswith("missing: ")
-    assert "1 of 14 made clips are not there and count as wrong" in scored.metrics.remarks
+    assert "1 of 14 made clips are missing and count as wrong" in scored.metrics.remarks
 
 
 def test_results_are_found_again_and_stand_beside_others(tiny: Tiny, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_results_are_found_again_and_stand_beside_others(tiny: Tiny, tmp_path: P
 
 
 def test_the_name_of_a_method_of_ours_is_taken(tiny: Tiny, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="oracle is the name of a method of ours; call it otherwise"):
+    with pytest.raises(UserError, match="oracle is the name of a method of ours; give another"):
         score(tiny, tmp_path, "oracle")
     assert not (tmp_path / "scores").exists()
 
@@ -178,7 +178,7 @@ def test_nothing_but_results_is_ever_replaced(tiny: Tiny, tmp_path: Path) -> Non
     precious = tmp_path / "scores/mine/thesis.txt"
     precious.parent.mkdir(parents=True)
     precious.write_text("years")
-    with pytest.raises(UserError, match="holds thesis.txt, which is no result of this command"):
+    with pytest.raises(UserError, match="holds thesis.txt, which is not a result of this command"):
         score(tiny, tmp_path)
     assert precious.read_text() == "years"
     precious.unlink()
@@ -191,9 +191,9 @@ def test_nothing_but_results_is_ever_replaced(tiny: Tiny, tmp_path: Path) -> Non
 def test_only_the_same_judge_and_the_same_targets_stand_in_one_table(tiny: Tiny, tmp_path: Path) -> None:
     scored = score(tiny, tmp_path)
     rows, judge = scored.results, judge_of(scored)
-    with pytest.raises(UserError, match="of another judge"):
+    with pytest.raises(UserError, match="come from another judge"):
         same_rows(rows, judge, rows.assign(judge="0"))
-    with pytest.raises(UserError, match="want another emotion in the other results, first sample-D-angry"):
+    with pytest.raises(UserError, match="want a different emotion in the other results, first sample-D-angry"):
         same_rows(rows, judge, rows.assign(emotion="happy"))
     held_out = same_rows(rows, judge, rows.assign(is_held_out=True))
     assert not held_out.is_held_out.any()
@@ -202,5 +202,5 @@ def test_only_the_same_judge_and_the_same_targets_stand_in_one_table(tiny: Tiny,
 def test_a_folder_that_no_manifest_made_is_named(tiny: Tiny, tmp_path: Path) -> None:
     score(tiny, tmp_path)
     (tmp_path / "scores/mine/metrics.json").write_text("{}")
-    with pytest.raises(UserError, match="scores/mine: no results of `cmet score`; take the folder out of"):
+    with pytest.raises(UserError, match="scores/mine: no results of `cmet score`; move the folder out of"):
         read_scored(tmp_path / "scores")

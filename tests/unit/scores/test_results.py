@@ -27,8 +27,8 @@ def test_a_clip_without_an_answer_is_wrong_and_says_why() -> None:
     ("change", "message"),
     [
         (lambda rows: rows.iloc[:0], "no rows, so there is nothing to sum up"),
-        (lambda rows: rows.drop(columns="judge"), "no table of results, judge missing"),
-        (lambda rows: pd.concat([rows, rows.iloc[:1]]), "1 value.s. come twice, first acc_emo of pool-by-intensity"),
+        (lambda rows: rows.drop(columns="judge"), r"not a table of results \(judge missing\)"),
+        (lambda rows: pd.concat([rows, rows.iloc[:1]]), "1 value.s. appear twice, first acc_emo of pool-by-intensity"),
         (lambda rows: rows.assign(emotion="joyful"), "unknown emotion joyful; known are angry, contempt"),
         (
             lambda rows: rows.assign(protocol=["a", *rows.protocol.iloc[1:]]),

@@ -68,7 +68,7 @@ def test_seeds_are_counted_together_and_each_for_itself() -> None:
     assert rows.loc["all", "cmet", "sad"][["n", "num_clusters"]].tolist() == [8, 4]
     assert rows["seeds"].unique().tolist() == ["1 2"]
     said = printed_unseen(rows.reset_index(), labels)
-    assert "Training seed(s) 1, 2, which change first weights, dropout and samples only" in said
+    assert "Training seed(s) 1, 2, which change only the first weights, dropout and samples" in said
     assert said.splitlines()[-2].startswith("| 1    | 87.5 (")
     assert said.splitlines()[-1].startswith("| 2    | 87.5 (")
 
@@ -93,7 +93,7 @@ def test_the_printed_table_says_what_its_numbers_are() -> None:
 def test_a_published_backbone_is_not_said_to_be_fitted_without_the_emotion() -> None:
     said = printed_unseen(summary(answers()), UnseenLabels(**vars(LABELS) | {"is_fitted": False}))
     assert "expression basis" not in said
-    assert "The published backbone is as it is, whatever it was trained on." in said
+    assert "The published backbone stays as it is, whatever it was trained on." in said
     assert "basis has not seen" not in said
 
 

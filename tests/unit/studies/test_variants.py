@@ -34,7 +34,7 @@ def test_a_key_that_is_not_known_is_named_with_its_layer(root: Path) -> None:
 
 
 def test_two_layers_of_one_name_are_refused(root: Path) -> None:
-    with pytest.raises(UserError, match="two layers called mse"):
+    with pytest.raises(UserError, match="two layers are called mse"):
         read_variants(root / "params.yaml", [MSE, layer(root, "mse", {})])
 
 

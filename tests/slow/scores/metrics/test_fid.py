@@ -127,7 +127,7 @@ def test_a_clip_of_one_frame_is_too_short(tmp_path: Path) -> None:
     assert len(VideoFile(path)) == 1
     found = stand_in().measure([shown(path, path)], "fid")
     assert [str(reason) for reason in found.per_clip] == [
-        "too_short: a.mp4 has one frame, the spread of its features needs two"
+        "too_short: a.mp4 has one frame, but the spread of its features needs two"
     ]
 
 

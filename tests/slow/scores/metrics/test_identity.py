@@ -150,7 +150,7 @@ def test_clips_that_cannot_be_compared_get_a_reason_and_do_not_stop_the_others(
     measured = metric.measure([Shown(video, None, source, None) for video, source in clips], "identity")
     *errors, last = measured.per_clip
     assert [str(error) for error in errors] == [
-        "no_source: good.mp4 has no neutral source to be compared with",
+        "no_source: good.mp4 has no neutral source to compare with",
         "no_face: dark.mp4 shows no face in the 2 frames looked at",
         "no_face: dark.mp4 shows no face in the 2 frames looked at",
         "missing_video: none.mp4 does not exist",

@@ -222,9 +222,9 @@ def test_sound_may_come_from_a_video(tmp_path: Path, means: SyncConfidence, vide
 @pytest.mark.parametrize(
     ("num_pictures", "sound_s", "said"),
     [
-        (NUM_PICTURES, None, "no_sound: edited.mp4 has no sound that its lips should follow"),
-        (20, 2.0, "too_short: edited.mp4 and neutral.wav share 0.80 s, 0.84 s are needed"),
-        (NUM_PICTURES, 0.8, "too_short: edited.mp4 and neutral.wav share 0.80 s, 0.84 s are needed"),
+        (NUM_PICTURES, None, "no_sound: edited.mp4 has no sound for its lips to follow"),
+        (20, 2.0, "too_short: edited.mp4 and neutral.wav share 0.80 s, but 0.84 s are needed"),
+        (NUM_PICTURES, 0.8, "too_short: edited.mp4 and neutral.wav share 0.80 s, but 0.84 s are needed"),
     ],
 )
 def test_a_clip_without_enough_to_compare_gets_a_reason(
@@ -242,7 +242,7 @@ def test_silence_gets_a_reason(tmp_path: Path, means: SyncConfidence, video: Pat
     write_sound(tmp_path / "silence.wav", np.zeros(16_000, np.float32), 16_000)
     (error,) = means.measure([shown(video, tmp_path / "silence.wav")], "sync").per_clip
     assert isinstance(error, ClipError)
-    assert str(error) == "silent: silence.wav has a level of -200 dB, -60 dB are needed"
+    assert str(error) == "silent: silence.wav has a level of -200 dB, but -60 dB are needed"
 
 
 def test_a_broken_clip_does_not_stop_the_others(

@@ -189,7 +189,7 @@ def test_a_clip_that_cannot_be_measured_says_why_and_is_left_out_of_the_distribu
     assert [str(values) for values in found.per_clip] == [
         "unreadable_video: broken.mp4 holds no frames",
         str(good.per_clip[0]),
-        "no_truth: c.mp4 has no true clip to be compared with",
+        "no_truth: c.mp4 has no true clip to compare with",
         "unreadable_video: broken.mp4 holds no frames",
     ]
     assert found.of_set == good.of_set

@@ -151,7 +151,7 @@ def test_clips_are_measured_and_every_failure_has_its_reason(clips: Path) -> Non
     assert values["cut"]["lmd/lips_moved"] < 0.2 * values["cut"]["lmd/mouth"]
     assert set(values["no_source"]) == {"lmd/mouth", "lmd/face"}
 
-    assert reasons["no_truth"] == "no_truth: neutral.mp4 has no true clip to be compared with"
+    assert reasons["no_truth"] == "no_truth: neutral.mp4 has no true clip to compare with"
     assert reasons["black"] == "no_face: black.mp4 shows no face in any of 4 frames"
     assert reasons["text"].startswith("unreadable_video: text.mp4")
     assert reasons["text_again"].endswith("; text_again.mp4 has the same bytes")

@@ -67,7 +67,7 @@ def speakers_do_not_cross_splits(project: Project) -> Fact:
     usable = project.manifest().usable
     splits = usable.groupby("speaker").split.nunique()
     crossing = splits.index[splits > 1].to_list()
-    shown = f"in several splits: {', '.join(crossing[:NUM_SPEAKERS_SHOWN])}" if crossing else "each in one split"
+    shown = f"some in several splits: {', '.join(crossing[:NUM_SPEAKERS_SHOWN])}" if crossing else "each in one split"
     numbers = {"num_speakers": len(splits), "num_crossing": len(crossing)}
     return Fact(not crossing, f"{len(splits)} speakers, {shown}", numbers)
 
@@ -105,7 +105,7 @@ def every_emotional_clip_has_a_neutral(project: Project, backbone: str) -> Fact:
     alone = usable.index.difference(pd.Index(pairs.emotional_clip))
     first = f", first {alone[0]}" if len(alone) else ""
     return Fact(
-        alone.empty, f"{len(alone)} of {len(usable)} emotional clips are without{first}", {"num_alone": len(alone)}
+        alone.empty, f"{len(alone)} of {len(usable)} emotional clips have none{first}", {"num_alone": len(alone)}
     )
 
 
@@ -127,10 +127,10 @@ def prediction_beats_the_mean_change(project: Project, backbone: str) -> Fact:
     """On the validation speakers the predicted change is nearer to the true one than the mean change of training."""
     validation = project.places.reported("train", backbone)["validation"]
     if not validation:
-        return Fact(False, "there are no validation pairs, so nothing is known", {})
+        return Fact(False, "there are no validation pairs to measure on", {})
     error, mean = validation["delta_mse"], validation["delta_mse_mean"]
     numbers = {"error": error, "error_of_mean": mean}
-    return Fact(error < mean, f"error {error:.4f}, of the mean change {mean:.4f}", numbers)
+    return Fact(error < mean, f"error {error:.4f}, that of the mean change {mean:.4f}", numbers)
 
 
 def judge_never_saw_test_speakers(project: Project) -> Fact:
@@ -138,7 +138,7 @@ def judge_never_saw_test_speakers(project: Project) -> Fact:
     clips = project.clips().table
     card = project.judge().card
     if not card.train_speakers:
-        return Fact(True, f"not known: a released judge, trained on: {card.trained_on}", {})
+        return Fact(True, f"not known: a released judge, trained on {card.trained_on}", {})
     seen = sorted(set(card.train_speakers) & set(clips.speaker[clips.split != "train"]))
     shown = f"saw {', '.join(seen)}" if seen else f"saw {len(card.train_speakers)} training speakers"
     return Fact(not seen, shown, {"num_seen": len(seen)})
@@ -148,7 +148,7 @@ def judge_is_better_than_chance(project: Project) -> Fact:
     """On speakers it never saw, the judge is right more often than chance by at least two standard errors."""
     report = project.places.reported("judge")
     if not report["num_val_clips"]:
-        return Fact(False, "there are no clips of validation speakers, so nothing is known", {})
+        return Fact(False, "there are no clips of validation speakers to measure on", {})
     needed = CHANCE + 2 * (CHANCE * (1 - CHANCE) / report["num_val_clips"]) ** 0.5
     accuracy = float(report["acc_val"])
     numbers = {"accuracy": accuracy, "chance": CHANCE}

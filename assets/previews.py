@@ -275,7 +275,7 @@ def _basis_facts(model: Path) -> Metadata:
 
     explained = ExpressionBasis.load(model).explained
     components = range(1, len(explained) + 1)
-    shares = pd.DataFrame({"component": components, "share": explained, "up to here": explained.cumsum()})
+    shares = pd.DataFrame({"component": components, "share": explained, "running total": explained.cumsum()})
     return {"explained": float(explained.sum()), "components": _markdown(shares)}
 
 

@@ -15,7 +15,7 @@ stages = project.stages()
 everything = dg.define_asset_job("everything", dg.AssetSelection.all(), description="All stages, as `dvc repro` does.")
 groups = [
     dg.define_asset_job(
-        name, dg.AssetSelection.groups(name), description="One group; takes what others wrote as it is."
+        name, dg.AssetSelection.groups(name), description="One group of stages, on what the others last wrote."
     )
     for name in dict.fromkeys(stage.group for stage in stages)
 ]

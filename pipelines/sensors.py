@@ -18,7 +18,7 @@ def params_changed(context: dg.SensorEvaluationContext, project: DvcProject) -> 
     """
     digest = hashlib.sha256(b"".join((project.path / name).read_bytes() for name in WATCHED)).hexdigest()
     if context.cursor == digest:
-        yield dg.SkipReason(f"{' and '.join(WATCHED)} are as before")
+        yield dg.SkipReason(f"{' and '.join(WATCHED)} have not changed")
     elif context.cursor is None:
         yield dg.SkipReason("watching from now on")
     else:

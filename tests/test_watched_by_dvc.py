@@ -109,23 +109,21 @@ def store(tmp_path: Path) -> Path:
     return store
 
 
-@pytest.mark.parametrize(
-    ("name", "stage", "home"),
-    [
-        ("speech/emotion2vec_plus_large/model.pt", "speech@opensmile", "speech"),
-        ("judge/linked.pth", "judge", "judge"),
-        ("connector/_epoch_2105_checkpoint_step000200000.pth", "train@facemesh", "connector"),
-    ],
-)
-def test_weights_outside_of_the_project_are_seen_when_they_come_change_and_go(
-    store: Path, in_project: Path, name: str, stage: str, home: str
-) -> None:
-    expected = {stage: {str(store / home)}}
-    (store / name).write_text("others")
-    assert changed(in_project) == expected
+def test_weights_outside_of_the_project_are_seen_when_they_come_change_and_go(store: Path, in_project: Path) -> None:
+    known, link = "speech/emotion2vec_plus_large/model.pt", "judge/linked.pth"
+    new = "connector/_epoch_2105_checkpoint_step000200000.pth"
+    everything = {
+        "speech@opensmile": {str(store / "speech")},
+        "judge": {str(store / "judge")},
+        "train@facemesh": {str(store / "connector")},
+    }
+    for name in (known, link, new):
+        (store / name).write_text("others")
+    assert changed(in_project) == everything
     reproduce(in_project)
-    (store / name).unlink()
-    assert changed(in_project) == expected
+    for name in (known, link, new):
+        (store / name).unlink()
+    assert changed(in_project) == everything
 
 
 def test_another_folder_of_weights_is_seen(store: Path, in_project: Path) -> None:

@@ -59,10 +59,10 @@ def test_results_are_the_same_for_any_batch_size(
     generator: EDTalkGenerator, pictures: Tensor, source: SourceFeatures, coefficients: Tensor, rendered: Tensor
 ) -> None:
     renderer = Renderer(generator, batch_size=1)
-    same(renderer.coefficients(pictures), coefficients)
-    batches = list(renderer.render(source, coefficients))
-    assert [len(batch) for batch in batches] == [1, 1, 1]
-    same(torch.cat(batches), rendered)
+    same(renderer.coefficients(pictures[:2]), coefficients[:2])
+    batches = list(renderer.render(source, coefficients[:2]))
+    assert [len(batch) for batch in batches] == [1, 1]
+    same(torch.cat(batches), rendered[:2])
 
 
 def test_lower_precision_stays_near_and_its_results_are_float32(

@@ -17,6 +17,7 @@ from cmet.speech.encoders import bundles
 from cmet.speech.encoders.bundles import BUNDLES
 from cmet.speech.encoders.encoder import SCALED
 from cmet.speech.encoders.registry import load_encoder
+from cmet.speech.product import Voices
 from cmet.weights.hubs import torch_checkpoints
 from cmet.weights.registry import CHECKPOINTS
 
@@ -173,3 +174,18 @@ def test_weights_of_another_architecture_are_refused_with_counts(shrink: Any, we
     said = f"not the weights of wav2vec2-base: {len(removed)} of {len(state)} keys missing, 1 unexpected, 0 of another"
     with pytest.raises(UserError, match=said):
         bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights)
+
+
+def test_a_corpus_is_embedded(shrink: Any, weights: Path, tone: Path, tmp_path: Path) -> None:
+    shrink("wav2vec2-base")
+    torch.save(random_weights("wav2vec2-base"), weights / "speech" / bundle_of("wav2vec2-base")._path)
+    clips = write_clips(tmp_path, "a", "b", "c")
+    for name in clips.table.clip_id:
+        clips.sound(name).parent.mkdir(exist_ok=True)
+        clips.sound(name).symlink_to(tone)
+    params = SpeechParams(max_rejected=0)
+    report = write_embeddings(clips, "wav2vec2-base", weights, tmp_path / "out", tmp_path / "work", params)
+    assert (report.num_clips, report.width) == (3, 768)
+    vectors = Voices(tmp_path / "out").vectors
+    assert np.isfinite(vectors["a"]).all()
+    np.testing.assert_array_equal(vectors["a"], vectors["c"])

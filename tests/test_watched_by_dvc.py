@@ -147,5 +147,5 @@ def test_a_stage_reads_what_params_name_and_tells_of_what_the_variable_names(
             (elsewhere / "judge" / file).touch()
         with pytest.raises(UserError, match="clips.parquet: not there yet"):
             run_stage("judge", Project.at("params.yaml"))
-        said = f"CMET_WEIGHTS names {elsewhere}, with judge/{file}, but stages read {store}, which DVC watches"
+        said = f"CMET_WEIGHTS names {elsewhere}, which holds judge/{file}, but stages read {store}, which DVC watches"
         assert (said in capsys.readouterr().err) == has_file

@@ -171,7 +171,7 @@ def test_an_exported_connector_is_read_back_with_identical_tensors(weights: Path
     result = CliRunner().invoke(app, ["export-connector", str(trained), str(out)])
     assert (result.exit_code, result.stdout) == (
         0,
-        f"{out}: step {STEP}, for edtalk and emotion2vec, which the file does not say\n",
+        f"{out}: step {STEP}; for edtalk and emotion2vec, which the file does not state\n",
     )
     content = torch.load(out, weights_only=True, mmap=True)
     assert {key: value for key, value in content.items() if key != "state_dict"} == {

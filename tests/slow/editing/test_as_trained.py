@@ -72,7 +72,7 @@ def test_windows_are_counted_at_the_rate_of_the_training(trained_on: Callable[..
     # 10 frames at 25 a second are 20 at 50: four windows of five
     assert (editor.num_windows(10, 25.0), trained_on(fps=25).num_windows(10, 25.0)) == (4, 2)
     emotions = [HeardEmotion(name, None, None) for name in "abcde"]
-    with pytest.raises(ClipError, match=r"10 frames hold 4 window\(s\) of 0.1 s, each of the 5 emotions needs one"):
+    with pytest.raises(ClipError, match=r"10 frames hold 4 window\(s\) of 0.1 s, but each of the 5 emotions needs one"):
         check_num_windows(editor, emotions, 10, 25.0)
 
 

@@ -113,11 +113,12 @@ def write_edtalk_weights(folder: Path) -> None:
     from cmet.backbones.edtalk.generator import EDTalkGenerator
     from tests.golden.fill import EDTALK, fill
 
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "EDTalk.pt").exists():
+    file = folder / "edtalk/EDTalk.pt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
         generator = EDTalkGenerator()
         fill(generator, EDTALK)
-        torch.save({"gen": generator.state_dict()}, folder / "EDTalk.pt")
+        torch.save({"gen": generator.state_dict()}, file)
 
 
 def write_moving_video(path: Path, duration_s: float) -> None:

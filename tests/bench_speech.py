@@ -16,7 +16,7 @@ def opensmile_speedup(wavs: Sequence[Path], work: Path) -> dict[str, float]:
         work: A folder for the two runs.
     """
     jobs: list[Job] = [
-        {"clip_id": f"{number:05d}", "encoder": "opensmile", "sound": str(wav), "raw": str(wav)}
+        {"clip_id": f"{number:05d}", "encoder": "opensmile", "weights": "", "sound": str(wav), "raw": str(wav)}
         for number, wav in enumerate(wavs)
     ]
     # read before the clock runs, so that the first run does not pay for the disk

@@ -70,13 +70,13 @@ class SampleParams(Section):
     num_test_speakers: PositiveInt
     num_sentences: PositiveInt
     sentences_per_speaker: PositiveInt
-    """How many of the sentences a speaker says, each in every emotion and level; neighbours share some."""
+    """Sentences that each speaker says, in every emotion and level; neighbouring speakers share some."""
     levels: Annotated[list[Literal[1, 2, 3]], Field(min_length=1)]
     """Intensity levels of the emotional clips; neutral has level 1 only."""
     frame_px: Annotated[int, Field(ge=256, multiple_of=2)]
     """Width and height of the video."""
     style: NonNegativeFloat
-    """How far speakers differ in their way of showing an emotion; 1 is the standard spread, 0 is none."""
+    """How much speakers differ in the way they show an emotion; 1 is the standard spread, 0 is none."""
     noise: NonNegativeFloat
     """Noise of affect, voice and face from clip to clip and frame to frame; 1 is the standard spread."""
 
@@ -88,21 +88,21 @@ class ManifestParams(Section):
     root: str
     """Folder of the raw corpus, or the table itself; relative paths start at the folder of params.yaml."""
     files: str
-    """Folder below which all files of the corpus lie, which DVC watches with `root`; of a corpus in a folder, the same
-    one. It cannot hold what the stages write, so the folder of params.yaml itself will not do."""
+    """Folder that holds all files of the corpus; DVC watches it together with `root`. The same as `root` if that is a
+    folder. It must not hold what the stages write, so it cannot be the folder of params.yaml itself."""
 
 
 class ClipForm(Section):
-    """How prepared clips look and sound; a model and a judge say it of the clips they were trained on."""
+    """How prepared clips look and sound; a model and a judge record it for the clips they were trained on."""
 
     size_px: Annotated[int, Field(ge=64, multiple_of=16)]
     """Width and height of the square; a multiple of x264's blocks."""
     fps: PositiveInt
     sample_rate_hz: PositiveInt
     crop_rule: Literal["fomm-reflect-1", "fomm-clip-1"]
-    """Static square around the union of all boxes of the face, enlarged by a tenth. Past the edge of the picture it is
-    mirrored (`fomm-reflect-1`), or clipped there and stretched to a square, as the official code does
-    (`fomm-clip-1`); cmet.clips.crop has the source."""
+    """Static square around the union of all boxes of the face, enlarged by a tenth. Beyond the edge of the picture it
+    is filled by mirroring (`fomm-reflect-1`), or clipped and stretched to a square as in the official code
+    (`fomm-clip-1`); see cmet.clips.crop."""
 
     @classmethod
     def of(cls, clips: "ClipForm") -> "ClipForm":
@@ -119,9 +119,9 @@ class ClipsParams(ClipForm):
     """How raw files become prepared clips."""
 
     detect_stride: PositiveInt
-    """A face is looked for in every n-th frame."""
+    """A face is looked for in every n-th frame; this is n."""
     min_face_ratio: Fraction
-    """Share of the looked-at frames that must show the face (of several the one that is seen longest)."""
+    """Share of these frames that must show the face (with several faces, the one seen longest)."""
     min_duration_s: PositiveFloat
     max_duration_s: PositiveFloat
     min_rms_db: Annotated[float, Field(le=0)]
@@ -129,7 +129,7 @@ class ClipsParams(ClipForm):
     crf: Annotated[int, Field(ge=0, le=51)]
     """Quality of the prepared H.264 video."""
     time_limit_s: PositiveFloat
-    """Wall-clock time after which a clip is given up: some broken files keep a decoder busy for ever."""
+    """Wall-clock time after which a clip is given up: some broken files keep a decoder busy forever."""
     max_rejected: Fraction
     """Share of clips that may be quarantined before the stage fails."""
 
@@ -141,38 +141,38 @@ class SpeechParams(Section):
 
 
 class ExpressionParams(Section):
-    """Expression codes. All but `max_rejected` is for facemesh; the published backbones bring their own encoder."""
+    """Expression codes. All but `max_rejected` is for facemesh; the published backbones have their own encoders."""
 
     num_components: Annotated[int, Field(ge=5)]
-    """K, the width of facemesh's code; the connector's frame encoders take no less than 5."""
+    """K, the width of facemesh's code; the Connector's frame encoders need at least 5."""
     ridge: PositiveFloat
-    """Weight of plain noise against speaker identity and lip motion when a code is read off the landmarks."""
+    """Weight of plain noise, relative to speaker identity and lip motion, when a code is read off the landmarks."""
     num_calibration_clips: PositiveInt
     """Clips of the training speakers on which the gain of rendered movements is measured."""
     max_frames_per_clip: PositiveInt
-    """Frames of each training clip that the basis is fitted on."""
+    """Frames of each training clip, at most, that the basis is fitted on."""
     min_face_ratio: Fraction
     max_rejected: Fraction
 
 
 class InferenceParams(Section):
-    """How the networks of the published backbones are run; facemesh has none."""
+    """How the networks of the published backbones run; facemesh has none."""
 
     batch_size: PositiveInt | None
-    """Pictures that go through a network at once; null leaves it to the backbone."""
+    """Pictures that go through a network at once; null leaves the number to the backbone."""
     precision: Literal["float32", "bfloat16", "float16"]
-    """Of drawing, on a GPU. Codes are always read in float32, and a CPU computes in nothing else."""
+    """Precision of rendering on a GPU. Codes are always read in float32, and a CPU always computes in float32."""
     compile: bool
-    """Whether torch.compile optimises the networks, which takes minutes at first and pays for long work."""
+    """Whether torch.compile optimises the networks: it takes minutes at first and pays off in long runs."""
 
 
 class DeltasParams(Section):
     """Pairs of a neutral and an emotional clip and their difference vectors."""
 
     speech_encoder: str
-    """Which speech embedding the deltas are made of; one of `speech_encoders`."""
+    """Encoder whose speech embeddings the deltas are made of; one of `speech_encoders`."""
     speech_scale: Literal["train-spread", "none"]
-    """`train-spread` centres every speech feature, divides it by its spread over the training clips and cuts it at
+    """`train-spread` centres each speech feature, divides it by its spread over the training clips and clips it at
     four spreads; `none` keeps the raw embedding, as the paper does for emotion2vec."""
 
 
@@ -184,7 +184,7 @@ class ShardsParams(Section):
 
 
 class NetworkParams(Section):
-    """Size of the C-MET connector; the paper's is 1024, 4, 4, 1024, 5, 0.1."""
+    """Size of the Connector; in the order below, the paper's is 1024, 4, 4, 1024, 5, 0.1."""
 
     hidden: Annotated[int, Field(ge=32)]
     """Width of a token: 32 times a power of two."""
@@ -192,7 +192,7 @@ class NetworkParams(Section):
     num_heads: PositiveInt
     feedforward: PositiveInt
     window: PositiveInt
-    """T, expression frames the connector reads and predicts at once."""
+    """T, expression frames that the Connector reads and predicts at once."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
     @property
@@ -216,8 +216,8 @@ PUBLISHED_CONNECTOR = "cmet-connector"
 PAPER_NETWORK = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.1)
 
 PAPER_CLIPS = ClipForm(size_px=256, fps=25, sample_rate_hz=16_000, crop_rule="fomm-clip-1")
-"""What the published preparation makes of clips. Its option for the frame rate stands where it has no effect, so that
-clips may have kept 30 frames/s; all that reads them counts 25."""
+"""Clips as the published preparation makes them. Its frame rate option stands where it has no effect, so clips may have
+kept 30 frames/s; everything that reads them assumes 25."""
 
 
 class TrainParams(Section):
@@ -225,56 +225,59 @@ class TrainParams(Section):
 
     network: NetworkParams
     begin_from: str | None
-    """What training begins with instead of drawn weights, all of the paper's container or our own: `cmet-connector`
-    (the published checkpoint in the folder of weights), a file of that kind, the folder of a trained model, or the
-    `last.safetensors` in one. A file brings the state of the optimizer, too. Paths count from the project folder."""
+    """What training begins with; null for random weights. `cmet-connector` (the published checkpoint in the folder of
+    weights), another checkpoint of that format, the folder of a trained model, or the `last.safetensors` in one. A file
+    brings the optimizer's state, too. Paths are relative to the project folder."""
     num_steps: NonNegativeInt
-    """0 with `begin_from`: the checkpoint itself becomes the model."""
+    """0, only with `begin_from`: the checkpoint itself becomes the model."""
     batch_size: PositiveInt
-    """Samples of a step, of all processes together."""
+    """Samples per step, over all processes."""
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
-    """Per step, of an exponential moving average of the weights, which is validated and kept instead of the weights
-    themselves; null is the paper's way."""
+    """Decay per step of a moving average of the weights, which is validated and kept in place of the weights
+    themselves; null for no average, as in the paper."""
     patience: PositiveInt | None
-    """Validations without a better `val/delta_mse` after which training stops early; null trains all steps."""
+    """Validations without a better `val/delta_mse` after which training stops; null trains for all steps."""
     sampler: Literal["official", "corrected"]
-    """`official` draws as the published data set does, quirks included; `corrected` draws the level after a neutral
-    first emotion and the speech by its own generator, and keeps excluded emotions out of every pair."""
+    """`official` draws samples as the published code does, quirks included. `corrected` also draws the level when the
+    first emotion is neutral, draws speech with its own generator, and keeps excluded emotions out of every pair."""
     speaker: Literal["same", "different"]
-    """Whose expression a sample shows: the drawn clip's speaker, or one drawn anew from the split."""
+    """Whose expression a sample shows: the drawn clip's speaker, or another speaker drawn from the split."""
     excluded_emotions: list[EmotionName]
-    """`corrected` leaves out samples that touch one of them, `official` those that go from one of them to another."""
+    """`corrected` leaves out samples with any of them, `official` only those that lead from one of them to another."""
     num_clips_per_mean: PositiveInt
-    """Clips averaged for a speech or expression mean; the paper takes 10."""
+    """Clips averaged for a speech or expression mean; 10 in the paper."""
     first_window_share: Fraction
-    """Share of training windows that begin with the clip, where the reference is empty; 0 is the paper's uniform
-    start."""
+    """Share of training windows that start with the clip, where the reference is empty; 0 starts them anywhere, as in
+    the paper."""
     mixup_share: Fraction
-    """Share of the samples that are mixed with another one of the batch, voice and face alike; 0 is the paper's way."""
+    """Share of samples that are mixed with another one of the batch, voice and face alike; 0 in the paper."""
     speech_draw: SpeechDraw
-    """How the clips of a speech mean are taken from the list of their emotion and level: in the paper's strides from
-    one place, or each at random. A list of sixteen clips has only sixteen places."""
+    """How the clips of a speech mean are picked from the list of their emotion and level: in the paper's strides from
+    one random place, or each at random. With strides, a list of sixteen clips yields only sixteen means."""
     reconstruction: Literal["focal", "mse", "wmse", "bmse"]
     direction: Literal["bidir", "unidir"]
     wmse_backward_label: Literal["second", "first"]
-    """Whose class weight the backward term of `wmse` has: the published code takes emotion 2, whose error it is not."""
+    """Emotion whose class weight the backward term of `wmse` uses: the published code takes emotion 2 (`second`),
+    though the error is that of emotion 1."""
     contrastive_signs: Literal["crossed", "equal"]
-    """`crossed` pairs the negated visual delta with the forward speech embedding, as published; `equal` the delta."""
+    """`crossed` pairs the negated visual delta with the forward speech embedding, as published; `equal` the delta
+    itself."""
     contrastive_weight: NonNegativeFloat
     direction_weight: NonNegativeFloat
     precision: Literal["float32", "bfloat16"]
-    """Of the network's passes on a GPU (autocast); losses and optimizer stay in float32, and a CPU computes in
-    nothing else."""
+    """Precision of the network's passes on a GPU (autocast). Losses and optimizer stay in float32, and a CPU always
+    computes in float32."""
     compile: bool
-    """Whether torch.compile optimises a step, with CUDA graphs on a GPU; takes minutes at first, pays for long runs."""
+    """Whether torch.compile optimises a step, with CUDA graphs on a GPU: takes minutes at first, pays off in long
+    runs."""
     num_processes: PositiveInt
-    """Processes that share every step, one per GPU (or several on a CPU); `cmet train` starts them by torchrun."""
+    """Processes that share every step, one per GPU (or several on a CPU); `cmet train` starts them with torchrun."""
     shards_in_memory: PositiveInt | None
-    """Shards held at once where features do not fit in memory, read anew all the time; null holds all of them."""
+    """Shards held in memory at once, read again and again, for features that do not fit; null holds all of them."""
     log_every: PositiveInt
-    """Steps between two looks at the loss, which wait for the device."""
+    """Steps between two readings of the loss; each one waits for the device."""
     validate_every: PositiveInt
     checkpoint_every: PositiveInt
 
@@ -302,54 +305,54 @@ class EditsParams(Section):
     """Edited test clips, made by every method from the same neutral clips."""
 
     rows: Literal["test-pairs", "official"]
-    """`test-pairs`: every pair of a test speaker; `official`: the rows of C-MET's manifest (mead, cremad), also those
-    that the corpus lacks: they stay planned, and without them there is no headline."""
+    """`test-pairs`: every pair of a test speaker. `official`: the rows of C-MET's manifest (mead, cremad). Rows whose
+    clips the corpus lacks stay planned, and then the report has no headline."""
     pools: Literal["pool-by-intensity", "static-folder"]
-    """Which speech drives a row; cmet.edits.pools has both."""
+    """Which speech drives a row; cmet.edits.pools explains both."""
     pool_seed: NonNegativeInt
-    """Of the draws of `static-folder`; the published command takes 42."""
+    """Seed of the draws of `static-folder`; 42 in the published command."""
     identity_frame: NonNegativeInt
     """Which frame of the source shows the person to a backbone that draws faces anew; the paper does not say."""
     strength: PositiveFloat
-    """Factor on the predicted expression delta; 1 is the paper's."""
+    """Factor on the predicted expression delta; 1 in the paper."""
     num_speech_clips: PositiveInt
-    """Clips averaged for the emotional and for the neutral speech embedding; the paper takes 10."""
+    """Clips averaged for the emotional and for the neutral speech embedding; 10 in the paper."""
     lips: Literal["own", "speech"]
-    """What the lips of a published backbone follow: the picture of the source clip, or its sound. PD-FGC always follows
-    the sound; facemesh keeps the lips of the picture."""
+    """What the lips of a published backbone follow: the picture of the source clip (`own`) or its sound (`speech`).
+    PD-FGC always follows the sound; facemesh keeps the lips of the picture."""
 
 
 class JudgeParams(Section):
     """The frame classifier that measures emotion: trained on unedited clips of the training speakers, or released."""
 
     network: Literal["small", "resnet18"]
-    """`small` learns within a minute on a CPU; `resnet18` is the paper's and learns as it did: whole clips, by SGD."""
+    """`small` learns within a minute on a CPU; `resnet18` is the paper's and learns as there: whole clips, with SGD."""
     begin_from: str | None
-    """What a resnet18 is fine-tuned from, its classifier left out: `emotion-fan-ferplus` as in the paper,
-    `emotion-fan-ms1m`, a path, or a file name in weights/judge. null draws all weights."""
+    """What a resnet18 is fine-tuned from, without its classifier: `emotion-fan-ferplus` as in the paper,
+    `emotion-fan-ms1m`, a path, or a file name in weights/judge. null begins with random weights."""
     checkpoint: str | None
     """A released judge that is used as it is: a path, a file name in weights/judge, `judge-mead` or `judge-crema-d`.
     null trains one."""
     label_order: list[str] | None
-    """The emotions of the checkpoint's logits in their order, which no file says; null only where nothing is loaded.
-    The paper's judge of MEAD has happy, angry, disgusted, fear, sad, contempt, surprised; its fine-tuning script for
+    """The emotions of the checkpoint's logits in order, which no file records; null only without a checkpoint. The
+    paper's judge of MEAD has happy, angry, disgusted, fear, sad, contempt, surprised; its fine-tuning script for
     CREMA-D has the first five."""
     trained_on: str | None
-    """What the checkpoint was trained on, in words, as every score will say; null only where nothing is loaded."""
+    """What the checkpoint was trained on, in words, to be shown with every score; null only without a checkpoint."""
     has_neutral: bool
-    """Whether there is an eighth class `neutral`, learnt from neutral clips; the paper's judge has none."""
+    """Whether the judge has an eighth class `neutral`, learnt from neutral clips; not in the paper."""
     image_px: Annotated[int, Field(ge=32)]
-    """Side of a frame; the paper takes 224."""
+    """Side of a frame; 224 in the paper."""
     num_frames: PositiveInt
-    """Frames of a clip, evenly spaced, whose logits are averaged; the paper takes 16."""
+    """Frames of a clip, evenly spaced, whose logits are averaged; 16 in the paper."""
     num_train_frames: PositiveInt
-    """Frames of each training clip; the paper takes 16."""
+    """Frames taken from each training clip; 16 in the paper."""
     num_epochs: PositiveInt
     batch_size: PositiveInt
-    """Frames of a step for small, clips for resnet18, where one of 16 frames at 224 px takes about 0.6 GiB while it
-    learns; the paper takes 32 clips."""
+    """Per step, frames for small and clips for resnet18, 32 in the paper. In training, a clip of 16 frames at 224 px
+    takes about 0.6 GiB."""
     learning_rate: PositiveFloat
-    """The paper takes 0.01 for its resnet18."""
+    """0.01 in the paper, for its resnet18."""
 
     @field_validator("label_order")
     @classmethod
@@ -362,9 +365,7 @@ class JudgeParams(Section):
     @model_validator(mode="after")
     def _names_agree(self) -> "JudgeParams":
         if self.network == "small" and (self.begin_from or self.checkpoint):
-            raise ValueError(
-                "judge.begin_from and judge.checkpoint are files of a ResNet-18: set judge.network: resnet18"
-            )
+            raise ValueError("judge.begin_from and judge.checkpoint need a ResNet-18: set judge.network: resnet18")
         if self.checkpoint is None:
             idle = [key for key in ("label_order", "trained_on") if getattr(self, key) is not None]
             if idle:
@@ -389,9 +390,9 @@ class EvaluateParams(Section):
     """Scores and their uncertainty."""
 
     metrics: list[MetricName]
-    """What is measured besides the emotion; one whose weights are not there is absent, with the reason."""
+    """What is measured besides the emotion; a metric whose weights are missing is left out, and the report says why."""
     num_bootstrap: PositiveInt
-    """Resamples of the (speaker, sentence) clusters for an interval."""
+    """Bootstrap resamples, over clusters of speaker and sentence, for each interval."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -399,16 +400,16 @@ class TimingParams(Section):
     """How long an edit takes, measured clip by clip in one process."""
 
     num_clips: PositiveInt
-    """Test rows that are timed."""
+    """Test rows to time."""
     num_warm_up: NonNegativeInt
-    """Rows before them that are not counted."""
+    """Rows edited before them, to warm up; they do not count."""
 
 
 class ReportParams(Section):
     """The HTML page."""
 
     num_examples: NonNegativeInt
-    """Side-by-side clips shown per backbone."""
+    """Clips shown side by side, per backbone."""
 
 
 class Params(Section):
@@ -416,12 +417,12 @@ class Params(Section):
 
     seed: NonNegativeInt
     held_out_emotion: EmotionName | None
-    """Emotion the expression basis and C-MET never see; it is evaluated on its own."""
+    """Emotion that no expression basis and no Connector sees in training; it is evaluated on its own."""
     speech_encoders: Annotated[list[EncoderName], Field(min_length=1)]
     backbones: Annotated[list[BackboneName], Field(min_length=1)]
     weights: Annotated[str, Field(min_length=1)]
-    """Folder of the published checkpoints, from the folder of params.yaml or absolute; stages read no others, since DVC
-    watches no others."""
+    """Folder of the published checkpoints, absolute or relative to the folder of params.yaml. Stages read only these,
+    since DVC watches only these."""
     sample: SampleParams
     manifest: ManifestParams
     clips: ClipsParams
@@ -459,9 +460,9 @@ class Params(Section):
         if self.held_out_emotion is not None:
             wrong.append(f"held_out_emotion is {self.held_out_emotion!r}, but the Connector has seen every emotion")
         if not self.train.num_steps and ClipForm.of(self.clips) != PAPER_CLIPS:
-            wrong.append(f"on clips made with {PAPER_CLIPS.changes(self.clips)}")
+            wrong.append(f"it was trained on clips made with {PAPER_CLIPS.changes(self.clips)}")
         if wrong:
-            raise ValueError(f"train.begin_from {self.train.begin_from!r} was trained otherwise: {'; '.join(wrong)}")
+            raise ValueError(f"train.begin_from {self.train.begin_from!r} needs other settings: {'; '.join(wrong)}")
 
 
 def load_params(path: Path) -> Params:
@@ -541,5 +542,5 @@ class _Declared:
         below = tuple(part.removeprefix(f"{name}.") for part in self._names if part.startswith(f"{name}."))
         if not below:
             known = ", ".join(self._above + part for part in self._names)
-            raise Undeclared(f"params.{self._above}{name} is read; declared are {known}")
+            raise Undeclared(f"params.{self._above}{name} is read but not declared; declared are {known}")
         return _Declared(getattr(self._values, name), below, f"{self._above}{name}.")

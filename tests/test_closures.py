@@ -177,7 +177,7 @@ def test_a_parameter_that_a_stage_does_not_declare_is_not_there_for_it(params: P
     view = declared(params, ("train", "clips.crf"))
     assert view.train == params.train
     assert view.clips.crf == params.clips.crf
-    with pytest.raises(Undeclared, match=r"params.clips.fps is read; declared are clips.crf"):
+    with pytest.raises(Undeclared, match=r"params.clips.fps is read but not declared; declared are clips.crf"):
         view.clips.fps  # noqa: B018
     with pytest.raises(Undeclared, match=r"params.seed is read"):
         view.seed  # noqa: B018

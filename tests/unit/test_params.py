@@ -143,15 +143,15 @@ def test_using_an_experiment_says_what_changes_and_can_be_undone(tmp_path: Path)
 def test_the_published_connector_is_used_as_it_was_trained(changes: dict[str, object], said: str) -> None:
     values = read_experiment(ROOT / "experiments/mead-edtalk-official.yaml")
     assert parse_params(values, "official").train.begin_from == "cmet-connector"
-    with pytest.raises(ParamsError, match=f"was trained otherwise: .*{said}"):
+    with pytest.raises(ParamsError, match=f"needs other settings: .*{said}"):
         parse_params(values | changes, "official")
 
 
 def test_the_published_connector_as_it_is_wants_clips_as_the_authors_make_them() -> None:
     values = read_experiment(ROOT / "experiments/mead-edtalk-official.yaml")
     values["clips"] |= {"fps": 30, "crop_rule": "fomm-reflect-1"}
-    said = "on clips made with clips.fps 25, not 30 and clips.crop_rule fomm-clip-1, not fomm-reflect-1"
-    with pytest.raises(ParamsError, match=f"was trained otherwise: {said}"):
+    said = "it was trained on clips made with clips.fps 25, not 30 and clips.crop_rule fomm-clip-1, not fomm-reflect-1"
+    with pytest.raises(ParamsError, match=f"needs other settings: {said}"):
         parse_params(values, "official")
     values["train"] |= {"num_steps": 5}
     assert parse_params(values, "official").clips.fps == 30
@@ -161,10 +161,11 @@ def test_a_stage_sees_what_it_declares_and_nothing_else(params: Params) -> None:
     seen = declared(params, ["seed", "train", "clips.crf", "train.network.hidden"])
     assert (seen.seed, seen.train, seen.clips.crf) == (params.seed, params.train, params.clips.crf)
     with pytest.raises(
-        Undeclared, match=r"^params\.judge is read; declared are seed, train, clips\.crf, train\.network"
+        Undeclared,
+        match=r"^params\.judge is read but not declared; declared are seed, train, clips\.crf, train\.network",
     ):
         seen.judge  # noqa: B018
-    with pytest.raises(Undeclared, match=r"^params\.clips\.fps is read; declared are clips\.crf$"):
+    with pytest.raises(Undeclared, match=r"^params\.clips\.fps is read but not declared; declared are clips\.crf$"):
         seen.clips.fps  # noqa: B018
 
 

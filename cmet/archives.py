@@ -23,11 +23,11 @@ TAR_SUFFIX, ZIP_SUFFIX = ".tar", ".zip"
 ARCHIVE_SUFFIXES = frozenset({TAR_SUFFIX, ZIP_SUFFIX})
 
 NUM_HEAD_BYTES = 1024
-"""A git-lfs pointer is smaller than this, and a web page says so within it."""
+"""A git-lfs pointer is smaller than this, and a web page shows itself in as many bytes."""
 
 TAR_BLOCK = 512
 MAX_CACHED = 8
-"""Archives of which a process keeps the index."""
+"""Archives whose index a process keeps."""
 
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\s+oid sha256:([0-9a-f]{64})\s+size (\d+)")
 
@@ -145,7 +145,7 @@ def refuse_stand_in(path: Path) -> None:
             kind, f"{path.name} is a git-lfs pointer to {pointer.num_bytes} bytes, not the file; run `git lfs pull`"
         )
     if kind == "html_page":
-        raise ClipError(kind, f"{path.name} is a web page or an error message (a refused download), fetch it again")
+        raise ClipError(kind, f"{path.name} is a web page or an error message (a refused download); fetch it again")
 
 
 def read_archive(path: Path) -> ArchiveIndex:
@@ -170,7 +170,7 @@ def open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
     """
     index = read_archive(archive)
     if name not in index.sizes:
-        raise ClipError("missing_member", f"{archive.name} holds no {name}")
+        raise ClipError("missing_member", f"{archive.name} does not contain {name}")
     if index.zipped is not None:
         try:
             with index.zipped.open(index.raw_names[name]) as stream:
@@ -211,7 +211,7 @@ def _read_zip(path: Path) -> ArchiveIndex:
     try:
         zipped = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise ClipError("bad_archive", f"{path.name} is no zip file, or is cut short ({error})") from error
+        raise ClipError("bad_archive", f"{path.name} is not a zip file, or is cut short ({error})") from error
     members: list[tuple[str, int, int | None]] = [
         (info.filename, info.file_size, None) for info in zipped.infolist() if not info.is_dir()
     ]
@@ -222,7 +222,7 @@ def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
     with path.open("rb") as stream:
         magic = stream.read(TAR_BLOCK)[257:262]
     if magic != b"ustar":
-        raise ClipError("bad_archive", f"{path.name} is no tar file ({_what_instead(path)})")
+        raise ClipError("bad_archive", f"{path.name} is not a tar file ({_what_instead(path)})")
     members: list[tuple[str, int, int | None]] = []
     refused: dict[str, str] = {}
     damage = None
@@ -245,7 +245,7 @@ def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
             if member.isreg() and not member.issparse():
                 members.append((member.name, member.size, member.offset_data))
             elif not member.isdir():
-                refused[member.name] = "no plain file"
+                refused[member.name] = "is not a regular file"
             # the list of headers grows with the archive, and only the current one is needed
             file.members.clear()  # type: ignore[attr-defined]
     return _index(members, refused, damage)
@@ -254,9 +254,9 @@ def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
 def _what_instead(path: Path) -> str:
     head = read_head(path)
     if head.startswith(b"\x1f\x8b"):
-        return "compressed with gzip; gunzip it first, clips in it cannot be reached one by one"
+        return "compressed with gzip, so its clips cannot be read one by one; gunzip it first"
     if head.startswith(b"PK"):
-        return "a zip file; call it .zip"
+        return "a zip file; rename it to .zip"
     return "no `ustar` at byte 257"
 
 
@@ -279,9 +279,9 @@ def _index(
     for raw_name, size, offset in members:
         name = os.path.normpath(raw_name)
         if PurePosixPath(raw_name).is_absolute() or ".." in PurePosixPath(raw_name).parts or "\\" in raw_name:
-            refused[raw_name] = "leaves the folder of the archive"
+            refused[raw_name] = "points outside the archive"
         elif name in sizes:
-            refused[raw_name] = "comes twice"
+            refused[raw_name] = "appears twice"
         else:
             sizes[name] = size
             raw_names[name] = raw_name

@@ -33,10 +33,10 @@ under another stamp is done anew.
 """
 
 Record = dict[str, Any]
-"""What a worker says of one clip: plain JSON values; the engine adds `clip_id`, `status` and `reason`."""
+"""What a worker reports about one clip: plain JSON values; the engine adds `clip_id`, `status` and `reason`."""
 
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
-"""Deaths that the clip at hand brings about. SIGKILL is not one: it comes from outside, mostly for lack of memory."""
+"""Signals by which a clip kills its worker. SIGKILL is not one: it comes from outside, mostly for lack of memory."""
 
 QUEUED_PER_WORKER = 4
 RECORD = "record.json"
@@ -165,7 +165,7 @@ class ClipMap:
     def _died(self, clip_id: str) -> UserError:
         return UserError(
             f"{self.label}: a worker process died (out of memory?) at or near {clip_id}; finished clips are kept in "
-            f"{self.work}, run the stage again to go on"
+            f"{self.work}: run the stage again to continue"
         )
 
     def _quarantine(self, job: Job, error: ClipError) -> None:

@@ -24,6 +24,6 @@ def check_rejected(stage: str, is_rejected: pd.Series, reasons: pd.Series, max_r
         counts = ", ".join(f"{number} {code}" for code, number in count_reasons(reasons[is_rejected]).items())
         first = "; ".join(f"{clip_id}: {reason}" for clip_id, reason in reasons[is_rejected].head(3).items())
         raise UserError(
-            f"{stage}: {int(is_rejected.sum())} of {len(is_rejected)} clips rejected, {stage}.max_rejected allows "
+            f"{stage}: {int(is_rejected.sum())} of {len(is_rejected)} clips rejected, but {stage}.max_rejected allows "
             f"{max_rejected:.0%}: {counts}; first {first}"
         )

@@ -70,7 +70,7 @@ def to_jpeg(picture: np.ndarray, max_bytes: int) -> bytes:
         if encoded.size <= max_bytes:
             return encoded.tobytes()
     size = f"{picture.shape[1]}x{picture.shape[0]}"
-    raise ValueError(f"a picture of {size} needs {encoded.size} bytes, {max_bytes} are allowed")
+    raise ValueError(f"a picture of {size} takes {encoded.size} bytes; at most {max_bytes} are allowed")
 
 
 def _width_px(text: str) -> int:

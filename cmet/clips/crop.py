@@ -61,7 +61,7 @@ def choose_track(tracks: Sequence[FaceTrack], num_looks: int, min_face_ratio: fl
     """
     ratio = len(tracks[0]) / num_looks if tracks else 0.0
     if ratio < min_face_ratio or not tracks:
-        raise ClipError("no_face", f"a face in {ratio:.0%} of the frames looked at, {min_face_ratio:.0%} are needed")
+        raise ClipError("no_face", f"a face in {ratio:.0%} of sampled frames; at least {min_face_ratio:.0%} is needed")
     return tracks[0]
 
 

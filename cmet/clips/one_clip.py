@@ -137,15 +137,15 @@ def _common_frames(video_s: float, sound_s: float, job: Job) -> int:
 
 def _check_duration(duration_s: float, job: Job) -> None:
     if duration_s < job["min_duration_s"]:
-        raise ClipError("too_short", f"{duration_s:.2f} s, at least {job['min_duration_s']} s are needed")
+        raise ClipError("too_short", f"{duration_s:.2f} s long; at least {job['min_duration_s']} s is needed")
     if duration_s > job["max_duration_s"]:
-        raise ClipError("too_long", f"{duration_s:.1f} s, at most {job['max_duration_s']} s are allowed")
+        raise ClipError("too_long", f"{duration_s:.1f} s long; at most {job['max_duration_s']} s is allowed")
 
 
 def _sound_facts(sound: np.ndarray, job: Job) -> Record:
     level = rms_db(sound)
     if level < job["min_rms_db"]:
-        raise ClipError("silent", f"the sound has a level of {level:.0f} dB, {job['min_rms_db']:.0f} dB are needed")
+        raise ClipError("silent", f"the sound is at {level:.0f} dB; at least {job['min_rms_db']:.0f} dB is needed")
     return {"rms_db": round(level, 2), "clipped_share": float(np.mean(np.abs(sound) >= MAX_LOUDEST))}
 
 

@@ -28,7 +28,7 @@ BY_FILE = frozenset(
         "unsupported_archive", "outside_root",
     }
 )  # fmt: skip
-"""Reasons of a manifest that say a file is lost to us, as much as one that cannot be prepared."""
+"""Reasons in a manifest by which a file is lost, just like one that cannot be prepared."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _lost_files(manifest: pd.DataFrame) -> pd.DataFrame:
     if len(told):
         counts = ", ".join(f"{number} {code}" for code, number in count_reasons(told.reason).items())
         print(
-            f"clips: WARNING: {len(told)} of {len(manifest)} rows of the manifest are quarantined already: {counts}; "
+            f"clips: WARNING: {len(told)} of {len(manifest)} rows of the manifest are already quarantined: {counts}; "
             f"first {told.clip_id.iloc[0]}: {told.reason.iloc[0]}",
             file=sys.stderr,
         )

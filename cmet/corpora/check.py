@@ -28,7 +28,7 @@ from cmet.text_tables import padded
 from cmet.vocabulary import EMOTIONS
 
 MAX_STAND_IN_BYTES = 1 << 20
-"""Larger files are not opened: pointers have some hundred bytes, refused downloads some thousand."""
+"""Larger files are not opened: pointers have a few hundred bytes, refused downloads a few thousand."""
 
 PREPARED_BYTES_PER_CLIP = 800_000
 """Disk that a prepared clip takes with its sound at 256 px and CRF 16; MEAD: 0.5 MB for one of 3.7 s, 0.9 for 7 s."""
@@ -100,7 +100,7 @@ class CheckReport:
     num_renumbered: int
     """Clips whose sentence comes from a numbering.csv."""
     numbering_lines_without_clip: list[int]
-    """Rows of it that speak of no clip that is there."""
+    """Rows of it that match no clip."""
     needed_bytes: int
     """Disk that preparing all usable clips will take, estimated."""
     free_bytes: int
@@ -135,12 +135,12 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path, files: Path | None = No
     found_ids = {found.clip.clip_id for found in listing.found}
     silent = [f for f in listing.found if corpus.NAME == cremad.NAME and _stem(f) in cremad.SILENT_IN_OLD_COPIES]
     problems += [
-        Problem("maybe_no_sound", f.video or "", f"{f.video}: had no sound before 2020-12-16, and its wav is not there")
+        Problem("maybe_no_sound", f.video or "", f"{f.video}: had no sound before 2020-12-16, and its wav is missing")
         for f in silent
         if f.audio is None
     ]
     problems += [
-        Problem("no_video", f.audio or "", f"{f.clip.clip_id}: {f.audio} is there, its video is not")
+        Problem("no_video", f.audio or "", f"{f.clip.clip_id}: {f.audio} is there, but its video is missing")
         for f in listing.found
         # the rows of a table say themselves which files there are
         if f.video is None and corpus.NAME != table.NAME
@@ -178,7 +178,7 @@ def _refuse_other_corpus(corpus: Corpus, root: Path, listing: Listing) -> None:
     strange = [rejected for rejected in listing.rejected if rejected.code == "bad_name"]
     if not readable and (strange or not listing.rejected):
         first = f"; first {strange[0].message}" if strange else ""
-        raise UserError(f"{root}: this is no {corpus.NAME} corpus: no file has a name of it{first}{listing.hint}")
+        raise UserError(f"{root}: not a {corpus.NAME} corpus: no file name fits{first}{listing.hint}")
 
 
 def _looks_usable(root: Path, found: FoundClip, problems: list[Problem], pointers: list[PointerFile]) -> bool:
@@ -207,7 +207,7 @@ def _looks_usable(root: Path, found: FoundClip, problems: list[Problem], pointer
 
 STAND_INS = {
     "zero_bytes": "the file is empty",
-    "html_page": "a web page or an error message instead of a medium; fetch it again",
+    "html_page": "a web page or an error message, not a video or sound; fetch it again",
 }
 
 
@@ -277,17 +277,17 @@ def check_table(report: CheckReport, max_listed: int = MAX_LISTED) -> str:
         lines += _some([f"{clip_id}: {why}" for clip_id, why in report.known_defects.items()], max_listed)
     if report.sound_from_elsewhere:
         lines.append(
-            f"sound from elsewhere: {len(report.sound_from_elsewhere)} clips have none in the video of old copies and "
-            "take it from the wav"
+            f"sound from elsewhere: {len(report.sound_from_elsewhere)} clips take it from the wav, as their videos had "
+            "none in old copies"
         )
     if report.num_renumbered:
-        lines.append(f"numbering.csv: the sentence of {report.num_renumbered} clips")
+        lines.append(f"numbering.csv: gives the sentence of {report.num_renumbered} clips")
     if report.numbering_lines_without_clip:
-        lines.append(f"numbering.csv: {lines_text(report.numbering_lines_without_clip)} speak of no clip that is there")
+        lines.append(f"numbering.csv: {lines_text(report.numbering_lines_without_clip)} match no clip")
     verdict = "enough" if report.needed_bytes < report.free_bytes else "NOT ENOUGH"
     lines.append(
-        f"disk: preparing will need about {_size(report.needed_bytes)}, DVC's copy included; "
-        f"{_size(report.free_bytes)} are free ({verdict})"
+        f"disk: preparing takes about {_size(report.needed_bytes)}, DVC's copy included; "
+        f"{_size(report.free_bytes)} is free ({verdict})"
     )
     lines.append("complete" if report.is_complete else "INCOMPLETE")
     return "\n".join(lines)
@@ -307,9 +307,9 @@ def _grid(report: CheckReport, present: set[str]) -> list[str]:
     columns = padded([["speaker", *emotions], *rows], [False] * (len(emotions) + 1))
     lines = ["  ".join(line).rstrip() for line in columns]
     if any(cell.intensity is not None for cell in report.cells):
-        lines.append("(clips without a level and of each level in its order; n/m where m are expected)")
+        lines.append("(clips of each level in turn, those without a level first; n/m: n of m expected clips)")
     if absent:
-        lines.append(f"speakers without a clip: {len(absent)} ({_ranges(absent)})")
+        lines.append(f"speakers without clips: {len(absent)} ({_ranges(absent)})")
     return lines
 
 
@@ -321,7 +321,7 @@ def _missing_lines(missing: Sequence[Missing], max_listed: int) -> list[str]:
     if not missing:
         return []
     number = sum(len(part.sentences) for part in missing)
-    lines = [f"missing of these speakers: {number} clips in {len(missing)} groups of speaker, emotion and level"]
+    lines = [f"missing clips of these speakers: {number} in {len(missing)} groups of speaker, emotion and level"]
     texts = []
     for part in missing:
         level = "" if part.intensity is None else f" level {part.intensity}"

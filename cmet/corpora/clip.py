@@ -42,5 +42,5 @@ def split_by_speaker(splits: dict[str, str], speaker: str, path: Path, corpus: s
         ClipError: `unknown_speaker`.
     """
     if speaker not in splits:
-        raise ClipError("unknown_speaker", f"{path}: {speaker} is in no split of {corpus}")
+        raise ClipError("unknown_speaker", f"{path}: speaker {speaker} belongs to no split of {corpus}")
     return splits[speaker]

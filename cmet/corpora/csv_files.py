@@ -49,7 +49,7 @@ def read_csv(path: Path, needed: Sequence[str] = (), lower_header: bool = False)
     if too_long:
         more = f" ({len(too_long)} such rows)" if len(too_long) > 1 else ""
         raise UserError(
-            f"{path}: row {too_long[0]} has {len(rows[too_long[0]])} cells, the header {len(header)}{more}; "
+            f"{path}: row {too_long[0]} has {len(rows[too_long[0]])} cells, but the header has {len(header)}{more}; "
             "a cell with a separator in it needs quotes"
         )
     cells_by_row = [cells + [""] * (len(header) - len(cells)) for cells in rows.values()]
@@ -68,7 +68,7 @@ def require_columns(path: Path, columns: Iterable[str], needed: Sequence[str]) -
     missing = [name for name in needed if name not in names]
     if missing:
         raise UserError(
-            f"{path}: no column {', '.join(missing)}; needed are {', '.join(needed)}, found {', '.join(names)}"
+            f"{path}: no column {', '.join(missing)}; expected {', '.join(needed)}, found {', '.join(names)}"
         )
     twice = [name for name, number in Counter(names).items() if number > 1]
     if twice:
@@ -81,7 +81,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if b"\0" in content:
-        raise UserError(f"{path}: this is no CSV text; save it as CSV in UTF-8")
+        raise UserError(f"{path}: not a CSV file; save it as CSV in UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -168,16 +168,14 @@ def _files_below(root: Path, rejected: list[Rejected]) -> Iterator[Path]:
                 continue
             if not _is_text(entry.name):
                 name = repr(entry.name)
-                rejected.append(Rejected(ascii(entry.name), "bad_name", f"{place}/{name}: the name is no valid UTF-8"))
+                rejected.append(Rejected(ascii(entry.name), "bad_name", f"{place}/{name}: the name is not valid UTF-8"))
             elif entry.is_dir():
                 places.append(place / entry.name)
             elif entry.is_file():
                 yield place / entry.name
             elif Path(entry.name).suffix.lower() in MEDIA_SUFFIXES | ARCHIVE_SUFFIXES:
                 path = (place / entry.name).as_posix()
-                rejected.append(
-                    Rejected(path, "unreadable_file", f"{path}: a link that leads nowhere, or no plain file")
-                )
+                rejected.append(Rejected(path, "unreadable_file", f"{path}: a broken link, or not a regular file"))
 
 
 def _members(root: Path, archive: Path, rejected: list[Rejected]) -> Iterator[Path]:
@@ -203,8 +201,8 @@ def _advice(name: str) -> str:
     if name.lower().endswith((".part", ".crdownload")):
         return "an unfinished download"
     if name.endswith(".001"):
-        return "a part of an archive; join the parts first"
-    return "clips in it cannot be reached one by one; unpack it, or make it a plain .tar"
+        return "one part of an archive; join the parts first"
+    return "its clips cannot be read one by one; unpack it, or make it a plain .tar"
 
 
 def _is_text(name: str) -> bool:

@@ -87,7 +87,7 @@ def _rows(path: Path, split: str) -> Iterator[tuple[str, Clip]]:
     table = read_csv(path, COLUMNS)
     for line, row in zip(table.index, table.to_dict("records"), strict=True):
         if row["Emotion"] not in EMOTIONS:
-            raise UserError(f"{path}, row {line}: emotion {row['Emotion']!r} is none of {', '.join(EMOTIONS)}")
+            raise UserError(f"{path}, row {line}: emotion {row['Emotion']!r} is not one of {', '.join(EMOTIONS)}")
         key = _key(split, int(row["Dialogue_ID"]), int(row["Utterance_ID"]))
         yield (
             key,

@@ -61,18 +61,19 @@ class Numbering:
         for line, cells in zip(table.index, table.to_dict("records"), strict=True):
             if cells["numbering"] not in get_args(NumberingKind):
                 raise UserError(
-                    f"{path}, row {line}: numbering {cells['numbering']!r} is none of {get_args(NumberingKind)}"
+                    f"{path}, row {line}: numbering {cells['numbering']!r} is not one of "
+                    f"{', '.join(get_args(NumberingKind))}"
                 )
             if cells["intensity"] not in ("", "1", "2", "3"):
-                raise UserError(f"{path}, row {line}: intensity {cells['intensity']!r} is none of 1, 2, 3 and empty")
+                raise UserError(f"{path}, row {line}: intensity {cells['intensity']!r} is not 1, 2, 3 or empty")
             intensity = int(cells["intensity"]) if cells["intensity"] else None
             folder = (cells["speaker"], cells["emotion"].lower(), intensity)
             sentence = _plain(cells["sentence"])
             if sentence and (other := taken.setdefault((*folder, sentence), line)) != line:
-                raise UserError(f"{path}, row {line}: {folder} has sentence {sentence} in row {other} already")
+                raise UserError(f"{path}, row {line}: {folder} already has sentence {sentence}, in row {other}")
             key = (*folder, _plain(cells["number"]))
             if key in rows:
-                raise UserError(f"{path}, row {line}: {key} comes twice, first in row {rows[key].line}")
+                raise UserError(f"{path}, row {line}: {key} appears twice, first in row {rows[key].line}")
             rows[key] = _Row(sentence, cells["numbering"], line)
         return cls(rows, path)
 
@@ -100,7 +101,7 @@ class Numbering:
                 return ClipError("taken_sentence", message)
             return Settled(clip, "release")
         if not row.sentence:
-            return ClipError("off_script", f"{clip.clip_id} belongs to no sentence, says {FILE}")
+            return ClipError("off_script", f"{FILE} gives {clip.clip_id} no sentence")
         return Settled(replace(clip, sentence=row.sentence.zfill(len(clip.sentence))), row.kind)
 
 

@@ -35,7 +35,7 @@ class ManifestReport:
     not_wanted_by_reason: dict[str, int]
     """Files that belong to the corpus and are no clips for us."""
     num_numbering_rows_without_clip: int
-    """Rows of a numbering.csv that speak of no clip that is there."""
+    """Rows of a numbering.csv that match no clip."""
 
 
 def scan(corpus: Corpus, root: Path, files: Path | None = None) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def write_manifest(corpus: Corpus, root: Path, files: Path, out: Path) -> Manife
     """Scan a corpus, as `scan` does, and write `manifest.parquet` into the folder `out`."""
     manifest, not_wanted, lines = _scan(corpus, root, files)
     if lines:
-        print(f"{FILE}: {lines_text(lines)} speak of no clip that is there", file=sys.stderr)
+        print(f"{FILE}: {lines_text(lines)} match no clip", file=sys.stderr)
     with fresh_folder(out) as folder:
         manifest.to_parquet(folder / TABLE, index=False)
     ok = manifest[manifest.status == "ok"]
@@ -79,7 +79,7 @@ def write_manifest(corpus: Corpus, root: Path, files: Path, out: Path) -> Manife
 def lines_text(lines: Sequence[int]) -> str:
     """Row numbers as a person reads them."""
     shown = ", ".join(map(str, lines[:MAX_NAMED]))
-    return f"{len(lines)} rows ({shown}{', ...' * (len(lines) > MAX_NAMED)})"
+    return f"{len(lines)} row(s) ({shown}{', ...' * (len(lines) > MAX_NAMED)})"
 
 
 def _scan(corpus: Corpus, root: Path, files: Path) -> tuple[pd.DataFrame, dict[str, int], list[int]]:
@@ -98,7 +98,7 @@ def _scan(corpus: Corpus, root: Path, files: Path) -> tuple[pd.DataFrame, dict[s
     if not (manifest.status == "ok").any():
         first = f", first {manifest.reason.iloc[0]}" if len(manifest) else f"; {listing.not_wanted}"
         raise UserError(
-            f"{root}: this is no {corpus.NAME} corpus; none of its {len(rows)} clip(s) can be read{first}{listing.hint}"
+            f"{root}: not a {corpus.NAME} corpus: none of its {len(rows)} clip(s) can be read{first}{listing.hint}"
         )
     return manifest.sort_values("clip_id", ignore_index=True), listing.not_wanted, numbering.lines_without_clip(clips)
 

@@ -182,7 +182,7 @@ def _refuse_no_medium(path: Path, file: str, number: int) -> None:
         raise ClipError("missing_file", f"row {number}: {file} {fault}")
     if place.suffix.lower() not in MEDIA_SUFFIXES:
         known = ", ".join(sorted(MEDIA_SUFFIXES))
-        raise ClipError("no_medium", f"row {number}: {file} is no video or sound; known are {known}")
+        raise ClipError("no_medium", f"row {number}: {file} is not a video or sound file; expected one of {known}")
 
 
 def _is_file(path: Path) -> bool:
@@ -203,11 +203,11 @@ def _problems(rows: Sequence[TableRow]) -> list[str]:
             hint = _nearest_emotion(row.emotion) if len(problems) < MAX_NAMED else ""
             problems.append(f"row {row.number}: unknown emotion {row.emotion!r}{hint}")
         if row.intensity and _intensity(row.intensity) is None:
-            problems.append(f"row {row.number}: intensity {row.intensity!r} is none of 1, 2, 3 and empty")
+            problems.append(f"row {row.number}: intensity {row.intensity!r} is not 1, 2, 3 or empty")
         if row.split and row.split.lower() not in SPLITS:
-            problems.append(f"row {row.number}: split {row.split!r} is none of train, val, test")
+            problems.append(f"row {row.number}: split {row.split!r} is not train, val or test")
         if (first := first_row.setdefault((row.video, row.audio), row.number)) != row.number:
-            problems.append(f"row {row.number}: {row.file} is in row {first} already")
+            problems.append(f"row {row.number}: {row.file} is already in row {first}")
     return problems
 
 

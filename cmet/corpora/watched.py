@@ -85,8 +85,8 @@ def watched_numbering(root: Path, files: Path) -> Numbering:
     path = _folder(root) / FILE
     if root.is_file() and path.is_file() and not _is_below(_real(path.parent), [_real(files)]):
         raise UserError(
-            f"{path}: lies outside of {files}, so DVC would not see it change; a table has the sentences in its own "
-            "column sentence: put them there and remove the file"
+            f"{path}: lies outside of {files}, so DVC would not see it change; the sentences of a table belong in its "
+            "column `sentence`: put them there and remove the file"
         )
     return Numbering.of(path.parent)
 
@@ -122,8 +122,8 @@ def _is_below(path: str, folders: Sequence[str]) -> bool:
 
 def _sentence(name: str, seems_inside: bool) -> str:
     place = (
-        "is reached through a link to a folder outside of manifest.files, and DVC follows none"
+        "is reached through a link to a folder outside of manifest.files, and DVC does not follow it"
         if seems_inside
         else "lies outside of manifest.files, the folder that DVC watches"
     )
-    return f"{name} {place}; put it there, or set manifest.files to a folder that holds all files of the corpus"
+    return f"{name} {place}; move it there, or set manifest.files to a folder that holds all files of the corpus"

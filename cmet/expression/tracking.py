@@ -26,7 +26,8 @@ def track_clip(job: Job, files: Path) -> Record:
     is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
     if is_found.mean() < job["min_face_ratio"]:
         raise ClipError(
-            "face_lost", f"a face in {is_found.mean():.0%} of the frames, {job['min_face_ratio']:.0%} are needed"
+            "face_lost",
+            f"a face in {is_found.mean():.0%} of the frames; at least {job['min_face_ratio']:.0%} is needed",
         )
     path = track_file(files, job["clip_id"])
     path.parent.mkdir(exist_ok=True)

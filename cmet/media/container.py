@@ -10,7 +10,7 @@ import numpy as np
 from cmet.errors import ClipError
 
 MAX_LOST_FRAMES, MAX_LOST_SHARE = 2, 0.02
-"""Frames that may be missing against the number the file declares: some muxers count one too many."""
+"""Frames that may be missing from the declared number: some muxers count one too many."""
 
 MAX_LOST_S, MAX_LOST_DURATION_SHARE = 0.25, 0.03
 """Same for containers that declare a duration only (flv, mkv)."""
@@ -82,12 +82,12 @@ class Container:
             lost = self.declared_frames - self.num_packets
             if lost > max(MAX_LOST_FRAMES, MAX_LOST_SHARE * self.declared_frames):
                 raise ClipError(
-                    "truncated", f"{name} declares {self.declared_frames} frames and holds {self.num_packets}"
+                    "truncated", f"{name} declares {self.declared_frames} frames but holds {self.num_packets}"
                 )
         elif self.declared_s is not None:
             lost_s = self.declared_s - self.end_s
             if lost_s > max(MAX_LOST_S, MAX_LOST_DURATION_SHARE * self.declared_s):
-                raise ClipError("truncated", f"{name} declares {self.declared_s:.2f} s and holds {self.end_s:.2f} s")
+                raise ClipError("truncated", f"{name} declares {self.declared_s:.2f} s but holds {self.end_s:.2f} s")
 
 
 def upright(frame: av.VideoFrame) -> np.ndarray:

@@ -56,7 +56,7 @@ def _read_soundfile(path: Path) -> tuple[np.ndarray, int]:
     try:
         return soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ClipError("unreadable_audio", f"{path.name} is no sound file ({error.error_string})") from error
+        raise ClipError("unreadable_audio", f"{path.name} is not a sound file ({error.error_string})") from error
 
 
 def _refuse_cut_wav(path: Path) -> None:
@@ -71,7 +71,7 @@ def _refuse_cut_wav(path: Path) -> None:
             held = num_bytes - position - 8
             # recorders that cannot seek back leave the greatest number there is
             if name == b"data" and held < declared < STREAMED_BYTES:
-                raise ClipError("truncated", f"{path.name} declares {declared} bytes of sound and holds {held}")
+                raise ClipError("truncated", f"{path.name} declares {declared} bytes of sound but holds {held}")
             position += 8 + declared + declared % 2
 
 

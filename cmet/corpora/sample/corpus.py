@@ -79,10 +79,10 @@ def make_sample(params: SampleParams, seed: int, out: Path, work: Path) -> Sampl
     if params.sentences_per_speaker > params.num_sentences:
         raise UserError(
             f"sample.sentences_per_speaker is {params.sentences_per_speaker}, "
-            f"sample.num_sentences only {params.num_sentences}"
+            f"but sample.num_sentences is only {params.num_sentences}"
         )
     if params.num_sentences > len(SENTENCES):
-        raise UserError(f"sample.num_sentences is {params.num_sentences}; there are {len(SENTENCES)} sentences")
+        raise UserError(f"sample.num_sentences is {params.num_sentences}, but only {len(SENTENCES)} sentences exist")
     jobs = list_clips(params, seed)
     # the folder of a stage's work is named by its params only
     clip_map = ClipMap(render_clip, work / f"seed_{seed}", "sample")

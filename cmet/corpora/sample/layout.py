@@ -34,6 +34,6 @@ def read_splits(root: Path) -> dict[str, str]:
     for split in ("train", "val", "test"):
         path = root / f"{split}.txt"
         if not path.is_file():
-            raise UserError(f"{path}: missing; this is no sample corpus, `cmet sample` makes one")
+            raise UserError(f"{path}: missing, so this is not a sample corpus; `cmet sample` makes one")
         found |= dict.fromkeys(path.read_text(encoding="utf-8").split(), split)
     return found

@@ -291,7 +291,7 @@ class _Espeak:
         data = espeakng_loader.get_data_path()
         rate = self._library.espeak_Initialize(self.SYNCHRONOUS, 0, str(data).encode(), self.PHONEME_EVENTS)
         if rate != SAMPLE_RATE_HZ:
-            raise UserError(f"espeak-ng does not start with its data in {data} (a path over 150 letters is too long)")
+            raise UserError(f"espeak-ng cannot use its data in {data} (a path may have 150 characters at most)")
         self._chunks: list[np.ndarray] = []
         self._phonemes: list[tuple[int, str]] = []
         signature = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))

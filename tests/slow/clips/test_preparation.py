@@ -102,7 +102,8 @@ def test_too_many_rejected_clips_stop_the_stage(
     tmp_path: Path, root: Path, manifest: pd.DataFrame, params: Params
 ) -> None:
     with pytest.raises(
-        UserError, match="1 of 2 clips rejected, clips.max_rejected allows 5%: 1 zero_bytes; first empty: zero_bytes"
+        UserError,
+        match="1 of 2 clips rejected, but clips.max_rejected allows 5%: 1 zero_bytes; first empty: zero_bytes",
     ):
         prepare_clips(manifest, root, tmp_path / "out", tmp_path / "work", params.clips)
 
@@ -167,12 +168,12 @@ def test_files_that_the_manifest_could_not_read_count_as_rejected_before_the_wor
     rows = with_lost(manifest, *reasons)
     with pytest.raises(
         UserError,
-        match="clips: 2 of 3 clips rejected, clips.max_rejected allows 5%: 1 html_page, 1 outside_root; first lost0: ",
+        match="clips: 2 of 3 clips rejected, but clips.max_rejected allows 5%: 1 html_page, 1 outside_root; first",
     ):
         prepare_clips(rows, root, tmp_path / "out", tmp_path / "work", params.clips)
     assert not (tmp_path / "work").exists()
     assert (
-        "clips: WARNING: 3 of 5 rows of the manifest are quarantined already: 1 html_page, 1 lfs_pointer, "
+        "clips: WARNING: 3 of 5 rows of the manifest are already quarantined: 1 html_page, 1 lfs_pointer, "
         "1 outside_root; first lost0: html_page: a.mp4\n"
     ) in capsys.readouterr().err
 

@@ -107,7 +107,7 @@ def test_too_many_sentences_are_refused_and_nothing_is_written(tmp_path):
 
 def test_a_speaker_cannot_say_more_sentences_than_there_are(tmp_path):
     params = TINY.model_copy(update={"sentences_per_speaker": 2})
-    with pytest.raises(UserError, match="sentences_per_speaker is 2, sample.num_sentences only 1"):
+    with pytest.raises(UserError, match="sentences_per_speaker is 2, but sample.num_sentences is only 1"):
         make_sample(params, SEED, tmp_path / "sample", tmp_path / "work")
     assert not list(tmp_path.iterdir())
 

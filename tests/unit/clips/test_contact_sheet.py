@@ -50,5 +50,5 @@ def test_a_jpeg_stays_within_the_size_that_is_asked_for() -> None:
     large, small = to_jpeg(picture, 100_000), to_jpeg(picture, 2_500)
     assert len(small) <= 2_500 < len(large)
     assert cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR).shape == picture.shape
-    with pytest.raises(ValueError, match="a picture of 64x64 needs"):
+    with pytest.raises(ValueError, match="a picture of 64x64 takes"):
         to_jpeg(picture, 100)

@@ -47,14 +47,14 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a,b,c\n1,2,3\n\n1,2,3,4\n", r"x\.csv: row 4 has 4 cells, the header 3; a cell with a separator"),
-        (b"a,b,c\n1,2,3,4\n1,2,3,4\n", r"row 2 has 4 cells, the header 3 \(2 such rows\)"),
+        (b"a,b,c\n1,2,3\n\n1,2,3,4\n", r"x\.csv: row 4 has 4 cells, but the header has 3; a cell with a separator"),
+        (b"a,b,c\n1,2,3,4\n1,2,3,4\n", r"row 2 has 4 cells, but the header has 3 \(2 such rows\)"),
         (b"", r"x\.csv: the file is empty"),
         (b"\n , \n", r"x\.csv: the file is empty"),
-        (b"A,b\n", r"x\.csv: no column a, c; needed are a, b, c, found A, b"),
+        (b"A,b\n", r"x\.csv: no column a, c; expected a, b, c, found A, b"),
         (b"a,b,c,b\n", r"x\.csv: more than one column is called b"),
         (b'a,b,c\n1,2,3\n1,"2,3\n', r"x\.csv: row 3 cannot be read \(unexpected end of data\); is a quote missing\?"),
-        ("a,b,c\n".encode("utf-16"), r"x\.csv: this is no CSV text; save it as CSV in UTF-8"),
+        ("a,b,c\n".encode("utf-16"), r"x\.csv: not a CSV file; save it as CSV in UTF-8"),
         (b"a,b,c\n1,\x81,3\n", r"x\.csv: the text is neither UTF-8 nor Windows-1252"),
     ],
 )

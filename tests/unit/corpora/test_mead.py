@@ -81,7 +81,7 @@ def test_members_that_leave_their_archive_are_refused(tmp_path: Path, name: str)
     write_tar(tmp_path / "M003/video.tar", [name, "front/sad/level_3/002.mp4"])
     rows = scan(mead, tmp_path)
     assert rows.sentence.dropna().to_list() == ["002"]
-    assert rows.reason.dropna().str.match("refused_member: .* leaves the folder").to_list() == [True]
+    assert rows.reason.dropna().str.match("refused_member: .* points outside").to_list() == [True]
 
 
 def test_the_same_clip_in_two_archives_is_ambiguous(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_gzip_and_zip_under_the_name_of_a_tar_are_recognised(tmp_path: Path) -> 
     fill(tmp_path, ["M005/video.tar"], b"\x1f\x8b" + bytes(600))
     write_zip(tmp_path / "M007/video.tar", ["front/sad/level_3/001.mp4"])
     reasons = scan(mead, tmp_path).reason.dropna().to_list()
-    assert ["gunzip it first" in reason or "call it .zip" in reason for reason in reasons] == [True, True]
+    assert ["gunzip it first" in reason or "rename it to .zip" in reason for reason in reasons] == [True, True]
 
 
 def test_a_clip_beside_its_archive_is_taken_from_beside_it(tmp_path: Path) -> None:

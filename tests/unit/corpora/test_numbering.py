@@ -45,29 +45,27 @@ def test_rows_that_speak_of_no_clip_are_told(tmp_path: Path, capsys: pytest.Capt
     )
     report = write_manifest(mead, root, root, tmp_path / "out")
     assert report.num_numbering_rows_without_clip == 1
-    assert "numbering.csv: 1 rows (4) speak of no clip that is there" in capsys.readouterr().err
+    assert "numbering.csv: 1 row(s) (4) match no clip" in capsys.readouterr().err
 
 
 def test_a_clip_that_is_off_script_is_quarantined(tmp_path: Path) -> None:
     rows = scan(mead, tree(tmp_path, HEADER + "M003,angry,2,020,,transcript-aligned\n"))
-    assert rows.reason.dropna().to_list() == [
-        "off_script: mead-M003-angry-2-020 belongs to no sentence, says numbering.csv"
-    ]
+    assert rows.reason.dropna().to_list() == ["off_script: numbering.csv gives mead-M003-angry-2-020 no sentence"]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("speaker,emotion\n", "no column intensity, number, sentence, numbering"),
-        (HEADER + "M003,angry,1,016,017,guess\n", "row 2: numbering 'guess' is none of"),
-        (HEADER + "M003,angry,4,016,017,author\n", "row 2: intensity '4' is none of"),
+        (HEADER + "M003,angry,1,016,017,guess\n", "row 2: numbering 'guess' is not one of"),
+        (HEADER + "M003,angry,4,016,017,author\n", "row 2: intensity '4' is not 1, 2, 3 or empty"),
         (
             HEADER + "M003,angry,1,016,017,author\nM003,angry,1,018,017,author\n",
-            "row 3: .* has sentence 17 in row 2 already",
+            "row 3: .* already has sentence 17, in row 2",
         ),
         (
             HEADER + "M003,angry,1,016,017,author\nM003,angry,1,016,018,author\n",
-            "row 3: .* comes twice, first in row 2",
+            "row 3: .* appears twice, first in row 2",
         ),
     ],
 )

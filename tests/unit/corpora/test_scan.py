@@ -44,7 +44,7 @@ def test_a_missing_folder_an_empty_one_and_one_that_is_no_corpus_are_told_apart(
         scan(mead, tmp_path / "nowhere")
     with pytest.raises(UserError, match="no video or sound file below this folder"):
         scan(mead, tmp_path)
-    with pytest.raises(UserError, match=r"this is no mead corpus; none of its 1 clip\(s\) can be read"):
+    with pytest.raises(UserError, match=r"not a mead corpus: none of its 1 clip\(s\) can be read"):
         scan(mead, touch(tmp_path, "holiday.mp4"))
 
 

@@ -48,15 +48,15 @@ def test_parquet_with_gaps_in_its_numbers_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("video,speaker\n1.mp4,A\n", "no column emotion; needed are video, speaker, emotion, found video, speaker"),
+        ("video,speaker\n1.mp4,A\n", "no column emotion; expected video, speaker, emotion, found video, speaker"),
         ("video,speaker,emotion\n1.mp4,A,happy\n2.mp4,A,bored\n", "row 3: unknown emotion 'bored'\nknown emotions are"),
         ("video,speaker,emotion\n\n1.mp4,A,sad\n,,\n2.mp4,A,bored\n", "row 5: unknown emotion 'bored'"),
         ("video,speaker,emotion\n1.mp4,,sad\n", "row 2: no speaker for 1.mp4"),
         ("video,speaker,emotion\n,A,sad\n", "row 2: neither video nor audio is given"),
-        ("video,speaker,emotion,intensity\n1.mp4,A,sad,high\n", "row 2: intensity 'high' is none of 1, 2, 3"),
-        ("video,speaker,emotion,split\n1.mp4,A,sad,eval\n", "row 2: split 'eval' is none of train, val, test"),
-        ("video,speaker,emotion,intensity\n1.mp4,A,sad,2.5\n", "row 2: intensity '2.5' is none of 1, 2, 3"),
-        ("video,speaker,emotion\n1.mp4,A,sad\n./1.mp4,A,sad\n", "row 3: 1.mp4 is in row 2 already"),
+        ("video,speaker,emotion,intensity\n1.mp4,A,sad,high\n", "row 2: intensity 'high' is not 1, 2, 3 or empty"),
+        ("video,speaker,emotion,split\n1.mp4,A,sad,eval\n", "row 2: split 'eval' is not train, val or test"),
+        ("video,speaker,emotion,intensity\n1.mp4,A,sad,2.5\n", "row 2: intensity '2.5' is not 1, 2, 3 or empty"),
+        ("video,speaker,emotion\n1.mp4,A,sad\n./1.mp4,A,sad\n", "row 3: 1.mp4 is already in row 2"),
         ("video,speaker,emotion\n", "the table has no rows"),
         ("", "the file is empty"),
     ],
@@ -155,7 +155,7 @@ def test_backslashes_of_a_windows_spreadsheet_are_read_where_the_file_is_there(t
         ("a", "missing_file: row 3: a is a folder, not a file"),
         (".", "missing_file: row 3: . is a folder, not a file"),
         ("x" * 300, f"missing_file: row 3: {'x' * 300} does not exist beside clips.csv"),
-        ("a/notes.txt", "no_medium: row 3: a/notes.txt is no video or sound; known are .avi, "),
+        ("a/notes.txt", "no_medium: row 3: a/notes.txt is not a video or sound file; expected one of .avi, "),
     ],
 )
 def test_what_is_no_medium_is_quarantined_with_its_row(tmp_path: Path, file: str, reason: str) -> None:
@@ -169,7 +169,7 @@ def test_what_is_no_medium_is_quarantined_with_its_row(tmp_path: Path, file: str
 def test_a_sound_that_is_no_medium_is_quarantined(tmp_path: Path) -> None:
     touch(tmp_path, "1.mp4", "1.png", "2.mp4")
     write(tmp_path, "video,audio,speaker,emotion\n1.mp4,1.png,A,sad\n2.mp4,,A,sad\n")
-    assert scan(table, tmp_path).reason.dropna().item().startswith("no_medium: row 2: 1.png is no video or sound")
+    assert scan(table, tmp_path).reason.dropna().item().startswith("no_medium: row 2: 1.png is not a video or sound")
 
 
 def test_parquet_with_an_upper_case_suffix_counts_its_rows_from_one(tmp_path: Path) -> None:

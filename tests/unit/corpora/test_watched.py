@@ -10,10 +10,11 @@ from cmet.errors import UserError
 from tests.conftest import Command
 from tests.unit.corpora.trees import fill, touch, write_tar
 
-ELSEWHERE = "; put it there, or set manifest.files to a folder that holds all files of the corpus"
+ELSEWHERE = "; move it there, or set manifest.files to a folder that holds all files of the corpus"
 OUTSIDE = "outside_root: {} lies outside of manifest.files, the folder that DVC watches" + ELSEWHERE
 LINKED = (
-    "outside_root: {} is reached through a link to a folder outside of manifest.files, and DVC follows none" + ELSEWHERE
+    "outside_root: {} is reached through a link to a folder outside of manifest.files, and DVC does not follow it"
+    + ELSEWHERE
 )
 
 
@@ -126,7 +127,7 @@ def test_a_folder_of_files_that_is_not_there_says_so(project: Path) -> None:
 def test_a_numbering_that_is_not_watched_is_refused(project: Path) -> None:
     path = write_table(project / "clips.csv", "rec/1.mp4")
     (project / "numbering.csv").write_text("speaker,emotion,intensity,number,sentence,numbering\n")
-    with pytest.raises(UserError, match=r"numbering\.csv: lies outside of .*rec, .*column sentence: put them there"):
+    with pytest.raises(UserError, match=r"numbering\.csv: lies outside of .*rec, .*column `sentence`: put them there"):
         scan(table, path, project / "rec")
     write_table(project / "rec/clips.csv", "1.mp4")
     (project / "numbering.csv").rename(project / "rec/numbering.csv")

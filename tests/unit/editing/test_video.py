@@ -38,7 +38,7 @@ def cut_in_half(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "said"),
-    [(no_video, "cannot be decoded"), (no_face, "no face found"), (cut_in_half, r"declares 40 frames and holds \d+")],
+    [(no_video, "cannot be decoded"), (no_face, "no face found"), (cut_in_half, r"declares 40 frames but holds \d+")],
 )
 def test_a_video_that_cannot_be_edited_is_one_message_and_leaves_nothing(
     tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], make: Callable[[Path], None], said: str

@@ -50,7 +50,7 @@ def test_any_rate_and_layout_becomes_16_khz_mono(tmp_path: Path, rate_hz: int, n
 
 def test_a_wav_that_ends_early_is_truncated(tone: Path) -> None:
     tone.write_bytes(tone.read_bytes()[:16_044])
-    with pytest.raises(ClipError, match=r"truncated: tone\.wav declares 32000 bytes of sound and holds 16000"):
+    with pytest.raises(ClipError, match=r"truncated: tone\.wav declares 32000 bytes of sound but holds 16000"):
         read_sound(tone, 16_000)
 
 

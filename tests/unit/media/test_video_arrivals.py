@@ -63,12 +63,12 @@ def test_a_file_that_reads_silently_short_is_truncated(tmp_path: Path, talking: 
     whole = remux(talking, tmp_path / f"whole.{container}")
     assert VideoFile(whole).reader == "decord"
     half = cut(whole, tmp_path / f"half.{container}", 0.5)
-    with pytest.raises(ClipError, match=rf"truncated: half\.{container} declares \d\.\d\d s and holds \d\.\d\d s"):
+    with pytest.raises(ClipError, match=rf"truncated: half\.{container} declares \d\.\d\d s but holds \d\.\d\d s"):
         VideoFile(half)
 
 
 def test_an_mp4_cut_behind_its_index_is_truncated(tmp_path: Path, moving_square: Path) -> None:
-    with pytest.raises(ClipError, match=r"truncated: half\.mp4 declares 30 frames and holds \d+$"):
+    with pytest.raises(ClipError, match=r"truncated: half\.mp4 declares 30 frames but holds \d+$"):
         VideoFile(cut(moving_square, tmp_path / "half.mp4", 0.5))
 
 

@@ -15,7 +15,7 @@ from cmet.outputs import fresh_file
 from cmet.params import ParamsError, parse_params
 
 BASE = "base"
-"""Key of an experiment file that names the file it differs from, beside it."""
+"""Key of an experiment file: the file beside it from which it differs."""
 
 OUTPUTS = ("data", "reports")
 """Folders of a project that its stages write."""
@@ -55,7 +55,7 @@ def read_layer(path: Path) -> dict[str, Any]:
     """
     changes = _read_mapping(path)
     if BASE in changes:
-        raise ParamsError(f"{path}: names a {BASE}, so it is an experiment of its own; a layer has only its changes")
+        raise ParamsError(f"{path}: has a `{BASE}`, so it is an experiment of its own; a layer holds only changes")
     return changes
 
 
@@ -159,7 +159,7 @@ def _places(params: Path, root: Path, corpus: str) -> dict[str, str]:
         if root.is_file():
             advice = f"put the recordings into one folder beside the table, e.g. {root.parent / 'recordings'}/"
         raise UserError(
-            f"--root {root}: all its files have only {files} in common, in which the stages write data/ and reports/, "
+            f"--root {root}: its files share no folder but {files}, where the stages write data/ and reports/, "
             f"so DVC cannot watch it; {advice}"
         )
     return {"root": _place_in(params, root), "files": _place_in(params, files)}
@@ -176,7 +176,7 @@ def _weights(params: Path, weights: Path) -> str:
             (weights / home).mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"--weights {weights}: DVC asks for the folders {', '.join(HOMES)} in it, and they cannot be made "
+            f"--weights {weights}: DVC needs the folders {', '.join(HOMES)} in it, and they cannot be made "
             f"({error.strerror})"
         ) from error
     return _place_in(params, weights)

@@ -324,7 +324,7 @@ def _check_keys(keys: Sequence[str]) -> None:
     # WebDataset cuts a key at its first dot, silently
     bad = [key for key in keys if "." in key or "/" in key]
     if bad:
-        raise UserError(f"shards: {len(bad)} clip id(s) hold a dot or a slash, first {bad[0]!r}")
+        raise UserError(f"shards: {len(bad)} clip id(s) contain a dot or a slash, first {bad[0]!r}")
 
 
 def _clips(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: "Faces") -> Iterator[ClipSample]:
@@ -409,7 +409,7 @@ def _read(
                 yield sample["__key__"], values | {name: sample[f"{name}.npy"] for name in arrays}
                 num += 1
         except tarfile.ReadError as error:
-            raise UserError(f"{path}: changed while it was read: {error.args[0]}; run 'cmet shards' again") from error
+            raise UserError(f"{path}: changed while being read: {error.args[0]}; run 'cmet shards' again") from error
         if num != shard.n:
             raise UserError(f"{path}: expected {shard.n} samples, read {num}; run 'cmet shards' again")
 
@@ -432,7 +432,7 @@ def _check_bytes(path: Path, shard: Shard) -> None:
         raise UserError(f"{path}: the shard is missing; run 'cmet shards' again")
     if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
         raise UserError(
-            f"{path}: not the bytes that were written (expected {shard.bytes} bytes, "
+            f"{path}: changed since it was written (expected {shard.bytes} bytes, "
             f"found {path.stat().st_size}); run 'cmet shards' again"
         )
 

@@ -92,7 +92,7 @@ def backbone_class(name: str) -> BackboneClass:
         UserError: The name is unknown.
     """
     if name not in BACKBONES:
-        raise UserError(f"unknown backbone {name!r}; known are {', '.join(sorted(BACKBONES))}")
+        raise UserError(f"unknown backbone {name!r}; expected one of {', '.join(sorted(BACKBONES))}")
     module, attribute = BACKBONES[name].split(":")
     return cast(BackboneClass, getattr(import_module(module), attribute))
 

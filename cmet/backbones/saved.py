@@ -47,6 +47,6 @@ def check_backbone(folder: Path, recorded: Mapping[str, str], model: Path) -> No
     changed = [file for file, digest in recorded.items() if found.get(file) != digest]
     if changed:
         raise UserError(
-            f"{model}: this model was trained with another {' and another '.join(changed)} than {folder} has; put that "
-            "one back, or train it again"
+            f"{model}: this model was trained with another {' and another '.join(changed)} than {folder} holds now; "
+            "put the old file back, or train the model again"
         )

@@ -55,7 +55,7 @@ class FeatureBank:
             raise UserError("train: the training split holds no pairs; see the counts that 'cmet shards' printed")
         unknown = sorted({clip.emotion for clip in found} - set(EMOTIONS))
         if unknown:
-            raise UserError(f"train: expected emotions of {list(EMOTIONS)}, found {unknown}")
+            raise UserError(f"train: the shards hold unknown emotions {unknown}; expected only {list(EMOTIONS)}")
         num_frames_C = np.array([len(clip.expression) for clip in found])
         starts_C = num_frames_C.cumsum() - num_frames_C
         frames_FK = np.concatenate([clip.expression for clip in found])

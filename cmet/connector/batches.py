@@ -78,7 +78,7 @@ class ShardBatches:
         """
         if len(shards.pairs) < processes.num:
             raise UserError(
-                f"train.shards_in_memory: {len(shards.pairs)} training shard(s) cannot be dealt to {processes.num} "
+                f"train.shards_in_memory: {len(shards.pairs)} training shard(s) are too few for {processes.num} "
                 "processes; make more with a smaller shards.pairs_per_shard"
             )
         self.shards, self.params, self.seed, self.processes = shards, params, seed, processes

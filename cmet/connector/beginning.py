@@ -55,11 +55,11 @@ def beginning_path(name: str, root: Path, weights: Path) -> Path:
     if not path.exists():
         raise UserError(
             f"train.begin_from: {name}: no such file or folder; expected {PUBLISHED_CONNECTOR}, the folder of a "
-            f"trained model, a {LAST} in one, or a checkpoint in the authors' container"
+            f"trained model, the {LAST} in one, or a checkpoint in the authors' container"
         )
     home = weights / CHECKPOINTS[PUBLISHED_CONNECTOR].home
     if not is_watched(path, home):
-        raise UserError(f"train.begin_from: {name}: DVC watches only {home}; copy it there and give its path")
+        raise UserError(f"train.begin_from: {name}: DVC watches only {home}; copy it there and give the new path")
     return path
 
 
@@ -81,7 +81,7 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         bundle.expect(backbone=backbone, speech_encoder=speech_encoder)
         _fill(connector, bundle.connector.state_dict(), path)
     elif path.is_dir():
-        raise UserError(f"train.begin_from: {path}: a folder without {CONFIG}, so no trained model")
+        raise UserError(f"train.begin_from: {path}: no {CONFIG} in this folder, so it is not a trained model")
     elif path.name == LAST:
         tensors = _read_last(path)
         weights = _part(tensors, "weights")
@@ -93,7 +93,7 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         if (connector.expression_width, connector.speech_width) != (EXPRESSION_WIDTH, SPEECH_WIDTH):
             raise UserError(
                 f"train.begin_from: {path.name} expects expression codes of {EXPRESSION_WIDTH} values and speech "
-                f"embeddings of {SPEECH_WIDTH}, found shards with {connector.expression_width} and "
+                f"embeddings of {SPEECH_WIDTH}, but the shards have {connector.expression_width} and "
                 f"{connector.speech_width}; choose another backbone or speech encoder, or set train.begin_from to null"
             )
         _fill(connector, tensors, path)
@@ -112,7 +112,7 @@ def check_clips(path: Path, clips: ClipForm) -> None:
     if changes:
         raise UserError(
             f"train.begin_from: {path}: this model was trained on clips made with {changes}; with train.num_steps 0 it "
-            "stays as it is, so prepare the clips as those were"
+            "stays as it is, so prepare your clips in the same way"
         )
 
 
@@ -122,8 +122,8 @@ def _fill(connector: Connector, weights: dict[str, Any], path: Path) -> None:
     if wrong:
         found = tuple(weights[wrong[0]].shape) if wrong[0] in weights else "nothing"
         raise UserError(
-            f"train.begin_from: {path}: {len(wrong)} of {len(shapes)} tensors have another size than train.network and "
-            f"the shards ask for, first {wrong[0]}: expected {shapes[wrong[0]]}, found {found}"
+            f"train.begin_from: {path}: {len(wrong)} of {len(shapes)} tensors do not have the size that train.network "
+            f"and the shards ask for, first {wrong[0]}: expected {shapes[wrong[0]]}, found {found}"
         )
     connector.load_state_dict(weights)
 
@@ -151,7 +151,7 @@ def _fill_moments(state: TrainingState, moments: dict[str, dict[str, Tensor]], p
         if found["exp_avg"] is None or found["exp_avg_sq"] is None or found["step"] is None:
             continue
         if found["exp_avg"].shape != parameter.shape or found["exp_avg_sq"].shape != parameter.shape:
-            raise UserError(f"train.begin_from: {path}: the optimizer state of {name} has another shape")
+            raise UserError(f"train.begin_from: {path}: the optimizer state of {name} has the wrong shape")
         state.optimizer.state[parameter] = {
             moment: torch.as_tensor(value, dtype=torch.float32, device=parameter.device).clone()
             for moment, value in found.items()

@@ -54,7 +54,8 @@ class Bundle:
         if changed:
             were = " and ".join(f"{name} {heard.get(name)}, not {now.get(name)}" for name in changed)
             raise UserError(
-                f"{self.folder}: this model was trained with {speech_encoder} set otherwise ({were}); train it again"
+                f"{self.folder}: this model was trained with other settings of {speech_encoder} ({were}); "
+                "train it again"
             )
 
     def expect_made_of(self, clips: ClipForm, fitted: Path) -> None:
@@ -71,7 +72,7 @@ class Bundle:
         if changes:
             raise UserError(
                 f"{self.folder}: this model was trained on clips made with {changes}; run `dvc repro` to train one on "
-                "the clips of this project, or prepare them as those were"
+                "the clips of this project, or prepare them in the same way"
             )
         check_backbone(fitted, self.config.backbone_sha256, self.folder)
 
@@ -113,14 +114,14 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
     """
     missing = [name for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT) if not (folder / name).is_file()]
     if missing:
-        raise UserError(f"{folder}: no trained model, {', '.join(missing)} missing; run 'cmet train' first")
+        raise UserError(f"{folder}: no trained model here, {', '.join(missing)} missing; run 'cmet train' first")
     config = read_config(folder)
     try:
         connector = Connector(config.network, config.expression_width, config.speech_width)
         connector.load_state_dict(load_file(folder / WEIGHTS))
         limit_S = np.load(folder / SPEECH_LIMIT)
     except (ValueError, SafetensorError, RuntimeError, EOFError) as error:
-        raise UserError(f"{folder}: the trained model is damaged or of another version: {error}") from error
+        raise UserError(f"{folder}: the trained model is damaged, or another version made it: {error}") from error
     scaling = SpeechScaling.load(folder)
     if scaling.spread_S.shape != (config.speech_width,) or limit_S.shape != (config.speech_width,):
         raise UserError(

@@ -14,32 +14,32 @@ WEIGHTS = "connector.safetensors"
 CONFIG = "config.json"
 FORMAT: Literal[3] = 3
 WITHOUT_CLIPS = 2
-"""Format of models that do not say how their clips were made: nobody can know it of them."""
+"""Format of models that do not record how their clips were made."""
 
 
 class BundleConfig(Section):
-    """What a trained model was made for and from: an edit does the same to the video and the sound that it gets."""
+    """What a trained model was made for and from; an edit treats its video and sound in the same way."""
 
     format: Literal[3] = FORMAT
     clips: ClipForm
     """How the clips it was trained on look and sound."""
     backbone: str
     backbone_sha256: dict[str, str] = {}
-    """Of what the backbone was fitted to, or of the published files, by file name; empty where it is not known."""
+    """Hashes of the fitted backbone or of the published files, by file name; empty where unknown."""
     speech_encoder: str
     speech_settings: dict[str, str | int]
-    """How the encoder was set; `cmet.speech.encoders.settings` has those of now."""
+    """The encoder's settings at that time; `cmet.speech.encoders.settings` has today's."""
     expression_width: PositiveInt
     speech_width: PositiveInt
     network: NetworkParams
     step: int
-    """Training step the weights are of."""
+    """Training step that the weights come from."""
     seed: int
     held_out_emotion: str | None
     expression_deltas: dict[str, list[float]] = {}
-    """Mean expression delta of the training pairs, by emotion; empty where they are not known."""
+    """Mean expression delta of the training pairs, by emotion; empty where unknown."""
     versions: dict[str, str] = {}
-    """Of the libraries that trained it, by distribution; empty where they are not known."""
+    """Versions of the libraries that trained it, by distribution; empty where unknown."""
 
     def likeness(self, delta_NK: np.ndarray) -> dict[str, float]:
         """Cosine of a clip's mean delta with that of each trained emotion, the highest first."""
@@ -59,7 +59,7 @@ def read_config(folder: Path) -> BundleConfig:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise UserError(f"{folder}: no trained model, {CONFIG} missing; run 'cmet train' first")
+        raise UserError(f"{folder}: no trained model here, {CONFIG} missing; run 'cmet train' first")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         found = values["format"]
@@ -67,12 +67,12 @@ def read_config(folder: Path) -> BundleConfig:
         raise UserError(f"{path}: not the description of a trained model: {error}") from error
     if found == WITHOUT_CLIPS:
         raise UserError(
-            f"{folder}: a model of format {found}, made before models said how their clips were made; train it again"
+            f"{folder}: a model of format {found}, which does not record how its clips were made; train it again"
         )
     if found != FORMAT:
-        raise UserError(f"{folder}: a model of format {found}, expected {FORMAT}; train it again")
+        raise UserError(f"{folder}: a model of format {found}, but this version reads {FORMAT}; train it again")
     try:
         return BundleConfig.model_validate(values)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise UserError(f"{path}: damaged or of another version ({where}); train the model again") from error
+        raise UserError(f"{path}: damaged, or written by another version ({where}); train the model again") from error

@@ -107,10 +107,10 @@ class TrainingState:
             said = error if isinstance(error, OSError) else error.__context__
             if not isinstance(said, OSError):
                 raise
-            kept = "the checkpoint before it is kept; " if path.is_file() else ""
+            kept = "the one before it is kept; " if path.is_file() else ""
             raise UserError(
                 f"{path}: the checkpoint of step {self.step} could not be written ({said.strerror}); "
-                f"{kept}make room and run the same command again to go on"
+                f"{kept}free some space and run the same command again to continue"
             ) from error
 
     def load(self, path: Path, processes: Processes) -> None:

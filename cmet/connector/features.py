@@ -172,6 +172,6 @@ class _FiniteCheck:
         if self.bad:
             first = ", ".join(sorted(self.bad)[:NUM_NAMED])
             raise UserError(
-                f"train: {len(self.bad)} feature(s) hold values that are no numbers: {first}"
-                f"{', ...' if len(self.bad) > NUM_NAMED else ''}; make them anew with the speech or expression stage"
+                f"train: {len(self.bad)} feature(s) hold values that are not numbers: {first}"
+                f"{', ...' if len(self.bad) > NUM_NAMED else ''}; make them again with the speech or expression stage"
             )

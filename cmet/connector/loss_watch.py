@@ -42,7 +42,7 @@ class LossWatch:
         listing.parent.mkdir(parents=True, exist_ok=True)
         listing.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         raise UserError(
-            f"train: the loss is {loss.item()} at step {step}, whose batch is of {len(names)} clips: "
+            f"train: the loss is {loss.item()} at step {step}, in a batch of {len(names)} clips: "
             f"{', '.join(names[:NUM_NAMED])}{', ...' if len(names) > NUM_NAMED else ''} (all in {listing}). The last "
             "checkpoint before it is kept. Lower train.learning_rate, or look for extreme values in their features"
         )

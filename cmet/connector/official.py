@@ -74,14 +74,14 @@ def export_official(bundle: Bundle, path: Path) -> None:
     found = {**config.network.sizes, "expression_width": config.expression_width, "speech_width": config.speech_width}
     wrong = [f"{name} is {found[name]}, not {size}" for name, size in SIZES.items() if found[name] != size]
     if wrong:
-        raise UserError(f"{bundle.folder}: the authors' container is for the paper's sizes, but {', '.join(wrong)}")
+        raise UserError(f"{bundle.folder}: the authors' container only takes the paper's sizes, but {', '.join(wrong)}")
     if _changes_speech(bundle.scaling):
         raise UserError(
-            f"{bundle.folder}: this model scales speech embeddings, for which the authors' container has no place; "
-            "train one with deltas.speech_scale none"
+            f"{bundle.folder}: this model scales speech embeddings, for which the authors' container has no room; "
+            "train one with deltas.speech_scale: none"
         )
     if path.is_dir():
-        raise UserError(f"{path}: a folder; name the file to write")
+        raise UserError(f"{path} is a folder; name the file to write")
     content = {
         "state_dict": {name: tensor.cpu() for name, tensor in bundle.connector.state_dict().items()},
         "optimizer": None,

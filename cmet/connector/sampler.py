@@ -128,7 +128,7 @@ class Sampler:
             clip = bank.clip_ids[int(bank.num_frames_C.argmin())]
             raise UserError(
                 f"train: clip {clip} has {shortest} frames, fewer than train.network.window ({window}); "
-                "raise clips.min_duration_s or take a smaller window"
+                "raise clips.min_duration_s or choose a smaller window"
             )
         self.bank = bank
         self.window = window

@@ -168,20 +168,20 @@ def train_connector(
             clip_id, emotion, level, num = short_lists[0]
             print(
                 f"train: {len(short_lists)} of {len(sampler.groups.lengths)} groups of one speaker, emotion and level "
-                f"hold fewer clips than train.num_clips_per_mean ({params.num_clips_per_mean}), so that some come "
+                f"hold fewer clips than train.num_clips_per_mean ({params.num_clips_per_mean}), so some count "
                 f"twice in a mean; first {clip_id}: {num} clip(s) of {emotion}, level {level}",
                 file=sys.stderr,
             )
         if purpose.beginning is not None and not state.step and validator.pairs:
             _note(state, _validate(state, validator, processes), tracker, {})
             if not math.isfinite(state.best_score):
-                raise UserError(f"train.begin_from: {params.begin_from} predicts values that are no numbers")
+                raise UserError(f"train.begin_from: {params.begin_from} predicts values that are not numbers")
         _run_steps(state, processes.sharing(module), validator, params, checkpoint, tracker, processes)
 
         has_validation = bool(validator.pairs)
         if has_validation and not state.best_weights:
             raise UserError(
-                f"train: {SCORE} was a number at no validation, so there are no weights to keep; "
+                f"train: no validation gave a number for {SCORE}, so there are no weights to keep; "
                 "lower train.learning_rate, or look for extreme values in the features"
             )
         config = BundleConfig(

@@ -26,7 +26,7 @@ def trained_classes(has_neutral: bool) -> tuple[str, ...]:
 
 
 class JudgeFacts(BaseModel):
-    """Who judged, as it stands beside scores."""
+    """Who judged, as scores record it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,35 +43,35 @@ class JudgeFacts(BaseModel):
     weights: Annotated[str, Field(pattern=r"^[^/]+$")]
     """Name of the weights file beside the card."""
     sha256: str
-    """Of the weights file; of a released checkpoint as its publisher has it."""
+    """Hash of the weights file; for a released checkpoint, of the file as published."""
     num_parameters: int
     begin_from: str | None
     """The checkpoint whose trunk it was fine-tuned from; null for drawn weights."""
     begin_from_sha256: str | None
     corpus: str | None
-    """Corpora of the training clips; null for a released checkpoint, like all that training leaves behind."""
+    """Corpora of the training clips; null for a released checkpoint, like everything that training records."""
     train_speakers: list[str]
     num_train_clips: int
     num_clips_per_class: dict[str, int]
-    """Training clips of each class; one without any is never answered but by chance."""
+    """Training clips of each class; a class without any is answered only by chance."""
     trained_on: str | None
-    """What a released checkpoint was trained on, in words; null for a judge that was trained here."""
+    """What a released checkpoint was trained on, in words; null for a judge trained here."""
     params: JudgeParams | None
-    """The `judge` section it was made with; null for a checkpoint that was opened by itself."""
+    """The `judge` section it was made with; null for a checkpoint that was opened on its own."""
     seed: int | None
     acc_train: float | None
-    """Share of training clips it names rightly; null for a released checkpoint."""
+    """Share of training clips it names correctly; null for a released checkpoint."""
     acc_val: float | None
-    """Same for the validation speakers, which only informs; null without such clips."""
+    """Same for the validation speakers, for information only; null without such clips."""
 
 
 class JudgeCard(JudgeFacts):
     """Everything a reader of a score must know of the judge behind it; lies beside the weights."""
 
     clips: ClipForm | None
-    """How the clips it was trained on look and sound; null where nobody says, as of a released judge."""
+    """How the clips it was trained on look and sound; null where unknown, as for a released judge."""
     versions: dict[str, str]
-    """Of the libraries that trained it, by distribution; empty for a released one."""
+    """Versions of the libraries that trained it, by distribution; empty for a released one."""
 
     def expect_made_of(self, clips: ClipForm, folder: Path) -> None:
         """Make sure that the clips to judge are like those that it was trained on; one of which nobody says takes any.
@@ -87,7 +87,7 @@ class JudgeCard(JudgeFacts):
         if changes:
             raise UserError(
                 f"{folder}: this judge was trained on clips made with {changes}; run `dvc repro` to train one on the "
-                "clips of this project, or prepare them as those were"
+                "clips of this project, or prepare them in the same way"
             )
 
     def as_scored(self) -> JudgeFacts:
@@ -115,5 +115,5 @@ def read_card(folder: Path) -> JudgeCard:
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole file"
         raise UserError(
-            f"{path}: not the card of a judge as this version writes it ({where}); run 'cmet judge' again"
+            f"{path}: not a judge's card that this version can read ({where}); run 'cmet judge' again"
         ) from error

@@ -44,11 +44,9 @@ def find_checkpoint(named: str, key: str, root: Path, weights: Path) -> Path:
     home = weights / HOME
     found = [path for path in (root / named, home / named) if path.is_file()]
     if not found:
-        raise UserError(f"{key}: {named}: no such file, neither from {root} nor in {home}")
+        raise UserError(f"{key}: {named}: no such file, neither below {root} nor in {home}")
     if not is_watched(found[0], home):
-        raise UserError(
-            f"{key}: {named}: DVC watches only {home}; copy the file there, or link to it, and give its name"
-        )
+        raise UserError(f"{key}: {named}: DVC watches only {home}; copy or link the file there and give its name")
     return found[0]
 
 
@@ -68,11 +66,11 @@ def read_resnet18(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     place = next((place for place in PLACES if place in places), None)
     if place is None:
-        raise UserError(f"{path}: tensors are expected as they are or under state_dict, found under {min(places)}")
+        raise UserError(f"{path}: expected the tensors at the top or under state_dict, found them under {min(places)}")
     tensors = {WRAPPERS.sub("", key): tensor for key, tensor in places[place].items()}
     found = match(TRUNK, place, {key: tuple(tensor.shape) for key, tensor in tensors.items()})
     if not found.fits:
-        raise UserError(f"{path}: no ResNet-18 with the keys of torchvision: {found.differences}")
+        raise UserError(f"{path}: not a ResNet-18 with torchvision's keys: {found.differences}")
     not_finite = [key for key, tensor in tensors.items() if not bool(tensor.float().isfinite().all())]
     if not_finite:
         raise UserError(f"{path}: NaN or infinity in {len(not_finite)} tensor(s), first {not_finite[0]}")
@@ -103,7 +101,7 @@ def load_judge_network(path: Path, label_order: Sequence[str]) -> PlainJudge:
     tensors = read_resnet18(path)
     weight, bias = tensors.get("fc.weight"), tensors.get("fc.bias")
     if weight is None or bias is None or weight.shape != (len(bias), NUM_FEATURES):
-        raise UserError(f"{path}: no judge: a classifier fc of {NUM_FEATURES} columns with a bias is expected")
+        raise UserError(f"{path}: not a judge: expected a classifier fc with {NUM_FEATURES} columns and a bias")
     problem = order_problem(label_order)
     if problem:
         raise UserError(f"label_order {problem}")

@@ -116,10 +116,10 @@ def train_judge(clips: Clips, out: Path, params: JudgeParams, seed: int, begin_f
 
 def _refuse_few(train: pd.DataFrame, clips: Clips) -> None:
     if train.empty:
-        raise UserError(f"{clips.folder}: no emotional clip of a training speaker is usable, so there is no judge")
+        raise UserError(f"{clips.folder}: no training speaker has a usable emotional clip to train a judge on")
     if train["emotion"].nunique() < 2:
         raise UserError(
-            f"{clips.folder}: the usable clips of the training speakers, {len(train)}, are all of one emotion, "
+            f"{clips.folder}: all {len(train)} usable clips of the training speakers show one emotion, "
             f"{train['emotion'].iloc[0]}; a judge learns to tell emotions apart and needs two or more"
         )
 

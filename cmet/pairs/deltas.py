@@ -86,8 +86,8 @@ def write_deltas(
     if pairing.pairs.empty:
         raise UserError(
             f"{clips.folder}: no emotional clip has a neutral clip of the same speaker and sentence "
-            f"({len(clips.table)} clips; {_reasons(unpaired)}); see that the corpus has neutral clips and the "
-            "encoders ran"
+            f"({len(clips.table)} clips; {_reasons(unpaired)}); check that the corpus has neutral clips and that "
+            "the encoders ran"
         )
     pairs = pairing.pairs.assign(is_held_out=pairing.pairs["emotion"] == held_out_emotion)[PAIR_COLUMNS]
     speech_NS, expression_NK = _deltas(pairs, speech, faces)

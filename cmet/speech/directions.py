@@ -56,7 +56,7 @@ def _mean_direction(
         if (mask := (speakers == other) & (emotions == emotion)).any()
     ]
     if not deltas:
-        raise UserError(f"directions: only one speaker has {emotion} clips, at least two are needed")
+        raise UserError(f"directions: only one speaker has {emotion} clips; at least two are needed")
     return np.mean(deltas, axis=0)
 
 
@@ -69,7 +69,7 @@ def measure_directions(clips: pd.DataFrame, voices: Voices, encoder: str) -> Dir
     rows = clips[clips.clip_id.isin(voices.clip_ids)]
     with_neutral = set(rows.speaker[rows.emotion == "neutral"])
     if len(with_neutral) < 2:
-        raise UserError(f"directions: {len(with_neutral)} speaker(s) with neutral clips, at least two are needed")
+        raise UserError(f"directions: {len(with_neutral)} speaker(s) with neutral clips; at least two are needed")
     rows = rows[rows.speaker.isin(with_neutral)]
     vectors = voices.of(rows.clip_id.to_list()).astype(np.float64)
     if encoder in SCALED:

@@ -64,8 +64,8 @@ def write_embeddings(
     is_bad = records.status.eq("quarantined")
     if count_reasons(records.reason.dropna()) == {NO_FEATURES: len(records)}:
         raise UserError(
-            f"speech: no features of {encoder} for any of {len(records)} clips, first {records.reason.iloc[0]}; "
-            "the corpus has none beside its sounds; use opensmile or emotion2vec"
+            f"speech: none of the {len(records)} clips has features of {encoder}, first {records.reason.iloc[0]}; "
+            "the corpus has none beside its sounds, so use opensmile or emotion2vec"
         )
     check_rejected("speech", is_bad, records.reason, params.max_rejected)
     vectors = [np.load(clip_map.files / f"{clip_id}.npy") for clip_id in records.index[~is_bad]]

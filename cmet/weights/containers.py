@@ -50,16 +50,16 @@ _MAGIC: tuple[tuple[bytes, FileKind], ...] = (
 _HEAD_BYTES = 1024
 
 _NOT_WEIGHTS: dict[FileKind, str] = {
-    "TorchScript": "a TorchScript program; cmet reads weights and runs no programs out of files",
+    "TorchScript": "a TorchScript program; cmet reads weights and runs no programs",
     "zip": "a zip archive that torch.save did not write; if weights are in it, unpack them",
     "gzip": "compressed with gzip; unpack it",
     "pickle": "a pickle that torch.save did not write; reading it could run code, so cmet does not",
     "ONNX": "an ONNX graph; cmet reads files of torch.save and safetensors",
-    "numpy array": "a numpy array, no weights by name",
+    "numpy array": "a numpy array, not named weights",
     "HDF5": "an HDF5 file; cmet reads files of torch.save and safetensors",
     "HTML page": "a web page, not the file: the download gave a login, quota or error page; download it again",
     "empty file": "empty; download it again",
-    "unknown": "of no kind cmet knows; it reads files of torch.save and safetensors",
+    "unknown": "of an unknown kind; cmet reads files of torch.save and safetensors",
 }
 
 
@@ -101,7 +101,7 @@ def state_dicts(path: Path, kind: FileKind) -> dict[str, "dict[str, Tensor]"]:
         raise UnreadableWeights(_why_not(path, kind))
     places = dict(_places(_load(path, kind)))
     if not places:
-        raise UnreadableWeights("holds no tensors with names")
+        raise UnreadableWeights("holds no named tensors")
     return places
 
 

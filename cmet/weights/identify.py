@@ -131,7 +131,8 @@ class Identification:
         said = self._compared()
         if not self.has_documented_size:
             assert self.expected is not None
-            said += f"; {self.size_bytes:,} bytes, published are {self.expected.size_bytes:,}: damaged or another file"
+            published = f"the published file has {self.expected.size_bytes:,}"
+            said += f"; {self.size_bytes:,} bytes, but {published}: damaged, or another file"
         if self.not_finite and self.best is not None:
             share = f"{len(self.not_finite)} of its {self.best.num_matching} tensors{_first(self.not_finite)}"
             said = f"NaN or infinity in {share}, though {said}"
@@ -146,12 +147,12 @@ class Identification:
         if wanted is not None and wanted.fits:
             return f"this is {_name(wanted.network)}, all {wanted.num_matching} keys match"
         if best is None or wanted is None:
-            return f"no known checkpoint: none of its keys belongs to one ({self.num_tensors} in all)"
+            return f"not a known checkpoint: none of its keys belongs to one ({self.num_tensors} in all)"
         if wanted != best and known:
-            return f"this is {_name(best.network)}, {_name(wanted.network)} was expected: {wanted.differences}"
+            return f"this is {_name(best.network)}, not {_name(wanted.network)}: {wanted.differences}"
         if wanted.likeness >= LIKENESS:
             return f"this is {_name(wanted.network)}, but {wanted.differences}"
-        return f"no known checkpoint; against {_name(wanted.network)}: {wanted.differences}"
+        return f"not a known checkpoint; compared with {_name(wanted.network)}: {wanted.differences}"
 
 
 def _name(network: Network) -> str:
@@ -209,7 +210,7 @@ def load_file_as(path: Path, name: str) -> "dict[str, Tensor]":
 def _network_of(name: str) -> Network:
     network = checkpoint_named(name).network
     if network is None:
-        raise UserError(f"{name}: no key set of it is recorded; known are those of {', '.join(NETWORKS)}")
+        raise UserError(f"{name}: its key set is not recorded; expected one of {', '.join(NETWORKS)}")
     return network
 
 

@@ -19,7 +19,7 @@ FOLDER_VARIABLE = "CMET_WEIGHTS"
 NOT_STATED = "not stated"
 
 HOMES = ("connector", "edtalk", "facemesh", "judge", "metrics", "pdfgc", "speech")
-"""Folders among the weights, one for each kind of reader; DVC asks for all of them, also for empty ones."""
+"""Folders among the weights, one for each kind of reader; DVC needs all of them, even empty ones."""
 
 
 @dataclass(frozen=True)
@@ -359,7 +359,7 @@ def checkpoint_named(name: str) -> Checkpoint:
         UserError: The name is unknown.
     """
     if name not in CHECKPOINTS:
-        raise UserError(f"unknown checkpoint {name!r}; known are {', '.join(CHECKPOINTS)}")
+        raise UserError(f"unknown checkpoint {name!r}; expected one of {', '.join(CHECKPOINTS)}")
     return CHECKPOINTS[name]
 
 
@@ -377,14 +377,14 @@ def find_weight(name: str, folder: Path | None = None) -> Path:
     folder = weights_folder() if folder is None else folder
     if checkpoint.file is None:
         raise UserError(
-            f"{name}: no published file name is known, so it cannot be looked for; source: {checkpoint.source}"
+            f"{name}: its published file name is unknown, so cmet cannot look for it; source: {checkpoint.source}"
         )
     path = checkpoint.located(folder)
     if path is None:
         home = folder / checkpoint.home
         for astray in (folder / checkpoint.file, *sorted(folder.glob(f"*/{checkpoint.file}"))):
             if astray.exists():
-                raise UserError(f"{astray} ({checkpoint.purpose}) is looked for in {home}/; move or link it there")
+                raise UserError(f"{astray} ({checkpoint.purpose}) belongs in {home}/; move or link it there")
         raise UserError(
             f"{checkpoint.file} ({checkpoint.purpose}) is missing: get it from {checkpoint.source}, "
             f"and put it into {home}/"

@@ -88,7 +88,7 @@ def test_a_misspelt_key_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "no such folder"), ([], "no video or sound file"), (["notes/a.mp4"], "this is no mead corpus")],
+    [(None, "no such folder"), ([], "no video or sound file"), (["notes/a.mp4"], "not a mead corpus")],
 )
 def test_a_root_that_is_no_corpus_is_one_message(
     cmet: Command, tmp_path: Path, content: list[str] | None, said: str
@@ -367,7 +367,7 @@ def test_another_strength_is_refused(text: str) -> None:
     ("model", "connector", "backbone", "said"),
     [
         ("m", "c.pth", None, "--model and --connector name two models"),
-        (None, None, "cartoon", "unknown backbone 'cartoon'; known are edtalk, facemesh, pdfgc"),
+        (None, None, "cartoon", "unknown backbone 'cartoon'; expected one of edtalk, facemesh, pdfgc"),
         (
             None,
             None,

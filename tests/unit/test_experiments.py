@@ -75,7 +75,7 @@ def test_a_layer_without_changes_leaves_the_experiment_as_it_is(tmp_path: Path) 
         ("trian: {}\ntrian2: 1", r"odd\.yaml: unknown key\(s\): trian2"),
         ("train: mse", r"odd\.yaml: unknown key\(s\): train"),
         ("train: {reconstruction: huber}", r"odd\.yaml: 1 bad value.*\n  train\.reconstruction: .*'huber'"),
-        ("base: sample.yaml", r"odd\.yaml: names a base"),
+        ("base: sample.yaml", r"odd\.yaml: has a `base`"),
         ("# nothing", r"odd\.yaml: expected keys and values"),
     ],
 )

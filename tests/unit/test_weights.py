@@ -78,7 +78,7 @@ def test_a_weight_is_found_in_its_home_and_named_where_it_lies_elsewhere(tmp_pat
     path, home = tmp_path / place, tmp_path / "edtalk"
     path.parent.mkdir(exist_ok=True)
     path.touch()
-    with pytest.raises(UserError, match=rf"{path} \(.*\) is looked for in {home}/; move or link it there"):
+    with pytest.raises(UserError, match=rf"{path} \(.*\) belongs in {home}/; move or link it there"):
         find_weight("edtalk", tmp_path)
     home.mkdir()
     (home / "EDTalk.pt").symlink_to(path)
@@ -99,7 +99,10 @@ def test_weights_in_a_linked_folder_are_refused_unless_it_is_the_home_itself(tmp
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("edtalc", "unknown checkpoint 'edtalc'; known are"), ("torchaudio-bundles", "no published file name")],
+    [
+        ("edtalc", "unknown checkpoint 'edtalc'; expected one of"),
+        ("torchaudio-bundles", "its published file name is unknown"),
+    ],
 )
 def test_a_weight_that_cannot_be_looked_for_is_refused(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
@@ -210,8 +213,8 @@ def test_a_file_of_the_other_network_is_named_for_what_it_is(tmp_path: Path) -> 
     path = save(tmp_path / "EDTalk.pt", {"audio2lip": filled("audio2lip")})
     assert not identify(path).loads
     assert identify(path).sentence == (
-        "this is Audio2Lip, EDTalk's lip network (Audio2Lip.pt), EDTalk's renderer (EDTalk.pt or EDTalk-V.pt) was "
-        "expected: 298 of 298 keys missing (enc.net_app.convs.0.0.weight, enc.net_app.convs.0.1.bias, "
+        "this is Audio2Lip, EDTalk's lip network (Audio2Lip.pt), not EDTalk's renderer (EDTalk.pt or EDTalk-V.pt): "
+        "298 of 298 keys missing (enc.net_app.convs.0.0.weight, enc.net_app.convs.0.1.bias, "
         "enc.net_app.convs.1.conv1.0.weight, ...), 93 unexpected (audio_encoder.0.conv_block.0.weight, "
         "audio_encoder.0.conv_block.0.bias, audio_encoder.0.conv_block.1.weight, ...)"
     )
@@ -221,10 +224,11 @@ def test_a_file_of_the_other_network_is_named_for_what_it_is(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("tensors", "said"),
     [
-        ({"a": torch.zeros(1)}, "no known checkpoint: none of its keys belongs to one (1 in all)"),
+        ({"a": torch.zeros(1)}, "not a known checkpoint: none of its keys belongs to one (1 in all)"),
         (
             dict(list(filled("edtalk").items())[:84]),
-            "no known checkpoint; against EDTalk's renderer (EDTalk.pt or EDTalk-V.pt): 214 of 298 keys missing",
+            "not a known checkpoint; compared with EDTalk's renderer (EDTalk.pt or EDTalk-V.pt): "
+            "214 of 298 keys missing",
         ),
     ],
 )
@@ -237,8 +241,8 @@ def test_an_unknown_checkpoint_is_compared_with_the_nearest(tmp_path: Path, tens
 def test_a_file_of_another_size_is_not_the_published_one(tmp_path: Path) -> None:
     found = identify(save(tmp_path / "pt_inception-2015-12-05-6726825d.pth", {"a": torch.zeros(1)}))
     assert not found.loads
-    assert "no known checkpoint: none of its keys belongs to one (1 in all)" in found.sentence
-    assert "published are 95,628,359: damaged or another file" in found.sentence
+    assert "not a known checkpoint: none of its keys belongs to one (1 in all)" in found.sentence
+    assert "but the published file has 95,628,359: damaged, or another file" in found.sentence
     assert identify(found.path, "judge-mead").loads
 
 
@@ -305,11 +309,11 @@ NO_WEIGHTS: list[tuple[str, Callable[[Path], object], str]] = [
     ("ONNX", lambda path: path.write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x051.8.1:"), "an ONNX graph"),
     ("numpy array", lambda path: np.save(path.open("wb"), np.zeros(3)), "a numpy array"),
     ("pickle", lambda path: path.write_bytes(pickle.dumps(Malicious())), "a pickle that torch.save did not write"),
-    ("unknown", lambda path: path.write_text("hello"), "of no kind cmet knows"),
+    ("unknown", lambda path: path.write_text("hello"), "of an unknown kind"),
     ("torch zip", write_cut, "failed reading zip archive: failed finding central directory)"),
     ("safetensors", write_cut_safetensors, "is damaged or cut short, download it again"),
     ("legacy torch pickle", write_cut_legacy, "is damaged or cut short, download it again"),
-    ("torch zip", lambda path: save(path, [1, 2]), "holds no tensors with names"),
+    ("torch zip", lambda path: save(path, [1, 2]), "holds no named tensors"),
 ]
 
 
@@ -338,7 +342,7 @@ def test_loaded_weights_are_the_keys_of_the_network(tmp_path: Path) -> None:
 
 def test_the_wrong_file_is_not_loaded(tmp_path: Path) -> None:
     save(tmp_path / "edtalk/EDTalk.pt", {"audio2lip": filled("audio2lip")})
-    with pytest.raises(UserError, match="this is Audio2Lip.* was expected: 298 of 298 keys missing"):
+    with pytest.raises(UserError, match="this is Audio2Lip.*, not .*: 298 of 298 keys missing"):
         load_weights("edtalk", tmp_path)
 
 

@@ -29,7 +29,7 @@ UNITS: tuple[tuple[int, int, int | tuple[int, int], int], ...] = (
     (512, 3, 1, 0),
     (512, 1, 1, 0),
 )
-"""Units; residual where the numbers of channels agree, but for the last one."""
+"""Units, the last one apart; residual where the numbers of channels agree."""
 
 
 class SpectrogramUnit(nn.Module):

@@ -79,7 +79,7 @@ class EDTalk(PublishedBackbone):
             UserError: `Audio2Lip.pt` is missing or is another file.
         """
         if len(samples) < SAMPLES_PER_FRAME:
-            raise ClipError("too_short", f"{len(samples) / SAMPLE_RATE_HZ:.3f} s of speech, a frame needs 0.04 s")
+            raise ClipError("too_short", f"{len(samples) / SAMPLE_RATE_HZ:.3f} s of speech; one frame needs 0.04 s")
         lips_FP = lips_from_speech(self._audio2lip, samples, holds_ends=True).numpy()
         result = track.copy()
         result[:, LIP] = resampled(lips_FP, SPEECH_FPS, len(track), fps)

@@ -104,8 +104,8 @@ def fit_basis(
     num_emotional = sum(len(emotional[speaker]) for speaker in speakers)
     if num_emotional < num_components:
         raise UserError(
-            f"expression: {num_components} components need at least as many emotional clips of speakers with neutral "
-            f"clips, found {num_emotional} of {len(speakers)} speaker(s)"
+            f"expression: {num_components} components need at least as many emotional clips by speakers with neutral "
+            f"clips; found {num_emotional} by {len(speakers)} speaker(s)"
         )
     template = mean_template([clip for speaker in speakers for clip in neutral[speaker]])
 

@@ -74,7 +74,7 @@ class TalkingFace:
             motion = self._motion(self._filled(pdfgc_pictures(batch, self.device)))
             _keep(values, torch.cat(motion, 1)[: len(batch)])
         if not values:
-            raise ClipError("too_short", "a driving video without frames")
+            raise ClipError("too_short", "the driving video has no frames")
         return MotionCodes(*_kept(values, sum(MOTION_WIDTHS)).split(MOTION_WIDTHS, 1))
 
     @torch.inference_mode()

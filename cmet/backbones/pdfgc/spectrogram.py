@@ -55,7 +55,7 @@ def speech_windows(samples_S: np.ndarray, is_whole: bool = False) -> Tensor:
         needed_s = 0.04 if is_whole else 0.13
         raise ClipError(
             "too_short",
-            f"{len(samples_S) / SAMPLE_RATE_HZ:.2f} s of speech, at least {needed_s} s are needed for one frame",
+            f"{len(samples_S) / SAMPLE_RATE_HZ:.2f} s of speech; one frame needs at least {needed_s} s",
         )
     rows = torch.from_numpy(rows_RM).unfold(0, ROWS_PER_WINDOW, ROWS_PER_VIDEO_FRAME)
     return rows[:num_windows].unsqueeze(1)

@@ -44,8 +44,8 @@ def check_used(folder: Path, names: Sequence[str], weights: Path) -> None:
     changed = [file for file, digest in weights_digests(names, weights).items() if before.get(file, digest) != digest]
     if changed:
         raise UserError(
-            f"{folder}: made with another {' and another '.join(changed)} than the one in {weights}; put that one "
-            "back, or run `dvc repro` to make codes and model anew"
+            f"{folder}: made with another {' and another '.join(changed)} than {weights} holds now; put the old "
+            "file back, or run `dvc repro` to make codes and model again"
         )
 
 

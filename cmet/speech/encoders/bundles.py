@@ -78,5 +78,5 @@ def _find(name: str, file: str, weights: Path) -> Path:
     # where torchaudio itself keeps what it has downloaded
     cached, place = torch_checkpoints() / file, (weights / home).absolute()
     if cached.is_file():
-        raise UserError(f"{name}: its weights are looked for in {place}/; copy them: cp {cached} {place}/")
-    raise UserError(f"{name}: its weights are not here; download {URL}{file} to {place}/")
+        raise UserError(f"{name}: its weights belong in {place}/; copy them: cp {cached} {place}/")
+    raise UserError(f"{name}: its weights are missing; download {URL}{file} to {place}/")

@@ -26,7 +26,7 @@ WIDTH = 1024
 MODEL = CHECKPOINTS["emotion2vec"]
 
 PRETRAINING = re.compile(r"\.decoder\.")
-"""Weights the published file lacks, and an embedding never touches."""
+"""Weights that the published file lacks and no embedding needs."""
 
 INSTALL = "install the extra in the project folder: .boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'"
 
@@ -101,9 +101,9 @@ def _find(weights: Path) -> Path:
     for cached in emotion2vec_folders():
         if cached.is_dir():
             # links of Hugging Face's cache become files
-            raise UserError(f"emotion2vec: its model is looked for in {home}; copy it: cp -rL {cached} {home}")
+            raise UserError(f"emotion2vec: its model belongs in {home}; copy it: cp -rL {cached} {home}")
     raise UserError(
-        f"emotion2vec: its model is not here; put {' and '.join(MODEL.parts)} into {home}, for example with "
+        f"emotion2vec: its model is missing; put {' and '.join(MODEL.parts)} into {home}, for example with "
         f"`modelscope download --model iic/{MODEL.file} --local_dir {home}`"
     )
 
@@ -116,10 +116,10 @@ def _read_model_conf(path: Path) -> dict[str, Any]:
         found = (config["model"], model_conf["embed_dim"])
         layers = model_conf["modalities"]["audio"]["feature_encoder_spec"]
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: no FunASR description of an emotion2vec model ({error!r})") from error
+        raise UserError(f"{path}: not a FunASR description of an emotion2vec model ({error!r})") from error
     if found != ("Emotion2vec", WIDTH):
         raise UserError(f"{path}: describes {found[0]} of width {found[1]}, expected Emotion2vec of width {WIDTH}")
     # FunASR evaluates this text as Python
     if not PLAIN_LAYERS.fullmatch(str(layers)):
-        raise UserError(f"{path}: feature_encoder_spec is no plain list of layers: {str(layers)[:80]!r}")
+        raise UserError(f"{path}: feature_encoder_spec is not a plain list of layers: {str(layers)[:80]!r}")
     return model_conf

@@ -9,7 +9,7 @@ import numpy as np
 from cmet.errors import ClipError
 
 SAMPLE_RATE_HZ = 16_000
-"""eGeMAPS and emotion2vec change with the sample rate; every sound is brought to this one."""
+"""eGeMAPS and emotion2vec depend on the sample rate, so every sound is brought to this one."""
 
 SCALED = frozenset({"opensmile"})
 """Encoders whose features have units, so that each has to be divided by its spread before they are compared."""
@@ -42,7 +42,7 @@ def check_speech_length(samples: np.ndarray) -> None:
     """
     if len(samples) < MIN_SPEECH_S * SAMPLE_RATE_HZ:
         raise ClipError(
-            "too_short_speech", f"{len(samples) / SAMPLE_RATE_HZ:.2f} s of speech, {MIN_SPEECH_S} s are needed"
+            "too_short_speech", f"{len(samples) / SAMPLE_RATE_HZ:.2f} s of speech; at least {MIN_SPEECH_S} s is needed"
         )
 
 

@@ -24,7 +24,7 @@ def read_precomputed(raw: Path) -> np.ndarray:
     try:
         return read_vector(raw.parent / FEATURES_FOLDER / f"{raw.stem}.npy")
     except NotADirectoryError as error:
-        raise ClipError(NO_FEATURES, f"{raw} lies in an archive, where no vectors are looked for") from error
+        raise ClipError(NO_FEATURES, f"{raw} lies in an archive; vectors are only read from folders") from error
 
 
 def read_vector(path: Path) -> np.ndarray:
@@ -43,7 +43,7 @@ def read_vector(path: Path) -> np.ndarray:
     except OSError as error:
         raise ClipError(NO_FEATURES, f"{path} cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError) as error:
-        raise ClipError("bad_features", f"{path} is no numpy array ({error})") from error
+        raise ClipError("bad_features", f"{path} is not a numpy array ({error})") from error
     shape = getattr(values, "shape", None)
     if shape != (WIDTH,) or values.dtype.kind not in "fiu":
         found = "several arrays" if shape is None else f"{values.dtype} of shape {shape}"

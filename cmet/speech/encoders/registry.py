@@ -67,4 +67,4 @@ def check_encoder(name: str) -> None:
         UserError: The name is unknown.
     """
     if name not in ENCODERS:
-        raise UserError(f"unknown speech encoder {name!r}; known are {', '.join(sorted(ENCODERS))}")
+        raise UserError(f"unknown speech encoder {name!r}; expected one of {', '.join(sorted(ENCODERS))}")

@@ -102,9 +102,8 @@ def test_another_network_is_named_for_what_it_is(networks: Networks, tmp_path: P
     torch.save(networks.audio.state_dict(), tmp_path / "pdfgc/motion_model.pth")
     with pytest.raises(UserError) as error:
         load_network(MotionNetwork, "pdfgc-motion", tmp_path)
-    assert (
-        "this is PD-FGC's audio network (audio_model.pth), PD-FGC's motion network (motion_model.pth) was expected"
-        in (str(error.value))
+    assert "this is PD-FGC's audio network (audio_model.pth), not PD-FGC's motion network (motion_model.pth)" in (
+        str(error.value)
     )
 
 
@@ -140,5 +139,5 @@ def test_frames_are_read_and_rendered_as_they_are_asked_for(networks: Networks, 
 
 
 def test_a_driving_video_without_frames_is_refused(networks: Networks) -> None:
-    with pytest.raises(ClipError, match="a driving video without frames"):
+    with pytest.raises(ClipError, match="the driving video has no frames"):
         TalkingFace(networks).motion([])

@@ -76,7 +76,9 @@ def test_a_network_of_another_width_is_refused(
 ) -> None:
     run(shards, tmp_path / "first", make_params(num_steps=1))
     wide = NetworkParams(hidden=64, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.1)
-    with pytest.raises(UserError, match=r"tensors have another size than train.network and the shards ask for, first"):
+    with pytest.raises(
+        UserError, match=r"tensors do not have the size that train.network and the shards ask for, first"
+    ):
         run(shards, tmp_path / "second", make_params(begin_from="x", network=wide), tmp_path / "first" / name)
 
 
@@ -93,7 +95,7 @@ def test_a_damaged_or_foreign_last_state_is_one_message(shards: Path, tmp_path: 
 def test_a_folder_without_a_model_is_told_from_a_checkpoint(
     shards: Path, tmp_path: Path, make_params: MakeParams
 ) -> None:
-    with pytest.raises(UserError, match=r"shards: a folder without config.json, so no trained model"):
+    with pytest.raises(UserError, match=r"shards: no config.json in this folder, so it is not a trained model"):
         run(shards, tmp_path / "out", make_params(begin_from="shards"), shards)
 
 

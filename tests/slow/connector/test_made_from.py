@@ -78,7 +78,7 @@ def test_the_same_training_gives_the_same_model_byte_by_byte(run: Callable[..., 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (2, r"a model of format 2, made before models said how their clips were made; train it again"),
+        (2, r"a model of format 2, which does not record how its clips were made; train it again"),
         (4, r"a model of format 4, expected 3; train it again"),
     ],
 )
@@ -97,7 +97,9 @@ def test_a_description_that_lacks_something_is_refused_by_what_it_lacks(run: Cal
     values = json.loads((model / CONFIG).read_text(encoding="utf-8"))
     del values["clips"]["fps"]
     write_json(model / CONFIG, values)
-    with pytest.raises(UserError, match=r"config.json: damaged or of another version \(clips.fps\); train the model"):
+    with pytest.raises(
+        UserError, match=r"config.json: damaged, or written by another version \(clips.fps\); train the model"
+    ):
         load_bundle(model)
     (model / CONFIG).write_text("[]", encoding="utf-8")
     with pytest.raises(UserError, match=r"config.json: not the description of a trained model"):
@@ -127,7 +129,9 @@ def test_clips_that_were_made_otherwise_are_refused(
 def test_codes_of_another_backbone_file_are_refused(run: Callable[..., Path], fitted: Path) -> None:
     bundle = load_bundle(run("model"))
     (fitted / "basis.safetensors").write_bytes(b"fitted anew")
-    with pytest.raises(UserError, match=r"trained with another basis.safetensors than .*fitted has; put that one back"):
+    with pytest.raises(
+        UserError, match=r"trained with another basis.safetensors than .*fitted holds now; put the old file back"
+    ):
         bundle.expect_made_of(CLIPS, fitted)
 
 
@@ -135,7 +139,7 @@ def test_an_encoder_that_is_set_otherwise_now_is_refused(run: Callable[..., Path
     model = run("model")
     settings = read_config(model).speech_settings
     change_config(model, speech_settings=settings | {"feature_set": "eGeMAPSv01b"})
-    said = r"trained with opensmile set otherwise \(feature_set eGeMAPSv01b, not eGeMAPSv02\); train it again"
+    said = r"trained with other settings of opensmile \(feature_set eGeMAPSv01b, not eGeMAPSv02\); train it again"
     with pytest.raises(UserError, match=said):
         load_bundle(model).expect(backbone="facemesh", speech_encoder="opensmile")
 

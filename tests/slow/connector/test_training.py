@@ -163,7 +163,7 @@ def test_a_loss_that_is_no_number_names_step_and_clips_and_keeps_the_last_good_c
 
     monkeypatch.setattr(Sampler, "draw", spoiled)
     params = make_params(num_steps=9, log_every=4, checkpoint_every=4, validate_every=9)
-    expected = r"the loss is nan at step 5, whose batch is of \d+ clips: a-angry-2-000, .*bad_batch.txt"
+    expected = r"the loss is nan at step 5, in a batch of \d+ clips: a-angry-2-000, .*bad_batch.txt"
     with pytest.raises(UserError, match=expected):
         run(shards, tmp_path / "model", params)
     assert not (tmp_path / "model").exists()
@@ -177,7 +177,9 @@ def test_a_loss_that_is_no_number_names_step_and_clips_and_keeps_the_last_good_c
 def test_weights_that_no_validation_could_measure_are_not_kept(
     shards: Path, tmp_path: Path, make_params: MakeParams
 ) -> None:
-    with pytest.raises(UserError, match="val/delta_mse was a number at no validation, so there are no weights to keep"):
+    with pytest.raises(
+        UserError, match="no validation gave a number for val/delta_mse, so there are no weights to keep"
+    ):
         run(shards, tmp_path / "model", make_params(num_steps=1, learning_rate=1e30))
     assert not (tmp_path / "model").exists()
 
@@ -219,7 +221,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
     monkeypatch.setattr(LossWatch, "check", fill_disk)
     try:
-        with pytest.raises(UserError, match=r"checkpoint of step 4 could not be written .*the checkpoint before"):
+        with pytest.raises(UserError, match=r"checkpoint of step 4 could not be written .*the one before"):
             run(shards, tmp_path / "model", params)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -287,7 +289,7 @@ def test_a_model_made_for_another_is_refused(
 
 def test_a_damaged_bundle_is_one_message(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
     model = tmp_path / "model"
-    with pytest.raises(UserError, match=r"no trained model, config.json, connector.safetensors"):
+    with pytest.raises(UserError, match=r"no trained model here, config.json, connector.safetensors"):
         load_bundle(model)
     run(shards, model, make_params(num_steps=1))
     SpeechScaling.none(5).save(model)

@@ -223,6 +223,6 @@ def test_a_model_whose_backbone_was_replaced_is_refused(trained_on: Callable[...
     folder = trained_on().bundle.folder
     config = read_config(folder).model_dump()
     write_json(folder / "config.json", config | {"backbone_sha256": {"facemesh_basis.safetensors": "0" * 64}})
-    said = r"this model was trained with another facemesh_basis.safetensors than .*backbone has; put that one back"
+    said = r"was trained with another facemesh_basis.safetensors than .*backbone holds now; put the old file back"
     with pytest.raises(UserError, match=said):
         Editor.load(folder)

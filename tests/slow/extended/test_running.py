@@ -112,7 +112,7 @@ def test_neutral_speech_that_cannot_be_heard_is_told_and_the_older_result_stays(
     for file in speech["calm"].iterdir():
         file.write_text("hello")
     with pytest.raises(
-        UserError, match=r"neutral speech: none of 4 recording\(s\) can be used; first: .*no numpy array"
+        UserError, match=r"neutral speech: none of 4 recording\(s\) can be used; first: .*not a numpy array"
     ):
         write_extended(request_, out)
     assert (out / "index.html").read_bytes() == before

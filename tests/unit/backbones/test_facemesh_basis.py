@@ -56,7 +56,7 @@ def test_a_basis_is_the_same_after_saving(tmp_path: Path, faces: Faces) -> None:
 
 
 def test_too_few_clips_are_an_error_that_counts_them(faces: Faces) -> None:
-    with pytest.raises(UserError, match="40 components need .* found 36 of 6 speaker"):
+    with pytest.raises(UserError, match="40 components need .* found 36 by 6 speaker"):
         fit_basis(**faces, num_components=40, ridge=0.01)
 
 

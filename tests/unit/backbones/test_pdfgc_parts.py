@@ -74,7 +74,7 @@ def test_every_band_is_heard_and_none_beyond_the_edges() -> None:
 
 @pytest.mark.parametrize("num_samples", [0, 1, 1_920])
 def test_speech_too_short_for_a_frame_is_refused(num_samples: int) -> None:
-    with pytest.raises(ClipError, match=r"too_short: 0\.\d\d s of speech, at least 0.13 s are needed"):
+    with pytest.raises(ClipError, match=r"too_short: 0\.\d\d s of speech; one frame needs at least 0.13 s"):
         speech_windows(np.ones(num_samples, np.float32))
 
 

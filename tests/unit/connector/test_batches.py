@@ -135,7 +135,7 @@ def test_every_process_goes_on_where_itself_was(
 
 
 def test_fewer_shards_than_processes_are_an_error(many: TrainingShards, make_params: MakeParams) -> None:
-    with pytest.raises(UserError, match=r"5 training shard\(s\) cannot be dealt to 8 processes"):
+    with pytest.raises(UserError, match=r"5 training shard\(s\) are too few for 8 processes"):
         ShardBatches(many, make_params(shards_in_memory=1), 7, Processes(0, 8, torch.device("cpu")))
 
 
@@ -147,6 +147,6 @@ def test_a_shard_that_is_cut_while_training_is_named(many: TrainingShards, make_
         cut.write_bytes(path.read_bytes()[:100])
         # at once: the reader, which runs ahead, may be in the middle of it
         cut.replace(path)
-    with pytest.raises(UserError, match="not the bytes that were written|changed while it was read"):
+    with pytest.raises(UserError, match="changed since it was written|changed while being read"):
         for _ in range(40):
             batches.draw()

@@ -43,7 +43,7 @@ def test_a_damaged_shard_is_named_before_training(
     else:
         middle = len(content) // 2
         tar.write_bytes(content[:middle] if damage == "cut" else content[:middle] + b"x" + content[middle + 1 :])
-    said = "the shard is missing" if damage == "missing" else "not the bytes that were written"
+    said = "the shard is missing" if damage == "missing" else "changed since it was written"
     with pytest.raises(UserError, match=f"{split}/000000.tar: {said}"):
         read_features(shards, make_params(), CPU)
 

@@ -227,7 +227,7 @@ def test_no_pairs_are_an_error() -> None:
 
 
 def test_an_emotion_outside_the_vocabulary_is_named(clips: list[ClipSample]) -> None:
-    with pytest.raises(UserError, match=r"found \['bored'\]"):
+    with pytest.raises(UserError, match=r"unknown emotions \['bored'\]"):
         FeatureBank.from_clips([*clips, replace(clips[0], clip_id="a-bored", emotion="bored")], CPU)
 
 

@@ -25,7 +25,7 @@ def test_vectors_here_and_sounds_there_are_of_no_one_space(speech: dict[str, Pat
 
 
 def test_a_space_that_is_unknown_or_not_the_models_is_one_message(speech: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown speech encoder 'whisper'; known are"):
+    with pytest.raises(UserError, match="unknown speech encoder 'whisper'; expected one of"):
         choose_space("whisper", None, [])
     with pytest.raises(UserError, match="--space emotion2vec: the model hears with opensmile"):
         choose_space("emotion2vec", "opensmile", [])
@@ -43,10 +43,10 @@ def test_a_bad_recording_is_left_out_with_its_reason(sounds: dict[str, Path]) ->
     assert [path.name for path in voices.paths] == ["1.wav"] and voices.vectors_NS.shape == (1, 88)
     [one] = left_out
     assert (one.role, one.emotion, one.path) == ("extended", "envious", bad)
-    assert "0.wav is no sound file" in one.reason
+    assert "0.wav is not a sound file" in one.reason
     (sounds["envious"] / "1.wav").write_text("hello")
     with pytest.raises(
-        UserError, match=r"envious speech: none of 2 recording\(s\) can be used; first: .*0.wav is no sound"
+        UserError, match=r"envious speech: none of 2 recording\(s\) can be used; first: .*0.wav is not a sound"
     ):
         listen(
             load_encoder("opensmile", Path("weights")), in_folder(sounds["envious"], "envious", False), "extended", True

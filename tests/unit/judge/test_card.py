@@ -31,7 +31,7 @@ def test_a_card_of_another_version_is_refused(
 ) -> None:
     card = json.loads((tiny.judge.folder / CARD).read_text(encoding="utf-8"))
     (tmp_path / CARD).write_text(json.dumps(card | changes), encoding="utf-8")
-    with pytest.raises(UserError, match=rf"not the card of a judge as this version writes it \({where}\)"):
+    with pytest.raises(UserError, match=rf"not a judge's card that this version can read \({where}\)"):
         read_card(tmp_path)
 
 

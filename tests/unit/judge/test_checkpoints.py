@@ -50,13 +50,13 @@ def test_a_start_fills_the_trunk_and_leaves_the_head(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"conv1__weight": None}, "no ResNet-18 with the keys of torchvision: 1 of 120 keys missing (conv1.weight)"),
+        ({"conv1__weight": None}, "not a ResNet-18 with torchvision's keys: 1 of 120 keys missing (conv1.weight)"),
         ({"conv1__weight": torch.ones(64, 3, 3, 3)}, "conv1.weight: 64x3x3x3, expected 64x3x7x7"),
         ({"beta__0__weight": torch.ones(1)}, "1 unexpected (beta.0.weight)"),
         ({"bn1__bias": torch.full((64,), torch.nan)}, "NaN or infinity in 1 tensor(s), first bn1.bias"),
-        ({"fc__bias": None}, "no judge: a classifier fc of 512 columns with a bias is expected"),
-        ({"fc__weight": None, "fc__bias": None}, "no judge: a classifier fc of 512 columns"),
-        ({"fc__weight": torch.ones(7, 256)}, "no judge: a classifier fc of 512 columns"),
+        ({"fc__bias": None}, "not a judge: expected a classifier fc with 512 columns and a bias"),
+        ({"fc__weight": None, "fc__bias": None}, "not a judge: expected a classifier fc with 512 columns"),
+        ({"fc__weight": torch.ones(7, 256)}, "not a judge: expected a classifier fc with 512 columns"),
         (
             {"fc__weight": torch.ones(5, 512), "fc__bias": torch.ones(5)},
             "label_order names 7 emotions, but fc of {path} has 5 rows",
@@ -71,13 +71,13 @@ def test_another_network_is_refused(save: Save, tmp_path: Path, changes: dict[st
 
 
 def test_weights_in_another_place_are_not_guessed(save: Save, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="as they are or under state_dict, found under ema"):
+    with pytest.raises(UserError, match="at the top or under state_dict, found them under ema"):
         read_resnet18(save(tmp_path / "judge.pth", "ema"))
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "empty"), (b"<!DOCTYPE html><title>Sign in</title>", "a web page"), (b"weights", "of no kind cmet knows")],
+    [(b"", "empty"), (b"<!DOCTYPE html><title>Sign in</title>", "a web page"), (b"weights", "of an unknown kind")],
 )
 def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "judge.pth").write_bytes(content)
@@ -111,7 +111,7 @@ def test_a_file_is_found_by_its_name_or_its_path_and_may_be_a_link(tmp_path: Pat
     (tmp_path / "mine/judge.pth").write_bytes(b"weights")
     (weights / "judge/judge.pth").symlink_to(tmp_path / "mine/judge.pth")
     if named.startswith("mine"):
-        with pytest.raises(UserError, match=f"{named}: DVC watches only {weights}/judge; copy the file there, or link"):
+        with pytest.raises(UserError, match=f"{named}: DVC watches only {weights}/judge; copy or link the file there"):
             find_checkpoint(named, "judge.checkpoint", tmp_path, weights)
     else:
         assert find_checkpoint(named, "judge.checkpoint", tmp_path, weights) == weights / "judge/judge.pth"
@@ -125,6 +125,6 @@ def test_a_published_file_that_is_missing_is_named_with_its_source(tmp_path: Pat
 
 def test_a_missing_file_names_the_key_and_both_places(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"judge.checkpoint: x.pth: no such file, neither from .+ nor in .+weights/judge"
+        UserError, match=r"judge.checkpoint: x.pth: no such file, neither below .+ nor in .+weights/judge"
     ):
         find_checkpoint("x.pth", "judge.checkpoint", tmp_path, tmp_path / "weights")

@@ -74,7 +74,5 @@ def test_single_videos_of_another_form_are_judged_with_a_remark(judge: Path, tmp
 
 def test_a_card_from_before_is_refused_by_what_it_lacks(judge: Path, tmp_path: Path) -> None:
     (tmp_path / CARD).write_text(read_card(judge).model_dump_json(exclude={"clips", "versions"}), encoding="utf-8")
-    with pytest.raises(
-        UserError, match=r"not the card of a judge as this version writes it \(clips\); run 'cmet judge'"
-    ):
+    with pytest.raises(UserError, match=r"not a judge's card that this version can read \(clips\); run 'cmet judge'"):
         read_card(tmp_path)

@@ -82,14 +82,16 @@ def test_a_class_without_training_clips_is_counted(tiny: Tiny, tmp_path: Path) -
 
 def test_without_training_clips_there_is_no_judge(tiny: Tiny, tmp_path: Path) -> None:
     clips = tiny.clips_of(tiny.clips.table.assign(split="test"), tmp_path / "clips")
-    with pytest.raises(UserError, match="no emotional clip of a training speaker"):
+    with pytest.raises(UserError, match="no training speaker has a usable emotional clip"):
         train_judge(clips, tmp_path / "judge", JUDGE, seed=1)
     assert not (tmp_path / "judge").exists()
 
 
 def test_one_emotion_is_not_enough(tiny: Tiny, tmp_path: Path) -> None:
     clips = tiny.clips_of(tiny.clips.table.query("emotion == 'happy'"), tmp_path / "clips")
-    with pytest.raises(UserError, match="4, are all of one emotion, happy; .+ needs two or more"):
+    with pytest.raises(
+        UserError, match="all 4 usable clips of the training speakers show one emotion, happy; .+ needs two or more"
+    ):
         train_judge(clips, tmp_path / "judge", JUDGE, seed=1)
     assert not (tmp_path / "judge").exists()
 

@@ -201,9 +201,9 @@ def test_a_name_too_long_for_any_file_is_a_file_that_is_not_there(tmp_path: Path
     [
         (b"", "the file is empty"),
         (",".join(HEADER).encode() + b"\n", "no rows below the header"),
-        (b"\0\1\2", "this is no CSV text"),
-        (b"just words\nand more\n", "no column source_video_path, gt_video_path, gt_emotion, generated_path; needed"),
-        (b"source_video_path,gt_video_path,gt_emotion\na,b,happy\n", "no column generated_path; needed are"),
+        (b"\0\1\2", "not a CSV file"),
+        (b"just words\nand more\n", "no column source_video_path, gt_video_path, gt_emotion, generated_path; expected"),
+        (b"source_video_path,gt_video_path,gt_emotion\na,b,happy\n", "no column generated_path; expected"),
     ],
 )
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -125,7 +125,7 @@ def test_weights_that_torchaudio_has_downloaded_are_told_with_the_command_to_cop
     path = tmp_path / "torch/hub/checkpoints" / bundle_of("hubert-base")._path
     path.parent.mkdir(parents=True)
     path.touch()
-    with pytest.raises(UserError, match=f"its weights are looked for in {weights}/speech/; copy them: cp {path} "):
+    with pytest.raises(UserError, match=f"its weights belong in {weights}/speech/; copy them: cp {path} "):
         bundles.check_bundle("hubert-base", weights)
 
 
@@ -137,7 +137,7 @@ def test_absent_weights_are_one_sentence_and_no_download(
     with pytest.raises(UserError) as caught:
         bundles.embed_with_bundle(SOUND, name, weights)
     file = bundle_of(name)._path
-    said = f"{name}: its weights are not here; download {bundles.URL}{file} to {weights}/speech/"
+    said = f"{name}: its weights are missing; download {bundles.URL}{file} to {weights}/speech/"
     assert str(caught.value) == said
 
 
@@ -152,8 +152,8 @@ def test_absent_weights_are_told_before_any_process_starts(weights: Path, tmp_pa
     clips = write_clips(tmp_path, "a")
     params, work = SpeechParams(max_rejected=0), tmp_path / "work"
     for name, said in (
-        ("wavlm-base", "wavlm-base: its weights are not here"),
-        ("emotion2vec", "its model is not here"),
+        ("wavlm-base", "wavlm-base: its weights are missing"),
+        ("emotion2vec", "its model is missing"),
     ):
         with pytest.raises(UserError, match=said):
             write_embeddings(clips, name, weights, tmp_path / "out", work, params)

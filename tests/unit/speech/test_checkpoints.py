@@ -77,5 +77,5 @@ def test_foreign_code_in_a_checkpoint_is_refused_and_does_not_run(tmp_path: Path
 
 def test_a_checkpoint_without_a_table_is_refused(tmp_path: Path, model: torch.nn.Module) -> None:
     torch.save(torch.zeros(3), tmp_path / "a.pth")
-    with pytest.raises(UserError, match=r"a\.pth: this file holds no tensors"):
+    with pytest.raises(UserError, match=r"a\.pth: this file holds no named tensors"):
         fill_model(model, tmp_path / "a.pth", "model")

@@ -127,7 +127,7 @@ def test_an_absent_model_is_one_sentence(weights: Path) -> None:
         embed_emotion2vec(SOUND, weights)
     folder = weights / "speech/emotion2vec_plus_large"
     assert str(caught.value).startswith(
-        f"emotion2vec: its model is not here; put config.yaml and model.pt into {folder}"
+        f"emotion2vec: its model is missing; put config.yaml and model.pt into {folder}"
     )
 
 
@@ -156,7 +156,7 @@ def test_an_incomplete_model_folder_is_told_by_what_it_lacks(weights: Path, pres
 def test_a_model_that_a_hub_has_is_told_with_the_command_to_copy_it(tmp_path: Path, weights: Path, place: str) -> None:
     folder = write_model(tmp_path / place)
     home = weights / "speech/emotion2vec_plus_large"
-    with pytest.raises(UserError, match=f"its model is looked for in {home}; copy it: cp -rL {folder} {home}"):
+    with pytest.raises(UserError, match=f"its model belongs in {home}; copy it: cp -rL {folder} {home}"):
         check_emotion2vec(weights)
     shutil.copytree(folder, home)
     assert emotion2vec._find(weights) == home
@@ -167,14 +167,14 @@ def test_a_model_that_a_hub_has_is_told_with_the_command_to_copy_it(tmp_path: Pa
     [
         (changed(lambda config: config.update(model="Paraformer")), "describes Paraformer of width 1024"),
         (changed(lambda config: config["model_conf"].update(embed_dim=768)), "describes Emotion2vec of width 768"),
-        (changed(lambda config: config.pop("model_conf")), "no FunASR description"),
+        (changed(lambda config: config.pop("model_conf")), "not a FunASR description"),
         (
             changed(
                 lambda config: config["model_conf"]["modalities"]["audio"].update(
                     feature_encoder_spec="__import__('os').system('true')"
                 )
             ),
-            "no plain list of layers",
+            "not a plain list of layers",
         ),
     ],
 )
@@ -194,7 +194,7 @@ def test_a_missing_funasr_says_which_extra_to_install(weights: Path, monkeypatch
 def test_the_check_before_the_work_asks_for_the_model_and_for_funasr(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="its model is not here"):
+    with pytest.raises(UserError, match="its model is missing"):
         check_emotion2vec(weights)
     write_model(weights / "speech/emotion2vec_plus_large")
     monkeypatch.setitem(sys.modules, "funasr", None)

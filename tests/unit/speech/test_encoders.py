@@ -42,7 +42,7 @@ def test_speech_of_a_tenth_of_a_second_is_refused_before_a_model_is_loaded(name:
         (None, "no_features"),
         (np.zeros(7, np.float32), r"bad_features: .*shape \(7,\)"),
         (np.full(1024, np.nan, np.float32), "bad_features: .*1024 value"),
-        (np.array({"a": 1}, dtype=object), "bad_features: .*no numpy array"),
+        (np.array({"a": 1}, dtype=object), "bad_features: .*not a numpy array"),
     ],
 )
 def test_bad_precomputed_features_are_refused(tmp_path: Path, array: np.ndarray | None, reason: str) -> None:
@@ -113,8 +113,8 @@ def test_embeddings_are_called_by_one_name_and_come_in_any_order(
 def test_a_corpus_without_any_features_is_told_of_other_encoders(tmp_path: Path, three_clips: pd.DataFrame) -> None:
     with pytest.raises(
         UserError,
-        match="no features of precomputed for any of 1 clips, first no_features: .*; the corpus has none beside its "
-        "sounds; use opensmile or emotion2vec",
+        match="none of the 1 clips has features of precomputed, first no_features: .*; the corpus has none beside its "
+        "sounds, so use opensmile or emotion2vec",
     ):
         embed(three_clips[2:], tmp_path, max_rejected=1)
 
@@ -130,7 +130,9 @@ def test_real_emotion2vec_features_are_read_bit_for_bit(real: Path) -> None:
 
 
 def test_an_unknown_encoder_is_an_error_that_lists_the_known() -> None:
-    with pytest.raises(UserError, match=r"unknown speech encoder 'whisper'; known are emotion2vec, .*, opensmile, pre"):
+    with pytest.raises(
+        UserError, match=r"unknown speech encoder 'whisper'; expected one of emotion2vec, .*, opensmile, pre"
+    ):
         load_encoder("whisper", Path("weights"))
 
 

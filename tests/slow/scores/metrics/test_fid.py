@@ -157,7 +157,7 @@ def test_without_weights_the_reason_says_where_to_get_them(tmp_path: Path) -> No
 
 
 def test_a_file_of_another_size_is_refused_by_name(weights: Path) -> None:
-    with pytest.raises(UserError, match=rf"{FILE}: .* bytes, published are 95,628,359: damaged or another file"):
+    with pytest.raises(UserError, match=rf"{FILE}: .* bytes, but the published file has 95,628,359: damaged, or"):
         FrechetInceptionDistance.load(weights)
 
 

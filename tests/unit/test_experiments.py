@@ -8,6 +8,7 @@ import yaml
 from cmet.errors import UserError
 from cmet.experiments import flat_values, lay_over, read_experiment, read_layer, use_experiment
 from cmet.params import ParamsError, load_params, parse_params
+from cmet.weights.registry import HOMES
 
 ROOT = Path(__file__).parents[2]
 LAYERS = sorted((ROOT / "experiments/ablations").glob("*.yaml"))
@@ -170,3 +171,19 @@ def test_a_file_is_no_root_of_a_corpus_in_a_folder(tmp_path: Path) -> None:
     table = write_table(tmp_path / "clips.csv", "rec/1.mp4")
     with pytest.raises(UserError, match=r"clips\.csv: a file, but the corpus mead is a folder"):
         use_experiment(ROOT / "experiments/mead-speech.yaml", tmp_path / "params.yaml", table)
+
+
+def test_the_folder_of_weights_gets_what_dvc_asks_for_and_stands_in_the_parameters(tmp_path: Path) -> None:
+    params, lab = tmp_path / "project/params.yaml", tmp_path / "lab"
+    params.parent.mkdir()
+    with pytest.raises(UserError, match=f"--weights {lab}: no such folder"):
+        use_experiment(SAMPLE, params, None, weights=lab)
+    lab.mkdir()
+    (lab / "judge").touch()
+    with pytest.raises(UserError, match=f"--weights {lab}: DVC needs the folders connector, .* cannot be made"):
+        use_experiment(SAMPLE, params, None, weights=lab)
+    assert not params.exists()
+    (lab / "judge").unlink()
+    use_experiment(SAMPLE, params, None, weights=lab)
+    assert load_params(params).weights == str(lab)
+    assert sorted(path.name for path in lab.iterdir()) == sorted(HOMES)

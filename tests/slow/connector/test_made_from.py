@@ -79,7 +79,7 @@ def test_the_same_training_gives_the_same_model_byte_by_byte(run: Callable[..., 
     ("found", "said"),
     [
         (2, r"a model of format 2, which does not record how its clips were made; train it again"),
-        (4, r"a model of format 4, expected 3; train it again"),
+        (4, r"a model of format 4, but this version reads 3; train it again"),
     ],
 )
 @pytest.mark.parametrize("opened", [load_bundle, lambda folder: Model(folder).config], ids=["to predict", "to read"])

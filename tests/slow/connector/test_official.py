@@ -129,7 +129,7 @@ def write_30_wide(path: Path) -> None:
 
 
 BAD: list[tuple[Callable[[Path], object], str]] = [
-    (lambda path: save(path, hollow("audio2lip")), "this is Audio2Lip .*, not .*: 243 of 243 keys missing"),
+    (lambda path: save(path, hollow("audio2lip")), "this is Audio2Lip, .*, not .*: 243 of 243 keys missing"),
     (write_30_wide, r"but 1 of another shape \(projector.projector.2.weight: 30x30, expected 10x10\)"),
     (write_not_finite, r"NaN or infinity in 1 of its 243 tensors \(Norm.weight\), though this is"),
     (write_cut, "this file is damaged or cut short, download it again"),
@@ -193,7 +193,7 @@ def changed(bundle: Bundle, network: dict[str, int] | None = None, **config: Any
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda bundle: changed(bundle, {"num_heads": 8}), "for the paper's sizes, but num_heads is 8, not 4$"),
+        (lambda bundle: changed(bundle, {"num_heads": 8}), "only takes the paper's sizes, but num_heads is 8, not 4$"),
         (
             lambda bundle: changed(bundle, {"hidden": 64}, speech_width=88),
             "hidden is 64, not 1024, speech_width is 88, not 1024$",

@@ -100,7 +100,7 @@ def test_another_seed_gives_another_clip(sample, tmp_path):
 
 def test_too_many_sentences_are_refused_and_nothing_is_written(tmp_path):
     params = TINY.model_copy(update={"num_sentences": 1000})
-    with pytest.raises(UserError, match="num_sentences is 1000; there are 20 sentences"):
+    with pytest.raises(UserError, match="num_sentences is 1000, but only 20 sentences exist"):
         make_sample(params, SEED, tmp_path / "sample", tmp_path / "work")
     assert not list(tmp_path.iterdir())
 

@@ -36,8 +36,8 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(weights.app, name="weights")
-app.command()(doctor)
-app.command()(clean)
+app.command(short_help="Say what this machine can run, and what to do.")(doctor)
+app.command(short_help="List what the project can do without; remove it.")(clean)
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file; its folder is the project.")]
 INTERRUPTED, TERMINATED = 130, 143
@@ -60,11 +60,11 @@ def about(
 
 
 app.command(cls=ManyValues)(edit)
-app.command(cls=ManyExtended)(extended)
-app.command(cls=ManyLabels)(score)
-app.command()(compare)
-app.command(cls=ManySeeds)(sweep)
-app.command(cls=ManySeeds)(unseen)
+app.command(cls=ManyExtended, short_help="Emotions without a judge: measure, edit, show.")(extended)
+app.command(cls=ManyLabels, short_help="Judge clips that any method made.")(score)
+app.command(short_help="Compare two results clip by clip.")(compare)
+app.command(cls=ManySeeds, short_help="Train variants with several seeds and compare.")(sweep)
+app.command(cls=ManySeeds, short_help="Leave each emotion out of training in turn.")(unseen)
 
 
 @app.command()

@@ -26,7 +26,7 @@ def doctor(
     end = (
         "The built-in sample can run: `make demo`."
         if is_able
-        else f"The built-in sample cannot run: {num_problems} problem(s)."
+        else f"The built-in sample cannot run: {num_problems} {'problem' if num_problems == 1 else 'problems'}."
     )
     return Answer(
         {"can_run_sample": is_able, "findings": findings}, "\n".join([*lines, "", end]), exit_code=0 if is_able else 1

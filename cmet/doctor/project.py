@@ -111,12 +111,23 @@ def probe_weights(root: Path, variables: Mapping[str, str]) -> Findings:
         )
     groups: dict[str, list[str]] = {}
     homes: dict[str, Path] = {}
+    num_here = 0
     for checkpoint in CHECKPOINTS.values():
         if checkpoint.enables is not None and checkpoint.file is not None:
             missing = groups.setdefault(checkpoint.enables, [])
             homes[checkpoint.enables] = folder / checkpoint.home
             if checkpoint.located(folder) is None:
                 missing.append(checkpoint.file)
+            else:
+                num_here += 1
+    if not num_here:
+        yield Finding(
+            "weights",
+            "note",
+            f"no published weights are in {folder}/; the demo needs none",
+            "`cmet weights` says what each is for, where to get it and where to put it",
+        )
+        return
     for ability, files in groups.items():
         if files:
             found = f"{ability} still needs {', '.join(files)}"

@@ -44,7 +44,7 @@ def test_the_command_prints_the_same_for_people_and_machines(tmp_path: Path, mon
         "note     gpu            none",
         "                        -> none needed",
         "",
-        "The built-in sample cannot run: 1 problem(s).",
+        "The built-in sample cannot run: 1 problem.",
     ]
     assert json.loads(machines.stdout)["findings"][0]["advice"] == "make room"
 
@@ -308,6 +308,14 @@ def test_missing_weights_say_what_they_would_enable(tmp_path: Path) -> None:
         f"backbone pdfgc: all files are in {weights}/"
     ]
     assert len(findings) == len({checkpoint.enables for checkpoint in CHECKPOINTS.values()} - {None})
+
+
+def test_without_any_weights_there_is_one_note(tmp_path: Path) -> None:
+    (note,) = project.probe_weights(tmp_path, {})
+    assert (note.status, note.found) == (
+        "note",
+        f"no published weights are in {tmp_path}/weights/; the demo needs none",
+    )
 
 
 def test_weights_that_stages_do_not_read_and_folders_that_dvc_asks_for_are_told(tmp_path: Path) -> None:

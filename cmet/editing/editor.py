@@ -73,10 +73,11 @@ class Editor:
         bundle.expect(backbone=backbone or config.backbone, speech_encoder=config.speech_encoder)
         check_backbone(folder, config.backbone_sha256, bundle.folder)
         kind = cast(BackboneKind, backbone_class(config.backbone))
+        weights = weights_folder()
         for name in kind.weights:
-            find_weight(name, weights_folder())
-        opens = partial(load_backbone, config.backbone, folder, weights_folder(), inference)
-        encoder = hearing_clips(load_encoder(config.speech_encoder, weights_folder()), config.clips.sample_rate_hz)
+            find_weight(name, weights)
+        opens = partial(load_backbone, config.backbone, folder, weights, inference)
+        encoder = hearing_clips(load_encoder(config.speech_encoder, weights), config.clips.sample_rate_hz)
         return cls(bundle, kind, encoder, opens)
 
     @property

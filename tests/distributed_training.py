@@ -1,16 +1,22 @@
-"""Trainings for torchrun to start, one after the other: `python -m tests.distributed_training SHARDS RUNS`.
+"""Trainings one after the other, in two processes that torchrun seems to have started: `SHARDS RUNS`.
+
+They are forked, since importing torch takes longer than these trainings.
 
 RUNS is a JSON list of `[OUT, PARAMS, STEP]`. One with a STEP is interrupted in all processes when that is logged, and
 its checkpoint is copied to `OUT.checkpoint`; the same training once more goes on from there.
 """
 
 import json
+import os
 import shutil
+import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # the optimizer imports it
 
 from cmet.connector.processes import training_processes
 from cmet.connector.training import CHECKPOINT, Purpose, Untracked, train_connector
@@ -47,5 +53,23 @@ def main(shards: Path, runs: list[tuple[str, dict[str, Any], int | None]]) -> No
                     shutil.copy(work / CHECKPOINT, out.with_name(f"{out.name}.checkpoint"))
 
 
+def forked(rank: int, port: int) -> int:
+    """Start a process of two, and return its number."""
+    child = os.fork()
+    if child:
+        return child
+    where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
+    os.environ.update(where, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
+    try:
+        main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    with socket.create_server(("localhost", 0)) as server:
+        free = server.getsockname()[1]
+    ranks = [forked(rank, free) for rank in range(2)]
+    sys.exit(any([os.waitpid(rank, 0)[1] for rank in ranks]))

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 SMALLER: dict[str, dict[str, Any]] = {
     "sample": {"num_train_speakers": 1, "num_test_speakers": 1, "sentences_per_speaker": 1, "levels": [3]},
     # fewer frames to look at and to draw
-    "clips": {"fps": 10},
+    "clips": {"fps": 5},
     "expression": {"num_components": 6, "num_calibration_clips": 2},
     "train": {"num_steps": 6, "batch_size": 8, "validate_every": 3, "checkpoint_every": 3, "log_every": 2},
     "judge": {"num_epochs": 1, "num_train_frames": 2, "num_frames": 2},

@@ -1,4 +1,7 @@
-"""The stages with EDTalk and PD-FGC on filled weights: pictures mean nothing, but every stage does its real work."""
+"""The stages that see a backbone, with EDTalk and PD-FGC on filled weights: pictures mean nothing, the work is real.
+
+What comes after them sees clips, which say nothing of the backbone.
+"""
 
 import shutil
 from itertools import product
@@ -43,10 +46,6 @@ def make_project(root: Path) -> Project:
     values |= {"backbones": [*BACKBONES], "held_out_emotion": None}
     values["train"] |= {"num_steps": 2, "batch_size": 4, "validate_every": 1, "num_clips_per_mean": 1}
     values["train"]["network"] |= {"window": WINDOW}
-    values["judge"] |= {"num_epochs": 1, "num_train_frames": 2, "num_frames": 2}
-    values["evaluate"] |= {"metrics": [], "num_bootstrap": 20}
-    values["timing"] |= {"num_clips": 1, "num_warm_up": 0}
-    values["report"] |= {"num_examples": 1}
     values["edits"] |= {"lips": "speech"}
     (root / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     project = Project.at(root / "params.yaml")
@@ -72,7 +71,7 @@ def make_project(root: Path) -> Project:
     return project
 
 
-def test_every_stage_works_with_published_weights(
+def test_every_stage_that_sees_a_backbone_works_with_published_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path, filled: Path
 ) -> None:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
@@ -88,15 +87,8 @@ def test_every_stage_works_with_published_weights(
     # one project has both, so that what does not depend on the backbone is made once
     with without_workers():
         run_stage("speech", project, "opensmile")
-        run_stage("judge", project)
         for backbone, stage in product(BACKBONES, ("expression", "deltas", "shards", "train", "edits")):
             run_stage(stage, project, backbone)
-        # from here on stages see clips, which say nothing of the backbone
-        scored = Project.of(project.root, project.params.model_copy(update={"backbones": ["edtalk"]}))
-        for stage in ("timing", "evaluate"):
-            run_stage(stage, scored, "edtalk")
-        run_stage("report", scored)
-    assert project.report().summary.backbones["edtalk"].methods["cmet"].n == 1
 
     for backbone in BACKBONES:
         codes = project.faces(backbone).codes("M101-happy")

@@ -118,17 +118,17 @@ def test_a_missing_file_says_where_to_get_it(tmp_path: Path) -> None:
 def test_the_batch_size_changes_no_result(networks: Networks, frames: list[np.ndarray]) -> None:
     sound = waveform("pdfgc/test", 0.24)
     results = []
-    for batch_size, rendered in ((1, [1, 1, 1]), (2, [2, 1])):
+    for batch_size, rendered in ((1, [1]), (2, [2, 1])):
         face = TalkingFace(networks, batch_size)
         motion = face.motion(iter(frames))
         mouth_NM = face.mouth(sound)
         control_NC = control_values(mouth_NM, Drivers(motion.pose_B6, motion.expression_BE, motion.eye_B6))
-        batches = list(face.render(face.appearance(frames[0]), control_NC))
+        batches = list(face.render(face.appearance(frames[0]), control_NC[: sum(rendered)]))
         assert [len(batch) for batch in batches] == rendered
         results.append([*motion, mouth_NM, torch.cat(batches)])
     for one, other in zip(*results, strict=True):
         # rounding: torch has other kernels for other sizes
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-4 * float(other.abs().max()))
+        torch.testing.assert_close(one, other[: len(one)], rtol=0, atol=1e-4 * float(other.abs().max()))
 
 
 def test_frames_are_read_and_rendered_as_they_are_asked_for(networks: Networks, frames: list[np.ndarray]) -> None:

@@ -31,11 +31,10 @@ NETWORK = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, wi
 PURPOSE = Purpose("facemesh", "opensmile", None, CLIPS)
 
 
-def torchrun(shards: Path, *runs: tuple[Path, TrainParams, int | None]) -> subprocess.CompletedProcess[str]:
+def two_processes(shards: Path, *runs: tuple[Path, TrainParams, int | None]) -> subprocess.CompletedProcess[str]:
     """Train in two processes, one run after the other; each may be interrupted at a step."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     described = json.dumps([[str(out), params.model_dump(mode="json"), end_at] for out, params, end_at in runs])
-    command = [*launcher, "-m", "tests.distributed_training", str(shards), described]
+    command = [sys.executable, "-m", "tests.distributed_training", str(shards), described]
     return subprocess.run(
         command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
     )
@@ -65,17 +64,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -
     shards = write_shards(folder)
     # with the loss that compares every row with all targets of the batch
     plain = make_params(
-        network=NETWORK, num_steps=10, validate_every=5, reconstruction="bmse", learning_rate=1e-4, batch_size=32
+        network=NETWORK, num_steps=6, validate_every=3, reconstruction="bmse", learning_rate=1e-4, batch_size=32
     )
     # with dropout: each process goes on with its own generator
-    broken = make_params(num_steps=6, checkpoint_every=3, ema_decay=0.9)
+    broken = make_params(num_steps=4, checkpoint_every=2, validate_every=2, ema_decay=0.9)
     runs = (
         (folder / "plain", plain, None),
         (folder / "whole", broken, None),
-        (folder / "broken", broken, 5),
+        (folder / "broken", broken, 3),
         (folder / "broken", broken, None),
     )
-    ended = torchrun(shards, *runs)
+    ended = two_processes(shards, *runs)
     return Trained(shards, folder / "plain", plain, folder / "whole", folder / "broken", ended)
 
 
@@ -85,7 +84,7 @@ def test_two_processes_have_the_loss_curve_of_one(trained: Trained, tmp_path: Pa
     one, two = (Model(folder).history for folder in (tmp_path / "one", trained.plain))
     assert one[["step", "metric"]].equals(two[["step", "metric"]])
     is_train = one["metric"].str.startswith("train/")
-    assert is_train.sum() == 4 * 10
+    assert is_train.sum() == 4 * 6
     np.testing.assert_allclose(two["value"][is_train], one["value"][is_train], rtol=1e-5)
     # the optimizer moves biases before a batch norm by rounding noise alone, which validation sees
     is_loss = one["metric"].isin([f"val/{name}" for name in LossTerms._fields])
@@ -98,7 +97,7 @@ def test_two_processes_have_the_loss_curve_of_one(trained: Trained, tmp_path: Pa
 def test_two_processes_go_on_to_the_same_bytes(trained: Trained) -> None:
     assert not trained.ended.returncode, trained.ended.stderr
     state = torch.load(trained.broken.with_name("broken.checkpoint"), weights_only=True)
-    assert state["step"] == 3
+    assert state["step"] == 2
     assert not torch.equal(*state["generators"])
     assert content_digest(trained.broken) == content_digest(trained.whole)
 
@@ -109,3 +108,11 @@ def test_a_batch_that_cannot_be_shared_is_an_error(shards: Path, tmp_path: Path,
         train_connector(
             Shards(shards), tmp_path / "out", make_params(), 7, tmp_path / "work", Untracked(), three, PURPOSE
         )
+
+
+def test_torchrun_starts_the_command_in_each_process_and_passes_its_exit_code_on() -> None:
+    launch = "import sys; from cmet.launching import run_under_torchrun; sys.exit(run_under_torchrun(2))"
+    command = [sys.executable, "-c", launch, "weights", "--nonsense"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr.count("No such option: --nonsense") == 2

@@ -47,22 +47,21 @@ LEVELS = (2, 3)
 NUM_SENTENCES = 3
 
 
-def write_shards(root: Path) -> Path:
+def write_shards(root: Path, num_sentences: int = NUM_SENTENCES) -> Path:
     """Write those shards into a folder below another."""
     speakers = {"train": ["a", "b", "c"], "val": ["d"], "test": []}
     folder = root / "shards"
     with fresh_folder(folder) as unfinished:
-        splits = {
-            split: [write_tar(unfinished, f"{split}/000000.tar", [p for s in speakers[split] for p in pairs_of(s)])]
-            for split in SPLITS
-            if speakers[split]
-        }
+        splits = {}
+        for split in (split for split in SPLITS if speakers[split]):
+            pairs = [pair for speaker in speakers[split] for pair in pairs_of(speaker, num_sentences)]
+            splits[split] = [write_tar(unfinished, f"{split}/000000.tar", pairs)]
         SpeechScaling.none(SPEECH_WIDTH).save(unfinished)
         write_json(unfinished / LISTING, {"format": FORMAT, "splits": {"test": [], "unpaired": []} | splits})
     return folder
 
 
-def pairs_of(speaker: str) -> list[PairSample]:
+def pairs_of(speaker: str, num_sentences: int = NUM_SENTENCES) -> list[PairSample]:
     """All pairs of one speaker."""
     world = np.random.default_rng(0)
     affect = world.normal(size=(len(EMOTIONS), 3))
@@ -75,7 +74,7 @@ def pairs_of(speaker: str) -> list[PairSample]:
         noise = own.normal(size=(own.integers(8, 20), EXPRESSION_WIDTH))
         return (point @ to_voice).astype(np.float32), (point @ to_face + 0.1 * noise).astype(np.float32)
 
-    neutral = [clip("neutral", 1) for _ in range(NUM_SENTENCES)]
+    neutral = [clip("neutral", 1) for _ in range(num_sentences)]
     pairs = []
     for emotion in EMOTIONS:
         for level in LEVELS if emotion != "neutral" else ():

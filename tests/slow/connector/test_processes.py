@@ -61,7 +61,7 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -> Trained:
     """Of one launch: starting takes longer than these trainings."""
     folder = tmp_path_factory.mktemp("trained")
-    shards = write_shards(folder)
+    shards = write_shards(folder, num_sentences=1)
     # with the loss that compares every row with all targets of the batch
     plain = make_params(
         network=NETWORK, num_steps=6, validate_every=3, reconstruction="bmse", learning_rate=1e-4, batch_size=32

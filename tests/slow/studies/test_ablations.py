@@ -19,7 +19,7 @@ from cmet.studies.ablations import Ablation, AblationInputs, run_sweep
 from cmet.studies.runner import Study
 from cmet.studies.variants import read_variants
 from cmet.tracking.runs import Run
-from tests.unit.connector.conftest import shards, written_shards  # noqa: F401
+from tests.slow.connector.conftest import shards, written_shards  # noqa: F401
 
 ABLATIONS = Path(__file__).parents[3] / "experiments/ablations"
 FULL, MSE = ABLATIONS / "full.yaml", ABLATIONS / "mse.yaml"

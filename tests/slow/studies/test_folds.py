@@ -30,7 +30,7 @@ from cmet.studies.variants import leaving_out
 from cmet.tracking.runs import Run, find_run
 from tests.connector_shards import TINY
 from tests.judge_card import CARD
-from tests.unit.connector.conftest import shards, written_shards  # noqa: F401
+from tests.slow.connector.conftest import shards, written_shards  # noqa: F401
 
 EMOTION = "sad"
 

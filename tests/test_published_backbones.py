@@ -25,7 +25,7 @@ from tests.clip_maps import without_workers
 from tests.filled_weights import write_filled_weights
 
 ROOT = Path(__file__).parents[1]
-WINDOW = 2
+WINDOW = 1
 NUM_FRAMES = {"train": WINDOW, "test": 1}
 """As few as can be: each takes one to two seconds of a core to look at and to draw."""
 

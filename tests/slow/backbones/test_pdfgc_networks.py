@@ -5,36 +5,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fill import PDFGC, fill, images, waveform
-from torch import Tensor, nn
+from fill import images, waveform
+from torch import Tensor
 
-from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
-from cmet.backbones.pdfgc.generator import PDFGCGenerator
 from cmet.backbones.pdfgc.layers import Noise
 from cmet.backbones.pdfgc.loading import Networks, load_networks
 from cmet.backbones.pdfgc.motion import MotionNetwork
 from cmet.backbones.pdfgc.rendering import TalkingFace
 from cmet.backbones.published.loading import load_network
 from cmet.errors import ClipError, UserError
+from tests.filled_weights import write_filled_weights
 from tests.pdfgc_procedure import Drivers, control_values
 
 Tensors = dict[str, Tensor]
 
 
-def filled(network: nn.Module, name: str) -> nn.Module:
-    fill(network, PDFGC[name])
-    return network.eval().requires_grad_(False)
+@pytest.fixture(scope="module")
+def files(filled: Path) -> dict[str, Tensors]:
+    """What the four files hold."""
+    paths = write_filled_weights(filled, "pdfgc")
+    return {path.name.removesuffix("_model.pth"): torch.load(path, weights_only=True) for path in paths}
 
 
 @pytest.fixture(scope="module")
-def networks() -> Networks:
-    return Networks(
-        filled(AppearanceNetwork(), "appearance"),  # type: ignore[arg-type]
-        filled(MotionNetwork(), "motion"),  # type: ignore[arg-type]
-        filled(AudioNetwork(), "audio"),  # type: ignore[arg-type]
-        filled(PDFGCGenerator(), "generator"),  # type: ignore[arg-type]
-    )
+def networks(files: dict[str, Tensors], filled: Path) -> Networks:
+    return load_networks(filled)
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +39,9 @@ def frames() -> list[np.ndarray]:
     return list(pictures.byte().permute(0, 2, 3, 1).numpy())
 
 
-def as_published(networks: Networks) -> dict[str, Tensors]:
-    """The four files, with the keys in them that the published loader passes over."""
-    states = {name: dict(network.state_dict()) for name, network in networks._asdict().items()}
+def as_published(files: dict[str, Tensors]) -> dict[str, Tensors]:
+    """The same with the keys in them that the published loader passes over."""
+    states = {name: dict(tensors) for name, tensors in files.items()}
     # another number of identities than ours: the classifier is not read
     states["appearance"] |= {"fc.weight": torch.ones(10, 2048), "fc.bias": torch.ones(10)}
     states["motion"]["classifier.weight"] = torch.ones(3, 3)
@@ -62,15 +58,17 @@ def as_published(networks: Networks) -> dict[str, Tensors]:
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_the_published_files_load_and_give_the_same_weights(networks: Networks, tmp_path: Path, prefix: str) -> None:
+def test_the_published_files_load_and_give_the_same_weights(
+    files: dict[str, Tensors], networks: Networks, tmp_path: Path, prefix: str
+) -> None:
     (tmp_path / "pdfgc").mkdir()
-    for name, state in as_published(networks).items():
+    for name, state in as_published(files).items():
         torch.save({prefix + key: tensor for key, tensor in state.items()}, tmp_path / f"pdfgc/{name}_model.pth")
     loaded = load_networks(tmp_path)
-    for own, read in zip(networks, loaded, strict=True):
+    for name, read in loaded._asdict().items():
         assert not read.training
         weights = read.state_dict()
-        for key, tensor in own.state_dict().items():
+        for key, tensor in files[name].items():
             if not key.startswith(("fc.", "style.")):
                 assert weights[key].dtype == tensor.dtype
                 assert torch.equal(weights[key], tensor), key

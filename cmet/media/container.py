@@ -6,8 +6,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from cmet.errors import ClipError
+from cmet.media.packets import PacketOrder
 
 MAX_LOST_FRAMES, MAX_LOST_SHARE = 2, 0.02
 """Frames that may be missing from the declared number: some muxers count one too many."""
@@ -15,10 +17,17 @@ MAX_LOST_FRAMES, MAX_LOST_SHARE = 2, 0.02
 MAX_LOST_S, MAX_LOST_DURATION_SHARE = 0.25, 0.03
 """Same for containers that declare a duration only (flv, mkv)."""
 
+STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+"""Tracks of pictures that do not move, such as covers."""
+
+MAX_PIXELS, MAX_SIDE_PX = 36_000_000, 16_384
+"""Pixels of a frame: up to 8K (8192x4320), and as wide or high as H.264 is written. A few kB of video can unfold to
+gigabytes of frames."""
+
 
 @dataclass(frozen=True)
 class Container:
-    """Facts of a file and its first picture track."""
+    """Facts of a file and its picture track."""
 
     width: int
     height: int
@@ -32,31 +41,41 @@ class Container:
     declared_s: float | None
     end_s: float
     """Where the last packet of any track ends."""
+    order: PacketOrder
+    """The packets of the picture."""
+    is_searchable: bool
+    """Whether a seek is sure to lead to the frame that is meant; see `PacketOrder.is_searchable`."""
 
     @classmethod
     def read(cls, path: Path) -> "Container":
         """Go through the packets of a file.
 
         Raises:
-            ClipError: `unreadable_video`.
+            ClipError: `unreadable_video` or `too_large`.
         """
         try:
-            with av.open(str(path), metadata_errors="ignore") as container:
-                if not container.streams.video:
+            # the limit keeps FFmpeg from decoding a large picture only to open the file
+            options = {"max_pixels": str(MAX_PIXELS)}
+            with av.open(str(path), metadata_errors="ignore", options=options) as container:
+                track = picture_track(container)
+                if track is None:
                     raise ClipError("unreadable_video", f"{path.name} has no picture")
-                track = container.streams.video[0]
+                _refuse_large(path, track.codec_context.width, track.codec_context.height)
                 track.codec_context.thread_count = 1
                 first, num_packets, end_s = None, 0, 0.0
+                order = PacketOrder(track)
                 for packet in container.demux():
                     if packet.size and not packet.is_corrupt:
                         if packet.pts is not None:
                             end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                         if packet.stream_index == track.index:
                             num_packets += 1
+                            order.add(packet)
                             first = first or _first_picture(packet)
                 first = first or next(iter(track.decode(None)), None)
                 if first is None:
                     raise ClipError("unreadable_video", f"{path.name} holds no frames")
+                _refuse_large(path, first.width, first.height)
                 # on its side, by the turn that its file asks for
                 is_sideways = round(first.rotation / 90) % 2 == 1
                 return cls(
@@ -68,6 +87,9 @@ class Container:
                     num_packets=num_packets,
                     declared_s=container.duration / av.time_base if container.duration else None,
                     end_s=end_s,
+                    order=order,
+                    # a packet of an interlaced video may hold half a picture
+                    is_searchable=order.is_searchable() and not first.interlaced_frame,
                 )
         except av.FFmpegError as error:
             raise ClipError("unreadable_video", f"{path.name} cannot be decoded ({error.strerror})") from error
@@ -88,6 +110,30 @@ class Container:
             lost_s = self.declared_s - self.end_s
             if lost_s > max(MAX_LOST_S, MAX_LOST_DURATION_SHARE * self.declared_s):
                 raise ClipError("truncated", f"{name} declares {self.declared_s:.2f} s but holds {self.end_s:.2f} s")
+
+
+def picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The moving picture of a file: not its cover, nor a still that lies beside it; None where there is no picture."""
+    tracks = [track for track in container.streams.video if not track.disposition & STILL]
+    if len(tracks) < 2:
+        return tracks[0] if tracks else None
+    # containers do not say which track is a still: it is the one that never gets a second packet
+    with av.open(container.name, metadata_errors="ignore") as other:
+        seen = set()
+        for packet in other.demux([other.streams[track.index] for track in tracks]):
+            if packet.size and packet.stream_index in seen:
+                return next(track for track in tracks if track.index == packet.stream_index)
+            seen.add(packet.stream_index)
+    return tracks[0]
+
+
+def _refuse_large(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
+        raise ClipError(
+            "too_large",
+            f"{path.name} has frames of {width}x{height}; at most {MAX_PIXELS // 1_000_000} megapixels and "
+            f"{MAX_SIDE_PX} pixels a side are read, so make it smaller",
+        )
 
 
 def upright(frame: av.VideoFrame) -> np.ndarray:

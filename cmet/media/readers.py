@@ -1,7 +1,9 @@
-"""Two ways to decode a video: decord, and PyAV for the files that decord refuses or misreads."""
+"""Two ways to decode a video: decord, and PyAV for all files that decord is not sure to read right."""
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +15,17 @@ import decord
 import numpy as np
 
 from cmet.errors import ClipError
-from cmet.media.container import upright
+from cmet.media.container import Container, picture_track, upright
+from cmet.media.packets import PacketOrder
 
 BATCH_BYTES = 32 << 20
 MAX_BATCH = 16
+
+RELATIVE_ERROR = 1e-6
+"""Of decord's times, which are rounded to 32 bits."""
+
+FALLBACK_FPS = 25.0
+"""Rate of frames of which neither the file nor the frames say when they appear."""
 
 
 class Reader(Protocol):
@@ -31,23 +40,26 @@ class Reader(Protocol):
         ...
 
 
-def open_reader(path: Path, is_turned: bool) -> Reader:
-    """The first reader that reads the file right.
+def open_reader(path: Path, container: Container) -> Reader:
+    """The fastest reader that is sure to read the file right.
+
+    decord counts frames from where a seek leads and cannot say which it got. So it reads files of which the packets
+    prove that its seeks are right, and whose packets it sees as they are.
 
     Args:
         path: A video.
-        is_turned: Whether its frames have to be turned: decord fails at batches of such frames.
+        container: What is known of it.
 
     Raises:
         ClipError: `unreadable_video`.
     """
-    if is_turned:
-        return PyavReader(path)
-    try:
-        reader = DecordReader(path)
-    except ClipError:
-        return PyavReader(path)
-    return PyavReader(path) if reader.shows_hidden else reader
+    # decord fails at batches of frames that have to be turned
+    if container.is_searchable and not container.is_turned:
+        with suppress(ClipError):
+            reader = DecordReader(path, container)
+            if reader.sees(container.order):
+                return reader
+    return PyavReader(path, container)
 
 
 class DecordReader:
@@ -55,7 +67,7 @@ class DecordReader:
 
     name = "decord"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, container: Container) -> None:
         """Open the file and read its index; frames are decoded later."""
         self.path = path
         with _Refusals(path):
@@ -64,58 +76,94 @@ class DecordReader:
             starts = np.asarray(self._reader.get_frame_timestamp(indices))[:, 0].astype(np.float64)
             if not len(starts):
                 raise ClipError("unreadable_video", f"{path.name} holds no frames")
-        self.shows_hidden = bool(starts[0] < 0 or (np.diff(starts) <= 0).any())
-        """Whether frames are among these that an edit list hides; they come before the start or twice."""
         self.times_s = starts - starts[0]
-        self._batch = MAX_BATCH
+        self._batch = max(1, min(MAX_BATCH, BATCH_BYTES // (container.width * container.height * 3)))
+
+    def sees(self, order: PacketOrder) -> bool:
+        """Whether decord's index has the same frames at the same times, and the same key frames."""
+        times_s = order.times_s()
+        return (
+            len(times_s) == len(self.times_s)
+            and bool(np.allclose(times_s, self.times_s, rtol=RELATIVE_ERROR, atol=RELATIVE_ERROR))
+            and self._reader.get_key_indices() == order.keys
+        )
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         """See `Reader`."""
-        start = 0
-        while start < len(indices):
+        for start in range(0, len(indices), self._batch):
             with _Refusals(self.path):
                 frames = self._reader.get_batch(list(indices[start : start + self._batch])).asnumpy()
-            start += len(frames)
             yield from frames
-            self._batch = max(1, min(MAX_BATCH, BATCH_BYTES // frames[0].nbytes))
 
 
 class PyavReader:
-    """Frames by PyAV. Slower: it decodes a file once only to know its frames, and always from the start."""
+    """Frames by PyAV, in order from the start. It decodes a file once only to know its frames."""
 
     name = "pyav"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, container: Container) -> None:
         """Decode the file once for the times of its frames."""
         self.path = path
-        # as exact as decord's, so that both mean the same frame where an instant falls between two
-        times = np.array([frame.time for frame in self._decode()], np.float32).astype(np.float64)
-        if not len(times):
+        # frames come at the same times, whether or not the edges of their blocks are smoothed
+        stamps = [(frame.pts, frame.dts, frame.time_base) for frame in self._decode({"skip_loop_filter": "all"})]
+        if not stamps:
             raise ClipError("unreadable_video", f"{path.name} holds no frames")
-        self.times_s = times - times[0]
+        shown, decoded, units_s = zip(*stamps, strict=True)
+        # AVI and ASF know when packets are decoded only, and FFmpeg takes that for when they are shown
+        ticks = min(shown, decoded, key=_num_faults)
+        self.times_s = _rising(ticks, float(units_s[0] or 1), 1 / (container.fps or FALLBACK_FPS))
+        self._frames: Iterator[av.VideoFrame] = iter(())
+        self._frame: av.VideoFrame | None = None
+        self._index = -1
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        """See `Reader`."""
-        wanted = iter(indices)
-        index = next(wanted, None)
-        for number, frame in enumerate(self._decode()):
-            if index is None:
+        """See `Reader`. Goes on from the last frame, or begins anew where one before it is wanted."""
+        for index in indices:
+            if self._frame is None or index < self._index:
+                self._frames, self._index = self._decode(), -1
+            while self._index < index:
+                self._frame = next(self._frames, None)
+                self._index += 1
+            if self._frame is None:
                 return
-            if number == index:
-                picture = upright(frame)
-                while number == index:
-                    yield picture
-                    index = next(wanted, None)
+            yield upright(self._frame)
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
+    def _decode(self, options: dict[str, str] | None = None) -> Iterator[av.VideoFrame]:
         try:
             with av.open(str(self.path), metadata_errors="ignore") as container:
-                container.streams.video[0].codec_context.thread_count = 1
-                for frame in container.decode(video=0):
-                    if frame.time is not None:
-                        yield frame
-        except (av.FFmpegError, IndexError) as error:
+                track = picture_track(container)
+                if track is None:
+                    return
+                track.codec_context.thread_count = 1
+                track.codec_context.options = options or {}
+                yield from container.decode(track)
+        except av.FFmpegError as error:
             raise _undecodable(self.path, str(error)) from error
+
+
+def _num_faults(ticks: Sequence[int | None]) -> int:
+    """Frames without a time, or whose time does not come after that before."""
+    faults = [after is None or before is None or after <= before for before, after in pairwise(ticks)]
+    return sum(faults) + (ticks[0] is None)
+
+
+def _rising(ticks: Sequence[int | None], unit_s: float, step_s: float) -> np.ndarray:
+    """Times from 0, in seconds.
+
+    A frame whose time is not known or steps back comes a step after the one before, and the rest move with it: a
+    recording that was joined from several begins its clock anew.
+    """
+    times_s: list[float] = []
+    offset_s = 0.0
+    for tick in ticks:
+        expected_s = times_s[-1] + step_s if times_s else 0.0
+        time_s = expected_s if tick is None else tick * unit_s + offset_s
+        if not times_s or time_s <= times_s[-1]:
+            offset_s += expected_s - time_s
+            time_s = expected_s
+        times_s.append(time_s)
+    # as exact as decord's, so that both mean the same frame where an instant falls between two
+    return np.array(times_s, np.float32).astype(np.float64)
 
 
 class _Refusals:

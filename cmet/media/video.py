@@ -34,16 +34,16 @@ class VideoFile:
     """An opened video that hands out frames without holding them all in memory.
 
     Raises:
-        ClipError: `missing_video`; `unreadable_video` when the file is no video or holds no picture; `truncated` when
-            it ends before it says it does.
+        ClipError: `missing_video`; `unreadable_video` when the file is no video or holds no picture; `too_large` when
+            a frame has more pixels than are read; `truncated` when the file ends before it says it does.
     """
 
-    def __init__(self, path: Path, opens: Callable[[Path], Reader] | None = None) -> None:
+    def __init__(self, path: Path, opens: Callable[[Path, Container], Reader] | None = None) -> None:
         """Open the file and read its index; frames are decoded later.
 
         Args:
             path: Any container FFmpeg knows.
-            opens: The reader to use instead of the first that reads the file right.
+            opens: The reader to use instead of the one that `open_reader` chooses.
         """
         self.path = path
         if not path.is_file():
@@ -51,7 +51,7 @@ class VideoFile:
         container = Container.read(path)
         container.refuse_truncated(path.name)
         self.width, self.height = container.width, container.height
-        self._reader = opens(path) if opens else open_reader(path, container.is_turned)
+        self._reader = (opens or open_reader)(path, container)
         self.num_frames = len(self._reader.times_s)
         self.fps = _plausible_rate(container.fps, self._reader.times_s)
 

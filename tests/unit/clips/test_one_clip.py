@@ -160,7 +160,7 @@ def edited(folder: Path, frames: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "reader", "num_frames"), [(uneven_flv, "decord", 25), (turned, "pyav", 25), (edited, "pyav", 20)]
+    ("make", "reader", "num_frames"), [(uneven_flv, "pyav", 25), (turned, "pyav", 25), (edited, "pyav", 20)]
 )
 def test_odd_files_are_prepared_upright_and_in_time(
     tmp_path: Path,

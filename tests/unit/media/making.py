@@ -51,3 +51,46 @@ def cut(source: Path, target: Path, share: float) -> Path:
     content = source.read_bytes()
     target.write_bytes(content[: int(len(content) * share)])
     return target
+
+
+BITS, BIT_PX = 7, 16
+
+
+def numbered(number: int) -> np.ndarray:
+    """A picture, 64x112, that shows its number in light and dark fields, above a square that moves."""
+    picture = np.zeros((64, BITS * BIT_PX, 3), np.uint8)
+    for bit in range(BITS):
+        picture[:24, bit * BIT_PX : (bit + 1) * BIT_PX] = 230 if number >> bit & 1 else 20
+    left = number * 3 % (picture.shape[1] - 16)
+    picture[32:56, left : left + 16] = (200, 90, 40)
+    return picture
+
+
+def number_in(picture: np.ndarray) -> int:
+    """The number that a picture shows."""
+    fields = picture[8:16, BIT_PX // 2 :: BIT_PX].mean(axis=(0, 2))
+    return sum(int(field > 125) << bit for bit, field in enumerate(fields))
+
+
+def encode_numbered(
+    target: Path,
+    codec: str,
+    options: str = "",
+    num_frames: int = 50,
+    container_options: str = "",
+    pix_fmt: str = "yuv420p",
+) -> Path:
+    """Write numbered frames at 25 frames/s, no sound; options as `name=value name=value`."""
+    with av.open(str(target), "w", options=_pairs(container_options)) as container:
+        stream = container.add_stream(codec, rate=25, options=_pairs(options))
+        stream.height, stream.width = numbered(0).shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.thread_count = 1
+        for number in range(num_frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format="rgb24")))
+        container.mux(stream.encode(None))
+    return target
+
+
+def _pairs(options: str) -> dict[str, str]:
+    return dict(option.split("=", 1) for option in options.split())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cmet.errors import ClipError
+from cmet.media.container import Container
 from cmet.media.readers import DecordReader, PyavReader
 from cmet.media.video import VideoFile
 from tests.unit.media.making import cut, encode, remux
@@ -40,7 +41,7 @@ def test_a_rotation_flag_is_applied(tmp_path: Path, squares: np.ndarray, rotatio
 
 def test_what_an_edit_list_hides_is_not_shown(tmp_path: Path, plain: Path, squares: np.ndarray) -> None:
     edited = remux(plain, tmp_path / "edited.mp4", from_s=0.4)
-    assert (DecordReader(edited).times_s.size, DecordReader(edited).shows_hidden) == (30, True)
+    assert len(DecordReader(edited, Container.read(edited)).times_s) == 30
     file = VideoFile(edited)
     assert (file.reader, len(file), file.fps) == ("pyav", 20, 25)
     np.testing.assert_allclose(file.start_times_s(), np.arange(20) / 25, atol=1e-3)
@@ -61,7 +62,7 @@ def test_a_variable_rate_has_the_times_it_was_written_with(tmp_path: Path, squar
 @pytest.mark.parametrize("container", ["flv", "mkv"])
 def test_a_file_that_reads_silently_short_is_truncated(tmp_path: Path, talking: Path, container: str) -> None:
     whole = remux(talking, tmp_path / f"whole.{container}")
-    assert VideoFile(whole).reader == "decord"
+    assert len(VideoFile(whole)) == len(VideoFile(talking))
     half = cut(whole, tmp_path / f"half.{container}", 0.5)
     with pytest.raises(ClipError, match=rf"truncated: half\.{container} declares \d\.\d\d s but holds \d\.\d\d s"):
         VideoFile(half)
@@ -85,7 +86,8 @@ def test_a_whole_file_is_read_whole_from_any_container(tmp_path: Path, talking: 
 
 
 def test_both_readers_give_the_same_frames(talking: Path) -> None:
-    one, other = DecordReader(talking), PyavReader(talking)
+    container = Container.read(talking)
+    one, other = DecordReader(talking, container), PyavReader(talking, container)
     np.testing.assert_array_equal(one.times_s, other.times_s)
     for a, b in zip(one.frames_at([0, 3, 3, 20]), other.frames_at([0, 3, 3, 20]), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -1,0 +1,92 @@
+"""The packets of a picture track, and whether seeking among them is sure to lead where it is meant to."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+
+SEARCHED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
+"""Containers with a table of all packets, in which a seek looks. Others search the file, or have a few marks in it."""
+
+SEARCHED_CODECS = frozenset({"h264", "hevc", "vp9"})
+"""Codecs of which a packet is one picture that is shown, neither none nor two."""
+
+H264_IDR = 5
+HEVC_ENTRIES = range(16, 22)
+
+
+class PacketOrder:
+    """Times and key packets in the order of the file, which is that of decoding."""
+
+    def __init__(self, track: av.VideoStream) -> None:
+        """Begin with none."""
+        self._codec = track.codec_context.name
+        self._length_bytes = _length_bytes(self._codec, track.codec_context.extradata or b"")
+        self._pts: list[int | None] = []
+        self._dts: list[int | None] = []
+        self._time_base = track.time_base or Fraction(1)
+        self.keys: list[int] = []
+        """Which packets are key packets."""
+        self._is_plain = track.container.format.name in SEARCHED_FORMATS and self._codec in SEARCHED_CODECS
+
+    def add(self, packet: av.Packet) -> None:
+        """Note the next packet of the track."""
+        self._is_plain &= not (packet.is_discard or packet.is_corrupt)
+        if packet.is_keyframe:
+            self.keys.append(len(self._pts))
+            self._is_plain = self._is_plain and self._is_entry(packet)
+        self._pts.append(packet.pts)
+        self._dts.append(packet.dts)
+
+    def times_s(self) -> np.ndarray:
+        """When the pictures appear, ascending, seconds from the first, shape (T,)."""
+        pts = np.sort(np.array(self._pts, np.int64))
+        return (pts - pts[0]) * float(self._time_base)
+
+    def is_searchable(self) -> bool:
+        """Whether a seek to the time of any key packet leads to it, and decoding from there gives all that follows.
+
+        No packet may be hidden or broken, and around each key packet the order of showing must be that of decoding:
+        what comes later in the file is shown later. Else pictures are lost at the seek (an open group of pictures),
+        or their count from there is another than that from the start. A seek to the time at which a key packet is
+        shown compares it with times of decoding, so the next one must not be decoded by then.
+        """
+        if not self._is_plain or self.keys[:1] != [0] or None in self._pts or None in self._dts:
+            return False
+        pts, dts, keys = np.array(self._pts), np.array(self._dts), np.array(self.keys)
+        latest_before = np.maximum.accumulate(pts)[keys[1:] - 1]
+        earliest_after = np.minimum.accumulate(pts[::-1])[::-1][keys]
+        return bool(
+            len(np.unique(pts)) == len(pts)
+            and (np.diff(dts) > 0).all()
+            and (latest_before < pts[keys[1:]]).all()
+            and (earliest_after == pts[keys]).all()
+            and (dts[keys[1:]] > pts[keys[:-1]]).all()
+        )
+
+    def _is_entry(self, packet: av.Packet) -> bool:
+        """Whether decoding may begin at a key packet: some are marked that only begin to repair the picture."""
+        if self._codec == "vp9":
+            return True
+        kinds = _first_bytes(memoryview(packet), self._length_bytes)
+        if self._codec == "h264":
+            return any(kind & 0x1F == H264_IDR for kind in kinds)
+        return any(kind >> 1 & 0x3F in HEVC_ENTRIES for kind in kinds)
+
+
+def _length_bytes(codec: str, extradata: bytes) -> int:
+    """Bytes of the length before each unit of a packet; 0 where units are not told apart by lengths."""
+    if codec == "h264" and len(extradata) > 4 and extradata[0] == 1:
+        return (extradata[4] & 3) + 1
+    if codec == "hevc" and len(extradata) > 21 and extradata[0] == 1:
+        return (extradata[21] & 3) + 1
+    return 0
+
+
+def _first_bytes(packet: memoryview, length_bytes: int) -> Iterator[int]:
+    """The first byte of each unit of a packet, which says what it is."""
+    position = 0
+    while length_bytes and position + length_bytes < len(packet):
+        yield packet[position + length_bytes]
+        position += length_bytes + int.from_bytes(packet[position : position + length_bytes], "big")

@@ -12,6 +12,7 @@ from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.editing.editor import BackboneKind
 from cmet.editing.options import LipsFrom, named, told_of
 from cmet.errors import ClipError, UserError
+from cmet.media.container import picture_track
 from cmet.media.sound import SOUNDFILE_SUFFIXES, read_sound
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 
@@ -119,9 +120,7 @@ def shows_pictures(path: Path) -> bool:
         return False
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
-            return any(
-                not stream.disposition & av.stream.Disposition.attached_pic for stream in container.streams.video
-            )
+            return picture_track(container) is not None
     except av.FFmpegError:
         return False
 

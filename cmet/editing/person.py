@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from cmet.clips.crop import CROP_RULES, square_around
-from cmet.editing.options import named, told_of
+from cmet.editing.options import told_of
 from cmet.editing.source import counted_frames
 from cmet.errors import UserError
 from cmet.media.landmarks import find_faces
+from cmet.media.pictures import is_picture, read_picture
 from cmet.media.video import VideoFile
 
 OPTION = "--source"
@@ -20,7 +20,7 @@ def first_picture(path: Path) -> np.ndarray:
     """A picture, or the first frame of a video, shape (H, W, 3), uint8 RGB, upright.
 
     Raises:
-        UserError: It cannot be decoded.
+        UserError: It cannot be decoded, or is too large.
     """
     with told_of(path, OPTION):
         return next(_pictures(path))
@@ -30,7 +30,7 @@ def face_of(path: Path, picture_px: int, crop_rule: str, is_quiet: bool = True) 
     """The face square, cut as from a video and of this size: of a picture, or of the first frame that shows a face.
 
     Raises:
-        UserError: It cannot be decoded, or does not show exactly one face.
+        UserError: It cannot be decoded, is too large, or does not show exactly one face.
     """
     with told_of(path, OPTION):
         for picture in _pictures(path, is_quiet):
@@ -47,11 +47,8 @@ def face_of(path: Path, picture_px: int, crop_rule: str, is_quiet: bool = True) 
 
 def _pictures(path: Path, is_quiet: bool = True) -> Iterator[np.ndarray]:
     """The frames of a video, or the one picture."""
-    if not cv2.haveImageReader(str(path)):
-        file = VideoFile(path)
-        yield from counted_frames(file.frames_at(range(len(file))), "looking for the person", len(file), is_quiet)
+    if is_picture(path):
+        yield read_picture(path)
         return
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise UserError(named(path, "the picture cannot be decoded", OPTION))
-    yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    file = VideoFile(path)
+    yield from counted_frames(file.frames_at(range(len(file))), "looking for the person", len(file), is_quiet)

@@ -61,6 +61,7 @@ class Container:
                 if track is None:
                     raise ClipError("unreadable_video", f"{path.name} has no picture")
                 _refuse_large(path, track.codec_context.width, track.codec_context.height)
+                track.codec_context.options = options
                 track.codec_context.thread_count = 1
                 first, num_packets, end_s = None, 0, 0.0
                 order = PacketOrder(track)
@@ -74,7 +75,9 @@ class Container:
                             first = first or _first_picture(packet)
                 first = first or next(iter(track.decode(None)), None)
                 if first is None:
-                    raise ClipError("unreadable_video", f"{path.name} holds no frames")
+                    is_sized = track.codec_context.width > 0
+                    or_large = "" if is_sized else f", or frames of more than {MAX_PIXELS // 1_000_000} megapixels"
+                    raise ClipError("unreadable_video", f"{path.name} holds no frames{or_large}")
                 _refuse_large(path, first.width, first.height)
                 # on its side, by the turn that its file asks for
                 is_sideways = round(first.rotation / 90) % 2 == 1

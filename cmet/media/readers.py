@@ -11,11 +11,12 @@ from typing import Protocol
 os.environ.setdefault("DECORD_EOF_RETRY_MAX", "102400")
 
 import av
+import cv2
 import decord
 import numpy as np
 
 from cmet.errors import ClipError
-from cmet.media.container import Container, picture_track, upright
+from cmet.media.container import MAX_PIXELS, Container, picture_track, upright
 from cmet.media.packets import PacketOrder
 
 BATCH_BYTES = 32 << 20
@@ -111,6 +112,7 @@ class PyavReader:
         shown, decoded, units_s = zip(*stamps, strict=True)
         # AVI and ASF know when packets are decoded only, and FFmpeg takes that for when they are shown
         ticks = min(shown, decoded, key=_num_faults)
+        self._size = container.width, container.height
         self.times_s = _rising(ticks, float(units_s[0] or 1), 1 / (container.fps or FALLBACK_FPS))
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._frame: av.VideoFrame | None = None
@@ -126,7 +128,9 @@ class PyavReader:
                 self._index += 1
             if self._frame is None:
                 return
-            yield upright(self._frame)
+            picture = upright(self._frame)
+            # streams may change their size midway
+            yield picture if picture.shape[1::-1] == self._size else cv2.resize(picture, self._size)
 
     def _decode(self, options: dict[str, str] | None = None) -> Iterator[av.VideoFrame]:
         try:
@@ -135,7 +139,7 @@ class PyavReader:
                 if track is None:
                     return
                 track.codec_context.thread_count = 1
-                track.codec_context.options = options or {}
+                track.codec_context.options = {"max_pixels": str(MAX_PIXELS)} | (options or {})
                 yield from container.decode(track)
         except av.FFmpegError as error:
             raise _undecodable(self.path, str(error)) from error

@@ -9,6 +9,7 @@ import soundfile
 import soxr
 
 from cmet.errors import ClipError
+from cmet.media.container import picture_track
 
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 """Files libsndfile reads; everything else goes through FFmpeg (PyAV)."""
@@ -103,7 +104,7 @@ def _read_track(path: Path) -> tuple[np.ndarray, int]:
 
 def picture_start_s(container: av.container.InputContainer) -> float:
     """When the picture begins on the clock of its file; 0 where there is none or it is not said."""
-    for stream in container.streams.video[:1]:
-        if stream.start_time is not None and stream.time_base is not None:
-            return float(stream.start_time * stream.time_base)
-    return 0.0
+    track = picture_track(container)
+    if track is None or track.start_time is None or track.time_base is None:
+        return 0.0
+    return float(track.start_time * track.time_base)

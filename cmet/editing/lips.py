@@ -12,7 +12,7 @@ from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.editing.editor import BackboneKind
 from cmet.editing.options import LipsFrom, named, told_of
 from cmet.errors import ClipError, UserError
-from cmet.media.container import picture_track
+from cmet.media.packets import picture_track
 from cmet.media.sound import SOUNDFILE_SUFFIXES, read_sound
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 

@@ -6,19 +6,15 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.stream import Disposition
 
 from cmet.errors import ClipError
-from cmet.media.packets import PacketOrder
+from cmet.media.packets import PacketOrder, picture_track
 
 MAX_LOST_FRAMES, MAX_LOST_SHARE = 2, 0.02
 """Frames that may be missing from the declared number: some muxers count one too many."""
 
 MAX_LOST_S, MAX_LOST_DURATION_SHARE = 0.25, 0.03
 """Same for containers that declare a duration only (flv, mkv)."""
-
-STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
-"""Tracks of pictures that do not move, such as covers."""
 
 MAX_PIXELS, MAX_SIDE_PX = 36_000_000, 16_384
 """Pixels of a frame: up to 8K (8192x4320), and as wide or high as H.264 is written. A few kB of video can unfold to
@@ -113,21 +109,6 @@ class Container:
             lost_s = self.declared_s - self.end_s
             if lost_s > max(MAX_LOST_S, MAX_LOST_DURATION_SHARE * self.declared_s):
                 raise ClipError("truncated", f"{name} declares {self.declared_s:.2f} s but holds {self.end_s:.2f} s")
-
-
-def picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The moving picture of a file: not its cover, nor a still that lies beside it; None where there is no picture."""
-    tracks = [track for track in container.streams.video if not track.disposition & STILL]
-    if len(tracks) < 2:
-        return tracks[0] if tracks else None
-    # containers do not say which track is a still: it is the one that never gets a second packet
-    with av.open(container.name, metadata_errors="ignore") as other:
-        seen = set()
-        for packet in other.demux([other.streams[track.index] for track in tracks]):
-            if packet.size and packet.stream_index in seen:
-                return next(track for track in tracks if track.index == packet.stream_index)
-            seen.add(packet.stream_index)
-    return tracks[0]
 
 
 def _refuse_large(path: Path, width: int, height: int) -> None:

@@ -1,10 +1,14 @@
-"""The packets of a picture track, and whether seeking among them is sure to lead where it is meant to."""
+"""The picture track of a file, and whether seeking among its packets is sure to lead where it is meant to."""
 
 from collections.abc import Iterator
 from fractions import Fraction
 
 import av
 import numpy as np
+from av.stream import Disposition
+
+STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+"""Tracks of pictures that do not move, such as covers."""
 
 SEARCHED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
 """Containers with a table of all packets, in which a seek looks. Others search the file, or have a few marks in it."""
@@ -14,6 +18,21 @@ SEARCHED_CODECS = frozenset({"h264", "hevc", "vp9"})
 
 H264_IDR = 5
 HEVC_ENTRIES = range(16, 22)
+
+
+def picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The moving picture of a file: not its cover, nor a still that lies beside it; None where there is no picture."""
+    tracks = [track for track in container.streams.video if not track.disposition & STILL]
+    if len(tracks) < 2:
+        return tracks[0] if tracks else None
+    # containers do not say which track is a still: it is the one that never gets a second packet
+    with av.open(container.name, metadata_errors="ignore") as other:
+        seen = set()
+        for packet in other.demux([other.streams[track.index] for track in tracks]):
+            if packet.size and packet.stream_index in seen:
+                return next(track for track in tracks if track.index == packet.stream_index)
+            seen.add(packet.stream_index)
+    return tracks[0]
 
 
 class PacketOrder:

@@ -16,8 +16,8 @@ import decord
 import numpy as np
 
 from cmet.errors import ClipError
-from cmet.media.container import MAX_PIXELS, Container, picture_track, upright
-from cmet.media.packets import PacketOrder
+from cmet.media.container import MAX_PIXELS, Container, upright
+from cmet.media.packets import PacketOrder, picture_track
 
 BATCH_BYTES = 32 << 20
 MAX_BATCH = 16

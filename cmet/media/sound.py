@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from cmet.errors import ClipError
-from cmet.media.container import picture_track
+from cmet.media.packets import picture_track
 
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 """Files libsndfile reads; everything else goes through FFmpeg (PyAV)."""

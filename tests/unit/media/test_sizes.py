@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from cmet.errors import ClipError
-from cmet.media.container import MAX_SIDE_PX, Container, picture_track
+from cmet.media.container import MAX_SIDE_PX, Container
+from cmet.media.packets import picture_track
 from cmet.media.pictures import read_picture
 from cmet.media.readers import BATCH_BYTES, DecordReader
 from cmet.media.video import VideoFile

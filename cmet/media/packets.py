@@ -51,7 +51,7 @@ class PacketOrder:
 
     def add(self, packet: av.Packet) -> None:
         """Note the next packet of the track."""
-        self._is_plain &= not (packet.is_discard or packet.is_corrupt)
+        self._is_plain &= not packet.is_discard
         if packet.is_keyframe:
             self.keys.append(len(self._pts))
             self._is_plain = self._is_plain and self._is_entry(packet)

@@ -1,6 +1,7 @@
 """Sound as mono float32 at one rate, from any file."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -9,7 +10,7 @@ import soundfile
 import soxr
 
 from cmet.errors import ClipError
-from cmet.media.packets import picture_track
+from cmet.media.packets import SEARCHED_FORMATS, picture_track
 
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 """Files libsndfile reads; everything else goes through FFmpeg (PyAV)."""
@@ -105,6 +106,14 @@ def _read_track(path: Path) -> tuple[np.ndarray, int]:
 def picture_start_s(container: av.container.InputContainer) -> float:
     """When the picture begins on the clock of its file; 0 where there is none or it is not said."""
     track = picture_track(container)
-    if track is None or track.start_time is None or track.time_base is None:
+    if track is None:
+        return 0.0
+    # a recording may begin within a group of pictures, of which none can be shown; mp4 has lists that say so
+    if container.format.name not in SEARCHED_FORMATS:
+        with suppress(av.FFmpegError), av.open(container.name, metadata_errors="ignore") as other:
+            first = next(other.decode(other.streams[track.index]), None)
+            if isinstance(first, av.VideoFrame) and first.time is not None:
+                return first.time
+    if track.start_time is None or track.time_base is None:
         return 0.0
     return float(track.start_time * track.time_base)

@@ -47,8 +47,8 @@ class ClipMap:
     """A function applied to clips, with what is done kept in a work folder.
 
     The function gets a job and an empty folder to write files to, and returns a record. A `ClipError` quarantines
-    the clip, and so does a clip that takes too long or crashes its process; any other exception stops the map.
-    Quarantine lasts for a run: the next one tries again, since the file may have been mended.
+    the clip, and so does a clip that takes too long or too much memory, or crashes its process; any other exception
+    stops the map. Quarantine lasts for a run: the next one tries again, since the file may have been mended.
 
     The work folder holds `done/<clip_id>/` with the record and files of each finished clip (it appears by one rename),
     `unfinished/` with those of the clips at hand and all temporary files of the workers, and after the run `files/`
@@ -202,6 +202,9 @@ def _process(function: Callable[[Job, Path], Record], job: Job, work: Path) -> N
     except ClipError as error:
         folder = _fresh(folder)
         record = _quarantined(job, error)
+    except MemoryError:
+        folder = _fresh(folder)
+        record = _quarantined(job, ClipError("out_of_memory", "it takes more memory than there is for one worker"))
     _finish(folder, job, record, work / "done")
 
 

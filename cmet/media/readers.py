@@ -54,8 +54,9 @@ def open_reader(path: Path, container: Container) -> Reader:
     Raises:
         ClipError: `unreadable_video`.
     """
-    # decord fails at batches of frames that have to be turned
-    if container.is_searchable and not container.is_turned:
+    # decord fails at batches of frames that have to be turned, and holds dozens of frames, gigabytes of large ones
+    is_small = container.width * container.height * 3 <= BATCH_BYTES
+    if container.is_searchable and is_small and not container.is_turned:
         with suppress(ClipError):
             reader = DecordReader(path, container)
             if reader.sees(container.order):

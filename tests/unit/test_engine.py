@@ -6,9 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from cmet.engine import ClipMap
+from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError
 from tests.clip_jobs import jobs, misbehave, write_double
 
@@ -91,6 +92,22 @@ def test_forgotten_work_is_gone(tmp_path: Path) -> None:
     clip_map.run(jobs(1), num_workers=1)
     clip_map.forget()
     assert list(tmp_path.iterdir()) == []
+
+
+def exhaust_memory(job: Job, folder: Path) -> Record:
+    (folder / "half.mp4").write_bytes(b"half")
+    if job["value"] is not None:
+        np.empty(1 << 60, np.uint8)
+    return {}
+
+
+def test_a_clip_for_which_the_memory_does_not_suffice_is_quarantined(tmp_path: Path) -> None:
+    clip_map = ClipMap(exhaust_memory, tmp_path / "work", "test")
+    records = clip_map.run([*jobs("large"), {"clip_id": "good", "value": None}], num_workers=1)
+    assert [record["reason"] for record in records] == [
+        "out_of_memory: it takes more memory than there is for one worker",
+        None,
+    ]
 
 
 @pytest.mark.workers

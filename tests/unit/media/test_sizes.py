@@ -66,6 +66,12 @@ def test_a_wide_and_flat_video_is_read(tmp_path: Path) -> None:
     assert frame.shape == (16, MAX_SIDE_PX, 3)
 
 
+def test_large_frames_are_read_one_by_one(tmp_path: Path) -> None:
+    flat_video(tmp_path / "large.mp4", 4096, 4096, "libx264")
+    file = VideoFile(tmp_path / "large.mp4")
+    assert (file.reader, len(list(file.frames_at([0])))) == ("pyav", 1)
+
+
 @pytest.mark.parametrize("name", ["claims.png", "claims.mp4"])
 def test_a_picture_given_as_video_is_held_to_the_same_limit(tmp_path: Path, name: str) -> None:
     claims_a_size(tmp_path / name)

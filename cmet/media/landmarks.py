@@ -39,19 +39,20 @@ def track_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
     # the tracker loses the face of the clip before; a new one would cost as much as several frames
     while mesh.process(_BLANK).multi_face_landmarks:
         pass
+    return _landmarks(mesh, frames)
+
+
+def still_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
+    """Landmarks of the face in single frames, each found anew, shape (T, 478, 3) as `track_landmarks` has them."""
+    return _landmarks(_face_mesh(static_image_mode=True, max_num_faces=1, refine_landmarks=True), frames)
+
+
+def _landmarks(mesh: Any, frames: Iterable[np.ndarray]) -> np.ndarray:
     track = []
     for frame in frames:
         faces = mesh.process(frame).multi_face_landmarks
         track.append(_pixels(faces[0], frame) if faces else np.full((NUM_LANDMARKS, 3), np.nan, np.float32))
     return np.stack(track) if track else np.zeros((0, NUM_LANDMARKS, 3), np.float32)
-
-
-def still_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
-    """Landmarks of the face in single frames, each found anew, shape (T, 478, 3) as `track_landmarks` has them."""
-    mesh = _face_mesh(static_image_mode=True, max_num_faces=1, refine_landmarks=True)
-    found = [(frame, mesh.process(frame).multi_face_landmarks) for frame in frames]
-    none = np.full((NUM_LANDMARKS, 3), np.nan, np.float32)
-    return np.stack([_pixels(faces[0], frame) if faces else none for frame, faces in found])
 
 
 _BLANK = np.zeros((256, 256, 3), np.uint8)

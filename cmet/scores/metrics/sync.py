@@ -127,9 +127,9 @@ class SyncConfidence:
         """Features of the windows of frames (H, W, 3) at 25 a second, shape (N, D), on the CPU."""
         features = []
         pictures: list[np.ndarray] = []
-        for batch in batched(frames, BATCH_SIZE):
+        for batch in batched(map(lip_picture, frames), BATCH_SIZE):
             # a window that begins in one batch ends in the next
-            pictures = pictures[1 - PICTURES_PER_WINDOW :] + [lip_picture(frame) for frame in batch]
+            pictures = pictures[1 - PICTURES_PER_WINDOW :] + list(batch)
             pictures_FPP3 = torch.from_numpy(np.stack(pictures)).to(self.device)
             features.append(self.network.lips(pictures_FPP3.permute(3, 0, 1, 2).float()).cpu())
         return torch.cat(features)

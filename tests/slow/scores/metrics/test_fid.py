@@ -94,10 +94,13 @@ def test_the_network_gives_what_the_library_pools(state: Tensors, weights: Path)
     torch.testing.assert_close(found, expected)
 
 
-def test_every_frame_counts_whatever_the_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "limit"), [("FRAMES_AT_ONCE", 3), ("BYTES_AT_ONCE", 1)])
+def test_every_frame_counts_whatever_the_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, limit: int
+) -> None:
     path = write_noise(tmp_path / "a.mp4", 7, seed=0)
     whole = stand_in().features_of_clip(path)
-    monkeypatch.setattr(fid, "FRAMES_AT_ONCE", 3)
+    monkeypatch.setattr(fid, name, limit)
     assert whole.shape == (7, 48)
     np.testing.assert_allclose(stand_in().features_of_clip(path), whole, rtol=1e-6)
 

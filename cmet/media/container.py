@@ -60,7 +60,7 @@ class Container:
                 track.codec_context.options = options
                 track.codec_context.thread_count = 1
                 first, num_packets, end_s = None, 0, 0.0
-                order = PacketOrder(track)
+                order = PacketOrder(container, track)
                 for packet in container.demux():
                     if packet.size and not packet.is_corrupt:
                         if packet.pts is not None:

@@ -20,9 +20,14 @@ H264_IDR = 5
 HEVC_ENTRIES = range(16, 22)
 
 
+def moving_tracks(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """The tracks of pictures that are not said to be stills."""
+    return [track for track in container.streams.video if not track.disposition & STILL]
+
+
 def picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
     """The moving picture of a file: not its cover, nor a still that lies beside it; None where there is no picture."""
-    tracks = [track for track in container.streams.video if not track.disposition & STILL]
+    tracks = moving_tracks(container)
     if len(tracks) < 2:
         return tracks[0] if tracks else None
     # containers do not say which track is a still: it is the one that never gets a second packet
@@ -38,7 +43,7 @@ def picture_track(container: av.container.InputContainer) -> av.VideoStream | No
 class PacketOrder:
     """Times and key packets in the order of the file, which is that of decoding."""
 
-    def __init__(self, track: av.VideoStream) -> None:
+    def __init__(self, container: av.container.InputContainer, track: av.VideoStream) -> None:
         """Begin with none."""
         self._codec = track.codec_context.name
         self._length_bytes = _length_bytes(self._codec, track.codec_context.extradata or b"")
@@ -47,7 +52,12 @@ class PacketOrder:
         self._time_base = track.time_base or Fraction(1)
         self.keys: list[int] = []
         """Which packets are key packets."""
-        self._is_plain = track.container.format.name in SEARCHED_FORMATS and self._codec in SEARCHED_CODECS
+        self._is_plain = (
+            container.format.name in SEARCHED_FORMATS
+            and self._codec in SEARCHED_CODECS
+            # of several tracks decord may choose another
+            and len(moving_tracks(container)) == 1
+        )
 
     def add(self, packet: av.Packet) -> None:
         """Note the next packet of the track."""

@@ -10,7 +10,7 @@ import pytest
 
 from cmet.media.sound import picture_start_s
 from cmet.media.video import VideoFile
-from tests.unit.media.making import encode_numbered, number_in
+from tests.unit.media.making import encode_numbered, number_in, numbered
 
 NUM = 50
 ACCESS: dict[str, list[Sequence[int]]] = {
@@ -81,6 +81,22 @@ def test_a_recording_that_begins_within_a_group_is_read_from_where_it_can_be_sho
     # so that sound is not moved by what cannot be shown
     with av.open(str(path)) as part, av.open(str(tmp_path / "open.ts")) as whole:
         assert picture_start_s(part) == pytest.approx(picture_start_s(whole) + numbers[0] / 25)
+
+
+def test_of_two_videos_in_a_file_the_first_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "two.mp4"
+    with av.open(str(path), "w") as container:
+        tracks = [container.add_stream("libx264", rate=25) for _ in range(2)]
+        for track in tracks:
+            track.height, track.width = numbered(0).shape[:2]
+            track.pix_fmt = "yuv420p"
+        for number in range(10):
+            for first, track in zip((0, 50), tracks, strict=True):
+                picture = av.VideoFrame.from_ndarray(numbered(first + number), format="rgb24")
+                container.mux(track.encode(picture))
+        for track in tracks:
+            container.mux(track.encode(None))
+    assert [number_in(frame) for frame in VideoFile(path).frames_at([0, 9])] == [0, 9]
 
 
 def test_seconds_that_begin_anew_go_on(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cmet.media.packets import picture_track
 from cmet.media.pictures import read_picture
 from cmet.media.readers import BATCH_BYTES, DecordReader
 from cmet.media.video import VideoFile
-from tests.unit.media.making import encode_numbered, numbered
+from tests.unit.media.making import encode_numbered, number_in, numbered
 
 
 def flat_video(path: Path, width: int, height: int, codec: str) -> None:
@@ -126,6 +126,7 @@ def test_a_still_before_the_video_is_not_the_video(tmp_path: Path, suffix: str) 
         container.mux(moving.encode(None))
     file = VideoFile(path)
     assert (len(file), file.height, file.width) == (10, *numbered(0).shape[:2])
+    assert number_in(next(file.frames_at([7]))) == 7
     with av.open(str(path)) as container:
         track = picture_track(container)
         assert track is not None

@@ -13,9 +13,16 @@ STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_t
 SEARCHED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
 """Containers with a table of all packets, in which a seek looks. Others search the file, or have a few marks in it."""
 
+TIMED_FORMATS = SEARCHED_FORMATS | {"matroska,webm", "flv"}
+"""Containers in which each packet has its time; of others FFmpeg works some out, and others after a seek."""
+
 SEARCHED_CODECS = frozenset({"h264", "hevc", "vp9"})
 """Codecs of which a packet is one picture that is shown, neither none nor two."""
 
+WHOLE_KEY_CODECS = frozenset({"vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "flv1", "mjpeg"})
+"""Codecs whose key packets need nothing before them."""
+
+START_CODE = b"\0\0\1"
 H264_IDR = 5
 HEVC_ENTRIES = range(16, 22)
 
@@ -52,6 +59,10 @@ class PacketOrder:
         self._time_base = track.time_base or Fraction(1)
         self.keys: list[int] = []
         """Which packets are key packets."""
+        self.entries: set[int] = set()
+        """When the pictures appear at which decoding may begin, in units of the track's clock; none where times are
+        not to be relied on."""
+        self._is_timed = container.format.name in TIMED_FORMATS
         self._is_plain = (
             container.format.name in SEARCHED_FORMATS
             and self._codec in SEARCHED_CODECS
@@ -64,7 +75,10 @@ class PacketOrder:
         self._is_plain &= not packet.is_discard
         if packet.is_keyframe:
             self.keys.append(len(self._pts))
-            self._is_plain = self._is_plain and self._is_entry(packet)
+            is_entry = self._is_entry(packet)
+            self._is_plain &= is_entry
+            if is_entry and self._is_timed and packet.pts is not None:
+                self.entries.add(packet.pts)
         self._pts.append(packet.pts)
         self._dts.append(packet.dts)
 
@@ -96,16 +110,15 @@ class PacketOrder:
 
     def _is_entry(self, packet: av.Packet) -> bool:
         """Whether decoding may begin at a key packet: some are marked that only begin to repair the picture."""
-        if self._codec == "vp9":
-            return True
-        kinds = _first_bytes(memoryview(packet), self._length_bytes)
         if self._codec == "h264":
-            return any(kind & 0x1F == H264_IDR for kind in kinds)
-        return any(kind >> 1 & 0x3F in HEVC_ENTRIES for kind in kinds)
+            return any(kind & 0x1F == H264_IDR for kind in _first_bytes(packet, self._length_bytes))
+        if self._codec == "hevc":
+            return any(kind >> 1 & 0x3F in HEVC_ENTRIES for kind in _first_bytes(packet, self._length_bytes))
+        return self._codec in WHOLE_KEY_CODECS
 
 
 def _length_bytes(codec: str, extradata: bytes) -> int:
-    """Bytes of the length before each unit of a packet; 0 where units are not told apart by lengths."""
+    """Bytes of the length before each unit of a packet; 0 where units are told apart by start codes."""
     if codec == "h264" and len(extradata) > 4 and extradata[0] == 1:
         return (extradata[4] & 3) + 1
     if codec == "hevc" and len(extradata) > 21 and extradata[0] == 1:
@@ -113,9 +126,13 @@ def _length_bytes(codec: str, extradata: bytes) -> int:
     return 0
 
 
-def _first_bytes(packet: memoryview, length_bytes: int) -> Iterator[int]:
+def _first_bytes(packet: av.Packet, length_bytes: int) -> Iterator[int]:
     """The first byte of each unit of a packet, which says what it is."""
+    content = bytes(packet)
+    if not length_bytes:
+        yield from (unit[0] for unit in content.split(START_CODE)[1:] if unit)
+        return
     position = 0
-    while length_bytes and position + length_bytes < len(packet):
-        yield packet[position + length_bytes]
-        position += length_bytes + int.from_bytes(packet[position : position + length_bytes], "big")
+    while position + length_bytes < len(content):
+        yield content[position + length_bytes]
+        position += length_bytes + int.from_bytes(content[position : position + length_bytes], "big")

@@ -1,6 +1,7 @@
 """Two ways to decode a video: decord, and PyAV for all files that decord is not sure to read right."""
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -24,6 +25,9 @@ MAX_BATCH = 16
 
 RELATIVE_ERROR = 1e-6
 """Of decord's times, which are rounded to 32 bits."""
+
+MIN_SKIPPED = 25
+"""Frames from which on a seek is worth its while."""
 
 FALLBACK_FPS = 25.0
 """Rate of frames of which neither the file nor the frames say when they appear."""
@@ -99,7 +103,7 @@ class DecordReader:
 
 
 class PyavReader:
-    """Frames by PyAV, in order from the start. It decodes a file once only to know its frames."""
+    """Frames by PyAV. It decodes a file once only to know its frames, and then tells each by its time."""
 
     name = "pyav"
 
@@ -110,20 +114,25 @@ class PyavReader:
         stamps = [(frame.pts, frame.dts, frame.time_base) for frame in self._decode({"skip_loop_filter": "all"})]
         if not stamps:
             raise ClipError("unreadable_video", f"{path.name} holds no frames")
-        shown, decoded, units_s = zip(*stamps, strict=True)
+        self._pts, decoded, units_s = zip(*stamps, strict=True)
         # AVI and ASF know when packets are decoded only, and FFmpeg takes that for when they are shown
-        ticks = min(shown, decoded, key=_num_faults)
-        self._size = container.width, container.height
+        ticks = min(self._pts, decoded, key=_num_faults)
         self.times_s = _rising(ticks, float(units_s[0] or 1), 1 / (container.fps or FALLBACK_FPS))
+        is_told_by_time = _num_faults(self._pts) == 0
+        self._entries = [0] + [
+            index for index, pts in enumerate(self._pts) if index and is_told_by_time and pts in container.order.entries
+        ]
+        self._size = container.width, container.height
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._frame: av.VideoFrame | None = None
         self._index = -1
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        """See `Reader`. Goes on from the last frame, or begins anew where one before it is wanted."""
+        """See `Reader`. Goes on from the last frame where the next one is near."""
         for index in indices:
-            if self._frame is None or index < self._index:
-                self._frames, self._index = self._decode(), -1
+            entry = self._entries[bisect_right(self._entries, index) - 1]
+            if self._frame is None or index < self._index or entry - self._index > MIN_SKIPPED:
+                self._begin(entry)
             while self._index < index:
                 self._frame = next(self._frames, None)
                 self._index += 1
@@ -133,7 +142,19 @@ class PyavReader:
             # streams may change their size midway
             yield picture if picture.shape[1::-1] == self._size else cv2.resize(picture, self._size)
 
-    def _decode(self, options: dict[str, str] | None = None) -> Iterator[av.VideoFrame]:
+    def _begin(self, entry: int) -> None:
+        """Decode from this frame on if a seek leads to it, which its time proves, else from the start."""
+        if entry:
+            pts = self._pts[entry]
+            frames = self._decode(start=pts)
+            with suppress(ClipError):
+                first = next((frame for frame in frames if frame.pts is None or frame.pts >= pts), None)
+                if first is not None and first.pts == pts:
+                    self._frames, self._frame, self._index = frames, first, entry
+                    return
+        self._frames, self._frame, self._index = self._decode(), None, -1
+
+    def _decode(self, options: dict[str, str] | None = None, start: int | None = None) -> Iterator[av.VideoFrame]:
         try:
             with av.open(str(self.path), metadata_errors="ignore") as container:
                 track = picture_track(container)
@@ -141,6 +162,8 @@ class PyavReader:
                     return
                 track.codec_context.thread_count = 1
                 track.codec_context.options = {"max_pixels": str(MAX_PIXELS)} | (options or {})
+                if start is not None:
+                    container.seek(start, stream=track)
                 yield from container.decode(track)
         except av.FFmpegError as error:
             raise _undecodable(self.path, str(error)) from error

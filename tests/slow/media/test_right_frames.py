@@ -38,6 +38,11 @@ VIDEOS = [
 PIXELS = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le", "qtrle": "rgb24"}
 
 
+@pytest.fixture(autouse=True)
+def seek_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cmet.media.readers.MIN_SKIPPED", 2)
+
+
 @pytest.mark.parametrize(("suffix", "codec", "options"), VIDEOS)
 def test_the_frame_asked_for_is_given(tmp_path: Path, suffix: str, codec: str, options: str) -> None:
     path = tmp_path / f"numbered.{suffix}"

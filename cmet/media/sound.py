@@ -1,6 +1,7 @@
 """Sound as mono float32 at one rate, from any file."""
 
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,14 @@ from cmet.media.packets import SEARCHED_FORMATS, picture_track
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 """Files libsndfile reads; everything else goes through FFmpeg (PyAV)."""
 
+BLOCK_SAMPLES = 1 << 20
+
+MIN_RATE_HZ = 1000
+"""A second at a rate of 1 Hz becomes 16000 samples; a few kB in such a file would take gigabytes."""
+
+MAX_LATE_S = 3600
+"""By how much sound may begin after the picture; until then there is silence, which takes memory, too."""
+
 STREAMED_BYTES = 0x7FFFF000
 
 
@@ -26,13 +35,16 @@ def read_sound(path: Path, sample_rate_hz: int) -> np.ndarray:
 
     Raises:
         ClipError: `missing_audio`, `unreadable_audio`, `truncated` (a wav that ends before it says it does),
-            `no_sound` (a video without a sound track), `empty_sound` or `bad_sound` (NaN or infinite samples).
+            `no_sound` (a video without a sound track), `empty_sound` or `bad_sound` (NaN or infinite samples, or a rate
+            that no recording of speech has).
     """
     if not path.is_file():
         raise ClipError("missing_audio", f"{path.name} does not exist")
     samples, rate = _read_soundfile(path) if path.suffix.lower() in SOUNDFILE_SUFFIXES else _read_track(path)
     if samples.size == 0:
         raise ClipError("empty_sound", f"{path.name} holds no samples")
+    if rate < MIN_RATE_HZ:
+        raise ClipError("bad_sound", f"{path.name} says {rate} samples per second; at least {MIN_RATE_HZ} are needed")
     if not np.isfinite(samples).all():
         raise ClipError("bad_sound", f"{path.name} holds NaN or infinite samples")
     return resample(samples.mean(axis=1), rate, sample_rate_hz)
@@ -56,9 +68,16 @@ def rms_db(samples: np.ndarray) -> float:
 def _read_soundfile(path: Path) -> tuple[np.ndarray, int]:
     _refuse_cut_wav(path)
     try:
-        return soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            return np.concatenate([np.zeros((0, file.channels), np.float32), *_blocks(file)]), file.samplerate
     except soundfile.LibsndfileError as error:
         raise ClipError("unreadable_audio", f"{path.name} is not a sound file ({error.error_string})") from error
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """All samples; a header may promise more than any memory holds, so they are not read at once."""
+    while len(block := file.read(BLOCK_SAMPLES, "float32", always_2d=True)):
+        yield block
 
 
 def _refuse_cut_wav(path: Path) -> None:
@@ -96,6 +115,8 @@ def _read_track(path: Path) -> tuple[np.ndarray, int]:
         raise ClipError("unreadable_audio", f"the sound of {path.name} cannot be decoded ({error.strerror})") from error
     if not blocks:
         return np.zeros((0, 1), np.float32), rate
+    if (start_s or 0.0) - zero_s > MAX_LATE_S:
+        raise ClipError("unreadable_audio", f"the sound of {path.name} begins over an hour after the picture")
     samples = np.concatenate(blocks, axis=1).T
     offset = round(((start_s or 0.0) - zero_s) * rate)
     if offset >= 0:

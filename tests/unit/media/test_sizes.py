@@ -1,14 +1,15 @@
-"""Frames and pictures so large that the memory would not hold them."""
+"""Frames, pictures and sounds so large, or said to be, that the memory would not hold them."""
 
 import struct
 import zlib
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from cmet.errors import ClipError
@@ -16,6 +17,7 @@ from cmet.media.container import MAX_SIDE_PX, Container
 from cmet.media.packets import picture_track
 from cmet.media.pictures import read_picture
 from cmet.media.readers import BATCH_BYTES, DecordReader
+from cmet.media.sound import read_sound
 from cmet.media.video import VideoFile
 from tests.unit.media.making import encode_numbered, number_in, numbered
 
@@ -136,3 +138,38 @@ def test_a_still_before_the_video_is_not_the_video(tmp_path: Path, suffix: str) 
 def test_a_file_whose_only_picture_is_a_still_is_a_video_of_one_frame(tmp_path: Path) -> None:
     Image.fromarray(numbered(5)).save(tmp_path / "still.png")
     assert len(VideoFile(tmp_path / "still.png")) == 1
+
+
+def test_a_flac_that_promises_weeks_of_sound_does_not_get_the_memory_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "promise.flac"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    content = bytearray(path.read_bytes())
+    # the last 36 bits of these are the number of samples
+    content[18:26] = (int.from_bytes(content[18:26], "big") | (1 << 36) - 1).to_bytes(8, "big")
+    path.write_bytes(content)
+    # libsndfile refuses it
+    with suppress(ClipError):
+        assert len(read_sound(path, 16_000)) == 16_000
+
+
+def test_a_second_of_sound_does_not_become_hours(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "slow.wav", np.full(16_000, 0.1), 1)
+    with pytest.raises(ClipError, match=r"bad_sound: slow\.wav says 1 samples per second; at least 1000 are needed"):
+        read_sound(tmp_path / "slow.wav", 16_000)
+
+
+def test_silence_before_the_sound_has_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as container:
+        picture, sound = container.add_stream("libx264", rate=25), container.add_stream("pcm_s16le", rate=16_000)
+        picture.height, picture.width = numbered(0).shape[:2]
+        picture.pix_fmt, sound.codec_context.layout = "yuv420p", "mono"
+        frame = av.VideoFrame.from_ndarray(numbered(0), format="rgb24")
+        container.mux([*picture.encode(frame), *picture.encode(None)])
+        block = av.AudioFrame.from_ndarray(np.full((1, 1024), 500, np.int16), format="s16", layout="mono")
+        block.sample_rate, block.pts = 16_000, 4000 * 16_000
+        container.mux([*sound.encode(block), *sound.encode(None)])
+    with pytest.raises(
+        ClipError, match=r"unreadable_audio: the sound of late\.mkv begins over an hour after the picture"
+    ):
+        read_sound(path, 16_000)

@@ -31,6 +31,13 @@ def no_face(path: Path) -> None:
     write_video(path, np.full((20, 128, 128, 3), 90, np.uint8), 25)
 
 
+def too_wide(path: Path) -> None:
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 20_000, 16, "yuv420p"
+        container.mux([*stream.encode(av.VideoFrame(20_000, 16, "yuv420p")), *stream.encode(None)])
+
+
 def cut_in_half(path: Path) -> None:
     write_video(path, np.random.default_rng(0).integers(0, 255, (40, 128, 128, 3), np.uint8), 25)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -38,7 +45,12 @@ def cut_in_half(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "said"),
-    [(no_video, "cannot be decoded"), (no_face, "no face found"), (cut_in_half, r"declares 40 frames but holds \d+")],
+    [
+        (no_video, "cannot be decoded"),
+        (no_face, "no face found"),
+        (cut_in_half, r"declares 40 frames but holds \d+"),
+        (too_wide, "has frames of 20000x16; at most 36 megapixels and 16384 pixels a side"),
+    ],
 )
 def test_a_video_that_cannot_be_edited_is_one_message_and_leaves_nothing(
     tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], make: Callable[[Path], None], said: str

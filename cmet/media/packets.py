@@ -16,15 +16,13 @@ SEARCHED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
 TIMED_FORMATS = SEARCHED_FORMATS | {"matroska,webm", "flv"}
 """Containers in which each packet has its time; of others FFmpeg works some out, and others after a seek."""
 
-SEARCHED_CODECS = frozenset({"h264", "hevc", "vp9"})
-"""Codecs of which a packet is one picture that is shown, neither none nor two."""
-
 WHOLE_KEY_CODECS = frozenset({"vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "flv1", "mjpeg"})
 """Codecs whose key packets need nothing before them."""
 
+ENTRIES = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))}
+"""Codecs of which a packet is one picture that is shown, and the kinds of units that need nothing before them."""
+
 START_CODE = b"\0\0\1"
-H264_IDR = 5
-HEVC_ENTRIES = range(16, 22)
 
 
 def moving_tracks(container: av.container.InputContainer) -> list[av.VideoStream]:
@@ -52,7 +50,7 @@ class PacketOrder:
 
     def __init__(self, container: av.container.InputContainer, track: av.VideoStream) -> None:
         """Begin with none."""
-        self._codec = track.codec_context.name
+        self._codec = track.codec_context.codec.canonical_name
         self._length_bytes = _length_bytes(self._codec, track.codec_context.extradata or b"")
         self._pts: list[int | None] = []
         self._dts: list[int | None] = []
@@ -65,7 +63,7 @@ class PacketOrder:
         self._is_timed = container.format.name in TIMED_FORMATS
         self._is_plain = (
             container.format.name in SEARCHED_FORMATS
-            and self._codec in SEARCHED_CODECS
+            and self._codec in ENTRIES
             # of several tracks decord may choose another
             and len(moving_tracks(container)) == 1
         )
@@ -110,11 +108,10 @@ class PacketOrder:
 
     def _is_entry(self, packet: av.Packet) -> bool:
         """Whether decoding may begin at a key packet: some are marked that only begin to repair the picture."""
-        if self._codec == "h264":
-            return any(kind & 0x1F == H264_IDR for kind in _first_bytes(packet, self._length_bytes))
-        if self._codec == "hevc":
-            return any(kind >> 1 & 0x3F in HEVC_ENTRIES for kind in _first_bytes(packet, self._length_bytes))
-        return self._codec in WHOLE_KEY_CODECS
+        if self._codec not in ENTRIES:
+            return self._codec in WHOLE_KEY_CODECS
+        firsts = _first_bytes(packet, self._length_bytes)
+        return any((first & 0x1F if self._codec == "h264" else first >> 1) in ENTRIES[self._codec] for first in firsts)
 
 
 def _length_bytes(codec: str, extradata: bytes) -> int:

@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -136,16 +136,29 @@ def refuse_stand_in(path: Path) -> None:
         return
     head = read_head(path)
     kind = stand_in(head)
+    if kind is not None:
+        raise ClipError(kind, f"{path.name} {about_stand_in(kind, head, path.name)}")
+
+
+def about_stand_in(kind: str, head: bytes, name: str) -> str:
+    """What is wrong with a file of a kind of `stand_in`, and what to do; follows its name in a sentence.
+
+    Args:
+        kind: As `stand_in` says.
+        head: The first bytes of the file.
+        name: The file, as its repository may call it.
+    """
     if kind == "zero_bytes":
-        raise ClipError(kind, f"{path.name} is empty")
-    if kind == "lfs_pointer":
-        pointer = read_pointer(head)
-        assert pointer is not None
-        raise ClipError(
-            kind, f"{path.name} is a git-lfs pointer to {pointer.num_bytes} bytes, not the file; run `git lfs pull`"
-        )
-    if kind == "html_page":
-        raise ClipError(kind, f"{path.name} is a web page or an error message (a refused download); fetch it again")
+        return "is empty"
+    pointer = read_pointer(head)
+    if pointer is not None:
+        return f"is a git-lfs pointer to {pointer.num_bytes} bytes, not the file; run `{lfs_pull([name])}`"
+    return "is a web page or an error message (a refused download); fetch it again"
+
+
+def lfs_pull(patterns: Sequence[str]) -> str:
+    """The command that fetches these files of git-lfs; each is a name, or a pattern from the repository on."""
+    return f'git lfs pull --include "{",".join(patterns)}"'
 
 
 def read_archive(path: Path) -> ArchiveIndex:

@@ -1,21 +1,26 @@
 """CSV files of corpora as people and spreadsheets write them, read as text.
 
-Encoding    UTF-8 with or without a byte order mark, else Windows-1252
-Separator   comma, semicolon or tab, whichever the header line has most of
-Rows        numbered as a spreadsheet shows them, empty ones included: the header is row 1
+Encoding    UTF-8 with or without a byte order mark, UTF-16 (Excel's "Unicode text"), else Windows-1252
+Separator   what a first line `sep=;` says (Excel's own), else comma, semicolon or tab, whichever the header has most of
+Rows        numbered as a spreadsheet shows them, empty ones included: the header is row 1, and `sep=;` is no row
 """
 
+import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from cmet.archives import NUM_HEAD_BYTES, about_stand_in, stand_in
 from cmet.errors import UserError
 
+MAX_NAMED = 10
 SEPARATORS = ",;\t"
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[;,\t]*(\r\n|\r|\n)', re.IGNORECASE)
 
 
 def read_csv(path: Path, needed: Sequence[str] = (), lower_header: bool = False) -> pd.DataFrame:
@@ -27,10 +32,14 @@ def read_csv(path: Path, needed: Sequence[str] = (), lower_header: bool = False)
         lower_header: Whether `Video` is the column `video`.
 
     Raises:
-        UserError: It cannot be read, is empty, lacks a needed column, or has a row with more cells than the header.
+        UserError: It cannot be read, is empty, lacks a needed column, or has a row with cells beyond the header.
     """
     text = _text(path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True, skipinitialspace=True)
+    said = SEPARATOR_LINE.match(text)
+    if said:
+        text = text[said.end() :]
+    delimiter = said[1] if said else _separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     rows: dict[int, list[str]] = {}
     number = 0
     try:
@@ -45,14 +54,14 @@ def read_csv(path: Path, needed: Sequence[str] = (), lower_header: bool = False)
     if lower_header:
         header = [name.lower() for name in header]
     require_columns(path, header, needed)
-    too_long = [number for number, cells in rows.items() if len(cells) > len(header)]
+    too_long = [number for number, cells in rows.items() if any(cells[len(header) :])]
     if too_long:
         more = f" ({len(too_long)} such rows)" if len(too_long) > 1 else ""
         raise UserError(
             f"{path}: row {too_long[0]} has {len(rows[too_long[0]])} cells, but the header has {len(header)}{more}; "
             "a cell with a separator in it needs quotes"
         )
-    cells_by_row = [cells + [""] * (len(header) - len(cells)) for cells in rows.values()]
+    cells_by_row = [cells[: len(header)] + [""] * (len(header) - len(cells)) for cells in rows.values()]
     table = pd.DataFrame(cells_by_row, index=list(rows), columns=header, dtype="string")
     # spreadsheets write separators behind the last column
     return table.loc[:, [name != "" for name in header]]
@@ -75,20 +84,71 @@ def require_columns(path: Path, columns: Iterable[str], needed: Sequence[str]) -
         raise UserError(f"{path}: more than one column is called {', '.join(twice)}")
 
 
-def _text(path: Path) -> str:
+def refuse_rows(path: Path, problems: Sequence[str], note: str = "") -> None:
+    """Refuse a table for what is wrong in its rows, all at once; the first few are shown.
+
+    Args:
+        path: The table.
+        problems: One sentence each, with the row.
+        note: What to know for mending them; follows on a line of its own.
+
+    Raises:
+        UserError: There is a problem.
+    """
+    if problems:
+        lines = [f"{path}: {len(problems)} bad value(s)", *(f"  {problem}" for problem in problems[:MAX_NAMED])]
+        lines += [f"  and {len(problems) - MAX_NAMED} more"] * (len(problems) > MAX_NAMED) + [note] * bool(note)
+        raise UserError("\n".join(lines))
+
+
+def refuse_no_table(path: Path) -> None:
+    """Refuse what cannot be a table whatever its format: no file, a git-lfs pointer or a web page.
+
+    Raises:
+        UserError: What it is, or that it cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        # opening a pipe waits for somebody to write into it
+        raise UserError(f"{path}: cannot be read (a folder, a pipe or a device, not a file)")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            head = stream.read(NUM_HEAD_BYTES)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    kind = stand_in(head)
+    if kind not in (None, "zero_bytes"):
+        raise UserError(f"{path} {about_stand_in(kind, head, path.name)}")
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a cell says; spreadsheets and pandas write 2 as 2.0 or 2,0 where there are gaps, people as 02."""
+    match = re.fullmatch(r"(\d+)([.,]0*)?", text, re.ASCII)
+    return int(match[1]) if match else None
+
+
+def _text(path: Path) -> str:
+    refuse_no_table(path)
+    content = path.read_bytes()
+    encodings = _encodings(content)
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
     if b"\0" in content:
         raise UserError(f"{path}: not a CSV file; save it as CSV in UTF-8")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            return content.decode("cp1252")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: the text is neither UTF-8 nor Windows-1252; save it in UTF-8") from error
+    raise UserError(f"{path}: the text is neither UTF-8 nor Windows-1252; save it in UTF-8")
+
+
+def _encodings(content: bytes) -> tuple[str, ...]:
+    """What the text may be in, the likeliest first."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ("utf-16",)
+    if b"\0" in content[:2]:
+        return ("utf-16-be",) if content.startswith(b"\0") else ("utf-16-le",)
+    return ("utf-8-sig", "cp1252")
 
 
 def _separator(text: str) -> str:

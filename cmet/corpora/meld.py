@@ -8,11 +8,11 @@ Licence   GPL-3.0 (declare-lab/MELD); the pictures belong to the makers of the s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable
 from pathlib import Path
 
 from cmet.corpora.clip import Clip, NotWanted, Parse
-from cmet.corpora.csv_files import read_csv
+from cmet.corpora.csv_files import read_csv, refuse_rows, whole_number
 from cmet.errors import ClipError, UserError
 
 NAME = "meld"
@@ -78,29 +78,56 @@ def expected(root: Path) -> list[Clip]:
 
 
 def _labels(root: Path) -> dict[str, Clip]:
-    return {key: clip for split, name in TABLES.items() for key, clip in _rows(root / name, split)}
+    return {key: clip for split, name in TABLES.items() for key, clip in _rows(root / name, split).items()}
 
 
-def _rows(path: Path, split: str) -> Iterator[tuple[str, Clip]]:
+def _rows(path: Path, split: str) -> dict[str, Clip]:
+    """Labels of a table by key; a row that says the same as an earlier one counts once."""
     if not path.is_file():
         raise UserError(f"{path}: missing; MELD's labels are in {', '.join(TABLES.values())} at the root")
     table = read_csv(path, COLUMNS)
+    clips: dict[str, Clip] = {}
+    problems = []
     for line, row in zip(table.index, table.to_dict("records"), strict=True):
-        if row["Emotion"] not in EMOTIONS:
-            raise UserError(f"{path}, row {line}: emotion {row['Emotion']!r} is not one of {', '.join(EMOTIONS)}")
-        key = _key(split, int(row["Dialogue_ID"]), int(row["Utterance_ID"]))
-        yield (
-            key,
-            Clip(
-                clip_id=f"{NAME}-{key}",
-                speaker=str(row["Speaker"]),
-                emotion=EMOTIONS[row["Emotion"]],
-                intensity=None,
-                sentence=key.removeprefix(f"{split}-"),
-                split=split,
-                known_defect=KNOWN_DEFECTS.get(key),
-            ),
-        )
+        try:
+            key, clip = _clip(row, split)
+        except ValueError as error:
+            problems.append(f"row {line}: {error}")
+            continue
+        if clips.setdefault(key, clip) != clip:
+            problems.append(f"row {line}: {clip.sentence} is in an earlier row with another speaker or emotion")
+    refuse_rows(path, problems)
+    return clips
+
+
+def _clip(row: dict[Hashable, str], split: str) -> tuple[str, Clip]:
+    """The key and the labels of a row.
+
+    Raises:
+        ValueError: What cannot be read.
+    """
+    emotion = row["Emotion"].lower()
+    if emotion not in EMOTIONS:
+        raise ValueError(f"emotion {row['Emotion']!r} is not one of {', '.join(EMOTIONS)}")
+    if not row["Speaker"]:
+        raise ValueError("no speaker")
+    key = _key(split, _id(row, "Dialogue_ID"), _id(row, "Utterance_ID"))
+    return key, Clip(
+        clip_id=f"{NAME}-{key}",
+        speaker=row["Speaker"],
+        emotion=EMOTIONS[emotion],
+        intensity=None,
+        sentence=key.removeprefix(f"{split}-"),
+        split=split,
+        known_defect=KNOWN_DEFECTS.get(key),
+    )
+
+
+def _id(row: dict[Hashable, str], column: str) -> int:
+    number = whole_number(row[column])
+    if number is None:
+        raise ValueError(f"{column} {row[column]!r} is not a whole number")
+    return number
 
 
 def _key(split: str, dialogue: int, utterance: int) -> str:

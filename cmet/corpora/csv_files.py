@@ -18,6 +18,9 @@ import pandas as pd
 from cmet.archives import NUM_HEAD_BYTES, about_stand_in, stand_in
 from cmet.errors import UserError
 
+GAPS = ["nan", "NaN", "<NA>", "NA", "N/A", "#N/A", "None", "null", "NULL"]
+"""What pandas, R and spreadsheets write where nothing is said."""
+
 MAX_NAMED = 10
 SEPARATORS = ",;\t"
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[;,\t]*(\r\n|\r|\n)', re.IGNORECASE)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cmet.corpora.clip import Clip
-from cmet.corpora.csv_files import read_csv
+from cmet.corpora.csv_files import read_csv, whole_number
 from cmet.errors import ClipError, UserError
 
 FILE = "numbering.csv"
@@ -64,9 +64,9 @@ class Numbering:
                     f"{path}, row {line}: numbering {cells['numbering']!r} is not one of "
                     f"{', '.join(get_args(NumberingKind))}"
                 )
-            if cells["intensity"] not in ("", "1", "2", "3"):
+            intensity = whole_number(cells["intensity"])
+            if cells["intensity"] and intensity not in (1, 2, 3):
                 raise UserError(f"{path}, row {line}: intensity {cells['intensity']!r} is not 1, 2, 3 or empty")
-            intensity = int(cells["intensity"]) if cells["intensity"] else None
             folder = (cells["speaker"], cells["emotion"].lower(), intensity)
             sentence = _plain(cells["sentence"])
             if sentence and (other := taken.setdefault((*folder, sentence), line)) != line:
@@ -116,6 +116,7 @@ def _key(clip: Clip) -> RecordingKey:
     return clip.speaker, clip.emotion, clip.intensity, _plain(clip.sentence)
 
 
-def _plain(number: str) -> str:
-    """Without leading zeros, which spreadsheets drop."""
-    return str(int(number)) if number.isdecimal() else number
+def _plain(text: str) -> str:
+    """Without leading zeros, which spreadsheets drop, and without the fraction that they add."""
+    number = whole_number(text)
+    return text if number is None else str(number)

@@ -2,6 +2,8 @@
 
 Columns   video, speaker, emotion (needed); audio, intensity (1-3), sentence, split (train, val, test)
 Paths     relative to the folder of the table
+Gaps      an empty cell, or what pandas and R write for one: nan, NA, None and the like
+Numbers   a speaker, sentence or intensity written as 3.0 is 3
 Layout    the table itself, or a folder with clips.csv or clips.parquet
 Split     where the table has none, whole speakers by the order of their names: the last fifth test, one before it
           validation (from three speakers on)
@@ -20,8 +22,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from cmet.corpora.clip import Clip
-from cmet.corpora.csv_files import read_csv, require_columns
+from cmet.corpora.csv_files import GAPS, MAX_NAMED, read_csv, refuse_no_table, refuse_rows, require_columns, whole_number
 from cmet.corpora.listing import MEDIA_SUFFIXES, FoundClip, Listing, Rejected
+from cmet.corpora.named_files import NamedFiles, is_file
 from cmet.errors import ClipError, UserError
 from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
 
@@ -36,7 +39,7 @@ SYNONYMS = {
     "anger": "angry", "disgust": "disgusted", "fearful": "fear", "happiness": "happy", "joy": "happy",
     "sadness": "sad", "surprise": "surprised",
 }  # fmt: skip
-MAX_NAMED = 10
+REPEATED_ROW = "repeated_row"
 
 MAX_ID_BYTES = 180
 """File names end at 255, and clips get files with suffixes; a letter of UTF-8 takes up to four bytes."""
@@ -85,7 +88,7 @@ def list_files(root: Path) -> Listing:
         UserError: A column is missing or values are wrong; the message names each such row.
     """
     path = find_table(root)
-    rows = _read(path)
+    rows, num_repeated = _read(path)
     found, rejected = [], []
     for clip, row in zip(_clips(rows), rows, strict=True):
         for file in filter(None, (row.video, row.audio)):
@@ -96,7 +99,7 @@ def list_files(root: Path) -> Listing:
                 break
         else:
             found.append(FoundClip(clip, row.video or None, row.audio or None))
-    return Listing(found, rejected, {})
+    return Listing(found, rejected, {REPEATED_ROW: num_repeated} if num_repeated else {})
 
 
 def expected(root: Path) -> list[Clip]:
@@ -105,7 +108,7 @@ def expected(root: Path) -> list[Clip]:
     Raises:
         UserError: As `list_files`.
     """
-    return _clips(_read(find_table(root)))
+    return _clips(_read(find_table(root))[0])
 
 
 def named_files(root: Path) -> list[Path]:
@@ -115,13 +118,13 @@ def named_files(root: Path) -> list[Path]:
         UserError: As `list_files`.
     """
     path = find_table(root)
-    files = [path.parent / file for row in _read(path) for file in (row.video, row.audio) if file]
+    files = [path.parent / file for row in _read(path)[0] for file in (row.video, row.audio) if file]
     # one misspelt name must not lead to a folder higher up
-    return list(filter(_is_file, files)) or files
+    return list(filter(is_file, files)) or files
 
 
-def _read(path: Path) -> list[TableRow]:
-    """All rows, checked; columns that are not there are empty.
+def _read(path: Path) -> tuple[list[TableRow], int]:
+    """All rows, checked, and how many more say the same as an earlier one; columns that are not there are empty.
 
     Raises:
         UserError: It cannot be read, a column is missing, or values are wrong.
@@ -130,21 +133,23 @@ def _read(path: Path) -> list[TableRow]:
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
     # object: going through the rows of a string frame takes three times as long
-    table = table.reindex(columns=[*NEEDED, *OPTIONAL], fill_value="").astype(object)
+    table = table.reindex(columns=[*NEEDED, *OPTIONAL], fill_value="").astype(object).replace(GAPS, "")
+    names = NamedFiles(path.parent)
     for column in ("video", "audio"):
-        table[column] = [_with_slashes(path.parent, cell) for cell in table[column]]
-    rows = [TableRow._make(cells) for cells in table.itertuples(name=None)]
-    problems = _problems(rows)
-    if problems:
-        more = f"\n  and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
-        is_any_unknown = any(_emotion(row.emotion) not in KNOWN_EMOTIONS for row in rows)
-        known = f"\nknown emotions are {', '.join(KNOWN_EMOTIONS)}" if is_any_unknown else ""
-        raise UserError(f"{path}: {len(problems)} bad value(s)\n  " + "\n  ".join(problems[:MAX_NAMED]) + more + known)
-    return rows
+        table[column] = [names.path(cell) for cell in table[column]]
+    for column in ("speaker", "sentence"):
+        table[column] = [_label(cell) for cell in table[column]]
+    is_repeated = table.duplicated()
+    rows = [TableRow._make(cells) for cells in table[~is_repeated].itertuples(name=None)]
+    is_any_unknown = any(_emotion(row.emotion) not in KNOWN_EMOTIONS for row in rows)
+    known = f"known emotions are {', '.join(KNOWN_EMOTIONS)}" if is_any_unknown else ""
+    refuse_rows(path, _problems(rows, path.parent), known)
+    return rows, int(is_repeated.sum())
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     """As `read_csv`; row 1 is the first one, since there is no header."""
+    refuse_no_table(path)
     try:
         # whole numbers that became floats by a gap beside them are whole numbers again
         table = pd.read_parquet(path).convert_dtypes().astype("string").fillna("")
@@ -157,13 +162,10 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return table[(table != "").any(axis="columns")]
 
 
-def _with_slashes(folder: Path, cell: str) -> str:
-    r"""The path of a cell; `a\b.mp4` of a Windows spreadsheet is `a/b.mp4` where that is a file."""
-    if not cell:
-        return ""
-    if "\\" in cell and not _is_file(folder / cell) and _is_file(folder / PureWindowsPath(cell).as_posix()):
-        return PureWindowsPath(cell).as_posix()
-    return Path(cell).as_posix()
+def _label(cell: str) -> str:
+    """The word of a speaker or a sentence, the same one however a spreadsheet or a system writes it."""
+    number = re.fullmatch(r"(\d+)\.0", cell, re.ASCII)
+    return number[1] if number else unicodedata.normalize("NFC", cell)
 
 
 def _refuse_no_medium(path: Path, file: str, number: int) -> None:
@@ -173,10 +175,12 @@ def _refuse_no_medium(path: Path, file: str, number: int) -> None:
         ClipError: `missing_file` or `no_medium`.
     """
     place = path.parent / file
-    if not _is_file(place):
+    if not is_file(place):
         fault = f"does not exist beside {path.name}"
-        if os.path.isdir(place):  # noqa: PTH112 - as _is_file
+        if os.path.isdir(place):  # noqa: PTH112 - as is_file
             fault = "is a folder, not a file"
+        elif os.path.exists(place):  # noqa: PTH110 - as is_file
+            fault = "is a pipe or a device, not a file"
         elif "\\" in file:
             fault += f", nor does {PureWindowsPath(file).as_posix()}; expected a path from there with / between folders"
         raise ClipError("missing_file", f"row {number}: {file} {fault}")
@@ -185,13 +189,9 @@ def _refuse_no_medium(path: Path, file: str, number: int) -> None:
         raise ClipError("no_medium", f"row {number}: {file} is not a video or sound file; expected one of {known}")
 
 
-def _is_file(path: Path) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a cell that is too long for a name
-
-
-def _problems(rows: Sequence[TableRow]) -> list[str]:
+def _problems(rows: Sequence[TableRow], folder: Path) -> list[str]:
     """What is wrong, row by row."""
-    first_row: dict[tuple[str, str], int] = {}
+    first_row: dict[tuple[str, ...], int] = {}
     problems = []
     for row in rows:
         if not row.file:
@@ -206,7 +206,9 @@ def _problems(rows: Sequence[TableRow]) -> list[str]:
             problems.append(f"row {row.number}: intensity {row.intensity!r} is not 1, 2, 3 or empty")
         if row.split and row.split.lower() not in SPLITS:
             problems.append(f"row {row.number}: split {row.split!r} is not train, val or test")
-        if (first := first_row.setdefault((row.video, row.audio), row.number)) != row.number:
+        # the same file may be called `1.mp4`, `a/../1.mp4` and by its whole path
+        files = tuple(os.path.normpath(os.path.join(folder, file)) for file in (row.video, row.audio))  # noqa: PTH118
+        if (first := first_row.setdefault(files, row.number)) != row.number:
             problems.append(f"row {row.number}: {row.file} is already in row {first}")
     return problems
 
@@ -236,9 +238,9 @@ def _nearest_emotion(word: str) -> str:
 
 
 def _intensity(text: str) -> int | None:
-    """1 to 3; spreadsheets write 2 as 2.0 or 2,0 where there are gaps."""
-    match = re.fullmatch(r"([123])([.,]0+)?", text)
-    return int(match[1]) if match else None
+    """1 to 3."""
+    number = whole_number(text)
+    return number if number in (1, 2, 3) else None
 
 
 def _clip_ids(rows: Sequence[TableRow]) -> list[str]:

@@ -4,7 +4,7 @@ Columns   source_video_path, gt_video_path, gt_emotion, generated_path (needed);
           sentence, or speaker and sentence; id, method, protocol
 Emotions  our seven target words, or CREMA-D's codes (ANG, DIS, FEA, HAP, SAD)
 Levels    level_1 to level_3, LO, MD, HI, XX (not said) or nothing; where nothing, what the path of the true clip says
-Paths     absolute, or relative to the folder of the file
+Paths     absolute, or relative to the folder of the file; `NamedFiles` says which ones find a file
 Clusters  speaker and sentence are read from the path of the true clip where it is one of MEAD or CREMA-D, else from the
           columns; where neither says them, every source video is a cluster of its own (`labels_from`)
 """
@@ -22,7 +22,8 @@ import pandas as pd
 
 from cmet.corpora import cremad, mead
 from cmet.corpora.clip import NotWanted
-from cmet.corpora.csv_files import read_csv
+from cmet.corpora.csv_files import GAPS, read_csv
+from cmet.corpora.named_files import NamedFiles, is_file
 from cmet.errors import ClipError, UserError
 from cmet.media.container import MAX_LOST_FRAMES, MAX_LOST_SHARE
 from cmet.media.video import VideoFile
@@ -30,6 +31,7 @@ from cmet.params import ClipForm
 from cmet.vocabulary import TARGET_EMOTIONS
 
 NEEDED = ("source_video_path", "gt_video_path", "gt_emotion", "generated_path")
+PATHS = ("source_video_path", "gt_video_path", "generated_path", "source_audio_path")
 COLUMNS = [
     "row_id", "speaker", "sentence", "emotion", "intensity", "source", "truth", "video", "sound", "method", "protocol",
     "reason", "labels_from", "corpus",
@@ -77,10 +79,13 @@ def read_manifest(path: Path, root: Path | None = None) -> pd.DataFrame:
             methods list other rows than one another, or a source, true clip or sound is not there. Problems of one
             kind are one message with the rows and a count.
     """
-    cells = read_csv(path, NEEDED).fillna("")
+    cells = read_csv(path, NEEDED).replace(GAPS, "")
     if cells.empty:
         raise UserError(f"{path}: no rows below the header, so there is nothing to score")
     base = path.parent if root is None else root
+    names = NamedFiles(base)
+    for column in set(PATHS) & set(cells.columns):
+        cells[column] = [names.path(cell) for cell in cells[column]]
     _check_words(path, cells)
     _check_protocol(path, cells)
     _check_files(path, cells, base)
@@ -235,7 +240,7 @@ def _row(cells: Mapping[Any, str], base: Path) -> dict[str, Any]:
         speaker, sentence, labels_from = source.parent.as_posix(), source.name, FROM_SOURCE
         row_id = PurePosixPath(truth).with_suffix("").as_posix()
     made = cells["generated_path"]
-    is_there = bool(made) and _is_file(base / made)
+    is_there = bool(made) and is_file(base / made)
     return {
         "row_id": cells.get("id") or _as_file_name(row_id),
         "speaker": speaker,
@@ -259,14 +264,6 @@ def _missing(made: str) -> str:
         return "missing: generated_path is empty"
     # of an absolute path the name alone: results are the same wherever the clips lie
     return f"missing: {Path(made).name if Path(made).is_absolute() else made} is not there"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        # a name that is too long to be one
-        return False
 
 
 def _as_file_name(text: str) -> str:
@@ -309,7 +306,7 @@ def _check_files(path: Path, cells: pd.DataFrame, base: Path) -> None:
         names = cells[column]
         if column != "source_audio_path":
             _refuse(path, names == "", names, f"have no {column}")
-        is_there = {name: _is_file(base / name) for name in names.unique()}
+        is_there = {name: is_file(base / name) for name in names.unique()}
         advice = f"name a {column} that does not exist; relative paths start from {base}"
         _refuse(path, (names != "") & ~names.map(is_there).astype(bool), names, advice)
 

@@ -25,7 +25,7 @@ def test_a_map_holds_for_its_folder_and_the_file_keeps_its_name(tmp_path: Path) 
 
 
 def test_cells_as_a_spreadsheet_leaves_them_are_understood(tmp_path: Path) -> None:
-    text = HEADER.replace(",", ";") + "M003; Angry ;1;16;17;author\nM003;angry;1;17;16;author\n"
+    text = HEADER.replace(",", ";") + "M003; Angry ;01;16;17;author\nM003;angry;1.0;17.0;16,0;author\n"
     rows = scan(mead, tree(tmp_path, text)).set_index("clip_id")
     assert rows.sentence["mead-M003-angry-1-016"] == "017"
     assert rows.sentence["mead-M003-angry-1-017"] == "016"

@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -6,7 +7,7 @@ import pytest
 from cmet.corpora import table
 from cmet.corpora.scan import scan
 from cmet.errors import UserError
-from tests.unit.corpora.trees import touch
+from tests.unit.corpora.trees import pointer, touch
 
 
 def write(folder: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -56,7 +57,7 @@ def test_parquet_with_gaps_in_its_numbers_is_read(tmp_path: Path) -> None:
         ("video,speaker,emotion,intensity\n1.mp4,A,sad,high\n", "row 2: intensity 'high' is not 1, 2, 3 or empty"),
         ("video,speaker,emotion,split\n1.mp4,A,sad,eval\n", "row 2: split 'eval' is not train, val or test"),
         ("video,speaker,emotion,intensity\n1.mp4,A,sad,2.5\n", "row 2: intensity '2.5' is not 1, 2, 3 or empty"),
-        ("video,speaker,emotion\n1.mp4,A,sad\n./1.mp4,A,sad\n", "row 3: 1.mp4 is already in row 2"),
+        ("video,speaker,emotion\n1.mp4,A,sad\n./1.mp4,A,happy\n", "row 3: 1.mp4 is already in row 2"),
         ("video,speaker,emotion\n", "the table has no rows"),
         ("", "the file is empty"),
     ],
@@ -104,9 +105,57 @@ def test_names_of_columns_and_splits_are_read_in_any_case(tmp_path: Path) -> Non
     assert scan(table, tmp_path).split.to_list() == ["train", "val", "val", "val", "test"]
 
 
-def test_whole_numbers_with_a_fraction_are_intensities(tmp_path: Path) -> None:
-    write(touch(tmp_path, "1.mp4", "2.mp4"), "video;speaker;emotion;intensity\n1.mp4;A;sad;2.0\n2.mp4;A;sad;3,00\n")
-    assert scan(table, tmp_path).intensity.to_list() == [2, 3]
+def test_whole_numbers_with_a_fraction_or_a_zero_before_them_are_intensities(tmp_path: Path) -> None:
+    touch(tmp_path, "1.mp4", "2.mp4", "3.mp4")
+    write(tmp_path, "video;speaker;emotion;intensity\n1.mp4;A;sad;2.0\n2.mp4;A;sad;3,00\n3.mp4;A;sad;01\n")
+    assert scan(table, tmp_path).intensity.to_list() == [2, 3, 1]
+
+
+def test_a_name_is_the_same_in_either_unicode_form(tmp_path: Path) -> None:
+    composed, decomposed = "José/b ü.mp4", unicodedata.normalize("NFD", "Zoë/é.mp4")
+    touch(tmp_path, composed, decomposed)
+    cells = [unicodedata.normalize("NFD", composed), unicodedata.normalize("NFC", decomposed).replace("/", "\\")]
+    speakers = ["Zoë", unicodedata.normalize("NFD", "Zoë")]
+    write(
+        tmp_path,
+        "video,speaker,emotion\n" + "".join(f"{c},{s},sad\n" for c, s in zip(cells, speakers, strict=True)),
+    )
+    rows = scan(table, tmp_path)
+    assert rows.status.to_list() == ["ok", "ok"]
+    assert sorted(rows.video) == sorted([composed, decomposed])
+    assert rows.speaker.nunique() == 1
+
+
+def test_a_row_that_comes_twice_counts_once_and_is_told(tmp_path: Path) -> None:
+    write(touch(tmp_path, "1.mp4"), "video,speaker,emotion\n1.mp4,A,sad\n1.mp4,A,sad\n./1.mp4,A,sad\n")
+    listing = table.list_files(tmp_path)
+    assert len(listing.found) == 1
+    assert listing.not_wanted == {"repeated_row": 2}
+
+
+def test_one_file_under_several_names_is_not_several_clips(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.mp4")
+    write(tmp_path, f"video,speaker,emotion\na/1.mp4,A,sad\na/../a/1.mp4,A,happy\n{tmp_path}/a/1.mp4,B,sad\n")
+    with pytest.raises(UserError, match=r"(?s)row 3: a/\.\./a/1\.mp4 is already in row 2.*row 4: .* in row 2"):
+        table.expected(tmp_path)
+
+
+@pytest.mark.parametrize("gap", ["nan", "NA", "None", "<NA>", "#N/A"])
+def test_what_programs_write_for_a_gap_is_empty(tmp_path: Path, gap: str) -> None:
+    touch(tmp_path, "1.mp4")
+    write(tmp_path, f"video,audio,speaker,emotion,intensity,sentence,split\n1.mp4,{gap},A,sad,{gap},{gap},{gap}\n")
+    row = scan(table, tmp_path).iloc[0]
+    assert (row.status, row.audio, row.intensity, row.sentence, row.split) == ("ok", None, pd.NA, "", "train")
+    write(tmp_path, f"video,speaker,emotion\n1.mp4,{gap},sad\n")
+    with pytest.raises(UserError, match="row 2: no speaker for 1.mp4"):
+        table.expected(tmp_path)
+
+
+def test_speakers_and_sentences_that_became_floats_are_those_of_the_other_rows(tmp_path: Path) -> None:
+    touch(tmp_path, "1.mp4", "2.mp4")
+    write(tmp_path, "video,speaker,emotion,sentence\n1.mp4,7,sad,12.0\n2.mp4,7.0,neutral,12\n")
+    rows = scan(table, tmp_path)
+    assert rows[["speaker", "sentence"]].to_numpy().tolist() == [["7", "12"]] * 2
 
 
 def test_letters_of_all_scripts_stay_in_the_clip_id(tmp_path: Path) -> None:
@@ -189,3 +238,10 @@ def test_unknown_emotions_have_the_nearest_word_and_one_list_of_all(tmp_path: Pa
         "  row 4: unknown emotion 'joyful', did you mean happy?",
         f"known emotions are {', '.join(table.KNOWN_EMOTIONS)}",
     ]
+
+
+@pytest.mark.parametrize("name", ["clips.csv", "clips.parquet"])
+def test_a_table_that_is_a_pointer_of_git_lfs_says_how_to_get_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(pointer("a" * 64, 9))
+    with pytest.raises(UserError, match=f'{name} is a git-lfs pointer to 9 bytes.*git lfs pull --include "{name}"'):
+        table.expected(tmp_path)

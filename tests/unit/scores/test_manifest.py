@@ -1,4 +1,5 @@
 import csv
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,15 @@ def write(folder: Path, *rows: dict, touch: bool = True) -> Path:
                 (folder / row[column]).parent.mkdir(parents=True, exist_ok=True)
                 (folder / row[column]).touch()
     return path
+
+
+def test_names_and_gaps_are_read_whichever_system_wrote_them(tmp_path: Path) -> None:
+    path = write(tmp_path, MEAD | {"generated_path": "mäde/a.mp4"})
+    text = path.read_text(encoding="utf-8").replace("mäde/a", unicodedata.normalize("NFD", "mäde\\a"))
+    path.write_text("sep=,\n" + text.replace("level_3,", "nan,"), encoding="utf-16")
+    row = read_manifest(path).loc[2]
+    assert row.video == tmp_path / "mäde/a.mp4"
+    assert row.intensity == 3
 
 
 def test_a_row_of_mead_is_read_as_the_corpus_calls_it(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ NUM_HEAD_BYTES = 1024
 """A git-lfs pointer is smaller than this, and a web page shows itself in as many bytes."""
 
 TAR_BLOCK = 512
+CHUNK_BYTES = 1 << 20
+
 MAX_CACHED = 8
 """Archives whose index a process keeps."""
 
@@ -76,7 +78,7 @@ def local_file(path: Path) -> Iterator[Path]:
         file = Path(folder) / f"member{path.suffix.lower()}"
         name = path.relative_to(archive).as_posix()
         with file.open("wb") as target, open_member(archive, name) as source:
-            shutil.copyfileobj(source, target, 1 << 20)
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
         refuse_stand_in(file)
         yield file
 
@@ -194,6 +196,59 @@ def open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
         return
     with archive.open("rb") as file:
         yield _Slice(file, index.offsets[name], index.sizes[name])  # type: ignore[misc]
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file from front to back; `path` may go on inside an archive.
+
+    Raises:
+        ClipError: As `open_member`, or `unreadable_file`.
+    """
+    archive = archive_above(path)
+    try:
+        if archive is None:
+            with path.open("rb") as stream:
+                yield stream
+        else:
+            with open_member(archive, path.relative_to(archive).as_posix()) as stream:
+                yield stream
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; `path` may go on inside an archive.
+
+    Raises:
+        ClipError: `missing_member`, `unreadable_file`, or as `read_archive`.
+    """
+    archive = archive_above(path)
+    if archive is None:
+        try:
+            return path.stat().st_size
+        except OSError as error:
+            raise unreadable(path, error) from error
+    name = path.relative_to(archive).as_posix()
+    sizes = read_archive(archive).sizes
+    if name not in sizes:
+        raise ClipError("missing_member", f"{archive.name} does not contain {name}")
+    return sizes[name]
+
+
+def has_same_bytes(path: Path, other: Path) -> bool:
+    """Whether two files, or members of archives, are copies of one another.
+
+    Raises:
+        ClipError: As `open_bytes`.
+    """
+    if size_of(path) != size_of(other):
+        return False
+    with open_bytes(path) as left, open_bytes(other) as right:
+        while part := left.read(CHUNK_BYTES):
+            if part != right.read(CHUNK_BYTES):
+                return False
+    return True
 
 
 class _Slice:

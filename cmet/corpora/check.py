@@ -5,18 +5,10 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from enum import Enum
+from pathlib import Path, PurePosixPath
 
-from cmet.archives import (
-    NUM_HEAD_BYTES,
-    archive_above,
-    open_member,
-    read_archive,
-    read_head,
-    read_pointer,
-    stand_in,
-    unreadable,
-)
+from cmet.archives import NUM_HEAD_BYTES, about_stand_in, lfs_pull, open_bytes, read_pointer, size_of, stand_in
 from cmet.corpora import cremad, table
 from cmet.corpora.clip import Clip
 from cmet.corpora.listing import Corpus, FoundClip, Listing
@@ -33,10 +25,14 @@ MAX_STAND_IN_BYTES = 1 << 20
 PREPARED_BYTES_PER_CLIP = 800_000
 """Disk that a prepared clip takes with its sound at 256 px and CRF 16; MEAD: 0.5 MB for one of 3.7 s, 0.9 for 7 s."""
 
+PREPARED_BYTES_PER_SOUND = 150_000
+"""The same for a clip without a picture: 16 kHz of 16 bit are 32 kB a second."""
+
 NUM_COPIES = 2
 """One in `data/clips` and one in DVC's cache, where the file system cannot share them."""
 
 MAX_LISTED = 8
+MAX_PATTERNS = 4
 
 
 @dataclass(frozen=True)
@@ -75,6 +71,8 @@ class Cell:
     emotion: str
     intensity: int | None
     num_found: int
+    num_usable: int
+    """Of those found: without pointers, empty files and the like in their place."""
     num_expected: int
     """0 where nobody can know."""
 
@@ -102,8 +100,10 @@ class CheckReport:
     numbering_lines_without_clip: list[int]
     """Rows of it that match no clip."""
     needed_bytes: int
-    """Disk that preparing all usable clips will take, estimated."""
+    """Disk that preparing all usable clips will take, estimated; those of pointers count as usable."""
     free_bytes: int
+    hint: str
+    """What to get instead, where there is no clip and it can be told."""
 
     @property
     def is_complete(self) -> bool:
@@ -131,7 +131,7 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path, files: Path | None = No
     numbering = watched_numbering(root, files)
     problems = [Problem(rejected.code, rejected.path, rejected.message) for rejected in listing.rejected]
     pointers: list[PointerFile] = []
-    unusable = {found.clip.clip_id for found in listing.found if not _looks_usable(folder, found, problems, pointers)}
+    presence = {found.clip.clip_id: _look(folder, found, problems, pointers) for found in listing.found}
     found_ids = {found.clip.clip_id for found in listing.found}
     silent = [f for f in listing.found if corpus.NAME == cremad.NAME and _stem(f) in cremad.SILENT_IN_OLD_COPIES]
     problems += [
@@ -151,14 +151,15 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path, files: Path | None = No
         for found, one in zip(listing.found, settled, strict=True)
         if isinstance(one, ClipError)
     ]
-    usable = [f for f in listing.found if f.clip.clip_id not in unusable and f.clip.known_defect is None]
+    there = [found for found in listing.found if presence[found.clip.clip_id] == Presence.USABLE]
+    to_come = [found for found in listing.found if presence[found.clip.clip_id] != Presence.UNUSABLE]
     return CheckReport(
         corpus=corpus.NAME,
         root=str(root),
         num_found=len(listing.found),
-        num_usable=len(usable),
+        num_usable=sum(found.clip.known_defect is None for found in there),
         num_expected=len(expected),
-        cells=_cells([found.clip for found in listing.found], expected),
+        cells=_cells([found.clip for found in listing.found], [found.clip for found in there], expected),
         missing=_missing([clip for clip in expected if clip.clip_id not in found_ids]),
         problems=sorted(problems, key=lambda problem: (problem.code, problem.path)),
         pointers=sorted(pointers, key=lambda pointer: pointer.path),
@@ -167,8 +168,9 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path, files: Path | None = No
         not_wanted=listing.not_wanted,
         num_renumbered=sum(isinstance(one, Settled) and one.kind != "release" for one in settled),
         numbering_lines_without_clip=numbering.lines_without_clip(found.clip for found in listing.found),
-        needed_bytes=len(usable) * PREPARED_BYTES_PER_CLIP * NUM_COPIES,
+        needed_bytes=sum(_prepared_bytes(found) for found in to_come) * NUM_COPIES,
         free_bytes=shutil.disk_usage(disk).free,
+        hint=listing.hint.removeprefix("; "),
     )
 
 
@@ -181,9 +183,18 @@ def _refuse_other_corpus(corpus: Corpus, root: Path, listing: Listing) -> None:
         raise UserError(f"{root}: not a {corpus.NAME} corpus: no file name fits{first}{listing.hint}")
 
 
-def _looks_usable(root: Path, found: FoundClip, problems: list[Problem], pointers: list[PointerFile]) -> bool:
-    """Whether the files of a clip are media by their first bytes; what they are instead is put down."""
-    is_usable = True
+class Presence(Enum):
+    """What a clip is by the first bytes of its files."""
+
+    USABLE = "usable"
+    POINTER = "pointer"
+    """Usable once git-lfs has fetched it."""
+    UNUSABLE = "unusable"
+
+
+def _look(root: Path, found: FoundClip, problems: list[Problem], pointers: list[PointerFile]) -> Presence:
+    """Look at the files of a clip; what they are instead of media is put down."""
+    presence = Presence.USABLE
     for name in (found.video, found.audio):
         if name is None:
             continue
@@ -191,24 +202,24 @@ def _looks_usable(root: Path, found: FoundClip, problems: list[Problem], pointer
             head = _small_head(root, name)
         except ClipError as error:
             problems.append(Problem(error.code, name, f"{name}: {error.message}"))
-            is_usable = False
+            presence = Presence.UNUSABLE
             continue
-        if head is None:
+        if head is None or (kind := stand_in(head)) is None:
             continue
-        kind = stand_in(head)
         pointer = read_pointer(head)
-        if pointer is not None:
+        if pointer is None:
+            problems.append(Problem(kind, name, f"{name} {about_stand_in(kind, head, name)}"))
+            presence = Presence.UNUSABLE
+        else:
             pointers.append(PointerFile(name, pointer.sha256, pointer.num_bytes))
-        elif kind is not None:
-            problems.append(Problem(kind, name, f"{name}: {STAND_INS[kind]}"))
-        is_usable = is_usable and kind is None
-    return is_usable
+            presence = Presence.UNUSABLE if presence == Presence.UNUSABLE else Presence.POINTER
+    return presence
 
 
-STAND_INS = {
-    "zero_bytes": "the file is empty",
-    "html_page": "a web page or an error message, not a video or sound; fetch it again",
-}
+def _prepared_bytes(found: FoundClip) -> int:
+    if found.clip.known_defect is not None:
+        return 0
+    return PREPARED_BYTES_PER_SOUND if found.video is None else PREPARED_BYTES_PER_CLIP
 
 
 def _small_head(root: Path, name: str) -> bytes | None:
@@ -218,17 +229,9 @@ def _small_head(root: Path, name: str) -> bytes | None:
         ClipError: The file cannot be read.
     """
     path = root / name
-    archive = archive_above(path)
-    if archive is None:
-        try:
-            num_bytes = path.stat().st_size
-        except OSError as error:
-            raise unreadable(path, error) from error
-        return read_head(path) if num_bytes <= MAX_STAND_IN_BYTES else None
-    member = path.relative_to(archive).as_posix()
-    if read_archive(archive).sizes[member] > MAX_STAND_IN_BYTES:
+    if size_of(path) > MAX_STAND_IN_BYTES:
         return None
-    with open_member(archive, member) as stream:
+    with open_bytes(path) as stream:
         return stream.read(NUM_HEAD_BYTES)
 
 
@@ -236,13 +239,13 @@ def _stem(found: FoundClip) -> str:
     return Path(found.video or found.audio or "").stem
 
 
-def _cells(found: Iterable[Clip], expected: Iterable[Clip]) -> list[Cell]:
+def _cells(found: Iterable[Clip], usable: Iterable[Clip], expected: Iterable[Clip]) -> list[Cell]:
     def count(clips: Iterable[Clip]) -> Counter[tuple[str, str, int | None]]:
         return Counter((clip.speaker, clip.emotion, clip.intensity) for clip in clips)
 
-    there, wanted = count(found), count(expected)
+    there, good, wanted = count(found), count(usable), count(expected)
     keys = sorted(there.keys() | wanted.keys(), key=lambda key: (key[0], key[1], key[2] or 0))
-    return [Cell(*key, there[key], wanted[key]) for key in keys]
+    return [Cell(*key, there[key], good[key], wanted[key]) for key in keys]
 
 
 def _missing(clips: Sequence[Clip]) -> list[Missing]:
@@ -269,7 +272,8 @@ def check_table(report: CheckReport, max_listed: int = MAX_LISTED) -> str:
     if report.pointers:
         total = sum(pointer.num_bytes for pointer in report.pointers)
         lines.append(
-            f"git-lfs pointers: {len(report.pointers)} files that stand for {_size(total)}; run `git lfs pull`"
+            f"git-lfs pointers: {len(report.pointers)} files that stand for {_size(total)}; run in a clone of their "
+            f"repository `{lfs_pull(_patterns(Path(report.root), report.pointers))}`"
         )
         lines += _some([f"{p.path}: {p.num_bytes} bytes, sha256 {p.sha256}" for p in report.pointers], max_listed)
     if report.known_defects:
@@ -289,6 +293,8 @@ def check_table(report: CheckReport, max_listed: int = MAX_LISTED) -> str:
         f"disk: preparing takes about {_size(report.needed_bytes)}, DVC's copy included; "
         f"{_size(report.free_bytes)} is free ({verdict})"
     )
+    if report.hint:
+        lines.append(f"no clip: {report.hint}")
     lines.append("complete" if report.is_complete else "INCOMPLETE")
     return "\n".join(lines)
 
@@ -307,14 +313,16 @@ def _grid(report: CheckReport, present: set[str]) -> list[str]:
     columns = padded([["speaker", *emotions], *rows], [False] * (len(emotions) + 1))
     lines = ["  ".join(line).rstrip() for line in columns]
     if any(cell.intensity is not None for cell in report.cells):
-        lines.append("(clips of each level in turn, those without a level first; n/m: n of m expected clips)")
+        lines.append("(clips of each level in turn, those without a level first; n/m: n of m clips look usable)")
     if absent:
         lines.append(f"speakers without clips: {len(absent)} ({_ranges(absent)})")
     return lines
 
 
 def _count(cell: Cell) -> str:
-    return f"{cell.num_found}/{cell.num_expected}" if cell.num_found < cell.num_expected else str(cell.num_found)
+    """The usable clips, with how many there are or should be where that is more."""
+    wanted = max(cell.num_found, cell.num_expected)
+    return f"{cell.num_usable}/{wanted}" if cell.num_usable < wanted else str(cell.num_usable)
 
 
 def _missing_lines(missing: Sequence[Missing], max_listed: int) -> list[str]:
@@ -327,6 +335,17 @@ def _missing_lines(missing: Sequence[Missing], max_listed: int) -> list[str]:
         level = "" if part.intensity is None else f" level {part.intensity}"
         texts.append(f"{part.speaker} {part.emotion}{level}: {_ranges(part.sentences)}")
     return lines + _some(texts, max_listed)
+
+
+def _patterns(root: Path, pointers: Iterable[PointerFile]) -> list[str]:
+    """What `git lfs pull --include` takes for these files: their folders from the repository on, few enough to type."""
+    place = root.resolve()
+    repository = next((folder for folder in (place, *place.parents) if (folder / ".git").exists()), place)
+    above = place.relative_to(repository)
+    folders = {PurePosixPath(pointer.path).parent for pointer in pointers}
+    if len(folders) <= MAX_PATTERNS:
+        return sorted((above / folder / "*").as_posix() for folder in folders)
+    return sorted({(above / Path(*folder.parts[:1]) / "**").as_posix() for folder in folders})
 
 
 def _problem_lines(problems: Sequence[Problem], max_listed: int) -> list[str]:
@@ -346,7 +365,11 @@ def _some(texts: Sequence[str], max_listed: int) -> list[str]:
 
 
 def _ranges(sentences: Sequence[str]) -> str:
-    """`001-003, 020` of numbers in a row; other names one by one."""
+    """`001-003, 020` of numbers in a row; other names one by one, clips without a sentence counted."""
+    if "" in sentences:
+        named = [sentence for sentence in sentences if sentence]
+        count = f"{len(sentences) - len(named)} without a sentence"
+        return f"{_ranges(named)}, {count}" if named else count
     if not all(re.fullmatch(r"\d+", sentence) for sentence in sentences):
         return ", ".join(sentences)
     runs: list[list[str]] = []

@@ -22,6 +22,9 @@ EMOTIONS = {"ANG": "angry", "DIS": "disgusted", "FEA": "fear", "HAP": "happy", "
 LEVELS = {"LO": 1, "MD": 2, "HI": 3, "XX": None}
 """XX: unspecified."""
 
+OTHER_FORMAT = "other_format"
+HINTS = {OTHER_FORMAT: "AudioMP3 is not read; get VideoFlash and AudioWAV"}
+
 LAST_TRAIN_ACTOR, LAST_VAL_ACTOR = "1073", "1082"
 SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
 SENTENCE_WITH_LEVELS = "IEO"
@@ -71,7 +74,7 @@ def parse(path: Path) -> Clip:
             f"(LO, MD and HI only for {SENTENCE_WITH_LEVELS})",
         )
     if path.suffix.lower() == ".mp3":
-        raise NotWanted("other_format")
+        raise NotWanted(OTHER_FORMAT)
     return _clip(path.stem)
 
 

@@ -3,18 +3,18 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from cmet.archives import ARCHIVE_SUFFIXES, read_archive
+from cmet.archives import ARCHIVE_SUFFIXES, has_same_bytes, read_archive
 from cmet.corpora.clip import Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
 from cmet.progress import counted
 
 SOUND_SUFFIXES = frozenset({".wav", ".m4a", ".mp3", ".flac"})
 UNSUPPORTED_ARCHIVES = (".tar.gz", ".tgz", ".7z", ".rar", ".part", ".crdownload", ".001")
-ALSO_IN_ARCHIVE = "also_in_archive"
+ALSO_IN_ARCHIVE, COPY = "also_in_archive", "copy"
 MEDIA_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".flv"}) | SOUND_SUFFIXES
 
 
@@ -22,6 +22,9 @@ class Tree(Protocol):
     """A corpus whose paths say what the clips are."""
 
     NAME: str
+
+    HINTS: dict[str, str]
+    """What to get where there is no clip and most files are not wanted for this reason."""
 
     def parser(self, root: Path) -> Parse:
         """What reads labels off the paths of a tree; lists that lie in it are read now."""
@@ -79,7 +82,7 @@ class Listing:
     not_wanted: dict[str, int]
     """Number of files by reason."""
     hint: str = ""
-    """What the root should have been, where there is no clip and it can be told."""
+    """What the root or the files should have been, where there is no clip and it can be told; ends a sentence."""
 
 
 def list_corpus(corpus: Corpus, root: Path) -> Listing:
@@ -88,14 +91,21 @@ def list_corpus(corpus: Corpus, root: Path) -> Listing:
     Raises:
         UserError: As `list_tree`, or what the corpus says of its own lists and tables.
     """
-    return corpus.list_files(root) if isinstance(corpus, Table) else list_tree(root, corpus.parser(root))
+    if isinstance(corpus, Table):
+        return corpus.list_files(root)
+    listing = list_tree(root, corpus.parser(root))
+    reason = max(listing.not_wanted, key=listing.not_wanted.__getitem__, default="")
+    if listing.found or reason not in corpus.HINTS:
+        return listing
+    return replace(listing, hint=f"; {corpus.HINTS[reason]}")
 
 
 def list_tree(root: Path, parse: Parse) -> Listing:
     """Walk a folder and its archives and read the labels of every media file.
 
     A picture and a sound with the same labels are one clip. A clip that lies in an archive and beside it is taken from
-    beside it; several pictures with the same labels are rejected otherwise, since nobody can say which one is meant.
+    beside it. Of files with the same labels and the same bytes the first is taken; other pictures with the same labels
+    are rejected, since nobody can say which one is meant.
 
     Raises:
         UserError: The folder does not exist.
@@ -123,7 +133,9 @@ def list_tree(root: Path, parse: Parse) -> Listing:
         chosen = _beside_archives(files[clip_id])
         not_wanted[ALSO_IN_ARCHIVE] += len(files[clip_id]) - len(chosen)
         try:
-            found.append(_one_clip(clips[clip_id], chosen))
+            different = _without_copies(root, chosen)
+            not_wanted[COPY] += len(chosen) - len(different)
+            found.append(_one_clip(clips[clip_id], different))
         except ClipError as error:
             rejected.append(Rejected(files[clip_id][0].as_posix(), error.code, error.message))
     counts = {reason: number for reason, number in sorted(not_wanted.items()) if number}
@@ -237,6 +249,16 @@ def _beside_archives(files: list[Path]) -> list[Path]:
     plain = [file for file in files if not is_member(file)]
     kinds = {_is_sound(file) for file in plain}
     return [file for file in files if not is_member(file) or _is_sound(file) not in kinds]
+
+
+def _without_copies(root: Path, files: list[Path]) -> list[Path]:
+    """The files without those that have the bytes of an earlier one of their kind."""
+    different: list[Path] = []
+    for file in files:
+        same_kind = [other for other in different if _is_sound(other) == _is_sound(file)]
+        if not any(has_same_bytes(root / other, root / file) for other in same_kind):
+            different.append(file)
+    return different
 
 
 def _is_sound(file: Path) -> bool:

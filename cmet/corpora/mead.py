@@ -26,6 +26,9 @@ PATTERN = re.compile(
     rf"/(?P<emotion>{'|'.join(EMOTIONS)})/level_(?P<level>[123])/(?P<sentence>\d{{3}})\.(?P<suffix>\w+)",
     re.ASCII,
 )
+OTHER_VIEW = "other_view"
+HINTS = {OTHER_VIEW: "these are other views; the clips are those of front, in video.tar of each speaker"}
+
 SOUNDS = frozenset({"wav", "m4a"})
 """Files that may lie outside of a view: the release keeps one sound for all views."""
 
@@ -59,7 +62,7 @@ def parse_tree(corpus: str, path: Path, splits: dict[str, str]) -> Clip:
     if match is None or (match["view"] is None and match["suffix"].lower() not in SOUNDS):
         raise ClipError("bad_name", f"{path}: expected <ID>/front/<emotion>/level_<1-3>/<NNN>.mp4 or .wav")
     if match["view"] not in (None, "front"):
-        raise NotWanted("other_view")
+        raise NotWanted(OTHER_VIEW)
     speaker = ALIASES.get(match["speaker"], match["speaker"])
     level = int(match["level"])
     if match["emotion"] == "neutral" and level != 1:

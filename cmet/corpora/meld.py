@@ -24,6 +24,8 @@ FOLDERS = {"train_splits": "train", "dev_splits_complete": "val", "output_repeat
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
 COLUMNS = ("Dialogue_ID", "Utterance_ID", "Speaker", "Emotion")
 
+HINTS: dict[str, str] = {}
+
 LEFTOVER = "final_videos_test"
 KNOWN_DEFECTS = {
     "train-dia125_utt3": "the video is corrupt",

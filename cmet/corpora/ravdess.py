@@ -27,7 +27,19 @@ EMOTIONS = {
 }
 ACTORS = tuple(f"{number:02d}" for number in range(1, 25))
 INTENSITIES, STATEMENTS, REPETITIONS = ("01", "02"), ("01", "02"), ("01", "02")
-NOT_WANTED_MODALITIES = {"02": "picture_only", "03": "sound_only"}
+SONG, PICTURE_ONLY, SOUND_ONLY = "song", "picture_only", "sound_only"
+NOT_WANTED_MODALITIES = {"02": PICTURE_ONLY, "03": SOUND_ONLY}
+
+_WANTED = (
+    "spoken clips with picture and sound are the files 01-01-*.mp4 in Video_Speech_Actor_01.zip to _24.zip of Zenodo "
+    "record 1188976"
+)
+HINTS = {
+    SONG: f"these are songs; {_WANTED}",
+    PICTURE_ONLY: f"these are pictures without sound; {_WANTED}",
+    SOUND_ONLY: f"these are sounds alone, as Audio_Speech_Actors_01-24.zip has them; {_WANTED}; to use sounds alone, "
+    "list them in a table with the column audio (corpus `table`)",
+}
 
 PATTERN = re.compile(
     r"(?P<modality>0[123])-(?P<channel>0[12])-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])"
@@ -49,7 +61,7 @@ def parse(path: Path) -> Clip:
     if match["emotion"] == "01" and match["intensity"] == "02":
         raise ClipError("bad_name", f"{path}: neutral has no strong intensity")
     if match["channel"] == "02":
-        raise NotWanted("song")
+        raise NotWanted(SONG)
     if match["modality"] != "01":
         raise NotWanted(NOT_WANTED_MODALITIES[match["modality"]])
     return _clip(*match.group("actor", "emotion", "intensity", "statement", "repetition"))

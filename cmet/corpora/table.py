@@ -22,7 +22,15 @@ from typing import NamedTuple
 import pandas as pd
 
 from cmet.corpora.clip import Clip
-from cmet.corpora.csv_files import GAPS, MAX_NAMED, read_csv, refuse_no_table, refuse_rows, require_columns, whole_number
+from cmet.corpora.csv_files import (
+    GAPS,
+    MAX_NAMED,
+    read_csv,
+    refuse_no_table,
+    refuse_rows,
+    require_columns,
+    whole_number,
+)
 from cmet.corpora.listing import MEDIA_SUFFIXES, FoundClip, Listing, Rejected
 from cmet.corpora.named_files import NamedFiles, is_file
 from cmet.errors import ClipError, UserError

@@ -7,6 +7,7 @@ from cmet.corpora.mead import parse_tree
 from cmet.errors import UserError
 
 NAME = "sample"
+HINTS: dict[str, str] = {}
 
 
 def parser(root: Path) -> Parse:

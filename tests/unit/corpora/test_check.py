@@ -7,6 +7,7 @@ import pytest
 from cmet.corpora import cremad, mead, meld, ravdess, table
 from cmet.corpora.check import CheckReport, check_corpus, check_table
 from cmet.corpora.listing import Corpus
+from cmet.corpora.scan import scan
 from cmet.errors import UserError
 from tests.conftest import Command
 from tests.unit.corpora.trees import HTML, fill, pointer, touch, write_tar, write_zip
@@ -60,6 +61,7 @@ def test_the_table_for_people_names_each_thing(damaged_mead: Path) -> None:
     for part in (
         "M003     40       30 30 30",
         "30 27/30 30",
+        "W009     0/40     0/30",
         "speakers without clips: 44 (M005",
         "clips: 672 of 31490 expected, 669 of them look usable",
         "M003 sad level 2: 004-005, 030",
@@ -100,8 +102,72 @@ def test_a_download_of_pointers_is_recognised(tmp_path: Path) -> None:
     assert report.sound_from_elsewhere == ["cremad-1037-WSI-DIS-XX"]
     assert codes(report) == ["maybe_no_sound"]
     text = check_table(report)
-    assert "git-lfs pointers: 4 files that stand for 1.1 MB; run `git lfs pull`" in text
+    pull = 'git lfs pull --include "VideoFlash/*"'
+    assert f"git-lfs pointers: 4 files that stand for 1.1 MB; run in a clone of their repository `{pull}`" in text
+    # none of them can be used, and those that will be, once fetched, take disk
+    assert "\n1001     0/12     0/11 0/1 0/1 0/1" in text
+    assert report.needed_bytes == 3 * 2 * 800_000
     assert "known defects: 1 published clips" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "patterns"),
+    [
+        (["VideoFlash/1001_DFA_ANG_XX.flv", "AudioWAV/1001_DFA_ANG_XX.wav"], "data/AudioWAV/*,data/VideoFlash/*"),
+        (["1001_DFA_ANG_XX.flv"], "data/*"),
+        ([f"a/{n}/100{n}_DFA_ANG_XX.flv" for n in range(1, 6)] + ["b/1006_DFA_ANG_XX.flv"], "data/a/**,data/b/**"),
+    ],
+)
+def test_the_command_that_fetches_pointers_names_their_folders(tmp_path: Path, names: list[str], patterns: str) -> None:
+    (tmp_path / ".git").mkdir()
+    fill(tmp_path / "data", names, pointer(SHA, 9))
+    assert f'`git lfs pull --include "{patterns}"`' in check_table(check(cremad, tmp_path / "data"))
+
+
+def test_an_archive_that_is_a_pointer_says_how_to_get_it(tmp_path: Path) -> None:
+    fill(tmp_path, ["M003/video.tar"], pointer(SHA, 9))
+    report = check(mead, tmp_path)
+    assert [(p.code, p.message) for p in report.problems] == [
+        (
+            "lfs_pointer",
+            'M003/video.tar is a git-lfs pointer to 9 bytes, not the file; run `git lfs pull --include "video.tar"`',
+        )
+    ]
+
+
+def test_the_archive_of_sounds_of_ravdess_says_which_one_is_wanted(tmp_path: Path) -> None:
+    names = [f"Actor_01/03-01-0{emotion}-01-01-01-01.wav" for emotion in range(1, 9)]
+    write_zip(tmp_path / "Audio_Speech_Actors_01-24.zip", names)
+    advice = (
+        "these are sounds alone, as Audio_Speech_Actors_01-24.zip has them; spoken clips with picture and sound are "
+        "the files 01-01-*.mp4 in Video_Speech_Actor_01.zip to _24.zip of Zenodo record 1188976; to use sounds alone, "
+        "list them in a table with the column audio (corpus `table`)"
+    )
+    text = check_table(check(ravdess, tmp_path))
+    assert text.endswith(f"\nno clip: {advice}\nINCOMPLETE")
+    with pytest.raises(UserError, match=r"none of its 0 clip\(s\) can be read; \{'sound_only': 8\}; these are sounds"):
+        scan(ravdess, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name", "advice"),
+    [
+        (ravdess, "Actor_01/01-02-03-01-01-01-01.mp4", "these are songs; spoken clips with picture and sound are"),
+        (ravdess, "Actor_01/02-01-03-01-01-01-01.mp4", "these are pictures without sound; spoken clips with"),
+        (cremad, "AudioMP3/1001_DFA_ANG_XX.mp3", "AudioMP3 is not read; get VideoFlash and AudioWAV"),
+        (mead, "M003/down/sad/level_1/001.mp4", "these are other views; the clips are those of front, in video.tar"),
+    ],
+)
+def test_files_of_a_corpus_that_are_no_clips_say_which_are(
+    tmp_path: Path, corpus: Corpus, name: str, advice: str
+) -> None:
+    assert f"\nno clip: {advice}" in check_table(check(corpus, fill(tmp_path, [name])))
+
+
+def test_sounds_alone_take_the_disk_of_sounds(tmp_path: Path) -> None:
+    fill(tmp_path, ["1.wav", "2.mp4"])
+    (tmp_path / "clips.csv").write_text("video,audio,speaker,emotion\n,1.wav,A,sad\n2.mp4,,A,sad\n")
+    assert check(table, tmp_path).needed_bytes == 2 * (150_000 + 800_000)
 
 
 def test_numbers_of_a_map_are_counted(tmp_path: Path) -> None:
@@ -136,6 +202,14 @@ def test_a_table_with_all_its_files_is_complete(tmp_path: Path) -> None:
         ("neutral", 1, 1),
         ("sad", 1, 1),
     ]
+
+
+def test_missing_rows_without_a_sentence_are_counted(tmp_path: Path) -> None:
+    fill(tmp_path, ["1.mp4"])
+    rows = "1.mp4,A,sad,\n2.mp4,A,sad,\n3.mp4,A,sad,\n4.mp4,A,sad,s1\n5.mp4,A,neutral,\n"
+    (tmp_path / "clips.csv").write_text("video,speaker,emotion,sentence\n" + rows)
+    text = check_table(check(table, tmp_path))
+    assert "\n  A sad: s1, 2 without a sentence\n  A neutral: 1 without a sentence\n" in text
 
 
 def test_exit_codes_tell_complete_incomplete_and_other_apart(

@@ -26,9 +26,7 @@ def test_separators_quotes_and_spaces(tmp_path: Path, text: str) -> None:
     assert read_csv(write(tmp_path, text.encode())).to_dict("records") == [{"a": "1", "b": "2,3"}]
 
 
-@pytest.mark.parametrize(
-    "line", ["sep=;\r\n", "\ufeffsep=;\n", '"sep=;"\n', "SEP=;\r", "sep=;;\n", "sep=;,,\n"]
-)
+@pytest.mark.parametrize("line", ["sep=;\r\n", "\ufeffsep=;\n", '"sep=;"\n', "SEP=;\r", "sep=;;\n", "sep=;,,\n"])
 def test_a_first_line_of_excel_says_the_separator_and_is_no_row(tmp_path: Path, line: str) -> None:
     table = read_csv(write(tmp_path, (line + "a;b,c\n1;2,3\n").encode()))
     assert table.to_dict("index") == {2: {"a": "1", "b,c": "2,3"}}

@@ -87,7 +87,7 @@ def test_members_that_leave_their_archive_are_refused(tmp_path: Path, name: str)
 def test_the_same_clip_in_two_archives_is_ambiguous(tmp_path: Path) -> None:
     touch(tmp_path, "M003/front/sad/level_3/002.mp4")
     for number in (1, 2):
-        write_tar(tmp_path / f"M003/video_{number}.tar", ["front/sad/level_3/001.mp4"])
+        write_tar(tmp_path / f"M003/video_{number}.tar", ["front/sad/level_3/001.mp4"], bytes([number]) * 9)
     rows = scan(mead, tmp_path)
     assert rows.reason.dropna().str.match(r"ambiguous: mead-M003-sad-3-001 has 2 videos").to_list() == [True]
 

@@ -49,7 +49,9 @@ def test_rows_without_a_file_are_expected(tree: Path) -> None:
 
 def test_a_missing_table_and_an_unknown_emotion_are_named(tree: Path) -> None:
     (tree / "dev_sent_emo.csv").write_text(HEADER + "1,x,Ross,bored,neutral,0,0\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"dev_sent_emo.csv: 1 bad value\(s\)\n  row 2: emotion 'bored' is not one of neutral, joy"):
+    with pytest.raises(
+        UserError, match=r"dev_sent_emo.csv: 1 bad value\(s\)\n  row 2: emotion 'bored' is not one of neutral, joy"
+    ):
         scan(meld, tree)
     (tree / "dev_sent_emo.csv").unlink()
     with pytest.raises(UserError, match="dev_sent_emo.csv: missing; MELD's labels are in"):

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from cmet.corpora import ravdess
 from cmet.corpora.clip import NotWanted
+from cmet.corpora.listing import list_corpus
 from cmet.corpora.scan import scan
 from cmet.errors import ClipError
-from tests.unit.corpora.trees import write_zip
+from tests.unit.corpora.trees import fill, write_zip
 
 TWO = st.sampled_from(["01", "02"])
 
@@ -58,3 +59,27 @@ def test_a_zip_is_read_as_a_folder_and_only_picture_with_sound_is_taken(tmp_path
     write_zip(tmp_path / "Video_Speech_Actor_03.zip", [f"Actor_03/01-{trial}", f"Actor_03/02-{trial}"])
     rows = scan(ravdess, tmp_path)
     assert rows.video.to_list() == [f"Video_Speech_Actor_03.zip/Actor_03/01-{trial}"]
+
+
+def test_every_file_twice_is_every_clip_once(tmp_path: Path) -> None:
+    names = [f"Actor_03/01-01-0{emotion}-01-01-01-03.mp4" for emotion in range(1, 5)]
+    fill(tmp_path, names)
+    fill(tmp_path / "video_speech_actors", names)
+    # a third copy, in archives that lie beside one another
+    only_packed = ["Actor_03/01-01-05-01-01-01-03.mp4"]
+    for archive in ("Video_Speech_Actor_03.zip", "all/Video_Speech_Actor_03.zip"):
+        write_zip(tmp_path / archive, [*names, *only_packed])
+    listing = list_corpus(ravdess, tmp_path)
+    assert {found.video for found in listing.found} == {*names, f"Video_Speech_Actor_03.zip/{only_packed[0]}"}
+    assert not listing.rejected
+    assert listing.not_wanted == {"also_in_archive": 8, "copy": 5}
+
+
+def test_two_different_clips_of_one_name_are_ambiguous(tmp_path: Path) -> None:
+    name = "01-01-03-01-01-01-03.mp4"
+    fill(tmp_path, [f"a/{name}"], b"one")
+    fill(tmp_path, [f"b/{name}", f"c/{name}"], b"two")
+    listing = list_corpus(ravdess, tmp_path)
+    assert [rejected.message for rejected in listing.rejected] == [
+        f"ravdess-03-happy-1-01-01 has 2 videos: a/{name}, b/{name}"
+    ]

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cmet.archives import refuse_stand_in
 from cmet.editing.editor import BackboneKind
-from cmet.editing.options import EditOptions, WantedEmotion
+from cmet.editing.options import EditOptions, WantedEmotion, named
 from cmet.editing.speech import SPEECH_SUFFIXES
-from cmet.errors import UserError
+from cmet.errors import ClipError, UserError
 from cmet.outputs import fresh_file
 
 SUFFIX = ".mp4"
@@ -22,7 +23,8 @@ def check_files(
     Recordings are not looked for: a vector may stand in for one.
 
     Raises:
-        UserError: One is missing or is a folder, or `out` cannot be written or is one of the files.
+        UserError: One is missing, a folder, empty, a git-lfs pointer or a web page, or `out` cannot be written or is
+            one of the files.
     """
     files = {"the video itself": video, **_named_files(options)}
     _check_out(out)
@@ -31,9 +33,9 @@ def check_files(
         ("--neutral-speech", neutral_speech),
         *(("--then", one) for one in options.then),
     ]
-    named = [(name, path) for name, path in files.items()]
-    named += [(name, path) for name, emotion in recordings for path in _files(emotion)]
-    for name, path in named:
+    listed = [(name, path) for name, path in files.items()]
+    listed += [(name, path) for name, emotion in recordings for path in _files(emotion)]
+    for name, path in listed:
         if _is_same(out, path):
             raise UserError(f"--out is {_role(name)} ({path}); name another file")
     for name, path in files.items():
@@ -43,6 +45,10 @@ def check_files(
         if not path.is_file():
             words = "own, speech, a sound file or a video" if name == "--lips" else "the path of a file"
             raise UserError(f"{option}{path}: no such file; give {words}")
+        try:
+            refuse_stand_in(path)
+        except ClipError as error:
+            raise UserError(named(path, error.message, option.strip())) from error
 
 
 def check_emotions(speech: WantedEmotion, options: EditOptions) -> None:

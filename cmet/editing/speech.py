@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmet.archives import refuse_stand_in
 from cmet.editing.options import named
 from cmet.errors import ClipError, UserError
 from cmet.media.sound import SOUNDFILE_SUFFIXES, read_sound
@@ -40,8 +41,10 @@ def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
     for file in files:
         try:
             if has_vectors and file.suffix == VECTOR_SUFFIX:
+                refuse_stand_in(file)
                 vectors.append(read_vector(file))
             elif encoder.embed is not None and absence is None:
+                refuse_stand_in(file)
                 vectors.append(encoder.embed(read_sound(file, SAMPLE_RATE_HZ)))
             elif has_vectors:
                 vectors.append(read_precomputed(file))

@@ -20,6 +20,7 @@ from typing import Any
 import av
 import pandas as pd
 
+from cmet.archives import refuse_stand_in
 from cmet.corpora import cremad, mead
 from cmet.corpora.clip import NotWanted
 from cmet.corpora.csv_files import GAPS, read_csv
@@ -189,6 +190,7 @@ class _Facts:
 
 
 def _facts(video: Path) -> _Facts:
+    refuse_stand_in(video)
     file = VideoFile(video)
     with av.open(str(video), metadata_errors="ignore") as container:
         return _Facts(len(file), file.fps, file.width, file.height, bool(container.streams.audio))

@@ -5,6 +5,7 @@ import pytest
 from cmet.editing.checks import check_emotions, check_files
 from cmet.editing.options import EditOptions, WantedEmotion, named
 from cmet.errors import UserError
+from tests.unit.corpora.trees import pointer
 
 NAMES = ("v.mp4", "happy.wav", "calm.wav", "lips.mp4", "person.png", "sound.mp4")
 
@@ -13,7 +14,7 @@ NAMES = ("v.mp4", "happy.wav", "calm.wav", "lips.mp4", "person.png", "sound.mp4"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in NAMES:
-        (tmp_path / name).touch()
+        (tmp_path / name).write_bytes(b"medium")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/one.mp4").touch()
     return tmp_path
@@ -42,6 +43,26 @@ def test_a_result_that_cannot_be_is_refused(folder: Path, out: str, said: str) -
     with pytest.raises(UserError, match=said):
         check(out)
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (pointer("a" * 64, 9), 'is a git-lfs pointer to 9 bytes, not the file; run `git lfs pull --include "{}"`'),
+        (b"<html>", "is a web page or an error message (a refused download); fetch it again"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_file_is_named(folder: Path, content: bytes, said: str) -> None:
+    (folder / "v.mp4").write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        check("out.mp4")
+    assert str(caught.value) == f"v.mp4 {said.format('v.mp4')}"
+    (folder / "v.mp4").write_bytes(b"medium")
+    (folder / "sound.mp4").write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        check("out.mp4", sound="sound.mp4")
+    assert str(caught.value) == f"--sound sound.mp4 {said.format('sound.mp4')}"
 
 
 @pytest.mark.parametrize("out", ["out.mp4", "new/folder/out.MP4", f"{'a' * 251}.mp4"])

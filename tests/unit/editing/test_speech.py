@@ -12,6 +12,7 @@ from cmet.media.sound import write_sound
 from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
 from cmet.speech.encoders.registry import load_encoder
+from tests.unit.corpora.trees import pointer
 from tests.unit.editing.models import noise
 
 VECTOR = np.linspace(-1, 1, 1024, dtype=np.float32)
@@ -48,6 +49,18 @@ def test_what_is_not_there_is_named_once(tmp_path: Path, editor: Editor, name: s
     for encoder in (editor.encoder, load_encoder("precomputed", Path("weights"))):
         with pytest.raises(UserError, match=f"^--then: {tmp_path / name} does not exist$"):
             hear(encoder, [tmp_path / name], "--then")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.npy"])
+def test_a_pointer_of_git_lfs_or_an_empty_file_is_named(tmp_path: Path, editor: Editor, name: str) -> None:
+    file = tmp_path / name
+    encoder = load_encoder("precomputed", Path("weights")) if name == "a.npy" else editor.encoder
+    file.write_bytes(pointer("a" * 64, 9))
+    with pytest.raises(UserError, match=f"^--speech: {file} is a git-lfs pointer to 9 bytes, .*--include .{name}.`$"):
+        hear(encoder, [file], "--speech")
+    file.write_bytes(b"")
+    with pytest.raises(UserError, match=f"^--speech: {file} is empty$"):
+        hear(encoder, [file], "--speech")
 
 
 @pytest.mark.parametrize("name", ["emotion2vec", "precomputed"])

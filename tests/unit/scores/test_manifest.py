@@ -19,6 +19,7 @@ from cmet.scores.manifest import (
     read_manifest,
     unlike_judged,
 )
+from tests.unit.corpora.trees import pointer
 
 HEADER = ["source_video_path", "gt_video_path", "gt_emotion", "intensity", "generated_path", "source_audio_path"]
 MEAD = {
@@ -301,3 +302,12 @@ def test_what_differs_from_the_clips_that_a_judge_was_trained_on_is_a_remark_and
     assert unlike_judged(row.video, clips) == checked.remarks
     same = clips.model_copy(update={"size_px": 64, "fps": 25})
     assert (unlike_judged(row.video, same), check_generated(row, same).remarks) == ([], [])
+
+
+def test_a_made_clip_that_was_not_fetched_says_how(tmp_path: Path) -> None:
+    path = write(tmp_path, MEAD)
+    (tmp_path / "made/a.mp4").write_bytes(pointer("a" * 64, 9))
+    failure = check_generated(read_manifest(path).loc[2]).failure
+    assert failure is not None
+    assert failure.code == "lfs_pointer"
+    assert 'git lfs pull --include "a.mp4"' in failure.message

@@ -23,11 +23,15 @@ OUTSIDE = "outside_root"
 def files_folder(corpus: str, root: Path) -> Path:
     """What `manifest.files` should be: the folder of the corpus; for a table, the deepest one with all files it names.
 
+    Where some files of a table lie below its folder, those elsewhere do not count: one path that leads astray must not
+    have DVC watch a whole disk.
+
     Raises:
         UserError: The table cannot be read.
     """
     if corpus == table.NAME and root.is_file():
-        return _common_folder(table.named_files(root))
+        files, beside = table.named_files(root), [_real(root.parent)]
+        return _common_folder([file for file in files if _is_below(_real(file.parent), beside)] or files)
     return root
 
 

@@ -8,15 +8,16 @@ import pandas as pd
 
 from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job, Record
-from cmet.errors import UserError
+from cmet.errors import ClipError, UserError
 from cmet.media.sound import read_sound
 from cmet.outputs import fresh_folder
 from cmet.params import SpeechParams
 from cmet.quarantine import check_rejected, count_reasons
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
-from cmet.speech.encoders.precomputed import NO_FEATURES
+from cmet.speech.encoders.precomputed import FEATURES_FOLDER, NO_FEATURES
 from cmet.speech.encoders.registry import load_encoder
 from cmet.speech.product import QUARANTINE, TABLE
+from cmet.weights.registry import is_watched
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,16 @@ def embed_clip(job: Job, files: Path) -> Record:
         vector = encoder.embed(read_sound(Path(job["sound"]), SAMPLE_RATE_HZ))
     else:
         assert encoder.read is not None
-        vector = encoder.read(Path(job["raw"]))
+        raw = Path(job["raw"])
+        _refuse_linked(raw.parent / FEATURES_FOLDER)
+        vector = encoder.read(raw)
     np.save(files / f"{job['clip_id']}.npy", vector)
     return {}
+
+
+def _refuse_linked(features: Path) -> None:
+    if features.is_dir() and not is_watched(features, features.parent):
+        raise ClipError(
+            "outside_root",
+            f"{features} is a link to another folder, and DVC does not follow it; make it a folder of links to files",
+        )

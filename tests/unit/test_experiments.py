@@ -147,7 +147,13 @@ def test_a_linked_folder_of_a_table_is_watched_where_its_files_are(tmp_path: Pat
     assert used(project, write_table(project / "clips.csv", "rec/1.mp4")) == ("clips.csv", str(tmp_path / "disk"))
 
 
-@pytest.mark.parametrize("videos", [["1.mp4"], ["rec/1.mp4", "more/2.mp4"], ["rec/1.mp4", "../disk/2.mp4"]])
+def test_a_path_that_leads_astray_does_not_widen_the_folder(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    table = write_table(project / "clips.csv", "rec/1.mp4", "../disk/2.mp4", str(tmp_path / "disk/3.mp4"))
+    assert used(project, table) == ("clips.csv", "rec")
+
+
+@pytest.mark.parametrize("videos", [["1.mp4"], ["rec/1.mp4", "more/2.mp4"], ["../project/data/1.mp4", "1.mp4"]])
 def test_files_that_have_only_the_project_in_common_are_refused(tmp_path: Path, videos: list[str]) -> None:
     table = write_table(tmp_path / "project/clips.csv", *videos)
     with pytest.raises(UserError, match=r"put the recordings into one folder beside the table, e\.g\. .*recordings/"):

@@ -6,6 +6,7 @@ import pytest
 from cmet.corpora import mead, table
 from cmet.corpora.check import check_corpus
 from cmet.corpora.scan import scan
+from cmet.corpora.watched import files_folder
 from cmet.errors import UserError
 from tests.conftest import Command
 from tests.unit.corpora.trees import fill, touch, write_tar
@@ -50,6 +51,24 @@ def test_files_of_a_table_outside_of_the_watched_folder_are_quarantined(project:
         absolute: None,
         "rec/../5.mp4": OUTSIDE.format("rec/../5.mp4"),
     }
+
+
+def test_rows_that_leave_the_folder_of_a_table_are_refused_unless_a_folder_for_all_is_named(project: Path) -> None:
+    absolute = str(project.parent / "disk/3.mp4")
+    path = write_table(project / "clips.csv", "rec/1.mp4", "../disk/2.mp4", absolute)
+    rows = scan(table, path).set_index("video")
+    assert rows.reason.to_dict() == {
+        "rec/1.mp4": None,
+        "../disk/2.mp4": OUTSIDE.format("../disk/2.mp4"),
+        absolute: OUTSIDE.format(absolute),
+    }
+    assert (scan(table, path, project.parent).status == "ok").all()
+
+
+def test_the_recordings_of_a_table_may_all_lie_elsewhere(project: Path) -> None:
+    path = write_table(project / "clips.csv", "../disk/a/1.mp4", "../disk/b/2.mp4")
+    assert files_folder(table.NAME, path) == project.parent / "disk"
+    assert (scan(table, path).status == "ok").all()
 
 
 def test_the_folder_of_a_table_is_watched_beside_that_of_the_files(project: Path) -> None:
@@ -144,4 +163,5 @@ def test_a_check_shows_what_the_scan_will_leave_out(project: Path, cmet: Command
     shown = cmet("corpus", "check", "table", path, "--json", "--disk", project, "--files", project / "rec")
     assert (shown.returncode, json.loads(shown.stdout)["problems"][0]["code"]) == (1, "outside_root")
     # without a folder it is the one that `cmet use` sets
-    assert cmet("corpus", "check", "table", path, "--disk", project).returncode == 0
+    shown = cmet("corpus", "check", "table", path, "--json", "--disk", project)
+    assert [problem["path"] for problem in json.loads(shown.stdout)["problems"]] == ["../disk/3.mp4"]

@@ -94,6 +94,21 @@ def test_a_column_that_is_all_missing_is_passed_over_and_the_work_is_gone_at_the
         assert not (tmp_path / "work").exists()
 
 
+def test_features_behind_a_linked_folder_are_refused_and_linked_files_are_not(
+    tmp_path: Path, three_clips: pd.DataFrame
+) -> None:
+    root = tmp_path / "corpus"
+    root.mkdir()
+    (root / FEATURES_FOLDER).symlink_to(tmp_path / FEATURES_FOLDER)
+    with pytest.raises(UserError, match=r"3 outside_root; .* is a link to another folder, and DVC does not follow it"):
+        embed(three_clips, root, max_rejected=0.5)
+    (root / FEATURES_FOLDER).unlink()
+    (root / FEATURES_FOLDER).mkdir()
+    for name in ("a", "b"):
+        (root / FEATURES_FOLDER / f"{name}.npy").symlink_to(tmp_path / FEATURES_FOLDER / f"{name}.npy")
+    assert embed(three_clips, root, max_rejected=0.5).num_clips == 2
+
+
 def test_work_stays_while_too_many_clips_lack_features(tmp_path: Path, three_clips: pd.DataFrame) -> None:
     with pytest.raises(UserError, match="1 of 3 clips rejected"):
         embed(three_clips, tmp_path, max_rejected=0)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from cmet.errors import ClipError
@@ -281,7 +281,7 @@ def _read_zip(path: Path) -> ArchiveIndex:
     except zipfile.BadZipFile as error:
         raise ClipError("bad_archive", f"{path.name} is not a zip file, or is cut short ({error})") from error
     members: list[tuple[str, int, int | None]] = [
-        (info.filename, info.file_size, None) for info in zipped.infolist() if not info.is_dir()
+        (info.filename, info.file_size, None) for info in zipped.infolist() if not info.filename.endswith(("/", "\\"))
     ]
     return _index(members, {}, None, zipped)
 
@@ -345,8 +345,10 @@ def _index(
     raw_names: dict[str, str] = {}
     offsets: dict[str, int] = {}
     for raw_name, size, offset in members:
-        name = os.path.normpath(raw_name)
-        if PurePosixPath(raw_name).is_absolute() or ".." in PurePosixPath(raw_name).parts or "\\" in raw_name:
+        # old programs of Windows write `front\\001.mp4` into a zip
+        plain_name = raw_name if zipped is None else PureWindowsPath(raw_name).as_posix()
+        name = os.path.normpath(plain_name)
+        if PureWindowsPath(plain_name).anchor or ".." in PurePosixPath(plain_name).parts or "\\" in plain_name:
             refused[raw_name] = "points outside the archive"
         elif name in sizes:
             refused[raw_name] = "appears twice"

@@ -24,8 +24,8 @@ BY_LABEL = frozenset({"bad_name", "unknown_speaker", "known_defect", "off_script
 
 BY_FILE = frozenset(
     {
-        "html_page", "bad_archive", "truncated_archive", "refused_member", "missing_file", "unreadable_file",
-        "unsupported_archive", "outside_root",
+        "zero_bytes", "lfs_pointer", "html_page", "bad_archive", "truncated_archive", "refused_member", "missing_file",
+        "no_medium", "unreadable_file", "unsupported_archive", "outside_root",
     }
 )  # fmt: skip
 """Reasons in a manifest by which a file is lost, just like one that cannot be prepared."""

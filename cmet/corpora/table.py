@@ -252,12 +252,15 @@ def _intensity(text: str) -> int | None:
 
 
 def _clip_ids(rows: Sequence[TableRow]) -> list[str]:
-    """Filesystem-safe, from the path without its suffix; a hash of the paths tells two with the same name apart."""
+    """Filesystem-safe, from the path without its suffix; a hash of the paths tells two with the same name apart.
+
+    Names that differ only in case are the same on many disks of macOS and Windows.
+    """
     names = [_name(row.file) for row in rows]
-    num_clips = Counter(names)
+    num_clips = Counter(name.casefold() for name in names)
     ids = []
     for name, row in zip(names, rows, strict=True):
-        if num_clips[name] > 1 or len(name.encode()) > MAX_ID_BYTES:
+        if num_clips[name.casefold()] > 1 or len(name.encode()) > MAX_ID_BYTES:
             start = name.encode()[:MAX_ID_BYTES].decode(errors="ignore")
             name = f"{start}-{hashlib.sha256(f'{row.video}|{row.audio}'.encode()).hexdigest()[:10]}"
         ids.append(f"{NAME}-{name}")

@@ -151,6 +151,19 @@ def test_a_member_that_reaches_outside_is_refused(
         read(archive / "front" / Path(name).name)
 
 
+def test_a_zip_with_backslashes_between_folders_is_read_as_one_with_slashes(tmp_path: Path) -> None:
+    archive = tmp_path / "video.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("front\\", b"")
+        file.writestr("front\\001.mp4", b"good")
+        for name in ("..\\x.mp4", "C:\\x.mp4", "\\x.mp4", "C:x.mp4"):
+            file.writestr(name, b"bad")
+    index = read_archive(archive)
+    assert index.sizes == {"front/001.mp4": 4}
+    assert read(archive / "front/001.mp4") == b"good"
+    assert list(index.refused) == ["..\\x.mp4", "C:\\x.mp4", "\\x.mp4", "C:x.mp4"]
+
+
 def test_of_a_name_that_comes_twice_the_first_counts(tmp_path: Path) -> None:
     archive = tmp_path / "video.tar"
     with tarfile.open(archive, "w") as tar:

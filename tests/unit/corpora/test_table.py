@@ -179,6 +179,13 @@ def test_different_files_of_one_name_get_ids_that_do_not_depend_on_the_order(tmp
     assert ids(files[::-1]) == [second, first]
 
 
+def test_files_that_differ_only_in_case_get_ids_that_differ_on_any_disk(tmp_path: Path) -> None:
+    write(tmp_path, "video,speaker,emotion\nA/1.mp4,A,sad\na/1.MP4,B,sad\n2.mp4,B,sad\n")
+    ids = [clip.clip_id for clip in table.expected(tmp_path)]
+    assert len({name.casefold() for name in ids}) == 3
+    assert ids[2] == "table-2"
+
+
 def test_an_id_fits_into_a_file_name(tmp_path: Path) -> None:
     names = ["/".join(["声" * 60] * 3) + f"/{n}.mp4" for n in range(2)]
     write(tmp_path, "video,speaker,emotion\n" + "".join(f"{name},A,sad\n" for name in names))

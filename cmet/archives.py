@@ -190,9 +190,11 @@ def open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
         try:
             with index.zipped.open(index.raw_names[name]) as stream:
                 yield stream
-        # damaged bytes, an encrypted member, a kind of compression that is not known
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise ClipError("bad_archive", f"{name} in {archive.name} is damaged ({error})") from error
+        except RuntimeError as error:
+            # an encrypted member, or a kind of compression that only some programs know
+            raise ClipError("bad_archive", f"{name} in {archive.name}: {error}; unpack the archive") from error
         return
     with archive.open("rb") as file:
         yield _Slice(file, index.offsets[name], index.sizes[name])  # type: ignore[misc]

@@ -205,8 +205,15 @@ def _members(root: Path, archive: Path, rejected: list[Rejected]) -> Iterator[Pa
         )
     for name in index.sizes:
         base = name.rpartition("/")[2]
-        if not base.startswith(".") and os.path.splitext(base)[1].lower() in MEDIA_SUFFIXES:  # noqa: PTH122
+        if base.startswith("."):
+            continue
+        suffix = os.path.splitext(base)[1].lower()  # noqa: PTH122
+        if suffix in MEDIA_SUFFIXES:
             yield archive / name
+        elif suffix in ARCHIVE_SUFFIXES or base.lower().endswith(UNSUPPORTED_ARCHIVES):
+            path = (archive / name).as_posix()
+            message = f"{path}: an archive inside another, which is not looked into; unpack {archive}"
+            rejected.append(Rejected(path, "unsupported_archive", message))
 
 
 def _advice(name: str) -> str:

@@ -246,6 +246,20 @@ def test_damaged_bytes_inside_a_zip_are_noticed(tmp_path: Path, damaged: bytes) 
         read(archive / "front/angry/level_1/001.mp4")
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    # Explorer of Windows packs large files so, other programs encrypt them
+    [(10, 9, "That compression method is not supported"), (8, 1, "File .* is encrypted, password required")],
+)
+def test_a_member_that_only_other_programs_unpack_is_named(tmp_path: Path, place: int, value: int, reason: str) -> None:
+    archive = make_zip(tmp_path / "video.zip")
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\1\2") + place] = value
+    archive.write_bytes(content)
+    with pytest.raises(ClipError, match=rf"bad_archive: front/.* in video\.zip: {reason}.*; unpack the archive"):
+        read(archive / "front/angry/level_1/001.mp4")
+
+
 def test_memory_does_not_grow_with_the_members(tmp_path: Path) -> None:
     archive = tmp_path / "video.tar"
     with tarfile.open(archive, "w") as tar:

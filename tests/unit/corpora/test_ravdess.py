@@ -83,3 +83,18 @@ def test_two_different_clips_of_one_name_are_ambiguous(tmp_path: Path) -> None:
     assert [rejected.message for rejected in listing.rejected] == [
         f"ravdess-03-happy-1-01-01 has 2 videos: a/{name}, b/{name}"
     ]
+
+
+def test_archives_inside_an_archive_are_told_and_not_passed_over(tmp_path: Path) -> None:
+    write_zip(
+        tmp_path / "archive.zip", ["Actor_03/01-01-03-01-01-01-03.mp4", "Video_Speech_Actor_04.zip", "more.tar.gz"]
+    )
+    listing = list_corpus(ravdess, tmp_path)
+    assert len(listing.found) == 1
+    assert [(rejected.code, rejected.message) for rejected in listing.rejected] == [
+        (
+            "unsupported_archive",
+            f"archive.zip/{name}: an archive inside another, which is not looked into; unpack archive.zip",
+        )
+        for name in ("Video_Speech_Actor_04.zip", "more.tar.gz")
+    ]

@@ -26,6 +26,10 @@ class NamedFiles:
             found = self._on_disk(PureWindowsPath(cell).as_posix())
         return Path(cell).as_posix() if found is None else found
 
+    def whole(self, path: str) -> str:
+        """The same for `1.mp4`, `a/../1.mp4` and the whole path of one file; empty where `path` is."""
+        return os.path.normpath(os.path.join(self.folder, path)) if path else ""  # noqa: PTH118 - takes half the time
+
     def _on_disk(self, name: str) -> str | None:
         if is_file(self.folder / name):
             return Path(name).as_posix()

@@ -147,11 +147,12 @@ def _read(path: Path) -> tuple[list[TableRow], int]:
         table[column] = [names.path(cell) for cell in table[column]]
     for column in ("speaker", "sentence"):
         table[column] = [_label(cell) for cell in table[column]]
-    is_repeated = table.duplicated()
+    whole = {column: [names.whole(path) for path in table[column]] for column in ("video", "audio")}
+    is_repeated = table.assign(**whole).duplicated()
     rows = [TableRow._make(cells) for cells in table[~is_repeated].itertuples(name=None)]
     is_any_unknown = any(_emotion(row.emotion) not in KNOWN_EMOTIONS for row in rows)
     known = f"known emotions are {', '.join(KNOWN_EMOTIONS)}" if is_any_unknown else ""
-    refuse_rows(path, _problems(rows, path.parent), known)
+    refuse_rows(path, _problems(rows, names), known)
     return rows, int(is_repeated.sum())
 
 
@@ -197,9 +198,9 @@ def _refuse_no_medium(path: Path, file: str, number: int) -> None:
         raise ClipError("no_medium", f"row {number}: {file} is not a video or sound file; expected one of {known}")
 
 
-def _problems(rows: Sequence[TableRow], folder: Path) -> list[str]:
+def _problems(rows: Sequence[TableRow], names: NamedFiles) -> list[str]:
     """What is wrong, row by row."""
-    first_row: dict[tuple[str, ...], int] = {}
+    first_row: dict[tuple[str, str], int] = {}
     problems = []
     for row in rows:
         if not row.file:
@@ -214,8 +215,7 @@ def _problems(rows: Sequence[TableRow], folder: Path) -> list[str]:
             problems.append(f"row {row.number}: intensity {row.intensity!r} is not 1, 2, 3 or empty")
         if row.split and row.split.lower() not in SPLITS:
             problems.append(f"row {row.number}: split {row.split!r} is not train, val or test")
-        # the same file may be called `1.mp4`, `a/../1.mp4` and by its whole path
-        files = tuple(os.path.normpath(os.path.join(folder, file)) for file in (row.video, row.audio))  # noqa: PTH118
+        files = names.whole(row.video), names.whole(row.audio)
         if (first := first_row.setdefault(files, row.number)) != row.number:
             problems.append(f"row {row.number}: {row.file} is already in row {first}")
     return problems

@@ -21,6 +21,8 @@ class NamedFiles:
         """The path as the disk has it; as the cell has it where there is no such file."""
         if not cell:
             return ""
+        if cell.isascii() and "\\" not in cell:
+            return Path(cell).as_posix()
         found = self._on_disk(cell)
         if found is None and "\\" in cell:
             found = self._on_disk(PureWindowsPath(cell).as_posix())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from cmet.archives import ARCHIVE_SUFFIXES, has_same_bytes, read_archive
+from cmet.archives import ARCHIVE_SUFFIXES, NUM_HEAD_BYTES, has_same_bytes, open_bytes, read_archive, stand_in
 from cmet.corpora.clip import Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
 from cmet.progress import counted
@@ -104,8 +104,8 @@ def list_tree(root: Path, parse: Parse) -> Listing:
     """Walk a folder and its archives and read the labels of every media file.
 
     A picture and a sound with the same labels are one clip. A clip that lies in an archive and beside it is taken from
-    beside it. Of files with the same labels and the same bytes the first is taken; other pictures with the same labels
-    are rejected, since nobody can say which one is meant.
+    beside it. Of files with the same labels and the same bytes the first is taken, and empty files and pointers beside
+    a whole one are passed over; other pictures with the same labels are rejected, since nobody can say which is meant.
 
     Raises:
         UserError: The folder does not exist.
@@ -259,13 +259,22 @@ def _beside_archives(files: list[Path]) -> list[Path]:
 
 
 def _without_copies(root: Path, files: list[Path]) -> list[Path]:
-    """The files without those that have the bytes of an earlier one of their kind."""
+    """The files without those that have the bytes of an earlier one, or none of a medium though another one has."""
     different: list[Path] = []
-    for file in files:
-        same_kind = [other for other in different if _is_sound(other) == _is_sound(file)]
-        if not any(has_same_bytes(root / other, root / file) for other in same_kind):
-            different.append(file)
+    for is_sound in (False, True):
+        same_kind = [file for file in files if _is_sound(file) == is_sound]
+        if len(same_kind) > 1:
+            same_kind = [file for file in same_kind if not _stands_in(root / file)] or same_kind
+        first = len(different)
+        for file in same_kind:
+            if not any(has_same_bytes(root / other, root / file) for other in different[first:]):
+                different.append(file)
     return different
+
+
+def _stands_in(path: Path) -> bool:
+    with open_bytes(path) as stream:
+        return stand_in(stream.read(NUM_HEAD_BYTES)) is not None
 
 
 def _is_sound(file: Path) -> bool:

@@ -10,7 +10,7 @@ from cmet.corpora.clip import NotWanted
 from cmet.corpora.listing import list_corpus
 from cmet.corpora.scan import scan
 from cmet.errors import ClipError
-from tests.unit.corpora.trees import fill, write_zip
+from tests.unit.corpora.trees import HTML, fill, pointer, write_zip
 
 TWO = st.sampled_from(["01", "02"])
 
@@ -73,6 +73,16 @@ def test_every_file_twice_is_every_clip_once(tmp_path: Path) -> None:
     assert {found.video for found in listing.found} == {*names, f"Video_Speech_Actor_03.zip/{only_packed[0]}"}
     assert not listing.rejected
     assert listing.not_wanted == {"also_in_archive": 8, "copy": 5}
+
+
+@pytest.mark.parametrize("stand_in", [b"", pointer("a" * 64, 9), HTML])
+def test_a_whole_file_beside_an_empty_one_or_a_pointer_is_the_clip(tmp_path: Path, stand_in: bytes) -> None:
+    name = "01-01-03-01-01-01-03.mp4"
+    fill(tmp_path, [f"a/{name}"], stand_in)
+    fill(tmp_path, [f"b/{name}"])
+    listing = list_corpus(ravdess, tmp_path)
+    assert [found.video for found in listing.found] == [f"b/{name}"]
+    assert listing.not_wanted == {"copy": 1}
 
 
 def test_two_different_clips_of_one_name_are_ambiguous(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from cmet.archives import NUM_HEAD_BYTES, about_stand_in, lfs_pull, open_bytes, read_pointer, size_of, stand_in
 from cmet.corpora import cremad, table
-from cmet.corpora.clip import Clip
+from cmet.corpora.clip import NO_VIDEO, Clip
 from cmet.corpora.listing import Corpus, FoundClip, Listing
 from cmet.corpora.numbering import Settled
 from cmet.corpora.scan import lines_text
@@ -103,7 +103,7 @@ class CheckReport:
     """Disk that preparing all usable clips will take, estimated; those of pointers count as usable."""
     free_bytes: int
     hint: str
-    """What to get instead, where there is no clip and it can be told."""
+    """What to get instead, where there is no clip or picture and it can be told."""
 
     @property
     def is_complete(self) -> bool:
@@ -140,7 +140,7 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path, files: Path | None = No
         if f.audio is None
     ]
     problems += [
-        Problem("no_video", f.audio or "", f"{f.clip.clip_id}: {f.audio} is there, but its video is missing")
+        Problem(NO_VIDEO, f.audio or "", f"{f.clip.clip_id}: {f.audio} is there, but its video is missing")
         for f in listing.found
         # the rows of a table say themselves which files there are
         if f.video is None and corpus.NAME != table.NAME
@@ -294,7 +294,7 @@ def check_table(report: CheckReport, max_listed: int = MAX_LISTED) -> str:
         f"{_size(report.free_bytes)} is free ({verdict})"
     )
     if report.hint:
-        lines.append(f"no clip: {report.hint}")
+        lines.append(f"note: {report.hint}")
     lines.append("complete" if report.is_complete else "INCOMPLETE")
     return "\n".join(lines)
 

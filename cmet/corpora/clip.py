@@ -6,6 +6,9 @@ from pathlib import Path
 
 from cmet.errors import ClipError
 
+NO_VIDEO = "no_video"
+"""Reason of a clip that is a sound alone, in a corpus of pictures."""
+
 
 @dataclass(frozen=True)
 class Clip:

@@ -13,7 +13,7 @@ import re
 from itertools import product
 from pathlib import Path
 
-from cmet.corpora.clip import Clip, NotWanted, Parse
+from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse
 from cmet.errors import ClipError
 
 NAME = "cremad"
@@ -23,7 +23,11 @@ LEVELS = {"LO": 1, "MD": 2, "HI": 3, "XX": None}
 """XX: unspecified."""
 
 OTHER_FORMAT = "other_format"
-HINTS = {OTHER_FORMAT: "AudioMP3 is not read; get VideoFlash and AudioWAV"}
+HINTS = {
+    OTHER_FORMAT: "AudioMP3 is not read; get VideoFlash and AudioWAV",
+    NO_VIDEO: "these are sounds alone, as AudioWAV has them, which do for speech; for faces get VideoFlash from the "
+    "git repository",
+}
 
 LAST_TRAIN_ACTOR, LAST_VAL_ACTOR = "1073", "1082"
 SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")

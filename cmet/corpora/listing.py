@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cmet.archives import ARCHIVE_SUFFIXES, NUM_HEAD_BYTES, has_same_bytes, open_bytes, read_archive, stand_in
-from cmet.corpora.clip import Clip, NotWanted, Parse
+from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
 from cmet.progress import counted
 
@@ -24,7 +24,7 @@ class Tree(Protocol):
     NAME: str
 
     HINTS: dict[str, str]
-    """What to get where there is no clip and most files are not wanted for this reason."""
+    """What to get where there is no clip and most files are not wanted for this reason, or where it is `NO_VIDEO`."""
 
     def parser(self, root: Path) -> Parse:
         """What reads labels off the paths of a tree; lists that lie in it are read now."""
@@ -82,7 +82,8 @@ class Listing:
     not_wanted: dict[str, int]
     """Number of files by reason."""
     hint: str = ""
-    """What the root or the files should have been, where there is no clip and it can be told; ends a sentence."""
+    """What the root or the files should have been, where there is no clip or picture and it can be told; ends a
+    sentence."""
 
 
 def list_corpus(corpus: Corpus, root: Path) -> Listing:
@@ -95,9 +96,9 @@ def list_corpus(corpus: Corpus, root: Path) -> Listing:
         return corpus.list_files(root)
     listing = list_tree(root, corpus.parser(root))
     reason = max(listing.not_wanted, key=listing.not_wanted.__getitem__, default="")
-    if listing.found or reason not in corpus.HINTS:
-        return listing
-    return replace(listing, hint=f"; {corpus.HINTS[reason]}")
+    if listing.found:
+        reason = NO_VIDEO if all(found.video is None for found in listing.found) else ""
+    return replace(listing, hint=f"; {corpus.HINTS[reason]}") if reason in corpus.HINTS else listing
 
 
 def list_tree(root: Path, parse: Parse) -> Listing:

@@ -10,7 +10,7 @@ Licence   MEAD's terms of use: research, non-commercial
 import re
 from pathlib import Path
 
-from cmet.corpora.clip import Clip, NotWanted, Parse, split_by_speaker
+from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse, split_by_speaker
 from cmet.errors import ClipError
 from cmet.vocabulary import EMOTIONS, TARGET_EMOTIONS
 
@@ -27,7 +27,11 @@ PATTERN = re.compile(
     re.ASCII,
 )
 OTHER_VIEW = "other_view"
-HINTS = {OTHER_VIEW: "these are other views; the clips are those of front, in video.tar of each speaker"}
+HINTS = {
+    OTHER_VIEW: "these are other views; the clips are those of front, in video.tar of each speaker",
+    NO_VIDEO: "these are sounds alone, as audio.tar has them, which do for speech; for faces get video.tar of each "
+    "speaker",
+}
 
 SOUNDS = frozenset({"wav", "m4a"})
 """Files that may lie outside of a view: the release keeps one sound for all views."""

@@ -161,7 +161,10 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     refuse_no_table(path)
     try:
         # whole numbers that became floats by a gap beside them are whole numbers again
-        table = pd.read_parquet(path).convert_dtypes().astype("string").fillna("")
+        table = pd.read_parquet(path)
+        if any(table.index.names):
+            table = table.reset_index()
+        table = table.convert_dtypes().astype("string").fillna("")
     except (OSError, ValueError, NotImplementedError) as error:
         raise UserError(f"{path}: cannot be read as a table ({error})") from error
     table.columns = [str(name).strip().lower() for name in table.columns]

@@ -144,7 +144,7 @@ def test_the_archive_of_sounds_of_ravdess_says_which_one_is_wanted(tmp_path: Pat
         "list them in a table with the column audio (corpus `table`)"
     )
     text = check_table(check(ravdess, tmp_path))
-    assert text.endswith(f"\nno clip: {advice}\nINCOMPLETE")
+    assert text.endswith(f"\nnote: {advice}\nINCOMPLETE")
     with pytest.raises(UserError, match=r"none of its 0 clip\(s\) can be read; \{'sound_only': 8\}; these are sounds"):
         scan(ravdess, tmp_path)
 
@@ -155,13 +155,19 @@ def test_the_archive_of_sounds_of_ravdess_says_which_one_is_wanted(tmp_path: Pat
         (ravdess, "Actor_01/01-02-03-01-01-01-01.mp4", "these are songs; spoken clips with picture and sound are"),
         (ravdess, "Actor_01/02-01-03-01-01-01-01.mp4", "these are pictures without sound; spoken clips with"),
         (cremad, "AudioMP3/1001_DFA_ANG_XX.mp3", "AudioMP3 is not read; get VideoFlash and AudioWAV"),
+        (
+            cremad,
+            "AudioWAV/1001_DFA_ANG_XX.wav",
+            "these are sounds alone, as AudioWAV has them, which do for speech; for",
+        ),
+        (mead, "M003/audio.tar/sad/level_1/001.m4a", "these are sounds alone, as audio.tar has them, which do for"),
         (mead, "M003/down/sad/level_1/001.mp4", "these are other views; the clips are those of front, in video.tar"),
     ],
 )
-def test_files_of_a_corpus_that_are_no_clips_say_which_are(
+def test_files_of_a_corpus_that_are_no_clips_or_no_videos_say_which_are(
     tmp_path: Path, corpus: Corpus, name: str, advice: str
 ) -> None:
-    assert f"\nno clip: {advice}" in check_table(check(corpus, fill(tmp_path, [name])))
+    assert f"\nnote: {advice}" in check_table(check(corpus, fill(tmp_path, [name])))
 
 
 def test_sounds_alone_take_the_disk_of_sounds(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ def test_parquet_with_gaps_in_its_numbers_is_read(tmp_path: Path) -> None:
     rows = scan(table, tmp_path)
     assert rows.intensity.to_list() == [3, pd.NA]
     assert rows.speaker.to_list() == ["7", "8"]
+    frame.set_index("video").to_parquet(tmp_path / "clips.parquet")
+    assert scan(table, tmp_path).equals(rows)
 
 
 @pytest.mark.parametrize(

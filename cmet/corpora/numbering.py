@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cmet.corpora.clip import Clip
-from cmet.corpora.csv_files import read_csv, whole_number
+from cmet.corpora.csv_files import GAPS, read_csv, whole_number
 from cmet.errors import ClipError, UserError
 
 FILE = "numbering.csv"
@@ -55,7 +55,7 @@ class Numbering:
         path = root / FILE
         if not path.is_file():
             return cls({}, path)
-        table = read_csv(path, COLUMNS)
+        table = read_csv(path, COLUMNS).replace(GAPS, "")
         rows: dict[RecordingKey, _Row] = {}
         taken: dict[tuple[str, str, int | None, str], int] = {}
         for line, cells in zip(table.index, table.to_dict("records"), strict=True):
@@ -69,9 +69,11 @@ class Numbering:
                 raise UserError(f"{path}, row {line}: intensity {cells['intensity']!r} is not 1, 2, 3 or empty")
             folder = (cells["speaker"], cells["emotion"].lower(), intensity)
             sentence = _plain(cells["sentence"])
+            key = (*folder, _plain(cells["number"]))
+            if key in rows and (rows[key].sentence, rows[key].kind) == (sentence, cells["numbering"]):
+                continue
             if sentence and (other := taken.setdefault((*folder, sentence), line)) != line:
                 raise UserError(f"{path}, row {line}: {folder} already has sentence {sentence}, in row {other}")
-            key = (*folder, _plain(cells["number"]))
             if key in rows:
                 raise UserError(f"{path}, row {line}: {key} appears twice, first in row {rows[key].line}")
             rows[key] = _Row(sentence, cells["numbering"], line)

@@ -25,10 +25,18 @@ def test_a_map_holds_for_its_folder_and_the_file_keeps_its_name(tmp_path: Path) 
 
 
 def test_cells_as_a_spreadsheet_leaves_them_are_understood(tmp_path: Path) -> None:
-    text = HEADER.replace(",", ";") + "M003; Angry ;01;16;17;author\nM003;angry;1.0;17.0;16,0;author\n"
+    text = (
+        HEADER.replace(",", ";")
+        + "M003; Angry ;01;16;17;author\nM003;angry;1.0;17.0;16,0;author\nM003;angry;1;17;16;author\n"
+    )
     rows = scan(mead, tree(tmp_path, text)).set_index("clip_id")
     assert rows.sentence["mead-M003-angry-1-016"] == "017"
     assert rows.sentence["mead-M003-angry-1-017"] == "016"
+
+
+def test_a_gap_of_pandas_takes_a_clip_out_as_an_empty_cell_does(tmp_path: Path) -> None:
+    rows = scan(mead, tree(tmp_path, HEADER + "M003,angry,1,016,nan,author\n")).set_index("clip_id")
+    assert rows.reason["mead-M003-angry-1-016"] == "off_script: numbering.csv gives mead-M003-angry-1-016 no sentence"
 
 
 def test_a_number_that_another_clip_is_said_to_be_stands_for_nothing(tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def choose_track(tracks: Sequence[FaceTrack], num_looks: int, min_face_ratio: fl
     """
     ratio = len(tracks[0]) / num_looks if tracks else 0.0
     if ratio < min_face_ratio or not tracks:
-        raise ClipError("no_face", f"a face in {ratio:.0%} of sampled frames; at least {min_face_ratio:.0%} is needed")
+        seen = f"a face in {ratio:.0%} of sampled frames"
+        if len(tracks) > 1:
+            seen = f"faces in {len(tracks)} places, the steadiest in {ratio:.0%} of sampled frames"
+        raise ClipError("no_face", f"{seen}; at least {min_face_ratio:.0%} is needed")
     return tracks[0]
 
 

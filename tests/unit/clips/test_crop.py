@@ -60,10 +60,15 @@ def test_of_equally_long_tracks_the_larger_face_is_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("faces", "ratio"), [([[BOX], [], [], [BOX]], "50%"), ([[], []], "0%"), ([[BOX], [AWAY]], "50%")]
+    ("faces", "said"),
+    [
+        ([[BOX], [], [], [BOX]], "a face in 50%"),
+        ([[], []], "a face in 0%"),
+        ([[BOX], [AWAY]], "faces in 2 places, the steadiest in 50%"),
+    ],
 )
-def test_a_clip_without_one_steady_face_is_refused(faces: list[list[np.ndarray]], ratio: str) -> None:
-    with pytest.raises(ClipError, match=f"no_face: a face in {ratio}"):
+def test_a_clip_without_one_steady_face_is_refused(faces: list[list[np.ndarray]], said: str) -> None:
+    with pytest.raises(ClipError, match=f"no_face: {said} of sampled frames; at least 90% is needed"):
         choose_track(face_tracks(faces), len(faces), 0.9)
 
 

@@ -12,8 +12,9 @@ from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.editing.editor import BackboneKind
 from cmet.editing.options import LipsFrom, named, told_of
 from cmet.errors import ClipError, UserError
+from cmet.media.files import open_media
 from cmet.media.packets import picture_track
-from cmet.media.sound import SOUNDFILE_SUFFIXES, read_sound
+from cmet.media.sound import read_sound
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 
 TrackLips = Callable[[Path], tuple[np.ndarray, float]]
@@ -116,10 +117,8 @@ def find_lips(lips: LipsFrom, samples: np.ndarray | None, num_frames: int, fps: 
 
 def shows_pictures(path: Path) -> bool:
     """Whether a file is a video; the cover of a song does not count."""
-    if path.suffix.lower() in SOUNDFILE_SUFFIXES:
-        return False
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with open_media(path) as container:
             return picture_track(container) is not None
     except av.FFmpegError:
         return False
@@ -128,7 +127,7 @@ def shows_pictures(path: Path) -> bool:
 def has_sound(path: Path) -> bool:
     """Whether a file holds a sound track."""
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with open_media(path) as container:
             return bool(container.streams.audio)
     except av.FFmpegError:
         return False

@@ -8,6 +8,7 @@ import av
 import numpy as np
 
 from cmet.errors import ClipError
+from cmet.media.files import open_media
 from cmet.media.packets import PacketOrder, picture_track
 
 MAX_LOST_FRAMES, MAX_LOST_SHARE = 2, 0.02
@@ -52,7 +53,7 @@ class Container:
         try:
             # the limit keeps FFmpeg from decoding a large picture only to open the file
             options = {"max_pixels": str(MAX_PIXELS)}
-            with av.open(str(path), metadata_errors="ignore", options=options) as container:
+            with open_media(path, options) as container:
                 track = picture_track(container)
                 if track is None:
                     raise ClipError("unreadable_video", f"{path.name} has no picture")

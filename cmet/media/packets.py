@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 from av.stream import Disposition
+
+from cmet.media.files import open_media
 
 STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 """Tracks of pictures that do not move, such as covers."""
@@ -36,7 +39,7 @@ def picture_track(container: av.container.InputContainer) -> av.VideoStream | No
     if len(tracks) < 2:
         return tracks[0] if tracks else None
     # containers do not say which track is a still: it is the one that never gets a second packet
-    with av.open(container.name, metadata_errors="ignore") as other:
+    with open_media(Path(container.name)) as other:
         seen = set()
         for packet in other.demux([other.streams[track.index] for track in tracks]):
             if packet.size and packet.stream_index in seen:

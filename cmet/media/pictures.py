@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from cmet.errors import ClipError
+from cmet.media.files import plain_name
 
 MAX_PICTURE_PIXELS = 120_000_000
 """Pixels of a picture file that is read; it takes 7 bytes for each. A few MB of PNG can unfold to gigabytes."""
@@ -15,7 +16,8 @@ MAX_PICTURE_PIXELS = 120_000_000
 
 def is_picture(path: Path) -> bool:
     """Whether a file is a picture, by its content."""
-    return cv2.haveImageReader(str(path))
+    with plain_name(path) as name:
+        return cv2.haveImageReader(name)
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -30,7 +32,8 @@ def read_picture(path: Path) -> np.ndarray:
             f"{path.name} has more than {MAX_PICTURE_PIXELS // 1_000_000} megapixels, the most that is read of a "
             "picture; make it smaller",
         )
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    with plain_name(path) as name:
+        picture = cv2.imread(name, cv2.IMREAD_COLOR)
     if picture is None:
         raise ClipError("unreadable_picture", "the picture cannot be decoded")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -18,6 +18,7 @@ import numpy as np
 
 from cmet.errors import ClipError
 from cmet.media.container import MAX_PIXELS, Container, upright
+from cmet.media.files import open_media, plain_name
 from cmet.media.packets import PacketOrder, picture_track
 
 BATCH_BYTES = 32 << 20
@@ -77,7 +78,8 @@ class DecordReader:
         """Open the file and read its index; frames are decoded later."""
         self.path = path
         with _Refusals(path):
-            self._reader = decord.VideoReader(str(path), num_threads=1)
+            with plain_name(path) as name:
+                self._reader = decord.VideoReader(name, num_threads=1)
             indices = np.arange(len(self._reader))
             starts = np.asarray(self._reader.get_frame_timestamp(indices))[:, 0].astype(np.float64)
             if not len(starts):
@@ -156,7 +158,7 @@ class PyavReader:
 
     def _decode(self, options: dict[str, str] | None = None, start: int | None = None) -> Iterator[av.VideoFrame]:
         try:
-            with av.open(str(self.path), metadata_errors="ignore") as container:
+            with open_media(self.path) as container:
                 track = picture_track(container)
                 if track is None:
                     return

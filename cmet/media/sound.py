@@ -1,8 +1,10 @@
 """Sound as mono float32 at one rate, from any file."""
 
+import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -11,10 +13,11 @@ import soundfile
 import soxr
 
 from cmet.errors import ClipError
+from cmet.media.files import open_media
 from cmet.media.packets import SEARCHED_FORMATS, picture_track
 
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
-"""Files libsndfile reads; everything else goes through FFmpeg (PyAV)."""
+"""Files that libsndfile is asked to read first; what it cannot read, and everything else, is read by FFmpeg (PyAV)."""
 
 BLOCK_SAMPLES = 1 << 20
 
@@ -25,6 +28,14 @@ MAX_LATE_S = 3600
 """By how much sound may begin after the picture; until then there is silence, which takes memory, too."""
 
 STREAMED_BYTES = 0x7FFFF000
+FMT_BYTES = 12
+"""Of a wav's chunk `fmt `, up to the bytes per second."""
+
+MAX_LOST_S = 0.25
+"""A wav may declare so much more than it holds: some writers count their header, too."""
+
+MAX_LOST_PACKETS, MAX_LOST_SHARE = 2, 0.02
+"""Pieces of a sound track that may be undecodable; mp3 files often end with one."""
 
 
 def read_sound(path: Path, sample_rate_hz: int) -> np.ndarray:
@@ -34,7 +45,7 @@ def read_sound(path: Path, sample_rate_hz: int) -> np.ndarray:
         Shape (N,), float32, full scale 1.
 
     Raises:
-        ClipError: `missing_audio`, `unreadable_audio`, `truncated` (a wav that ends before it says it does),
+        ClipError: `missing_audio`, `unreadable_audio`, `truncated` (a wav that ends long before it says it does),
             `no_sound` (a video without a sound track), `empty_sound` or `bad_sound` (NaN or infinite samples, or a rate
             that no recording of speech has).
     """
@@ -57,7 +68,7 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 def write_sound(path: Path, samples: np.ndarray, sample_rate_hz: int) -> None:
     """Write mono 16 bit PCM wav; values beyond full scale are clipped."""
-    soundfile.write(path, np.clip(samples, -1, 1), sample_rate_hz, subtype="PCM_16")
+    soundfile.write(_name(path), np.clip(samples, -1, 1), sample_rate_hz, subtype="PCM_16")
 
 
 def rms_db(samples: np.ndarray) -> float:
@@ -68,10 +79,25 @@ def rms_db(samples: np.ndarray) -> float:
 def _read_soundfile(path: Path) -> tuple[np.ndarray, int]:
     _refuse_cut_wav(path)
     try:
-        with soundfile.SoundFile(path) as file:
-            return np.concatenate([np.zeros((0, file.channels), np.float32), *_blocks(file)]), file.samplerate
+        with soundfile.SoundFile(_name(path)) as file:
+            samples = np.concatenate([np.zeros((0, file.channels), np.float32), *_blocks(file)])
+            rate = file.samplerate
+        fault = ClipError("empty_sound", f"{path.name} holds no samples")
     except soundfile.LibsndfileError as error:
-        raise ClipError("unreadable_audio", f"{path.name} is not a sound file ({error.error_string})") from error
+        samples, rate = np.zeros((0, 1), np.float32), 0
+        fault = ClipError("unreadable_audio", f"{path.name} is not a sound file ({error.error_string})")
+    if samples.size:
+        return samples, rate
+    try:
+        # another format under this name, or a header that was never finished
+        return _read_track(path)
+    except ClipError as error:
+        raise fault from error
+
+
+def _name(path: Path) -> bytes:
+    # as bytes: a name need not be UTF-8
+    return os.fsencode(path.absolute())
 
 
 def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
@@ -85,13 +111,15 @@ def _refuse_cut_wav(path: Path) -> None:
     with path.open("rb") as stream:
         if stream.read(4) != b"RIFF":
             return
-        num_bytes, position = path.stat().st_size, 12
+        num_bytes, position, bytes_per_s = path.stat().st_size, 12, 0
         while position + 8 <= num_bytes:
             stream.seek(position)
             name, declared = struct.unpack("<4sI", stream.read(8))
             held = num_bytes - position - 8
+            if name == b"fmt " and held >= FMT_BYTES:
+                bytes_per_s = struct.unpack("<HHII", stream.read(FMT_BYTES))[3]
             # recorders that cannot seek back leave the greatest number there is
-            if name == b"data" and held < declared < STREAMED_BYTES:
+            if name == b"data" and held + MAX_LOST_S * bytes_per_s < declared < STREAMED_BYTES:
                 raise ClipError("truncated", f"{path.name} declares {declared} bytes of sound but holds {held}")
             position += 8 + declared + declared % 2
 
@@ -99,20 +127,26 @@ def _refuse_cut_wav(path: Path) -> None:
 def _read_track(path: Path) -> tuple[np.ndarray, int]:
     """First sound track, shape (N, channels), from the start of the picture where there is one."""
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
-            if not container.streams.audio:
+        with open_media(path) as container:
+            stream = sound_track(container)
+            if stream is None:
                 raise ClipError("no_sound", f"{path.name} has no sound track")
-            stream = container.streams.audio[0]
-            resampler = av.AudioResampler("fltp", rate=stream.codec_context.sample_rate)
+            rate = stream.codec_context.sample_rate
             zero_s = picture_start_s(container)
             start_s = None
             blocks = []
-            for decoded in container.decode(stream):
+            lost: list[str] = []
+            num_frames = 0
+            for decoded in resampled_frames(decoded_frames(container, stream, lost), None, rate):
                 start_s = decoded.time if start_s is None else start_s
-                blocks += [frame.to_ndarray() for frame in resampler.resample(decoded)]
-            rate = stream.codec_context.sample_rate
+                blocks.append(decoded.to_ndarray())
+                num_frames += 1
     except av.FFmpegError as error:
         raise ClipError("unreadable_audio", f"the sound of {path.name} cannot be decoded ({error.strerror})") from error
+    if len(lost) > max(MAX_LOST_PACKETS, MAX_LOST_SHARE * num_frames):
+        raise ClipError(
+            "unreadable_audio", f"{len(lost)} pieces of the sound of {path.name} cannot be decoded ({lost[0]})"
+        )
     if not blocks:
         return np.zeros((0, 1), np.float32), rate
     if (start_s or 0.0) - zero_s > MAX_LATE_S:
@@ -124,6 +158,81 @@ def _read_track(path: Path) -> tuple[np.ndarray, int]:
     return samples[-offset:], rate
 
 
+def sound_fault(path: Path) -> str | None:
+    """Why the sound track of a file cannot be heard; None where it can, or where there is none."""
+    try:
+        with open_media(path) as container:
+            stream = sound_track(container)
+            lost: list[str] = []
+            if stream is None or next(decoded_frames(container, stream, lost), None) is not None:
+                return None
+            return f"the sound of {path.name} cannot be decoded ({lost[0] if lost else 'it is empty'})"
+    except ClipError as error:
+        return error.message
+
+
+def sound_track(container: av.container.InputContainer) -> av.AudioStream | None:
+    """The first sound track that there is a decoder for; None where there is no sound.
+
+    Raises:
+        ClipError: `unreadable_audio`: there is no decoder for any.
+    """
+    for stream in container.streams.audio:
+        # None where FFmpeg does not know the format
+        if stream.codec_context is not None:
+            return stream
+    if container.streams.audio:
+        raise ClipError("unreadable_audio", f"the sound of {Path(container.name).name} is in an unknown format")
+    return None
+
+
+def decoded_frames(
+    container: av.container.InputContainer, track: av.AudioStream, lost: list[str]
+) -> Iterator[av.AudioFrame]:
+    """What can be decoded of a sound track; for each piece that cannot be, the reason is put down in `lost`."""
+    for packet in container.demux(track):
+        try:
+            yield from packet.decode()
+        except av.FFmpegError as error:
+            lost.append(str(error.strerror))
+
+
+def resampled_frames(frames: Iterable[av.AudioFrame], layout: str | None, rate_hz: int) -> Iterator[av.AudioFrame]:
+    """Planar float32 of one rate, layout and clock, whatever the sound changes to on its way.
+
+    Args:
+        frames: The sound.
+        layout: Channels wanted; those of its start when None.
+        rate_hz: Rate wanted.
+    """
+    resampler, kind, clock = None, None, None
+    for frame in frames:
+        layout = layout or frame.layout.name
+        found = (frame.format.name, frame.layout.name, frame.sample_rate)
+        blocks = []
+        if resampler is None or kind != found:
+            blocks += _rest(resampler)
+            resampler, kind = av.AudioResampler("fltp", layout, rate_hz), found
+        blocks += resampler.resample(frame)
+        for block in blocks:
+            clock = clock or block.time_base
+            yield _by_clock(block, clock)
+    for block in _rest(resampler):
+        yield _by_clock(block, clock)
+
+
+def _by_clock(frame: av.AudioFrame, clock: Fraction | None) -> av.AudioFrame:
+    if frame.time_base != clock and frame.time_base is not None and clock is not None and frame.pts is not None:
+        frame.pts = round(frame.pts * frame.time_base / clock)
+        frame.time_base = clock
+    return frame
+
+
+def _rest(resampler: av.AudioResampler | None) -> list[av.AudioFrame]:
+    # one that has nothing to do gives back the None it is given
+    return [] if resampler is None else [frame for frame in resampler.resample(None) if frame is not None]
+
+
 def picture_start_s(container: av.container.InputContainer) -> float:
     """When the picture begins on the clock of its file; 0 where there is none or it is not said."""
     track = picture_track(container)
@@ -131,7 +240,7 @@ def picture_start_s(container: av.container.InputContainer) -> float:
         return 0.0
     # a recording may begin within a group of pictures, of which none can be shown; mp4 has lists that say so
     if container.format.name not in SEARCHED_FORMATS:
-        with suppress(av.FFmpegError), av.open(container.name, metadata_errors="ignore") as other:
+        with suppress(av.FFmpegError), open_media(Path(container.name)) as other:
             first = next(other.decode(other.streams[track.index]), None)
             if isinstance(first, av.VideoFrame) and first.time is not None:
                 return first.time

@@ -11,8 +11,9 @@ import numpy as np
 
 from cmet.errors import ClipError
 from cmet.media.container import Container
+from cmet.media.files import create_media
 from cmet.media.readers import Reader, open_reader
-from cmet.media.sound import SOUNDFILE_SUFFIXES, picture_start_s
+from cmet.media.soundtrack import SoundTrack
 
 FASTEST = "ultrafast"
 """x264 preset for clips that are made to be read again: twice the speed of `veryfast`, twice the bytes."""
@@ -130,20 +131,20 @@ def write_video(
         frames: RGB uint8 pictures of one size (H, W, 3). An odd last row or column is repeated once, since
             4:2:0 video has even sizes.
         fps: Frame rate; kept as a fraction, so 30000/1001 stays what it is.
-        sound: A sound file, encoded as AAC, or a video whose first sound track is copied as it is where mp4
-            can hold it, from the start of its picture.
+        sound: A sound file, or a video whose first sound track is taken, from the start of its picture. Copied where
+            mp4 can hold it as it is, else encoded as AAC; left out where it cannot be decoded (see `sound_fault`).
         crf: x264 quality, 0 lossless to 51.
         preset: x264 speed; a faster one makes a larger file of the same quality.
     """
     num_frames = 0
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    with create_media(path, movflags="+faststart") as container:
         stream = container.add_stream(
             "libx264",
             rate=Fraction(fps).limit_denominator(LIMIT_OF_RATE),
             options={"crf": str(crf), "preset": preset},
         )
         stream.codec_context.thread_count = 1
-        track = _Sound(container, sound) if sound is not None else None
+        track = SoundTrack(container, sound) if sound is not None else None
         for frame in frames:
             height, width = frame.shape[:2]
             if num_frames == 0:
@@ -157,63 +158,6 @@ def write_video(
         if track is not None:
             track.mux()
     return num_frames
-
-
-class _Sound:
-    """The sound track of a written video."""
-
-    COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
-
-    def __init__(self, container: av.container.OutputContainer, path: Path) -> None:
-        self.container = container
-        self.source = av.open(str(path))
-        self.input = self.source.streams.audio[0] if self.source.streams.audio else None
-        self.start_s = picture_start_s(self.source)
-        self.output = None
-        if self.input is None:
-            return
-        self.is_copied = path.suffix not in SOUNDFILE_SUFFIXES and self.input.codec_context.name in self.COPIED
-        if self.is_copied:
-            self.output = container.add_stream_from_template(self.input)
-        else:
-            self.output = container.add_stream(
-                "aac", rate=self.input.codec_context.sample_rate, options={"aac_coder": "fast"}
-            )
-            self.output.codec_context.layout = "stereo" if self.input.codec_context.channels > 1 else "mono"
-
-    def mux(self) -> None:
-        """Write the whole track and close its source."""
-        with self.source:
-            if self.output is None:
-                return
-            if self.is_copied:
-                for packet in self.source.demux(self.input):
-                    if packet.dts is not None and self._moved_into_view(packet):
-                        packet.stream = self.output
-                        self.container.mux(packet)
-                return
-            resampler = av.AudioResampler(
-                "fltp", self.output.codec_context.layout, self.output.codec_context.sample_rate
-            )
-            for decoded in self.source.decode(self.input):
-                assert isinstance(decoded, av.AudioFrame)
-                if not self._moved_into_view(decoded):
-                    continue
-                for frame in resampler.resample(decoded):
-                    self.container.mux(self.output.encode(frame))
-            for frame in resampler.resample(None):
-                self.container.mux(self.output.encode(frame))
-            self.container.mux(self.output.encode(None))
-
-    def _moved_into_view(self, piece: av.Packet | av.AudioFrame) -> bool:
-        """Set the clock of a piece of sound to the start of the picture; False where it is over by then."""
-        if self.start_s == 0 or piece.pts is None or piece.dts is None or piece.time_base is None:
-            return True
-        start, length = round(self.start_s / piece.time_base), piece.duration or 0
-        piece.pts -= start
-        piece.dts -= start
-        # one piece more than is heard: a decoder needs the one before the first for the first to be whole
-        return piece.pts + 2 * length > 0
 
 
 def frames_at_rate(start_times_s: np.ndarray, fps: float, num_frames: int) -> np.ndarray:

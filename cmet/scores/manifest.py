@@ -17,7 +17,6 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import av
 import pandas as pd
 
 from cmet.archives import refuse_stand_in
@@ -27,6 +26,7 @@ from cmet.corpora.csv_files import GAPS, read_csv
 from cmet.corpora.named_files import NamedFiles, is_file
 from cmet.errors import ClipError, UserError
 from cmet.media.container import MAX_LOST_FRAMES, MAX_LOST_SHARE
+from cmet.media.files import open_media
 from cmet.media.video import VideoFile
 from cmet.params import ClipForm
 from cmet.vocabulary import TARGET_EMOTIONS
@@ -192,7 +192,7 @@ class _Facts:
 def _facts(video: Path) -> _Facts:
     refuse_stand_in(video)
     file = VideoFile(video)
-    with av.open(str(video), metadata_errors="ignore") as container:
+    with open_media(video) as container:
         return _Facts(len(file), file.fps, file.width, file.height, bool(container.streams.audio))
 
 

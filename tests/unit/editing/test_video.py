@@ -298,7 +298,7 @@ def test_another_person_is_taken_whole_where_frames_are_taken_as_they_are(
     ("content", "said"),
     [
         (np.full((64, 64, 3), 90, np.uint8), "no face found; name a picture"),
-        (b"hello", "holds no frames"),
+        (b"hello", r"cannot be decoded \(it holds neither video nor sound of its own\)"),
         (None, "no such file"),
     ],
 )

@@ -54,6 +54,24 @@ def test_a_wav_that_ends_early_is_truncated(tone: Path) -> None:
         read_sound(tone, 16_000)
 
 
+@pytest.mark.parametrize(
+    ("riff_bytes", "data_bytes"),
+    [(0, 0), (36, 0), (0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFFFFF, 0x7FFFFFDB), (32_072, 32_036), (32_044, 32_044)],
+)
+def test_a_wav_with_a_wrong_length_is_read_to_its_end(tone: Path, riff_bytes: int, data_bytes: int) -> None:
+    expected = read_sound(tone, 16_000)
+    content = bytearray(tone.read_bytes())
+    content[4:8], content[40:44] = (number.to_bytes(4, "little") for number in (riff_bytes, data_bytes))
+    tone.write_bytes(content)
+    np.testing.assert_array_equal(read_sound(tone, 16_000), expected)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_sound_of_another_format_than_its_name_says_is_read(tmp_path: Path, moving_square: Path, suffix: str) -> None:
+    expected = read_sound(moving_square, 16_000)
+    np.testing.assert_array_equal(read_sound(moving_square.rename(tmp_path / f"a{suffix}"), 16_000), expected)
+
+
 @pytest.mark.parametrize("container", ["mkv", "mov"])
 def test_sound_starts_with_the_picture(tmp_path: Path, container: str) -> None:
     # the picture begins 0.4 s after the sound; a click marks 0.6 s of the sound

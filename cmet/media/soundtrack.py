@@ -1,0 +1,140 @@
+"""The sound of a written video: copied where mp4 can hold it as it is, else encoded as AAC."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import av
+import numpy as np
+
+from cmet.media.files import open_media
+from cmet.media.sound import decoded_frames, picture_start_s, resampled_frames, sound_fault, sound_track
+
+COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+"""Formats, by FFmpeg's names, that players of mp4 know."""
+
+MIN_RATE_HZ = 8000
+MAX_OVERLAP = 512
+"""Samples by which pieces of sound may overlap, half a frame of AAC: those of Vorbis do, and some clocks are coarse."""
+
+
+class SoundTrack:
+    """The sound track of a written video, from the start of its picture where it is that of a video."""
+
+    def __init__(self, container: av.container.OutputContainer, path: Path) -> None:
+        """Open the sound and add its track.
+
+        Args:
+            container: Nothing was written to it yet. It gets no track where there is no sound that can be decoded: see
+                `sound_fault`.
+            path: Of a sound file or a video.
+        """
+        self.container = container
+        self.source = open_media(path)
+        self.output: av.AudioStream | None = None
+        if sound_fault(path) is not None:
+            return
+        self.input = sound_track(self.source)
+        if self.input is None:
+            return
+        self.start_s = picture_start_s(self.source)
+        self.is_copied = _is_copied(path)
+        if self.is_copied:
+            self.output = container.add_stream_from_template(self.input)
+        else:
+            context = self.input.codec_context
+            self.output = container.add_stream("aac", rate=aac_rate(context.sample_rate), options={"aac_coder": "fast"})
+            self.output.codec_context.layout = "stereo" if context.channels > 1 else "mono"
+
+    def mux(self) -> None:
+        """Write the whole track and close its source."""
+        with self.source:
+            if self.output is None:
+                return
+            assert self.input is not None
+            if self.is_copied:
+                for packet in self.source.demux(self.input):
+                    if packet.dts is not None and self._moved_into_view(packet):
+                        packet.stream = self.output
+                        self.container.mux(packet)
+                return
+            context = self.output.codec_context
+            whole = in_step(_until_broken(decoded_frames(self.source, self.input, [])))
+            seen = (frame for frame in whole if self._moved_into_view(frame))
+            for frame in resampled_frames(seen, context.layout.name, context.sample_rate):
+                self.container.mux(self.output.encode(_finite(frame)))
+            self.container.mux(self.output.encode(None))
+
+    def _moved_into_view(self, piece: av.Packet | av.AudioFrame) -> bool:
+        """Set the clock of a piece of sound to the start of the picture; False where it is over by then."""
+        if self.start_s == 0 or piece.pts is None or piece.time_base is None:
+            return True
+        start, length = round(self.start_s / piece.time_base), piece.duration or 0
+        piece.pts -= start
+        if piece.dts is not None:
+            piece.dts -= start
+        # one piece more than is heard: a decoder needs the one before the first for the first to be whole
+        return piece.pts + 2 * length > 0
+
+
+def aac_rate(rate_hz: int) -> int:
+    """The rate that AAC has next above this one, within those that all players know."""
+    rates = av.Codec("aac", "w").audio_rates
+    assert rates is not None
+    return min((rate for rate in rates if rate >= max(rate_hz, MIN_RATE_HZ)), default=max(rates))
+
+
+def in_step(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+    """Sound whose clock never steps back: from there on it is as much later as it would else overlap."""
+    end_s, late_s = None, 0.0
+    for frame in frames:
+        assert frame.time_base is not None
+        if frame.pts is None:
+            frame.pts = round((end_s or 0.0) / frame.time_base)
+        else:
+            start_s = float(frame.pts * frame.time_base)
+            if end_s is not None and start_s + late_s < end_s - MAX_OVERLAP / frame.sample_rate:
+                late_s = end_s - start_s
+            frame.pts += round(late_s / frame.time_base)
+        end_s = float(frame.pts * frame.time_base) + frame.samples / frame.sample_rate
+        yield frame
+
+
+def _until_broken(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+    """The frames up to a place from which the file cannot be read on: the picture must not be lost to its sound."""
+    with suppress(av.FFmpegError):
+        yield from frames
+
+
+def _is_copied(path: Path) -> bool:
+    """Whether mp4 takes the packets of a sound as they are: their format, their order and their times."""
+    with open_media(path) as source, av.open(BytesIO(), "w", format="mp4") as trial:
+        track = sound_track(source)
+        if track is None or track.codec_context.codec.canonical_name not in COPIED:
+            return False
+        output = trial.add_stream_from_template(track)
+        num_packets = 0
+        try:
+            for packet in source.demux(track):
+                if not packet.size:
+                    continue
+                if packet.dts is None or packet.is_corrupt:
+                    return False
+                packet.stream = output
+                trial.mux(packet)
+                num_packets += 1
+        except av.FFmpegError:
+            return False
+        return num_packets > 0
+
+
+def _finite(frame: av.AudioFrame) -> av.AudioFrame:
+    """The same without NaN and infinite samples, which the encoder refuses."""
+    samples: np.ndarray = frame.to_ndarray()
+    if np.isfinite(samples).all():
+        return frame
+    bounded = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32)
+    mended = av.AudioFrame.from_ndarray(bounded, format="fltp", layout=frame.layout.name)
+    mended.sample_rate, mended.pts, mended.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return mended

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -174,6 +175,9 @@ for _name, _stage in STAGES.items():
 def main() -> None:
     """Run the command line; a user error is one message and exit code 2."""
     silence_native_logs()
+    if isinstance(sys.stdout, TextIOWrapper):
+        # names of files need not be UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _end)
     try:
         app()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -66,6 +67,11 @@ def _by_field(record: Any) -> dict[str, Any]:
     if isinstance(record, BaseModel):
         return record.model_dump()
     return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def as_utf8(name: str | Path) -> str:
+    r"""A name as text that can be written; bytes of it that are no UTF-8 are shown as `\xe9`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def content_digest(path: Path) -> str:

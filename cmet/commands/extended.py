@@ -68,6 +68,7 @@ def extended(
     from cmet.extended.request import Request
     from cmet.extended.running import write_extended
     from cmet.extended.table import printed_numbers
+    from cmet.media.kinds import said_passed_over
 
     is_model = model is not None or connector is not None
     request = Request(
@@ -82,10 +83,11 @@ def extended(
         is_quiet=quiet,
     )
     report = write_extended(request, out)
+    note = f"note: {said_passed_over(report.passed_over)}\n" if report.passed_over else ""
     return Answer(
         report,
         f"{printed_numbers(report.table)}\n\n"
         f"{report.num_clips} clips of speech ({report.space}), {report.num_edits} edited video(s), "
-        f"{report.num_left_out} file(s) left out; ground truth: none\n"
+        f"{report.num_left_out} file(s) left out; ground truth: none\n{note}"
         f"Page: {report.result.page} ({report.page_mib:.1f} MiB), numbers: {report.result.numbers}",
     )

@@ -16,6 +16,7 @@ from cmet.corpora.numbering import Settled
 from cmet.corpora.scan import lines_text
 from cmet.corpora.watched import files_folder, list_watched, watched_numbering
 from cmet.errors import ClipError, UserError
+from cmet.media.kinds import said_passed_over
 from cmet.text_tables import padded
 from cmet.vocabulary import EMOTIONS
 
@@ -95,6 +96,8 @@ class CheckReport:
     sound_from_elsewhere: list[str]
     """Clips whose video had no sound in old copies and whose sound comes from a file of its own."""
     not_wanted: dict[str, int]
+    passed_over: Sequence[str]
+    """Files that are no media, nor lists and notes."""
     num_renumbered: int
     """Clips whose sentence comes from a numbering.csv."""
     numbering_lines_without_clip: list[int]
@@ -166,6 +169,7 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path, files: Path | None = No
         known_defects={f.clip.clip_id: f.clip.known_defect for f in listing.found if f.clip.known_defect is not None},
         sound_from_elsewhere=[f.clip.clip_id for f in silent if f.audio is not None],
         not_wanted=listing.not_wanted,
+        passed_over=listing.passed_over,
         num_renumbered=sum(isinstance(one, Settled) and one.kind != "release" for one in settled),
         numbering_lines_without_clip=numbering.lines_without_clip(found.clip for found in listing.found),
         needed_bytes=sum(_prepared_bytes(found) for found in to_come) * NUM_COPIES,
@@ -267,6 +271,8 @@ def check_table(report: CheckReport, max_listed: int = MAX_LISTED) -> str:
     lines += ["", f"clips: {report.num_found}{expected}, {report.num_usable} of them look usable"]
     if report.not_wanted:
         lines.append("not wanted: " + ", ".join(f"{number} {name}" for name, number in report.not_wanted.items()))
+    if report.passed_over:
+        lines.append(said_passed_over(report.passed_over))
     lines += _missing_lines([part for part in report.missing if part.speaker in present], max_listed)
     lines += _problem_lines(report.problems, max_listed)
     if report.pointers:

@@ -10,12 +10,13 @@ from typing import Protocol, runtime_checkable
 from cmet.archives import ARCHIVE_SUFFIXES, NUM_HEAD_BYTES, has_same_bytes, open_bytes, read_archive, stand_in
 from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
+from cmet.media.kinds import MEDIA_SUFFIXES, SOUND_SUFFIXES, is_medium
 from cmet.progress import counted
 
-SOUND_SUFFIXES = frozenset({".wav", ".m4a", ".mp3", ".flac"})
 UNSUPPORTED_ARCHIVES = (".tar.gz", ".tgz", ".7z", ".rar", ".part", ".crdownload", ".001")
 ALSO_IN_ARCHIVE, COPY = "also_in_archive", "copy"
-MEDIA_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".flv"}) | SOUND_SUFFIXES
+NOTES_SUFFIXES = frozenset({".csv", ".md", ".txt"})
+"""Lists and notes that come with a corpus."""
 
 
 class Tree(Protocol):
@@ -84,6 +85,8 @@ class Listing:
     hint: str = ""
     """What the root or the files should have been, where there is no clip or picture and it can be told; ends a
     sentence."""
+    passed_over: Sequence[str] = ()
+    """Files that are no media, nor lists and notes."""
 
 
 def list_corpus(corpus: Corpus, root: Path) -> Listing:
@@ -118,7 +121,8 @@ def list_tree(root: Path, parse: Parse) -> Listing:
     files: dict[str, list[Path]] = {}
     rejected: list[Rejected] = []
     not_wanted: Counter[str] = Counter()
-    files_below = counted(media_files(root, rejected), "reading names", None, "file", is_passing=True)
+    passed_over: list[str] = []
+    files_below = counted(media_files(root, rejected, passed_over), "reading names", None, "file", is_passing=True)
     for path in sorted(files_below):
         try:
             clip = parse(path)
@@ -140,27 +144,33 @@ def list_tree(root: Path, parse: Parse) -> Listing:
         except ClipError as error:
             rejected.append(Rejected(files[clip_id][0].as_posix(), error.code, error.message))
     counts = {reason: number for reason, number in sorted(not_wanted.items()) if number}
-    return Listing(found, rejected, counts, "" if found else _other_root(root, rejected, parse))
+    hint = "" if found else _other_root(root, rejected, parse)
+    return Listing(found, rejected, counts, hint, sorted(passed_over))
 
 
-def media_files(root: Path, rejected: list[Rejected]) -> Iterator[Path]:
+def media_files(root: Path, rejected: list[Rejected], passed_over: list[str]) -> Iterator[Path]:
     """Paths of all media files relative to the root, those in archives as if the archive were a folder.
 
-    Links are followed. What cannot be read, or an archive that does not go to its end, is put down in `rejected`.
+    Links are followed. What cannot be read, or an archive that does not go to its end, is put down in `rejected`; what
+    is no medium, in `passed_over`.
     """
-    for path in _files_below(root, rejected):
+    for path in _files_below(root, rejected, passed_over):
         suffix = os.path.splitext(path.name)[1].lower()  # noqa: PTH122 - Path.suffix takes twice as long
         if suffix in MEDIA_SUFFIXES:
             yield path
         elif suffix in ARCHIVE_SUFFIXES:
-            yield from _members(root, path, rejected)
+            yield from _members(root, path, rejected, passed_over)
         elif path.name.lower().endswith(UNSUPPORTED_ARCHIVES):
             message = f"{path}: {_advice(path.name)}"
             rejected.append(Rejected(path.as_posix(), "unsupported_archive", message))
+        elif is_medium(root / path):
+            yield path
+        elif suffix not in NOTES_SUFFIXES:
+            passed_over.append(path.as_posix())
 
 
-def _files_below(root: Path, rejected: list[Rejected]) -> Iterator[Path]:
-    """All visible files, in any order."""
+def _files_below(root: Path, rejected: list[Rejected], passed_over: list[str]) -> Iterator[Path]:
+    """All visible files, in any order; hidden ones named like media, as macOS leaves them, are passed over."""
     places = [Path()]
     visited = set()
     while places:
@@ -178,6 +188,8 @@ def _files_below(root: Path, rejected: list[Rejected]) -> Iterator[Path]:
             continue
         for entry in entries:
             if entry.name.startswith("."):
+                if Path(entry.name).suffix.lower() in MEDIA_SUFFIXES:
+                    passed_over.append((place / entry.name).as_posix())
                 continue
             if not _is_text(entry.name):
                 name = repr(entry.name)
@@ -191,7 +203,7 @@ def _files_below(root: Path, rejected: list[Rejected]) -> Iterator[Path]:
                 rejected.append(Rejected(path, "unreadable_file", f"{path}: a broken link, or not a regular file"))
 
 
-def _members(root: Path, archive: Path, rejected: list[Rejected]) -> Iterator[Path]:
+def _members(root: Path, archive: Path, rejected: list[Rejected], passed_over: list[str]) -> Iterator[Path]:
     try:
         index = read_archive(root / archive)
     except ClipError as error:
@@ -206,10 +218,11 @@ def _members(root: Path, archive: Path, rejected: list[Rejected]) -> Iterator[Pa
         )
     for name in index.sizes:
         base = name.rpartition("/")[2]
-        if base.startswith("."):
-            continue
         suffix = os.path.splitext(base)[1].lower()  # noqa: PTH122
-        if suffix in MEDIA_SUFFIXES:
+        if base.startswith("."):
+            if suffix in MEDIA_SUFFIXES:
+                passed_over.append((archive / name).as_posix())
+        elif suffix in MEDIA_SUFFIXES:
             yield archive / name
         elif suffix in ARCHIVE_SUFFIXES or base.lower().endswith(UNSUPPORTED_ARCHIVES):
             path = (archive / name).as_posix()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse, split_by_speaker
 from cmet.errors import ClipError
+from cmet.media.kinds import SOUND_SUFFIXES
 from cmet.vocabulary import EMOTIONS, TARGET_EMOTIONS
 
 NAME = "mead"
@@ -32,9 +33,6 @@ HINTS = {
     NO_VIDEO: "these are sounds alone, as audio.tar has them, which do for speech; for faces get video.tar of each "
     "speaker",
 }
-
-SOUNDS = frozenset({"wav", "m4a"})
-"""Files that may lie outside of a view: the release keeps one sound for all views."""
 
 TEST = ["M003", "M030", "W009", "W015"]
 TRAIN = [
@@ -63,7 +61,8 @@ def parse(path: Path) -> Clip:
 def parse_tree(corpus: str, path: Path, splits: dict[str, str]) -> Clip:
     """As `parse`, for any corpus in MEAD's layout."""
     match = PATTERN.fullmatch(path.as_posix())
-    if match is None or (match["view"] is None and match["suffix"].lower() not in SOUNDS):
+    # the release keeps one sound for all views
+    if match is None or (match["view"] is None and f".{match['suffix'].lower()}" not in SOUND_SUFFIXES):
         raise ClipError("bad_name", f"{path}: expected <ID>/front/<emotion>/level_<1-3>/<NNN>.mp4 or .wav")
     if match["view"] not in (None, "front"):
         raise NotWanted(OTHER_VIEW)

@@ -38,7 +38,7 @@ KNOWN_DEFECTS = {
 NEVER_PUBLISHED = frozenset({"val-dia110_utt7"})
 """Rows of the tables without a clip: issues 22 and 27."""
 
-PATTERN = re.compile(r"dia(?P<dialogue>\d+)_utt(?P<utterance>\d+)\.(?i:mp4|wav)", re.ASCII)
+PATTERN = re.compile(r"dia(?P<dialogue>\d+)_utt(?P<utterance>\d+)\.\w+", re.ASCII)
 
 
 def parse(path: Path, labels: dict[str, Clip]) -> Clip:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmet.corpora.listing import Corpus, FoundClip, Rejected
+from cmet.corpora.listing import Corpus, FoundClip, Listing, Rejected
 from cmet.corpora.numbering import FILE, Settled
 from cmet.corpora.product import TABLE
 from cmet.corpora.watched import files_folder, list_watched, watched_numbering
 from cmet.errors import ClipError, UserError
+from cmet.media.kinds import said_passed_over
 from cmet.outputs import fresh_folder
 from cmet.quarantine import count_reasons
 
@@ -57,7 +58,9 @@ def scan(corpus: Corpus, root: Path, files: Path | None = None) -> pd.DataFrame:
 
 def write_manifest(corpus: Corpus, root: Path, files: Path, out: Path) -> ManifestReport:
     """Scan a corpus, as `scan` does, and write `manifest.parquet` into the folder `out`."""
-    manifest, not_wanted, lines = _scan(corpus, root, files)
+    manifest, listing, lines = _scan(corpus, root, files)
+    if listing.passed_over:
+        print(f"{root}: {said_passed_over(listing.passed_over)}", file=sys.stderr)
     if lines:
         print(f"{FILE}: {lines_text(lines)} match no clip", file=sys.stderr)
     with fresh_folder(out) as folder:
@@ -71,7 +74,7 @@ def write_manifest(corpus: Corpus, root: Path, files: Path, out: Path) -> Manife
         num_emotions=ok.emotion.nunique(),
         clips_per_split={str(split): int(number) for split, number in ok.split.value_counts().sort_index().items()},
         quarantined_by_reason=count_reasons(bad.reason),
-        not_wanted_by_reason=not_wanted,
+        not_wanted_by_reason=listing.not_wanted,
         num_numbering_rows_without_clip=len(lines),
     )
 
@@ -82,8 +85,8 @@ def lines_text(lines: Sequence[int]) -> str:
     return f"{len(lines)} row(s) ({shown}{', ...' * (len(lines) > MAX_NAMED)})"
 
 
-def _scan(corpus: Corpus, root: Path, files: Path) -> tuple[pd.DataFrame, dict[str, int], list[int]]:
-    """The manifest, how many files were not wanted and why, and the rows of a numbering.csv that fit no clip."""
+def _scan(corpus: Corpus, root: Path, files: Path) -> tuple[pd.DataFrame, Listing, list[int]]:
+    """The manifest, what it was made from, and the rows of a numbering.csv that fit no clip."""
     listing = list_watched(corpus, root, files)
     if not listing.found and not listing.rejected and not listing.not_wanted:
         raise UserError(f"{root}: no video or sound file below this folder; is it the root of the corpus?")
@@ -100,7 +103,7 @@ def _scan(corpus: Corpus, root: Path, files: Path) -> tuple[pd.DataFrame, dict[s
         raise UserError(
             f"{root}: not a {corpus.NAME} corpus: none of its {len(rows)} clip(s) can be read{first}{listing.hint}"
         )
-    return manifest.sort_values("clip_id", ignore_index=True), listing.not_wanted, numbering.lines_without_clip(clips)
+    return manifest.sort_values("clip_id", ignore_index=True), listing, numbering.lines_without_clip(clips)
 
 
 def _clip_row(corpus: str, found: FoundClip, settled: Settled | ClipError) -> dict[str, object]:

@@ -31,9 +31,10 @@ from cmet.corpora.csv_files import (
     require_columns,
     whole_number,
 )
-from cmet.corpora.listing import MEDIA_SUFFIXES, FoundClip, Listing, Rejected
+from cmet.corpora.listing import FoundClip, Listing, Rejected
 from cmet.corpora.named_files import NamedFiles, is_file
 from cmet.errors import ClipError, UserError
+from cmet.media.kinds import is_medium
 from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
 
 NAME = "table"
@@ -196,9 +197,11 @@ def _refuse_no_medium(path: Path, file: str, number: int) -> None:
         elif "\\" in file:
             fault += f", nor does {PureWindowsPath(file).as_posix()}; expected a path from there with / between folders"
         raise ClipError("missing_file", f"row {number}: {file} {fault}")
-    if place.suffix.lower() not in MEDIA_SUFFIXES:
-        known = ", ".join(sorted(MEDIA_SUFFIXES))
-        raise ClipError("no_medium", f"row {number}: {file} is not a video or sound file; expected one of {known}")
+    if not is_medium(place):
+        raise ClipError(
+            "no_medium",
+            f"row {number}: {file} is not a video or sound file, by name or first bytes",
+        )
 
 
 def _problems(rows: Sequence[TableRow], names: NamedFiles) -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from cmet.archives import refuse_stand_in
 from cmet.editing.editor import BackboneKind
 from cmet.editing.options import EditOptions, WantedEmotion, named
-from cmet.editing.speech import SPEECH_SUFFIXES
 from cmet.errors import ClipError, UserError
+from cmet.media.kinds import sorted_out
 from cmet.outputs import fresh_file
 
 SUFFIX = ".mp4"
@@ -112,7 +112,7 @@ def _files(emotion: WantedEmotion) -> Iterator[Path]:
     """Files as given, and what folders hold."""
     for path in () if isinstance(emotion, str) else emotion:
         if path.is_dir():
-            yield from (file for file in path.iterdir() if file.suffix.lower() in SPEECH_SUFFIXES)
+            yield from sorted_out(path.iterdir())[0]
         else:
             yield path
 

@@ -9,11 +9,11 @@ import numpy as np
 from cmet.archives import refuse_stand_in
 from cmet.editing.options import named
 from cmet.errors import ClipError, UserError
-from cmet.media.sound import SOUNDFILE_SUFFIXES, read_sound
+from cmet.media.kinds import sorted_out
+from cmet.media.sound import read_sound
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.precomputed import NO_FEATURES, read_precomputed, read_vector
 
-SPEECH_SUFFIXES = SOUNDFILE_SUFFIXES | {".m4a", ".mp3", ".aac", ".mp4", ".mov", ".mkv"}
 VECTOR_SUFFIX = ".npy"
 VECTOR_ENCODERS = frozenset({"emotion2vec", "precomputed"})
 """Encoders whose vectors the release holds as files."""
@@ -26,6 +26,8 @@ class Heard:
     vectors_NS: np.ndarray
     num_stored: int = 0
     """How many came from beside their sound because the encoder is not here."""
+    passed_over: tuple[Path, ...] = ()
+    """Files of folders that are no speech."""
 
 
 def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
@@ -35,7 +37,7 @@ def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
         UserError: A file cannot be used; the message names it and `option`, where it came from.
     """
     has_vectors = encoder.name in VECTOR_ENCODERS
-    files = speech_files(paths, has_vectors)
+    files, passed_over = speech_files(paths, has_vectors)
     absence = _absence(encoder) if has_vectors and any(file.suffix != VECTOR_SUFFIX for file in files) else None
     vectors, num_stored = [], 0
     for file in files:
@@ -59,7 +61,7 @@ def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:
             raise absence or UserError(
                 f"{option}: {error.message}; this model takes stored vectors only: give .npy files"
             ) from error
-    return Heard(np.stack(vectors), num_stored)
+    return Heard(np.stack(vectors), num_stored, tuple(passed_over))
 
 
 def _absence(encoder: SpeechEncoder) -> UserError | None:
@@ -72,19 +74,31 @@ def _absence(encoder: SpeechEncoder) -> UserError | None:
     return None
 
 
-def speech_files(paths: Sequence[Path], has_vectors: bool = False) -> list[Path]:
+def speech_files(paths: Sequence[Path], has_vectors: bool = False) -> tuple[list[Path], list[Path]]:
     """Files as given, and what folders hold, sorted: vectors where such are understood and there, or else sounds.
+
+    Returns:
+        The files, and what folders hold besides; what has the name of a file that is taken goes with that.
 
     Raises:
         UserError: A folder holds nothing of it.
     """
-    files = []
+    files, passed_over = [], []
     for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        if path.is_dir():
-            vectors = [file for file in inside if file.suffix == VECTOR_SUFFIX] if has_vectors else []
-            inside = vectors or [file for file in inside if file.suffix.lower() in SPEECH_SUFFIXES]
+        if not path.is_dir():
+            files.append(path)
+            continue
+        media, others = sorted_out(path.iterdir())
+        vectors = [file for file in others if file.suffix == VECTOR_SUFFIX and not file.name.startswith(".")]
+        inside = vectors if has_vectors and vectors else media
         if not inside:
             raise UserError(f"{path}: no sound file{' or .npy vector' if has_vectors else ''} in this folder")
         files += inside
-    return files
+        passed_over += without_companions(sorted([*media, *others]), inside)
+    return files, passed_over
+
+
+def without_companions(files: Sequence[Path], taken: Sequence[Path]) -> list[Path]:
+    """The files but those taken and what lies beside them under the same name, such as the vector of a sound."""
+    names = {(file.parent, file.stem) for file in taken}
+    return [file for file in files if (file.parent, file.stem) not in names]

@@ -24,14 +24,25 @@ from cmet.editing.framing import (
 )
 from cmet.editing.job import EditJob
 from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
-from cmet.editing.options import CRF, EditOptions, EditReport, EmotionReport, Framing, LipsFrom, WantedEmotion, told_of
+from cmet.editing.options import (
+    CRF,
+    EditOptions,
+    EditReport,
+    EmotionReport,
+    Framing,
+    LipsFrom,
+    WantedEmotion,
+    named,
+    told_of,
+)
 from cmet.editing.person import face_of, first_picture
 from cmet.editing.schedule import num_kept, there_and_back
 from cmet.editing.source import Source, counted_frames, num_editable, resize_remark
 from cmet.editing.speech import Heard, hear
 from cmet.errors import ClipError
+from cmet.media.kinds import said_passed_over
 from cmet.media.landmarks import find_faces
-from cmet.media.sound import read_sound
+from cmet.media.sound import read_sound, sound_fault
 from cmet.media.video import write_video
 from cmet.params import ClipForm
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
@@ -97,7 +108,8 @@ def edit_video(
         with told_of(video):
             report = edit(source, job)
     heard = [emotion.heard for emotion in emotions if emotion.heard is not None]
-    remarks += _of_sound(lips, options.sound, sound_s, report) + _absence(editor, neutral, *heard)
+    remarks += _of_sound(lips, job.sound, sound_s, report) + _absence(editor, neutral, *heard)
+    remarks += _passed_over(neutral, *heard)
     return replace(report, remarks=report.remarks + remarks)
 
 
@@ -121,14 +133,23 @@ def _duration_s(sound: Path | None) -> float | None:
         return len(read_sound(sound, SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
 
 
-def _of_sound(lips: LipsFrom, sound: Path | None, sound_s: float | None, report: EditReport) -> tuple[str, ...]:
-    """What is to be said of the sound of the result."""
+def _of_sound(lips: LipsFrom, sound: Path, sound_s: float | None, report: EditReport) -> tuple[str, ...]:
+    """What is to be said of the sound of the result; its length is known where it was named."""
+    fault = sound_fault(sound)
+    if fault is not None:
+        return (f"the result has no sound: {named(sound, fault)}; name one with --sound",)
     pictures_s = report.num_frames / report.fps
     if sound_s is not None and abs(sound_s - pictures_s) > MAX_APART_S:
         return (f"{sound} lasts {sound_s:.1f} s, but the pictures last {pictures_s:.1f} s",)
-    if sound is None and isinstance(lips, Path) and shows_pictures(lips) and not has_sound(lips):
-        return (f"the result has no sound, since {lips} has none; name one with --sound",)
+    if sound == lips and shows_pictures(sound) and not has_sound(sound):
+        return (f"the result has no sound, since {sound} has none; name one with --sound",)
     return ()
+
+
+def _passed_over(*heard: Heard) -> tuple[str, ...]:
+    """What is to be said of folders of speech."""
+    files = [file for one in heard for file in one.passed_over]
+    return (said_passed_over(files),) if files else ()
 
 
 def _absence(editor: Editor, *heard: Heard) -> tuple[str, ...]:

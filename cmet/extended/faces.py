@@ -15,6 +15,7 @@ from cmet.extended.hearing import EXTENDED, VIDEO, LeftOut
 from cmet.extended.intervals import ClipBootstrap, Measure, cosines
 from cmet.extended.product import ExtendedResult
 from cmet.extended.table import ALIKE, CLAMPED, CONSISTENCY, COSINE, FACE, FACTOR, NEAREST, STRENGTH, NumberRow, row
+from cmet.outputs import as_utf8
 from cmet.progress import progress
 
 # T frames, K expression components, V videos
@@ -176,6 +177,7 @@ def _names(videos: Sequence[Path]) -> list[str]:
     """A name per video: that of its file, numbered where several have the same."""
     names: list[str] = []
     for video in videos:
-        candidates = chain([video.stem], (f"{video.stem}-{number}" for number in count(2)))
+        stem = as_utf8(video.stem)
+        candidates = chain([stem], (f"{stem}-{number}" for number in count(2)))
         names.append(next(name for name in candidates if name not in names))
     return names

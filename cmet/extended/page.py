@@ -69,7 +69,8 @@ def write_page(request: Request, measured: HeardAndMade, table: pd.DataFrame, ou
             left_out=measured.left_out,
         )
     )
-    out.page.write_text(page, encoding="utf-8")
+    # names of files need not be UTF-8
+    out.page.write_text(page, encoding="utf-8", errors="backslashreplace")
     return out.page.stat().st_size / 2**20
 
 

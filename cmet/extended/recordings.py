@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmet.corpora import mead
-from cmet.editing.speech import SPEECH_SUFFIXES, VECTOR_SUFFIX
+from cmet.editing.speech import VECTOR_SUFFIX, without_companions
 from cmet.errors import UserError
+from cmet.media.kinds import SOUND_SUFFIXES, is_medium, sorted_out
 from cmet.media.sound import SOUNDFILE_SUFFIXES
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
 from cmet.vocabulary import EMOTIONS
@@ -141,9 +142,17 @@ def mead_tree(root: Path, has_vectors: bool) -> list[Recording]:
 
 def has_kind(path: Path, is_vector: bool) -> bool:
     """Whether a file is a vector, or a sound; of a folder, whether any file below it is."""
-    wanted = {VECTOR_SUFFIX} if is_vector else SPEECH_SUFFIXES
     files = _files_below(path) if path.is_dir() else [path]
-    return any(file.suffix.lower() in wanted for file in files)
+    return any(file.suffix.lower() == VECTOR_SUFFIX if is_vector else is_medium(file) for file in files)
+
+
+def passed_over(folders: Sequence[Path], has_vectors: bool) -> list[Path]:
+    """Visible files below folders that are no recordings and do not go with one of the same name."""
+    found = []
+    for folder in folders:
+        media, others = sorted_out(_files_below(folder))
+        found += without_companions(others, [*media, *(_vectors(others) if has_vectors else [])])
+    return found
 
 
 def _files_below(root: Path) -> Iterator[Path]:
@@ -200,13 +209,18 @@ def _files_in(folder: Path, has_vectors: bool) -> list[Path]:
 
 
 def _usable(files: Iterable[Path], has_vectors: bool) -> list[Path]:
-    wanted = SPEECH_SUFFIXES | {VECTOR_SUFFIX} if has_vectors else SPEECH_SUFFIXES
-    return sorted(file for file in files if file.suffix.lower() in wanted and not file.name.startswith("."))
+    media, others = sorted_out(files)
+    return sorted([*media, *_vectors(others)]) if has_vectors else media
+
+
+def _vectors(files: Iterable[Path]) -> list[Path]:
+    return [file for file in files if file.suffix.lower() == VECTOR_SUFFIX and not file.name.startswith(".")]
 
 
 def _rank(file: Path) -> tuple[int, Path]:
     suffix = file.suffix.lower()
-    return 0 if suffix == VECTOR_SUFFIX else 1 if suffix in SOUNDFILE_SUFFIXES else 2, file
+    kinds = ({VECTOR_SUFFIX}, SOUNDFILE_SUFFIXES, SOUND_SUFFIXES)
+    return next((rank for rank, suffixes in enumerate(kinds) if suffix in suffixes), len(kinds)), file
 
 
 def _sub_folders(folder: Path) -> list[Path]:

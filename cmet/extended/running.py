@@ -24,11 +24,12 @@ from cmet.extended.recordings import (
     emotion_folders,
     in_folder,
     neutral_recordings,
+    passed_over,
 )
 from cmet.extended.request import Request
 from cmet.extended.speech import Rest, measure_basics, speech_rows
 from cmet.extended.table import as_table, left_out_rows, write_table
-from cmet.outputs import fresh_folder, write_json
+from cmet.outputs import as_utf8, fresh_folder, write_json
 from cmet.speech.encoders.encoder import SCALED, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
 from cmet.speech.scaling import SpeechScaling
@@ -46,6 +47,8 @@ class ExtendedReport:
     num_left_out: int
     result: ExtendedResult
     page_mib: float
+    passed_over: list[Path]
+    """Files in the folders of speech that are no recordings."""
 
 
 def write_extended(request: Request, out: Path) -> ExtendedReport:
@@ -86,7 +89,10 @@ def write_extended(request: Request, out: Path) -> ExtendedReport:
         size_mib = write_page(request, measured, table, unfinished)
     num_clips = sum(len(heard.recordings) for heard in measured.emotions.values())
     num_edits = sum(len(video.edits) for video in measured.edited)
-    return ExtendedReport(table, space, num_clips, num_edits, len(measured.left_out), ExtendedResult(out), size_mib)
+    others = passed_over([source for source in sources if source.is_dir()], has_vectors=space in VECTOR_ENCODERS)
+    return ExtendedReport(
+        table, space, num_clips, num_edits, len(measured.left_out), ExtendedResult(out), size_mib, others
+    )
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def _recordings(request: Request, folders: list[Path], has_vectors: bool) -> Fou
     is_in_name = request.is_speaker_in_name
     emotional = {}
     for folder in folders:
-        name = folder.resolve().name
+        name = as_utf8(folder.resolve().name)
         emotional[name] = in_folder(folder, name, has_vectors, is_in_name)
     neutral = neutral_recordings(request.neutral_speech, has_vectors, is_in_name)
     basic = [] if request.basic is None else basic_recordings(request.basic, has_vectors, is_in_name)

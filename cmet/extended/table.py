@@ -8,7 +8,7 @@ import pandas as pd
 
 from cmet.extended.hearing import EXTENDED, VIDEO, LeftOut
 from cmet.extended.intervals import Measure
-from cmet.outputs import fresh_file
+from cmet.outputs import as_utf8, fresh_file
 
 SPEECH, FACE, FILES = "speech", "face", "files"
 
@@ -72,7 +72,11 @@ def left_out_rows(files: Iterable[LeftOut]) -> list[NumberRow]:
 
 def as_table(rows: Iterable[NumberRow], space: str) -> pd.DataFrame:
     """One row each; a value that is not there is NaN, a word that is not there None. `space` is of the speech."""
-    table = pd.DataFrame([asdict(one) for one in rows], columns=list(NumberRow.__dataclass_fields__))
+    cells = [
+        {name: as_utf8(value) if isinstance(value, str) else value for name, value in asdict(one).items()}
+        for one in rows
+    ]
+    table = pd.DataFrame(cells, columns=list(NumberRow.__dataclass_fields__))
     table.insert(0, "space", space)
     return table.astype(dict.fromkeys(("value", "low", "high"), float) | {"n": int})
 

@@ -1,6 +1,6 @@
 """Which files are video or sound: by their names first, by their first bytes where a name says nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 VIDEO_SUFFIXES = frozenset({
@@ -15,6 +15,8 @@ SOUND_SUFFIXES = frozenset({
 })  # fmt: skip
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | SOUND_SUFFIXES
 """What every door takes: edits, folders of speech, tables, corpora and results of other methods."""
+
+MAX_NAMED = 5
 
 SYSTEM_FILES = frozenset({".ds_store", "desktop.ini", "thumbs.db"})
 """What file managers leave in folders."""
@@ -47,6 +49,17 @@ def is_medium(path: Path) -> bool:
     except OSError:
         return False
     return begins_like_medium(head)
+
+
+def said_passed_over(files: Sequence[Path | str]) -> str:
+    """A sentence that counts what was passed over and names the first."""
+    more = f" and {len(files) - MAX_NAMED} more" if len(files) > MAX_NAMED else ""
+    what = (
+        "1 file is no video or sound and was"
+        if len(files) == 1
+        else f"{len(files)} files are no video or sound and were"
+    )
+    return f"{what} passed over: {', '.join(map(str, files[:MAX_NAMED]))}{more}"
 
 
 def begins_like_medium(head: bytes) -> bool:

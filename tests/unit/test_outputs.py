@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from cmet.outputs import content_digest, fresh_file, fresh_folder
+from cmet.outputs import as_utf8, content_digest, fresh_file, fresh_folder
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -58,3 +59,8 @@ def test_the_digest_of_a_folder_changes_with_names_and_contents(tmp_path: Path) 
     first = content_digest(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
     assert content_digest(tmp_path) != first
+
+
+def test_a_name_that_is_no_utf8_is_shown_by_its_bytes() -> None:
+    assert as_utf8(os.fsdecode(b"caf\xe9.mp4")) == r"caf\xe9.mp4"
+    assert as_utf8(Path("café.mp4")) == "café.mp4"

@@ -85,7 +85,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     editor = SimpleNamespace(kind=SimpleNamespace(picture_px=None, name="facemesh"))
     judge = SimpleNamespace(card=SimpleNamespace(as_scored=lambda: {"sha256": "0"}, clips=None))
     bundle = SimpleNamespace(config=SimpleNamespace(step=1, backbone="facemesh", speech_encoder="opensmile"))
-    extended = ExtendedReport(REPORT.rows, "opensmile", 1, 0, 0, ExtendedResult(Path("out")), float("nan"))
+    extended = ExtendedReport(REPORT.rows, "opensmile", 1, 0, 0, ExtendedResult(Path("out")), float("nan"), [])
     replaced = {
         "cmet.cli.run_stage": plain(REPORT),
         "cmet.studies.ablations.run_sweep": STUDY,
@@ -127,7 +127,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
         ["v.mp4", "--speech", "a.wav", "--neutral-speech", "b.wav", "--out", "o.mp4"],
     ),
     "extended": (
-        "table space num_clips num_edits num_left_out result page_mib",
+        "table space num_clips num_edits num_left_out result page_mib passed_over",
         ["a", "--neutral-speech", "b.wav"],
     ),
     "score": ("judge videos remarks", ["v.mp4"]),

@@ -92,6 +92,22 @@ def test_the_same_clip_in_two_archives_is_ambiguous(tmp_path: Path) -> None:
     assert rows.reason.dropna().str.match(r"ambiguous: mead-M003-sad-3-001 has 2 videos").to_list() == [True]
 
 
+def test_what_is_passed_over_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = "M003/front/sad/level_3"
+    other = [f"{folder}/00{number}.xyz" for number in range(6)]
+    touch(tmp_path, f"{folder}/001.mp4", f"{folder}/001.opus", f"{folder}/._001.mp4", "train.txt", "README.md", *other)
+    write_tar(tmp_path / "M005/video.tar", ["front/sad/level_3/001.mp4", "__MACOSX/._001.mp4"])
+    (tmp_path / folder / "002.dat").write_bytes(b"OggS")
+    listing = list_corpus(mead, tmp_path)
+    files = [(found.video, found.audio) for found in listing.found if found.clip.speaker == "M003"]
+    assert files == [(f"{folder}/001.mp4", f"{folder}/001.opus"), (f"{folder}/002.dat", None)]
+    write_manifest(mead, tmp_path, tmp_path, tmp_path / "out")
+    assert capsys.readouterr().err == (
+        f"{tmp_path}: 8 files are no video or sound and were passed over: {folder}/._001.mp4, {', '.join(other[:4])} "
+        "and 3 more\n"
+    )
+
+
 def test_hidden_files_and_folders_are_no_clips(tmp_path: Path) -> None:
     touch(tmp_path, "M003/front/sad/level_3/001.mp4", "M003/front/sad/level_3/._001.mp4", ".cache/x.mp4")
     assert len(scan(mead, tmp_path)) == 1

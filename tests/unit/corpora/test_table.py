@@ -216,7 +216,7 @@ def test_backslashes_of_a_windows_spreadsheet_are_read_where_the_file_is_there(t
         ("a", "missing_file: row 3: a is a folder, not a file"),
         (".", "missing_file: row 3: . is a folder, not a file"),
         ("x" * 300, f"missing_file: row 3: {'x' * 300} does not exist beside clips.csv"),
-        ("a/notes.txt", "no_medium: row 3: a/notes.txt is not a video or sound file; expected one of .avi, "),
+        ("a/notes.txt", "no_medium: row 3: a/notes.txt is not a video or sound file, by name "),
     ],
 )
 def test_what_is_no_medium_is_quarantined_with_its_row(tmp_path: Path, file: str, reason: str) -> None:
@@ -225,6 +225,17 @@ def test_what_is_no_medium_is_quarantined_with_its_row(tmp_path: Path, file: str
     rows = scan(table, tmp_path)
     assert sorted(rows.status) == ["ok", "quarantined"]
     assert rows.reason.dropna().item().startswith(reason)
+
+
+def test_what_an_edit_reads_may_stand_in_a_table(tmp_path: Path) -> None:
+    names = ["a.webm", "b.m4v", "c.3gp", "d.opus", "e.ogg", "f.aac", "g.ts", "h.mpg", "i.WMV", "j.avi"]
+    touch(tmp_path, *names)
+    # no suffix, or one that says nothing
+    for name in ("voice", "voice.dat"):
+        (tmp_path / name).write_bytes(b"OggS")
+    lines = "".join(f"{name},A,sad\n" for name in [*names, "voice", "voice.dat"])
+    write(tmp_path, f"video,speaker,emotion\n{lines}")
+    assert set(scan(table, tmp_path).status) == {"ok"}
 
 
 def test_a_sound_that_is_no_medium_is_quarantined(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -35,10 +36,17 @@ def test_six_channels_at_48_khz_are_heard_like_any_other(tmp_path: Path, editor:
 
 
 def test_a_folder_of_speech_means_its_sound_files(tmp_path: Path, sounds: dict[str, list[Path]]) -> None:
-    (tmp_path / "notes.txt").touch()
+    for name in ("notes.txt", "happy.txt", "._calm.wav", ".DS_Store", "Thumbs.db"):
+        (tmp_path / name).touch()
     np.save(tmp_path / "vector.npy", VECTOR)
-    assert [path.name for path in speech_files([tmp_path])] == ["calm.wav", "happy.wav"]
-    assert [path.name for path in speech_files([tmp_path], has_vectors=True)] == ["vector.npy"]
+    for name in ("memo.opus", "memo", "B.WAV"):
+        copyfile(tmp_path / "calm.wav", tmp_path / name)
+    files, passed_over = speech_files([tmp_path])
+    assert [path.name for path in files] == ["B.WAV", "calm.wav", "happy.wav", "memo", "memo.opus"]
+    assert [path.name for path in passed_over] == ["._calm.wav", "notes.txt", "vector.npy"]
+    files, passed_over = speech_files([tmp_path], has_vectors=True)
+    assert [path.name for path in files] == ["vector.npy"]
+    assert len(passed_over) == 8
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no sound file in this folder"):
         speech_files([tmp_path / "empty"])

@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
+from shutil import copyfile
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ from cmet.editing.editor import Editor
 from cmet.editing.options import EditOptions
 from cmet.editing.video import edit_video
 from cmet.errors import ClipError, UserError
+from cmet.media.files import open_media
 from cmet.media.landmarks import track_landmarks
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import VideoFile, read_video, write_video
@@ -329,6 +331,54 @@ def test_the_sound_of_the_result_may_be_another(
     report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=editor, options=options)
     assert len(read_sound(tmp_path / "out.mp4", 16_000)) == pytest.approx(16_000, abs=2048)
     assert report.remarks == (f"{tmp_path / 'other.wav'} lasts 1.0 s, but the pictures last 0.2 s",)
+
+
+def test_names_that_look_like_addresses_are_edited(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = {name: [Path(f"{name}:caf\udce9")] for name in sounds}
+    for name, (path,) in sounds.items():
+        named[name][0].mkdir()
+        path.rename(named[name][0] / "http:x.wav")
+    video, sound, lips = (Path(f"{name}\udce9.mp4") for name in ("12:30", "file:sound", "data:lips"))
+    copyfile(darkening, sound)
+    copyfile(darkening, lips)
+    darkening.rename(video)
+    options = replace(QUIET, sound=sound, lips=lips, source=video)
+    report = edit_video(video, **named, out=Path("run:1/out.mp4"), editor=toy, options=options)
+    assert len(VideoFile(tmp_path / "run:1/out.mp4")) == report.num_frames
+
+
+def test_sound_that_nothing_decodes_costs_a_remark_and_not_the_picture(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    video = tmp_path / "v.mkv"
+    with open_media(darkening) as source, av.open(str(video), "w") as target:
+        tracks = {track.index: target.add_stream_from_template(track) for track in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = tracks[packet.stream_index]
+                target.mux(packet)
+    video.write_bytes(video.read_bytes().replace(b"A_AAC", b"A_NEW"))
+    report = edit_video(video, **sounds, out=tmp_path / "out.mp4", editor=toy, options=replace(QUIET, lips="own"))
+    assert report.remarks == (
+        f"the result has no sound: the sound of {video} is in an unknown format; name one with --sound",
+    )
+
+
+def test_what_a_folder_of_speech_holds_besides_is_told(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    folder = tmp_path / "speech"
+    folder.mkdir()
+    sounds["speech"][0].rename(folder / "happy.wav")
+    for name in ("._happy.wav", ".DS_Store", "notes.txt", "1.jpg", "2.jpg", "3.jpg", "4.jpg"):
+        (folder / name).touch()
+    speech = {"speech": [folder], "neutral_speech": sounds["neutral_speech"]}
+    report = edit_video(darkening, **speech, out=tmp_path / "out.mp4", editor=toy, options=QUIET)
+    first = ", ".join(str(folder / name) for name in ("._happy.wav", "1.jpg", "2.jpg", "3.jpg", "4.jpg"))
+    assert report.remarks == (f"6 files are no video or sound and were passed over: {first} and 1 more",)
 
 
 def test_a_lip_video_without_sound_is_remarked(

@@ -7,9 +7,11 @@ from cmet.extended.recordings import (
     Recording,
     basic_recordings,
     emotion_folders,
+    has_kind,
     in_folder,
     mead_tree,
     neutral_recordings,
+    passed_over,
 )
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
 
@@ -38,6 +40,17 @@ def test_a_vector_goes_before_its_sound_and_a_sound_before_its_video(tmp_path: P
         "a.wav",
         "b.wav",
     ]
+
+
+def test_the_list_of_edits_holds_here_too(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "a.opus", "b.webm", "c.m4a", "c.wav", "d.mp3", "d.mp4", "._a.opus", "notes.txt", "anna/e.wma", "a.txt"
+    )
+    (tmp_path / "voice").write_bytes(b"OggS")
+    found = [one.path.name for one in in_folder(tmp_path, "envious", has_vectors=False)]
+    assert found == ["a.opus", "b.webm", "c.wav", "d.mp3", "voice", "e.wma"]
+    assert has_kind(tmp_path / "anna", is_vector=False)
+    assert passed_over([tmp_path], has_vectors=False) == [tmp_path / "notes.txt"]
 
 
 def test_speakers_are_sub_folders_and_never_guessed_from_names(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ def silence_native_logs() -> None:
 
     For the entry of a process (the command line, a worker), never for a library call.
     """
-    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    # names of files need not be UTF-8
+    terminal = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     os.close(nothing)

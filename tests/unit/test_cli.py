@@ -393,3 +393,18 @@ def test_a_model_that_is_not_there_is_one_sentence(
     monkeypatch.setenv("CMET_WEIGHTS", "none")
     with pytest.raises(UserError, match=said):
         chosen_editor(model and Path(model), connector and Path(connector), backbone, params.inference)
+
+
+def test_names_that_are_no_utf8_can_be_said() -> None:
+    # one process for both: the streams of a test are not those of a program
+    code = """
+import sys
+from cmet import cli
+def app():
+    print(sys.argv[1])
+    raise cli.UserError(sys.argv[1])
+cli.app = app
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, b"caf\xe9"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"caf\\udce9\n", b"cmet: caf\\udce9\n")

@@ -125,14 +125,14 @@ def _refuse_cut_wav(path: Path) -> None:
 
 
 def _read_track(path: Path) -> tuple[np.ndarray, int]:
-    """First sound track, shape (N, channels), from the start of the picture where there is one."""
+    """First sound track, shape (N, channels), from the start of the picture, or from its own where there is none."""
     try:
         with open_media(path) as container:
             stream = sound_track(container)
             if stream is None:
                 raise ClipError("no_sound", f"{path.name} has no sound track")
             rate = stream.codec_context.sample_rate
-            zero_s = picture_start_s(container)
+            zero_s = clock_start_s(container)
             start_s = None
             blocks = []
             lost: list[str] = []
@@ -233,17 +233,17 @@ def _rest(resampler: av.AudioResampler | None) -> list[av.AudioFrame]:
     return [] if resampler is None else [frame for frame in resampler.resample(None) if frame is not None]
 
 
-def picture_start_s(container: av.container.InputContainer) -> float:
-    """When the picture begins on the clock of its file; 0 where there is none or it is not said."""
-    track = picture_track(container)
+def clock_start_s(container: av.container.InputContainer) -> float:
+    """When the picture begins on the clock of its file, or the sound where there is none; 0 where it is not said."""
+    track: av.VideoStream | av.AudioStream | None = picture_track(container)
     if track is None:
-        return 0.0
+        track = next(iter(container.streams.audio), None)
     # a recording may begin within a group of pictures, of which none can be shown; mp4 has lists that say so
-    if container.format.name not in SEARCHED_FORMATS:
+    elif container.format.name not in SEARCHED_FORMATS:
         with suppress(av.FFmpegError), open_media(Path(container.name)) as other:
             first = next(other.decode(other.streams[track.index]), None)
             if isinstance(first, av.VideoFrame) and first.time is not None:
                 return first.time
-    if track.start_time is None or track.time_base is None:
+    if track is None or track.start_time is None or track.time_base is None:
         return 0.0
     return float(track.start_time * track.time_base)

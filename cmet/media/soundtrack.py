@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from cmet.media.files import open_media
-from cmet.media.sound import decoded_frames, picture_start_s, resampled_frames, sound_fault, sound_track
+from cmet.media.sound import clock_start_s, decoded_frames, resampled_frames, sound_fault, sound_track
 
 COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 """Formats, by FFmpeg's names, that players of mp4 know."""
@@ -38,7 +38,7 @@ class SoundTrack:
         self.input = sound_track(self.source)
         if self.input is None:
             return
-        self.start_s = picture_start_s(self.source)
+        self.start_s = clock_start_s(self.source)
         self.is_copied = _is_copied(path)
         if self.is_copied:
             self.output = container.add_stream_from_template(self.input)
@@ -67,7 +67,7 @@ class SoundTrack:
             self.container.mux(self.output.encode(None))
 
     def _moved_into_view(self, piece: av.Packet | av.AudioFrame) -> bool:
-        """Set the clock of a piece of sound to the start of the picture; False where it is over by then."""
+        """Set the clock of a piece of sound to that of the picture; False where it is over when that begins."""
         if self.start_s == 0 or piece.pts is None or piece.time_base is None:
             return True
         start, length = round(self.start_s / piece.time_base), piece.duration or 0

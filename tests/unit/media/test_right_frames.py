@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from cmet.media.sound import picture_start_s
+from cmet.media.sound import clock_start_s
 from cmet.media.video import VideoFile
 from tests.unit.media.making import encode_numbered, number_in, numbered
 
@@ -82,7 +82,7 @@ def test_a_recording_that_begins_within_a_group_is_read_from_where_it_can_be_sho
     assert [number_in(frame) for frame in file.frames_at([0, 3, 4, 9])] == [numbers[index] for index in (0, 3, 4, 9)]
     # so that sound is not moved by what cannot be shown
     with av.open(str(path)) as part, av.open(str(tmp_path / "open.ts")) as whole:
-        assert picture_start_s(part) == pytest.approx(picture_start_s(whole) + numbers[0] / 25)
+        assert clock_start_s(part) == pytest.approx(clock_start_s(whole) + numbers[0] / 25)
 
 
 def test_of_two_videos_in_a_file_the_first_is_read(tmp_path: Path) -> None:

@@ -108,6 +108,14 @@ def test_sound_whose_clock_steps_back_is_re_timed(tmp_path: Path, start_s: float
     assert beeps_s(tmp_path / "out.mp4") == pytest.approx([1.0, 3.0], abs=0.1)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.ts", "aac"), ("a.mka", "aac"), ("a.ts", "mp2"), ("a.mka", "flac")])
+def test_sound_alone_begins_at_once_whatever_its_clock_says(tmp_path: Path, name: str, codec: str) -> None:
+    source = encode_sound(tmp_path / name, codec, 48_000, start_s=3600.0)
+    assert beeps_s(source) == pytest.approx([1.0], abs=0.05)
+    written(tmp_path, source)
+    assert beeps_s(tmp_path / "out.mp4") == pytest.approx([1.0], abs=0.05)
+
+
 def test_pieces_that_overlap_a_little_keep_their_times() -> None:
     def pieces(*starts: int) -> Iterator[av.AudioFrame]:
         for start in starts:

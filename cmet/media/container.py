@@ -56,6 +56,8 @@ class Container:
             with open_media(path, options) as container:
                 track = picture_track(container)
                 if track is None:
+                    if any(stream.codec_context is None for stream in container.streams.video):
+                        raise ClipError("unreadable_video", f"the picture of {path.name} is in an unknown format")
                     raise ClipError("unreadable_video", f"{path.name} has no picture")
                 _refuse_large(path, track.codec_context.width, track.codec_context.height)
                 track.codec_context.options = options

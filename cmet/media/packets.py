@@ -34,8 +34,9 @@ def moving_tracks(container: av.container.InputContainer) -> list[av.VideoStream
 
 
 def picture_track(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The moving picture of a file: not its cover, nor a still that lies beside it; None where there is no picture."""
-    tracks = moving_tracks(container)
+    """The moving picture of a file: not its cover, nor a still that lies beside it; None where none can be decoded."""
+    # a track of an unknown format has no codec
+    tracks = [track for track in moving_tracks(container) if track.codec_context is not None]
     if len(tracks) < 2:
         return tracks[0] if tracks else None
     # containers do not say which track is a still: it is the one that never gets a second packet

@@ -8,6 +8,7 @@ import pytest
 from cmet.errors import ClipError
 from cmet.media.sound import read_sound
 from cmet.media.video import VideoFile, read_video, write_video
+from tests.unit.media.making import remux
 
 
 def text(path: Path, good: bytes) -> None:
@@ -44,6 +45,13 @@ def test_a_reason_names_the_file_without_its_folder(tmp_path: Path, name: str) -
         VideoFile(tmp_path / name)
     assert name in str(error.value)
     assert str(tmp_path) not in str(error.value)
+
+
+def test_a_picture_in_an_unknown_format_is_said_to_be(tmp_path: Path, moving_square: Path) -> None:
+    path = remux(moving_square, tmp_path / "a.mkv")
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG9/ISO/AVC"))
+    with pytest.raises(ClipError, match=r"unreadable_video: the picture of a\.mkv is in an unknown format"):
+        VideoFile(path)
 
 
 def test_a_sound_file_holds_no_picture(tone: Path) -> None:

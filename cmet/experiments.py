@@ -185,7 +185,11 @@ def _weights(params: Path, weights: Path) -> str:
 def _place_in(params: Path, place: Path) -> str:
     """The same place as params.yaml says it: from its own folder when it is below that, absolute otherwise."""
     folder, place = params.resolve().parent, place.resolve()
-    return (place.relative_to(folder) if folder in place.parents else place).as_posix()
+    if folder not in place.parents:
+        return place.as_posix()
+    written = place.relative_to(folder).as_posix()
+    # DVC takes what stands before a colon for a protocol, and `http:x` for an address
+    return f"./{written}" if ":" in written else written
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

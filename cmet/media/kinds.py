@@ -75,12 +75,15 @@ def begins_like_medium(head: bytes) -> bool:
 def sorted_out(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """Video and sound among the files of a folder, and what else there is; both in order.
 
-    Hidden files, such as the `._take.wav` of macOS, are no media, and what file managers leave is neither.
+    Hidden files, such as the `._take.wav` of macOS, are no media, nor are broken links and pipes; what file managers
+    leave is neither.
     """
     media: list[Path] = []
     others: list[Path] = []
     for file in sorted(files):
-        if file.name.lower() in SYSTEM_FILES or not file.is_file():
+        if file.name.lower() in SYSTEM_FILES or file.is_dir():
             continue
-        (others if file.name.startswith(".") or not is_medium(file) else media).append(file)
+        # a pipe would wait for a writer
+        is_wanted = not file.name.startswith(".") and file.is_file() and is_medium(file)
+        (media if is_wanted else others).append(file)
     return media, others

@@ -132,6 +132,11 @@ def test_a_folder_with_a_table_is_watched_as_a_whole(tmp_path: Path) -> None:
     assert used(tmp_path / "project", tmp_path / "project/rec") == ("rec", "rec")
 
 
+def test_a_name_that_looks_like_an_address_stays_a_folder(tmp_path: Path) -> None:
+    write_table(tmp_path / "http:x/clips.csv", "1.mp4")
+    assert used(tmp_path, tmp_path / "http:x") == ("./http:x", "./http:x")
+
+
 def test_a_misspelt_file_of_a_table_does_not_widen_the_folder(tmp_path: Path) -> None:
     table = write_table(tmp_path / "clips.csv", "rec/1.mp4")
     table.write_text(table.read_text() + "reco/2.mp4,Ann,sad\n")

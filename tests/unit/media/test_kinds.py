@@ -12,10 +12,11 @@ def test_a_folder_is_sorted_into_media_and_other_files(tmp_path: Path, tone: Pat
         (tmp_path / name).write_bytes(b"" if name in (".DS_Store", "Thumbs.db", "cover.jpg") else content)
     (tmp_path / "notes.txt").write_text("RIFF and other words")
     (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "broken.wav").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe.wav")
     media, others = sorted_out(tmp_path.iterdir())
     assert [path.name for path in media] == ["B.WAV", "square.mp4", "take.bin", "tone.wav", "voice"]
-    assert [path.name for path in others] == ["._tone.wav", "cover.jpg", "notes.txt"]
+    assert [path.name for path in others] == ["._tone.wav", "broken.wav", "cover.jpg", "notes.txt", "pipe.wav"]
 
 
 @pytest.mark.parametrize(

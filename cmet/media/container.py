@@ -9,7 +9,7 @@ import numpy as np
 
 from cmet.errors import ClipError
 from cmet.media.files import open_media
-from cmet.media.packets import PacketOrder, picture_track
+from cmet.media.packets import PacketOrder, longest_gap_s, picture_track
 
 MAX_LOST_FRAMES, MAX_LOST_SHARE = 2, 0.02
 """Frames that may be missing from the declared number: some muxers count one too many."""
@@ -38,6 +38,8 @@ class Container:
     declared_s: float | None
     end_s: float
     """Where the last packet of any track ends."""
+    longest_gap_s: float
+    """Between frames; see `cmet.media.packets.longest_gap_s`."""
     order: PacketOrder
     """The packets of the picture."""
     is_searchable: bool
@@ -89,6 +91,7 @@ class Container:
                     num_packets=num_packets,
                     declared_s=container.duration / av.time_base if container.duration else None,
                     end_s=end_s,
+                    longest_gap_s=longest_gap_s(container),
                     order=order,
                     # a packet of an interlaced video may hold half a picture
                     is_searchable=order.is_searchable() and not first.interlaced_frame,

@@ -1,5 +1,6 @@
 """The picture track of a file, and whether seeking among its packets is sure to lead where it is meant to."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,12 @@ ENTRIES = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))}
 
 START_CODE = b"\0\0\1"
 
+JOINED_FORMATS = frozenset({"mpeg", "mpegts"})
+"""Containers that can be joined byte by byte, each part with a clock of its own."""
+
+MAX_JUMP_S = 10.0
+"""A clock of theirs that goes further ahead at once is another one."""
+
 
 def moving_tracks(container: av.container.InputContainer) -> list[av.VideoStream]:
     """The tracks of pictures that are not said to be stills."""
@@ -47,6 +54,11 @@ def picture_track(container: av.container.InputContainer) -> av.VideoStream | No
                 return next(track for track in tracks if track.index == packet.stream_index)
             seen.add(packet.stream_index)
     return tracks[0]
+
+
+def longest_gap_s(container: av.container.InputContainer) -> float:
+    """How far ahead the clock of a file may go from one piece to the next for the time between to have passed."""
+    return MAX_JUMP_S if container.format.name in JOINED_FORMATS else math.inf
 
 
 class PacketOrder:

@@ -119,7 +119,8 @@ class PyavReader:
         self._pts, decoded, units_s = zip(*stamps, strict=True)
         # AVI and ASF know when packets are decoded only, and FFmpeg takes that for when they are shown
         ticks = min(self._pts, decoded, key=_num_faults)
-        self.times_s = _rising(ticks, float(units_s[0] or 1), 1 / (container.fps or FALLBACK_FPS))
+        step_s = 1 / (container.fps or FALLBACK_FPS)
+        self.times_s = _rising(ticks, float(units_s[0] or 1), step_s, container.longest_gap_s)
         is_told_by_time = _num_faults(self._pts) == 0
         self._entries = [0] + [
             index for index, pts in enumerate(self._pts) if index and is_told_by_time and pts in container.order.entries
@@ -177,18 +178,18 @@ def _num_faults(ticks: Sequence[int | None]) -> int:
     return len(ticks) - len(known) + 2 * sum(after <= before for before, after in pairwise(known))
 
 
-def _rising(ticks: Sequence[int | None], unit_s: float, step_s: float) -> np.ndarray:
+def _rising(ticks: Sequence[int | None], unit_s: float, step_s: float, longest_gap_s: float) -> np.ndarray:
     """Times from 0, in seconds.
 
-    A frame whose time is not known or steps back comes a step after the one before, and the rest move with it: a
-    recording that was joined from several begins its clock anew.
+    A frame whose time is not known, steps back or goes too far ahead comes a step after the one before, and the rest
+    move with it: a recording that was joined from several begins its clock anew.
     """
     times_s: list[float] = []
     offset_s = 0.0
     for tick in ticks:
         expected_s = times_s[-1] + step_s if times_s else 0.0
         time_s = expected_s if tick is None else tick * unit_s + offset_s
-        if not times_s or time_s <= times_s[-1]:
+        if not times_s or not 0 < time_s - times_s[-1] <= longest_gap_s:
             offset_s += expected_s - time_s
             time_s = expected_s
         times_s.append(time_s)
@@ -215,5 +216,6 @@ class _Refusals:
 
 def _undecodable(path: Path, detail: str) -> ClipError:
     # results, in which this stands, are the same wherever the clips lie
-    detail = detail.replace(str(path), path.name)
+    for said in (str(path.absolute()), str(path)):
+        detail = detail.replace(said, path.name)
     return ClipError("unreadable_video", f"{path.name} cannot be decoded ({detail[-160:]})")

@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from cmet.media.files import open_media
+from cmet.media.packets import longest_gap_s
 from cmet.media.sound import clock_start_s, decoded_frames, resampled_frames, sound_fault, sound_track
 
 COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
@@ -60,7 +61,8 @@ class SoundTrack:
                         self.container.mux(packet)
                 return
             context = self.output.codec_context
-            whole = in_step(_until_broken(decoded_frames(self.source, self.input, [])))
+            pieces = _until_broken(decoded_frames(self.source, self.input, []))
+            whole = in_step(pieces, longest_gap_s(self.source))
             seen = (frame for frame in whole if self._moved_into_view(frame))
             for frame in resampled_frames(seen, context.layout.name, context.sample_rate):
                 self.container.mux(self.output.encode(_finite(frame)))
@@ -85,8 +87,8 @@ def aac_rate(rate_hz: int) -> int:
     return min((rate for rate in rates if rate >= max(rate_hz, MIN_RATE_HZ)), default=max(rates))
 
 
-def in_step(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
-    """Sound whose clock never steps back: from there on it is as much later as it would else overlap."""
+def in_step(frames: Iterable[av.AudioFrame], longest_gap_s: float) -> Iterator[av.AudioFrame]:
+    """Sound whose clock neither steps back nor goes too far ahead: what follows comes right after what was before."""
     end_s, late_s = None, 0.0
     for frame in frames:
         assert frame.time_base is not None
@@ -94,7 +96,8 @@ def in_step(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
             frame.pts = round((end_s or 0.0) / frame.time_base)
         else:
             start_s = float(frame.pts * frame.time_base)
-            if end_s is not None and start_s + late_s < end_s - MAX_OVERLAP / frame.sample_rate:
+            least_s = -MAX_OVERLAP / frame.sample_rate
+            if end_s is not None and not least_s <= start_s + late_s - end_s <= longest_gap_s:
                 late_s = end_s - start_s
             frame.pts += round(late_s / frame.time_base)
         end_s = float(frame.pts * frame.time_base) + frame.samples / frame.sample_rate
@@ -114,19 +117,22 @@ def _is_copied(path: Path) -> bool:
         if track is None or track.codec_context.codec.canonical_name not in COPIED:
             return False
         output = trial.add_stream_from_template(track)
-        num_packets = 0
+        last_s = None
         try:
             for packet in source.demux(track):
                 if not packet.size:
                     continue
                 if packet.dts is None or packet.is_corrupt:
                     return False
+                time_s = float(packet.dts * packet.time_base)
+                if last_s is not None and time_s - last_s > longest_gap_s(source):
+                    return False
+                last_s = time_s
                 packet.stream = output
                 trial.mux(packet)
-                num_packets += 1
         except av.FFmpegError:
             return False
-        return num_packets > 0
+        return last_s is not None
 
 
 def _finite(frame: av.AudioFrame) -> av.AudioFrame:

@@ -10,7 +10,7 @@ import pytest
 
 from cmet.media.sound import clock_start_s
 from cmet.media.video import VideoFile
-from tests.unit.media.making import encode_numbered, number_in, numbered
+from tests.unit.media.making import encode_numbered, number_in, numbered, remux
 
 NUM = 50
 ACCESS: dict[str, list[Sequence[int]]] = {
@@ -101,9 +101,11 @@ def test_of_two_videos_in_a_file_the_first_is_read(tmp_path: Path) -> None:
     assert [number_in(frame) for frame in VideoFile(path).frames_at([0, 9])] == [0, 9]
 
 
-def test_seconds_that_begin_anew_go_on(tmp_path: Path) -> None:
-    segment = encode_numbered(tmp_path / "segment.ts", "libx264", "g=10", 25).read_bytes()
-    (tmp_path / "joined.ts").write_bytes(segment + segment)
+@pytest.mark.parametrize("later_s", [0, 1000])
+def test_seconds_that_begin_anew_go_on(tmp_path: Path, later_s: int) -> None:
+    segment = encode_numbered(tmp_path / "segment.ts", "libx264", "g=10", 25)
+    other = remux(segment, tmp_path / "other.ts", from_s=-later_s)
+    (tmp_path / "joined.ts").write_bytes(segment.read_bytes() + other.read_bytes())
     file = VideoFile(tmp_path / "joined.ts")
     assert [number_in(frame) for frame in file.frames_at(range(NUM))] == [*range(25), *range(25)]
     np.testing.assert_allclose(file.start_times_s(), np.arange(NUM) / 25, atol=1e-3)

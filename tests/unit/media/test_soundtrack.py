@@ -1,3 +1,4 @@
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -97,9 +98,15 @@ def test_sound_is_copied_where_mp4_can_hold_it(
 
 @pytest.mark.parametrize(
     ("start_s", "rate_hz", "layout"),
-    [(0.0, 48_000, "mono"), (1.8, 48_000, "mono"), (0.0, 44_100, "mono"), (0.0, 48_000, "stereo")],
+    [
+        (0.0, 48_000, "mono"),
+        (1.8, 48_000, "mono"),
+        (1000.0, 48_000, "mono"),
+        (0.0, 44_100, "mono"),
+        (0.0, 48_000, "stereo"),
+    ],
 )
-def test_sound_whose_clock_steps_back_is_re_timed(tmp_path: Path, start_s: float, rate_hz: int, layout: str) -> None:
+def test_sound_whose_clock_begins_anew_is_re_timed(tmp_path: Path, start_s: float, rate_hz: int, layout: str) -> None:
     one = encode_sound(tmp_path / "1.ts", "aac", 48_000)
     other = encode_sound(tmp_path / "2.ts", "aac", rate_hz, layout, start_s)
     joined = tmp_path / "joined.ts"
@@ -123,8 +130,9 @@ def test_pieces_that_overlap_a_little_keep_their_times() -> None:
             frame.sample_rate, frame.pts, frame.time_base = 16_000, start, Fraction(1, 16_000)
             yield frame
 
-    assert [frame.pts for frame in in_step(pieces(0, 900, 2000, 3500))] == [0, 900, 2000, 3500]
-    assert [frame.pts for frame in in_step(pieces(0, 1000, 200, 1200, 3200))] == [0, 1000, 2000, 3000, 5000]
+    assert [frame.pts for frame in in_step(pieces(0, 900, 2000, 3500), math.inf)] == [0, 900, 2000, 3500]
+    assert [frame.pts for frame in in_step(pieces(0, 1000, 200, 1200, 3200), math.inf)] == [0, 1000, 2000, 3000, 5000]
+    assert [frame.pts for frame in in_step(pieces(0, 40_000, 41_000), 1.0)] == [0, 1000, 2000]
 
 
 def test_values_that_are_no_numbers_do_not_cost_the_picture(tmp_path: Path) -> None:

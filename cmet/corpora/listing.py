@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from cmet.archives import ARCHIVE_SUFFIXES, NUM_HEAD_BYTES, has_same_bytes, open_bytes, read_archive, stand_in
 from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
-from cmet.media.kinds import MEDIA_SUFFIXES, SOUND_SUFFIXES, is_medium
+from cmet.media.kinds import MEDIA_SUFFIXES, SOUND_SUFFIXES, SYSTEM_FILES, is_medium
 from cmet.progress import counted
 
 UNSUPPORTED_ARCHIVES = (".tar.gz", ".tgz", ".7z", ".rar", ".part", ".crdownload", ".001")
@@ -165,7 +165,7 @@ def media_files(root: Path, rejected: list[Rejected], passed_over: list[str]) ->
             rejected.append(Rejected(path.as_posix(), "unsupported_archive", message))
         elif is_medium(root / path):
             yield path
-        elif suffix not in NOTES_SUFFIXES:
+        elif suffix not in NOTES_SUFFIXES and path.name.lower() not in SYSTEM_FILES:
             passed_over.append(path.as_posix())
 
 

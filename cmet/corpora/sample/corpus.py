@@ -199,7 +199,8 @@ def _record(speech: SpokenSentence, before_s: float, num_frames: int, rng: np.ra
 
 def _write_video(path: Path, frames: list[np.ndarray], sound: np.ndarray) -> None:
     """H.264 and AAC in mp4; one thread each, so that the bytes are always the same."""
-    with av.open(str(path), "w") as container:
+    # FFmpeg takes what stands before a colon for a protocol, but not in a whole path
+    with av.open(str(path.absolute()), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "20", "threads": "1"})
         video.width, video.height, video.pix_fmt = frames[0].shape[1], frames[0].shape[1], "yuv420p"
         audio = container.add_stream(

@@ -95,7 +95,16 @@ def test_the_same_clip_in_two_archives_is_ambiguous(tmp_path: Path) -> None:
 def test_what_is_passed_over_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = "M003/front/sad/level_3"
     other = [f"{folder}/00{number}.xyz" for number in range(6)]
-    touch(tmp_path, f"{folder}/001.mp4", f"{folder}/001.opus", f"{folder}/._001.mp4", "train.txt", "README.md", *other)
+    touch(
+        tmp_path,
+        f"{folder}/001.mp4",
+        f"{folder}/001.opus",
+        f"{folder}/._001.mp4",
+        "train.txt",
+        "README.md",
+        "Thumbs.db",
+        *other,
+    )
     write_tar(tmp_path / "M005/video.tar", ["front/sad/level_3/001.mp4", "__MACOSX/._001.mp4"])
     (tmp_path / folder / "002.dat").write_bytes(b"OggS")
     listing = list_corpus(mead, tmp_path)

@@ -4,6 +4,7 @@ An experiment names the one it differs from; a layer (`experiments/ablations/`) 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import yaml
 
 from cmet.errors import UserError
+from cmet.inputs.files import BadFile
+from cmet.inputs.texts import read_yaml
 from cmet.outputs import fresh_file
 from cmet.params import ParamsError, parse_params
 
@@ -42,9 +45,20 @@ def read_experiment(path: Path) -> dict[str, Any]:
     Raises:
         ParamsError: A file is missing or no YAML mapping.
     """
+    return _read_experiment(path, ())
+
+
+def _read_experiment(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """As `read_experiment`; `above` are the files that name this one, directly or through others."""
+    if path.resolve() in above:
+        raise ParamsError(f"{path}: is a `{BASE}` of itself, so it has no values to begin with")
     values = _read_mapping(path)
     base = values.pop(BASE, None)
-    return values if base is None else _merged(read_experiment(path.parent / base), values)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise ParamsError(f"{path}: `{BASE}` is not the name of a file")
+    return _merged(_read_experiment(path.parent / base, (*above, path.resolve())), values)
 
 
 def read_layer(path: Path) -> dict[str, Any]:
@@ -105,15 +119,15 @@ def use_experiment(
     values = read_experiment(experiment)
     for layer in layers:
         values = lay_over(values, layer)
+    files = [str(path) for path in (experiment, *layers)]
+    parsed = parse_params(values, " + ".join(files))
     if root is not None:
-        values["manifest"] |= _places(params, root, values["manifest"]["corpus"])
+        values["manifest"] |= _places(params, root, parsed.manifest.corpus)
     if weights is not None:
         values["weights"] = _weights(params, weights)
-    files = [str(path) for path in (experiment, *layers)]
-    parse_params(values, " + ".join(files))
-    before = flat_values(yaml.safe_load(params.read_text(encoding="utf-8"))) if params.is_file() else {}
+    before = _values_before(params)
     header = f"# Written by `cmet use {' '.join(files)}`; cmet/params.py says what each key means.\n"
-    is_same_text = experiment.is_file() and BASE not in yaml.safe_load(experiment.read_text(encoding="utf-8"))
+    is_same_text = BASE not in _read_mapping(experiment)
     text = (
         experiment.read_text(encoding="utf-8")
         if is_same_text and root is None and weights is None and not layers
@@ -130,15 +144,22 @@ def use_experiment(
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise ParamsError(f"{path}: no such experiment")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path}: no such experiment") from error
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not readable as YAML: {error}") from error
+        values = read_yaml(path)
+    except BadFile as error:
+        raise ParamsError(str(error)) from error
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected keys and values, found {type(values).__name__}")
     return values
+
+
+def _values_before(params: Path) -> dict[str, Any]:
+    """What the parameter file holds that is about to be replaced; nothing where it cannot be read."""
+    with suppress(ParamsError):
+        return flat_values(_read_mapping(params))
+    return {}
 
 
 def _places(params: Path, root: Path, corpus: str) -> dict[str, str]:

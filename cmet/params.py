@@ -6,9 +6,9 @@ value cannot live in two places. A misspelt key or a value out of range is an er
 
 from collections.abc import Collection
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal, cast
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -23,6 +23,8 @@ from pydantic import (
 )
 
 from cmet.errors import UserError
+from cmet.inputs.files import BadFile
+from cmet.inputs.texts import SHOWN_CHARACTERS, read_yaml, shown
 from cmet.vocabulary import NEUTRAL, order_problem
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -52,6 +54,14 @@ EMOTION2VEC_ENCODERS = ("emotion2vec", "precomputed")
 """The encoders that give emotion2vec+ large vectors, as the paper uses."""
 
 
+MAX_NUMBER = 2**53
+"""Beyond it, whole numbers differ from one ledger to the next: JSON has them as floats."""
+
+MAX_PX = 8192
+MAX_FPS = 1000
+MAX_SAMPLE_RATE_HZ = 768_000
+
+
 class ParamsError(UserError):
     """params.yaml is unreadable, or a key of it is unknown or out of range."""
 
@@ -59,7 +69,14 @@ class ParamsError(UserError):
 class Section(BaseModel):
     """A part of params.yaml: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _is_of_this_world(cls, value: Any) -> Any:
+        if isinstance(value, int | float) and abs(value) > MAX_NUMBER:
+            raise ValueError(f"Input should be at most {MAX_NUMBER:,} in size")
+        return value
 
 
 class SampleParams(Section):
@@ -73,7 +90,7 @@ class SampleParams(Section):
     """Sentences that each speaker says, in every emotion and level; neighbouring speakers share some."""
     levels: Annotated[list[Literal[1, 2, 3]], Field(min_length=1)]
     """Intensity levels of the emotional clips; neutral has level 1 only."""
-    frame_px: Annotated[int, Field(ge=256, multiple_of=2)]
+    frame_px: Annotated[int, Field(ge=256, le=MAX_PX, multiple_of=2)]
     """Width and height of the video."""
     style: NonNegativeFloat
     """How much speakers differ in the way they show an emotion; 1 is the standard spread, 0 is none."""
@@ -95,10 +112,10 @@ class ManifestParams(Section):
 class ClipForm(Section):
     """How prepared clips look and sound; a model and a judge record it for the clips they were trained on."""
 
-    size_px: Annotated[int, Field(ge=64, multiple_of=16)]
+    size_px: Annotated[int, Field(ge=64, le=MAX_PX, multiple_of=16)]
     """Width and height of the square; a multiple of x264's blocks."""
-    fps: PositiveInt
-    sample_rate_hz: PositiveInt
+    fps: Annotated[int, Field(ge=1, le=MAX_FPS)]
+    sample_rate_hz: Annotated[int, Field(ge=1, le=MAX_SAMPLE_RATE_HZ)]
     crop_rule: Literal["fomm-reflect-1", "fomm-clip-1"]
     """Static square around the union of all boxes of the face, enlarged by a tenth. Beyond the edge of the picture it
     is filled by mirroring (`fomm-reflect-1`), or clipped and stretched to a square as in the official code
@@ -186,13 +203,13 @@ class ShardsParams(Section):
 class NetworkParams(Section):
     """Size of the Connector; in the order below, the paper's is 1024, 4, 4, 1024, 5, 0.1."""
 
-    hidden: Annotated[int, Field(ge=32)]
+    hidden: Annotated[int, Field(ge=32, le=16_384)]
     """Width of a token: 32 times a power of two."""
-    num_layers: PositiveInt
+    num_layers: Annotated[int, Field(ge=1, le=128)]
     num_heads: PositiveInt
-    feedforward: PositiveInt
-    window: PositiveInt
-    """T, expression frames that the Connector reads and predicts at once."""
+    feedforward: Annotated[int, Field(ge=1, le=65_536)]
+    window: Annotated[int, Field(ge=1, le=512)]
+    """T, expression frames that the Connector reads and predicts at once; it knows 512 positions."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
     @property
@@ -341,7 +358,7 @@ class JudgeParams(Section):
     """What the checkpoint was trained on, in words, to be shown with every score; null only without a checkpoint."""
     has_neutral: bool
     """Whether the judge has an eighth class `neutral`, learnt from neutral clips; not in the paper."""
-    image_px: Annotated[int, Field(ge=32)]
+    image_px: Annotated[int, Field(ge=32, le=MAX_PX)]
     """Side of a frame; 224 in the paper."""
     num_frames: PositiveInt
     """Frames of a clip, evenly spaced, whose logits are averaged; 16 in the paper."""
@@ -473,12 +490,10 @@ def load_params(path: Path) -> Params:
             names each such key.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path}: no such file; run the command in the project folder") from error
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not readable as YAML: {error}") from error
-    return parse_params(values, str(path))
+        return parse_params(read_yaml(path), str(path))
+    except BadFile as error:
+        advice = "" if path.exists() else "; run the command in the project folder"
+        raise ParamsError(f"{error}{advice}") from error
 
 
 def parse_params(values: object, name: str) -> Params:
@@ -490,13 +505,24 @@ def parse_params(values: object, name: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        lines = [f"  {_key(problem['loc'])}: {problem['msg']}{_got(problem['input'])}" for problem in error.errors()]
-        raise ParamsError(f"{name}: {len(lines)} bad value(s)\n" + "\n".join(lines)) from error
+        lines = [
+            f"  {_key(problem['loc'])}: {problem['msg']}{_got(problem['input'])}"
+            for problem in error.errors(include_url=False)
+        ]
+        more = [f"  and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
+        raise ParamsError("\n".join([f"{name}: {len(lines)} bad value(s)", *lines[:MAX_SHOWN], *more])) from error
 
 
 def _got(value: object) -> str:
     """A missing key, and values that do not fit each other, come with their whole section: that tells nothing."""
-    return "" if isinstance(value, dict) else f" (got {value!r})"
+    return "" if isinstance(value, dict) else f" (got {shown(_SHORT.repr(value))})"
+
+
+MAX_SHOWN = 20
+"""Bad values that a message names."""
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = SHOWN_CHARACTERS
 
 
 def flatten(params: Section) -> dict[str, Any]:
@@ -509,7 +535,7 @@ def flatten(params: Section) -> dict[str, Any]:
 
 
 def _key(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "(whole file)"
+    return ".".join(shown(str(part)) for part in location) or "(whole file)"
 
 
 EVERYTHING = "*"

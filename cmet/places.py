@@ -5,7 +5,6 @@ output by a rename.
 """
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from cmet.errors import UserError
+from cmet.inputs.texts import read_json
 from cmet.outputs import content_digest
 
 WORK = ".work"
@@ -110,7 +110,7 @@ class Places:
         Raises:
             UserError: The stage has not run.
         """
-        return json.loads(self._made(self.metrics_file(stage, variant), stage, variant).read_text(encoding="utf-8"))
+        return read_json(self._made(self.metrics_file(stage, variant), stage, variant))
 
     def named(self, path: Path) -> str:
         """A path as messages and ledgers have it: from the root where it lies below it."""

@@ -6,23 +6,27 @@ Layout: `{train,val,test}/NNNNNN.tar` with pairs, `unpaired/NNNNNN.tar` with the
 
 import hashlib
 import json
+import re
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from cmet.errors import UserError
+from cmet.inputs.arrays import parse_array
+from cmet.inputs.files import BadFile
+from cmet.inputs.texts import parse_json, shown
 from cmet.outputs import fresh_folder, write_json
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import ShardsParams
 from cmet.places import Places
 from cmet.progress import progress
-from cmet.records import read_record
+from cmet.records import read_record, read_values
 from cmet.speech.scaling import SpeechScaling
 from cmet.vocabulary import SPLITS
 
@@ -36,6 +40,8 @@ if TYPE_CHECKING:  # who only reads shards needs none of what they are made of
 FORMAT = 2
 UNPAIRED = "unpaired"
 INDEX, LISTING = "index.parquet", "shards.json"
+TAR_NAME = re.compile(r"\w+/\d+\.tar")
+"""Path of a tar below the folder: none leads out of it."""
 
 Fields = dict[str, str | bytes | np.ndarray]
 """A sample by the suffix that each part of it has in a tar."""
@@ -312,12 +318,20 @@ def read_listing(folder: Path) -> ShardList:
         UserError: There is none, or it has another format.
     """
     path = folder / LISTING
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{folder}: no shards.json, so no finished shards; run 'cmet shards' first")
-    found = json.loads(path.read_text(encoding="utf-8")).get("format")
+    values = read_values(path, "cmet shards")
+    found = values.get("format") if isinstance(values, dict) else None
     if found != FORMAT:
-        raise UserError(f"{path}: expected format {FORMAT}, found {found}; run 'cmet shards' again")
-    return read_record(path, ShardList, "cmet shards")
+        raise UserError(f"{path}: expected format {FORMAT}, found {shown(str(found))}; run 'cmet shards' again")
+    listed = read_record(path, ShardList, "cmet shards")
+    names = [shard.name for shards in listed.splits.values() for shard in shards]
+    outside = next((name for name in names if not TAR_NAME.fullmatch(name)), None)
+    missing = [split for split in (*SPLITS, UNPAIRED) if split not in listed.splits]
+    if outside is not None or missing:
+        what = f"lacks {', '.join(missing)}" if missing else f"names {shown(str(outside))}, which is no shard of it"
+        raise UserError(f"{path}: {what}; run 'cmet shards' again")
+    return listed
 
 
 def _check_keys(keys: Sequence[str]) -> None:
@@ -390,32 +404,76 @@ def _read(
     folder: Path, shards: Iterable[Shard], labels: Sequence[str], arrays: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key of every sample, and its labels and arrays by name."""
-    from webdataset import WebDataset
-
-    fields = {"json", *(f"{name}.npy" for name in arrays)}
+    decoders = {"json": parse_json, **{f"{name}.npy": parse_array for name in arrays}}
+    widths: dict[str, int] = {}
     for shard in shards:
         path = folder / shard.name
         _check_bytes(path, shard)
         num = 0
         # a truncated tar may end without an error and lose fields: count both
-        # what each process reads was decided before
-        dataset = WebDataset(str(path), shardshuffle=False, empty_check=False, nodesplitter=_all_of_it).decode()
         try:
-            for sample in dataset:
-                missing = sorted(fields - set(sample))
+            for key, members in _samples(path, decoders):
+                missing = sorted(decoders.keys() - members.keys())
                 if missing:
-                    raise UserError(f"{path}: sample {sample['__key__']} lacks {missing}; run 'cmet shards' again")
-                values = {name: sample["json"][name] for name in labels}
-                yield sample["__key__"], values | {name: sample[f"{name}.npy"] for name in arrays}
+                    raise BadFile(f"{path}: sample {key} lacks {missing}")
+                found = {name: decode(members[name], f"{path}: {key}.{name}") for name, decode in decoders.items()}
+                values = {name: found[f"{name}.npy"] for name in arrays}
+                _check_shapes(values, widths, f"{path}: {key}")
+                yield key, _checked_labels(found["json"], labels, f"{path}: {key}.json") | values
                 num += 1
-        except tarfile.ReadError as error:
-            raise UserError(f"{path}: changed while being read: {error.args[0]}; run 'cmet shards' again") from error
+        except BadFile as error:
+            raise UserError(f"{error}; run 'cmet shards' again") from error
+        except (tarfile.TarError, ValueError) as error:
+            raise UserError(f"{path}: damaged: {error.args[0]}; run 'cmet shards' again") from error
         if num != shard.n:
             raise UserError(f"{path}: expected {shard.n} samples, read {num}; run 'cmet shards' again")
 
 
-def _all_of_it(shards: Iterable[Any]) -> Iterable[Any]:
-    return shards
+def _samples(path: Path, names: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Key and bytes of the members of every sample that have one of these names.
+
+    WebDataset's own reader would take the path for an address, look into compressed tars, and decode members of other
+    names in its own way, some of them with pickle, which runs what they say.
+    """
+    from webdataset.tariterators import group_by_keys
+
+    with tarfile.open(path, "r:") as tar:
+        # a sparse member is as large as it says
+        plain = (member for member in tar if member.isreg() and not member.issparse())
+        wanted = (member for member in plain if PurePosixPath(member.name).name.partition(".")[2] in names)
+        files = ({"fname": member.name, "data": _bytes(tar, member), "__url__": str(path)} for member in wanted)
+        for sample in group_by_keys(files):
+            yield sample.pop("__key__"), sample
+
+
+def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = tar.extractfile(member)
+    assert stream is not None
+    return stream.read()
+
+
+def _check_shapes(values: dict[str, np.ndarray], widths: dict[str, int], name: str) -> None:
+    """Refuse arrays of another kind or width than those before them."""
+    for field, array in values.items():
+        what = "speech" if "speech" in field else "expression"
+        num_axes = 2 if field.removeprefix("neutral_").removeprefix("emotional_") == "expression" else 1
+        width = array.shape[-1] if array.ndim == num_axes and array.size else 0
+        if array.dtype != np.float32 or not width or widths.setdefault(what, width) != width:
+            expected = f"{num_axes} axes and {widths.get(what, 'some')} {what} features"
+            raise BadFile(f"{name}.{field}: {array.dtype} of shape {array.shape}, expected float32 with {expected}")
+
+
+def _checked_labels(found: Any, labels: Sequence[str], name: str) -> dict[str, Any]:
+    wrong = [
+        label
+        for label in labels
+        if not isinstance(found, dict)
+        or label not in found
+        or not isinstance(found[label], int | None if label == "intensity" else str)
+    ]
+    if wrong:
+        raise BadFile(f"{name}: not the labels of a sample ({', '.join(wrong)})")
+    return {label: found[label] for label in labels}
 
 
 def _fields(sample: PairSample | ClipSample, labels: Sequence[str], arrays: Sequence[str]) -> Fields:

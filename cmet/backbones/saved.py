@@ -1,11 +1,12 @@
 """What a backbone was saved with: what was fitted, or which published files were used; no checkpoint is looked for."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from cmet.errors import UserError
+from cmet.inputs.files import BadFile
+from cmet.inputs.texts import read_json
 
 USED_WEIGHTS = "weights.json"
 
@@ -15,9 +16,17 @@ def used_weights(folder: Path) -> dict[str, str] | None:
 
     Args:
         folder: Where the backbone was saved.
+
+    Raises:
+        BadFile: The file holds something else.
     """
     path = folder / USED_WEIGHTS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.exists():
+        return None
+    digests = read_json(path)
+    if not isinstance(digests, dict) or not all(isinstance(digest, str) for digest in digests.values()):
+        raise BadFile(f"{path}: not the digests of files; run `dvc repro` to make codes and model again")
+    return digests
 
 
 def backbone_digests(folder: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cmet.connector.bundle import load_bundle, write_tensors
+from cmet.connector.bundle import load_bundle, refuse_not_finite, write_tensors
 from cmet.connector.card import CONFIG, read_config
 from cmet.connector.checkpoint import TrainingState
 from cmet.connector.network import Connector
@@ -17,7 +17,7 @@ from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH
 from cmet.connector.product import LAST
 from cmet.errors import UserError
 from cmet.params import PUBLISHED_CONNECTOR, ClipForm
-from cmet.weights.containers import optimizer_state
+from cmet.weights.containers import not_finite, optimizer_state
 from cmet.weights.identify import load_file_as
 from cmet.weights.registry import CHECKPOINTS, find_weight, is_watched
 
@@ -28,13 +28,18 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_last(state: TrainingState, path: Path) -> None:
-    """Write what another training can begin from; the same bytes for the same state."""
+    """Write what another training can begin from; the same bytes for the same state.
+
+    Raises:
+        UserError: A weight is not finite.
+    """
     tensors = {f"weights/{name}": tensor for name, tensor in state.module.connector.state_dict().items()}
     for name, parameter in _trained(state).items():
         # there are none before the first step
         known = state.optimizer.state.get(parameter, {})
         tensors |= {f"{moment}/{name}": known[moment] for moment in MOMENTS if moment in known}
     tensors[f"weights/{SPREAD}"] = state.module.spread.detach()
+    refuse_not_finite(tensors)
     write_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
 
 
@@ -73,7 +78,8 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         speech_encoder: Likewise.
 
     Raises:
-        UserError: The weights are missing, damaged, of another size or made for another backbone or speech encoder.
+        UserError: The weights are missing, damaged, not finite, of another size or made for another backbone or speech
+            encoder.
     """
     connector = state.module.connector
     if (path / CONFIG).is_file():
@@ -99,7 +105,7 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         _fill(connector, tensors, path)
         published = optimizer_state(path)
         if published is not None:
-            _fill_moments(state, _by_name(state, published["state"]), path)
+            _fill_moments(state, _by_name(state, published), path)
 
 
 def check_clips(path: Path, clips: ClipForm) -> None:
@@ -135,13 +141,18 @@ def _trained(state: TrainingState) -> dict[str, nn.Parameter]:
     return dict(zip(names, parameters, strict=False))
 
 
-def _by_name(state: TrainingState, moments: Mapping[int, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+def _by_name(state: TrainingState, moments: Mapping[Any, Any]) -> dict[str, dict[str, Tensor]]:
     """Moments by name out of an optimizer's own state, whose numbers are the order of the parameters."""
-    names = list(_trained(state))
-    return {
-        moment: {names[number]: values[moment] for number, values in moments.items() if number < len(names)}
-        for moment in MOMENTS
-    }
+    found: dict[str, dict[str, Tensor]] = {moment: {} for moment in MOMENTS}
+    for number, name in enumerate(_trained(state)):
+        values = moments.get(number)
+        known = values if isinstance(values, Mapping) else {}
+        for moment in MOMENTS:
+            # older versions of torch kept the step as a plain number
+            value = torch.tensor(float(known[moment])) if isinstance(known.get(moment), int) else known.get(moment)
+            if isinstance(value, Tensor):
+                found[moment][name] = value
+    return found
 
 
 def _fill_moments(state: TrainingState, moments: dict[str, dict[str, Tensor]], path: Path) -> None:
@@ -152,6 +163,9 @@ def _fill_moments(state: TrainingState, moments: dict[str, dict[str, Tensor]], p
             continue
         if found["exp_avg"].shape != parameter.shape or found["exp_avg_sq"].shape != parameter.shape:
             raise UserError(f"train.begin_from: {path}: the optimizer state of {name} has the wrong shape")
+        is_sound = found["step"].numel() == 1 and bool((found["exp_avg_sq"] >= 0).all())
+        if not is_sound or not_finite({moment: value for moment, value in found.items() if value is not None}):
+            raise UserError(f"train.begin_from: {path}: the optimizer state of {name} holds values that are no numbers")
         state.optimizer.state[parameter] = {
             moment: torch.as_tensor(value, dtype=torch.float32, device=parameter.device).clone()
             for moment, value in found.items()
@@ -169,6 +183,10 @@ def _read_last(path: Path) -> dict[str, Tensor]:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"train.begin_from: {path}: not readable as weights: {error}") from error
-    if f"weights/{SPREAD}" not in tensors:
+    spread = tensors.get(f"weights/{SPREAD}")
+    if spread is None or spread.numel() != 1:
         raise UserError(f"train.begin_from: {path}: not the {LAST} of a trained model")
+    bad = not_finite(tensors)
+    if bad:
+        raise UserError(f"train.begin_from: {path}: NaN or infinity in {len(bad)} tensor(s), first {bad[0]}")
     return tensors

@@ -13,12 +13,15 @@ from cmet.backbones.saved import check_backbone
 from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig, read_config
 from cmet.connector.network import Connector
 from cmet.errors import UserError
+from cmet.inputs.arrays import read_array
+from cmet.inputs.texts import shown
 from cmet.outputs import write_json
 from cmet.pairs.differences import speech_delta
 from cmet.params import ClipForm
 from cmet.speech.encoders.settings import SETTINGS
 from cmet.speech.scaling import FILE as SPEECH_SCALING
 from cmet.speech.scaling import SpeechScaling
+from cmet.weights.containers import not_finite
 
 # N, M clips or frames, S speech features, K expression components
 
@@ -94,11 +97,30 @@ def save_bundle(
     scaling: SpeechScaling,
     speech_limit_S: np.ndarray,
 ) -> None:
-    """Write the files of a bundle into an existing folder."""
+    """Write the files of a bundle into an existing folder.
+
+    Raises:
+        UserError: A weight is not finite.
+    """
+    refuse_not_finite(weights)
     write_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
     scaling.save(folder)
     np.save(folder / SPEECH_LIMIT, speech_limit_S.astype(np.float32))
     write_json(folder / CONFIG, config.model_dump())
+
+
+def refuse_not_finite(weights: dict[str, Tensor]) -> None:
+    """Look at weights before they are written.
+
+    Raises:
+        UserError: One is not finite.
+    """
+    bad = not_finite(weights)
+    if bad:
+        raise UserError(
+            f"train: the weights to keep hold values that are not numbers ({len(bad)} tensor(s), first {bad[0]}); "
+            "lower train.learning_rate, or look for extreme values in the features"
+        )
 
 
 def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -110,22 +132,44 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
     """Read a trained model.
 
     Raises:
-        UserError: The folder is no bundle, a file is missing or damaged, or the sizes disagree.
+        UserError: The folder is no bundle, a file is missing or damaged, sizes disagree, or a value is not finite.
     """
     missing = [name for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT) if not (folder / name).is_file()]
     if missing:
         raise UserError(f"{folder}: no trained model here, {', '.join(missing)} missing; run 'cmet train' first")
     config = read_config(folder)
     try:
+        weights = load_file(folder / WEIGHTS)
+        _check_weights(weights, config, folder)
         connector = Connector(config.network, config.expression_width, config.speech_width)
-        connector.load_state_dict(load_file(folder / WEIGHTS))
-        limit_S = np.load(folder / SPEECH_LIMIT)
-    except (ValueError, SafetensorError, RuntimeError, EOFError) as error:
-        raise UserError(f"{folder}: the trained model is damaged, or another version made it: {error}") from error
+        connector.load_state_dict(weights)
+        limit_S = read_array(folder / SPEECH_LIMIT)
+    except (ValueError, SafetensorError, RuntimeError) as error:
+        said = shown(str(error))
+        raise UserError(f"{folder}: the trained model is damaged, or another version made it: {said}") from error
     scaling = SpeechScaling.load(folder)
     if scaling.spread_S.shape != (config.speech_width,) or limit_S.shape != (config.speech_width,):
         raise UserError(
             f"{folder}: expected {config.speech_width} speech features, found a scaling of shape "
             f"{scaling.spread_S.shape} and a limit of shape {limit_S.shape}"
         )
+    # infinite where the range is not known
+    if np.isnan(limit_S).any() or (limit_S < 0).any():
+        raise UserError(f"{folder / SPEECH_LIMIT}: holds values that are no limits; train the model again")
     return Bundle(connector.to(device or torch.device("cpu")).eval(), config, scaling, limit_S, folder)
+
+
+def _check_weights(weights: dict[str, Tensor], config: BundleConfig, folder: Path) -> None:
+    """Look at weights before a network is made for them, which takes time and memory as large as the sizes say."""
+    held = sum(tensor.numel() for tensor in weights.values())
+    if held < config.min_weights:
+        raise UserError(
+            f"{folder}: {CONFIG} tells of a network of {config.min_weights:,} weights or more, but {WEIGHTS} holds "
+            f"{held:,}; get the model anew, or train it again"
+        )
+    bad = not_finite(weights)
+    if bad:
+        raise UserError(
+            f"{folder / WEIGHTS}: NaN or infinity in {len(bad)} tensor(s), first {bad[0]}; get the model anew, or "
+            "train it again"
+        )

@@ -1,13 +1,14 @@
 """What a trained model was made for and from; readable without loading the network."""
 
-import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import PositiveInt, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from cmet.errors import UserError
+from cmet.inputs.files import BadFile
+from cmet.inputs.texts import read_json, shown
 from cmet.params import ClipForm, NetworkParams, Section
 
 WEIGHTS = "connector.safetensors"
@@ -29,8 +30,8 @@ class BundleConfig(Section):
     speech_encoder: str
     speech_settings: dict[str, str | int]
     """The encoder's settings at that time; `cmet.speech.encoders.settings` has today's."""
-    expression_width: PositiveInt
-    speech_width: PositiveInt
+    expression_width: Annotated[int, Field(ge=1, le=4096)]
+    speech_width: Annotated[int, Field(ge=1, le=65_536)]
     network: NetworkParams
     step: int
     """Training step that the weights come from."""
@@ -40,6 +41,20 @@ class BundleConfig(Section):
     """Mean expression delta of the training pairs, by emotion; empty where unknown."""
     versions: dict[str, str] = {}
     """Versions of the libraries that trained it, by distribution; empty where unknown."""
+
+    @model_validator(mode="after")
+    def _deltas_are_codes(self) -> "BundleConfig":
+        wrong = [name for name, delta in self.expression_deltas.items() if len(delta) != self.expression_width]
+        if wrong:
+            raise ValueError(f"expression_deltas of {wrong[0]}: expected {self.expression_width} values")
+        return self
+
+    @property
+    def min_weights(self) -> int:
+        """Weights that a network of these sizes has at the least: those of its large products."""
+        network = self.network
+        per_layer = network.hidden * (4 * network.hidden + 2 * network.feedforward)
+        return network.num_layers * per_layer + network.hidden * (self.speech_width + self.expression_width)
 
     def likeness(self, delta_NK: np.ndarray) -> dict[str, float]:
         """Cosine of a clip's mean delta with that of each trained emotion, the highest first."""
@@ -58,21 +73,27 @@ def read_config(folder: Path) -> BundleConfig:
         UserError: There is no model, it is damaged, or another version of this program made it.
     """
     path = folder / CONFIG
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{folder}: no trained model here, {CONFIG} missing; run 'cmet train' first")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        found = values["format"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{path}: not the description of a trained model: {error}") from error
+        values = read_json(path)
+    except BadFile as error:
+        raise UserError(f"{error}; train the model again") from error
+    if not isinstance(values, dict) or "format" not in values:
+        raise UserError(f"{path}: not the description of a trained model; train the model again")
+    found = values["format"]
     if found == WITHOUT_CLIPS:
         raise UserError(
             f"{folder}: a model of format {found}, which does not record how its clips were made; train it again"
         )
     if found != FORMAT:
-        raise UserError(f"{folder}: a model of format {found}, but this version reads {FORMAT}; train it again")
+        raise UserError(
+            f"{folder}: a model of format {shown(str(found))}, but this version reads {FORMAT}; train it again"
+        )
     try:
         return BundleConfig.model_validate(values)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise UserError(f"{path}: damaged, or written by another version ({where}); train the model again") from error
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+        said = shown(f"{where}: {problem['msg']}")
+        raise UserError(f"{path}: damaged, or written by another version ({said}); train the model again") from error

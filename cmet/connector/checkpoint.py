@@ -13,8 +13,10 @@ from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
 from cmet.connector.step import TrainingStep
 from cmet.errors import UserError
+from cmet.inputs.texts import shown
 from cmet.outputs import fresh_file
 from cmet.params import TrainParams
+from cmet.weights.containers import UnreadableWeights, kind_of, load_content, not_finite
 
 
 @dataclass(eq=False)
@@ -117,8 +119,22 @@ class TrainingState:
         """Go on exactly where `save` was called.
 
         Where the number of processes is another one, dropout and streaming shards go on with other draws.
+
+        Raises:
+            UserError: The file is damaged, is of another training or holds weights that are not finite.
         """
-        values = torch.load(path, weights_only=True, map_location="cpu")
+        try:
+            self._take(load_content(path, kind_of(path)), processes)
+        # as it is written for people who can download the file again, what is unreadable is not told here
+        except UnreadableWeights as error:
+            raise UserError(f"{path}: damaged; delete it, and the same command begins anew") from error
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                f"{path}: not a checkpoint that this training can go on from ({shown(str(error))}); delete it, and the "
+                "same command begins anew"
+            ) from error
+
+    def _take(self, values: dict[str, Any], processes: Processes) -> None:
         self.module.connector.load_state_dict(values["connector"])
         self.module.spread.data.copy_(values["spread"])
         if self.average:
@@ -131,6 +147,9 @@ class TrainingState:
             _set_device_generator(processes.device, values["device_generators"][processes.rank])
         self.step, self.history, self.num_stale = values["step"], values["history"], values["num_stale"]
         self.best_step, self.best_score, self.best_weights = values["best"]
+        bad = not_finite(self.module.state_dict() | self.validated.state_dict() | self.best_weights)
+        if bad:
+            raise ValueError(f"NaN or infinity in {bad[0]}")
 
 
 def make_optimizer(connector: nn.Module, spread: nn.Parameter, params: TrainParams) -> torch.optim.Optimizer:

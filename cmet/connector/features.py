@@ -125,7 +125,12 @@ def read_features(folder: Path, params: TrainParams, device: torch.device, is_sh
                 facts.add(sample, asked)
             for clip in shards.clips_of([sample]):
                 clip_ids.add(clip.clip_id)
-                widths = clip.expression.shape[1], len(clip.speech)
+                before, widths = widths, (clip.expression.shape[1], len(clip.speech))
+                if before not in ((0, 0), widths):
+                    raise UserError(
+                        f"{folder}: {clip.clip_id} has expression and speech of {widths} values, clips before it of "
+                        f"{before}; run 'cmet shards' again"
+                    )
                 yield clip
 
     bank = None
@@ -161,6 +166,9 @@ class _FiniteCheck:
                 for name in ("speech", "expression"):
                     if not np.isfinite(getattr(clip, name)).all():
                         self.bad.add(f"{clip.clip_id} ({name})")
+            for name in ("speech_delta", "expression_delta") if isinstance(sample, PairSample) else ():
+                if not np.isfinite(getattr(sample, name)).all():
+                    self.bad.add(f"{sample.key} ({name})")
             yield sample
 
     def complain(self) -> None:

@@ -5,8 +5,13 @@ import torch
 from torch import Tensor
 
 from cmet.connector.network import Connector
+from cmet.errors import UserError
 
 # B batch, N frames of a clip, T frames of a window, W windows of a clip, S speech features, K expression components
+
+
+MAX_DELTA = 1000.0
+"""In units of the codes, whose typical emotional change is about 1."""
 
 
 def predict_deltas(
@@ -26,6 +31,7 @@ def predict_deltas(
 
     Raises:
         ValueError: A shape does not fit the connector, or there is no frame.
+        UserError: The weights lead to deltas that are no numbers, or so large that no face follows them.
     """
     if codes_NK.ndim != 2 or codes_NK.shape[1] != connector.expression_width or not len(codes_NK):
         raise ValueError(f"codes: expected (frames, {connector.expression_width}), got {codes_NK.shape}")
@@ -38,7 +44,14 @@ def predict_deltas(
         return np.zeros((0, connector.expression_width), np.float32)
     speech = torch.from_numpy(speech_delta[None].astype(np.float32))
     codes_1NK = torch.from_numpy(codes_NK[None].astype(np.float32))
-    return roll_out(connector, speech, codes_1NK)[0].cpu().numpy()
+    delta_NK = roll_out(connector, speech, codes_1NK)[0].cpu().numpy()
+    # not the other way round: NaN is not greater than anything
+    if not np.all(np.abs(delta_NK) <= MAX_DELTA):
+        raise UserError(
+            f"the model predicts expression deltas that are no numbers, or beyond {MAX_DELTA:,.0f} where 1 is usual: "
+            "its weights are damaged, or clip and speech are unlike all that it was trained on; use another model"
+        )
+    return delta_NK
 
 
 def num_windows(connector: Connector, num_frames: int) -> int:

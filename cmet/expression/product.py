@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cmet.inputs.arrays import read_array
+from cmet.inputs.files import BadFile
 from cmet.places import Places
 
 TRACKS, CODES, MODEL = "tracks", "codes", "model"
@@ -42,8 +44,16 @@ class Faces:
         return self.folder / TRACKS
 
     def codes(self, clip_id: str) -> np.ndarray:
-        """Expression codes of a clip, shape (T, K), float32."""
-        return np.load(codes_file(self.folder, clip_id))
+        """Expression codes of a clip, shape (T, K), float32.
+
+        Raises:
+            BadFile: They are damaged, or not finite.
+        """
+        path = codes_file(self.folder, clip_id)
+        codes_TK = read_array(path)
+        if codes_TK.ndim != 2 or not codes_TK.size or not np.isfinite(codes_TK).all():
+            raise BadFile(f"{path}: no expression codes, which are finite and of shape (frames, components)")
+        return codes_TK
 
     def has_codes(self, clip_id: str) -> bool:
         """Whether a clip was encoded."""
@@ -54,8 +64,12 @@ class Faces:
         return track_file(self.folder, clip_id).is_file()
 
     def track(self, clip_id: str) -> np.ndarray:
-        """What the backbone saw of a clip, shape (T, ...), float32."""
-        return np.load(track_file(self.folder, clip_id))
+        """What the backbone saw of a clip, shape (T, ...), float32.
+
+        Raises:
+            BadFile: It is damaged.
+        """
+        return read_array(track_file(self.folder, clip_id))
 
 
 def codes_file(folder: Path, clip_id: str) -> Path:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cmet.errors import UserError
-from cmet.params import ClipForm, JudgeParams
-from cmet.vocabulary import NEUTRAL, TARGET_EMOTIONS
+from cmet.params import MAX_PX, ClipForm, JudgeParams
+from cmet.records import read_values
+from cmet.vocabulary import NEUTRAL, TARGET_EMOTIONS, order_problem
 
 CARD = "judge.json"
 HISTORY = "history.parquet"
@@ -25,6 +26,13 @@ def trained_classes(has_neutral: bool) -> tuple[str, ...]:
     return (*TARGET_EMOTIONS, NEUTRAL) if has_neutral else TARGET_EMOTIONS
 
 
+def _an_order(classes: list[str]) -> list[str]:
+    problem = order_problem(classes)
+    if problem:
+        raise ValueError(problem)
+    return classes
+
+
 class JudgeFacts(BaseModel):
     """Who judged, as scores record it."""
 
@@ -32,12 +40,12 @@ class JudgeFacts(BaseModel):
 
     network: Literal["small", "resnet18"]
     source: Literal["trained here", "released checkpoint"]
-    classes: list[str]
+    classes: Annotated[list[str], AfterValidator(_an_order)]
     """In the order of the logits."""
     has_neutral: bool
     """Whether it may answer `neutral`."""
-    image_px: int
-    num_frames: int
+    image_px: Annotated[int, Field(ge=1, le=MAX_PX)]
+    num_frames: Annotated[int, Field(ge=1, le=10_000)]
     """Frames of a clip whose logits are averaged."""
     alignment: str
     weights: Annotated[str, Field(pattern=r"^[^/]+$")]
@@ -108,10 +116,10 @@ def read_card(folder: Path) -> JudgeCard:
         UserError: There is no judge in the folder, or another version of this program made it.
     """
     path = folder / CARD
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{folder}: no judge here; run 'cmet judge'")
     try:
-        return JudgeCard.model_validate_json(path.read_bytes())
+        return JudgeCard.model_validate(read_values(path, "cmet judge"))
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole file"
         raise UserError(

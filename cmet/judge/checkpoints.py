@@ -10,7 +10,7 @@ from torch import Tensor
 from cmet.errors import UserError
 from cmet.judge.emotion_fan import NUM_FEATURES, PlainJudge, ResNet18
 from cmet.vocabulary import order_problem
-from cmet.weights.containers import UnreadableWeights, kind_of, state_dicts
+from cmet.weights.containers import UnreadableWeights, kind_of, not_finite, state_dicts
 from cmet.weights.identify import match
 from cmet.weights.registry import CHECKPOINTS, NETWORKS, find_weight, is_watched
 
@@ -20,8 +20,9 @@ HOME = "judge"
 PLACES = ("", "state_dict")
 """Where in a file the tensors may be: they are the file, or an entry of it."""
 
-WRAPPERS = re.compile(r"^((module|base_model)\.)+")
-"""Prefixes of keys: DataParallel's, and the one of the network that averages frames in the paper's fine-tuning."""
+WRAPPERS = re.compile(r"^((module|_orig_mod|model|base_model)\.)+")
+"""Prefixes of keys: what torch and trainers wrap networks in, and the network that averages frames in the paper's
+fine-tuning."""
 
 TRUNK = NETWORKS["resnet18"]
 
@@ -71,9 +72,9 @@ def read_resnet18(path: Path) -> dict[str, Tensor]:
     found = match(TRUNK, place, {key: tuple(tensor.shape) for key, tensor in tensors.items()})
     if not found.fits:
         raise UserError(f"{path}: not a ResNet-18 with torchvision's keys: {found.differences}")
-    not_finite = [key for key, tensor in tensors.items() if not bool(tensor.float().isfinite().all())]
-    if not_finite:
-        raise UserError(f"{path}: NaN or infinity in {len(not_finite)} tensor(s), first {not_finite[0]}")
+    bad = not_finite(tensors)
+    if bad:
+        raise UserError(f"{path}: NaN or infinity in {len(bad)} tensor(s), first {bad[0]}")
     return tensors
 
 

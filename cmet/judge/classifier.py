@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from cmet.errors import ClipError, UserError
+from cmet.inputs.texts import shown
 from cmet.judge.card import CARD, JudgeCard, read_card
 from cmet.judge.checkpoints import load_judge_network, sha256_of
 from cmet.judge.frames import CLIPS_AT_ONCE, read_frames, to_tensor
 from cmet.judge.networks import KINDS
 from cmet.progress import progress
+from cmet.weights.containers import not_finite
 
 
 class ClipClassifier:
@@ -40,13 +43,20 @@ class ClipClassifier:
         self.num_frames = num_frames
 
     def logits(self, frames_NHWC: np.ndarray) -> np.ndarray:
-        """Logits of RGB uint8 frames of any size, shape (N, C), float32."""
+        """Logits of RGB uint8 frames of any size, shape (N, C), float32.
+
+        Raises:
+            UserError: They are no numbers.
+        """
         side, at_once = self.image_px, self.kind.frames_at_once
         if frames_NHWC.shape[1:3] != (side, side):
             frames_NHWC = np.stack([self.kind.resize(frame, side) for frame in frames_NHWC])
         parts = np.split(frames_NHWC, range(at_once, len(frames_NHWC), at_once))
         with torch.inference_mode():
-            return np.concatenate([self.network(to_tensor(part).to(self.device)).cpu().numpy() for part in parts])
+            found = np.concatenate([self.network(to_tensor(part).to(self.device)).cpu().numpy() for part in parts])
+        if not np.isfinite(found).all():
+            raise UserError("the judge's answers are no numbers: its weights are damaged; use or train another judge")
+        return found
 
     def mean_logits(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Mean logits of clips whose frames are given, (T, H, W, 3) uint8 each and of one size, shape (V, C)."""
@@ -94,7 +104,7 @@ class Judge(ClipClassifier):
         """Read the folder that the stage `judge` wrote.
 
         Raises:
-            UserError: There is no judge, or its weights are not the ones its card describes.
+            UserError: There is no judge, or its weights are damaged or not the ones its card describes.
         """
         card = read_card(folder)
         path = folder / card.weights
@@ -103,5 +113,12 @@ class Judge(ClipClassifier):
         if card.source == "released checkpoint":
             return cls(load_judge_network(path, card.classes), card)
         network = KINDS[card.network].make(len(card.classes))
-        network.load_state_dict(load_file(path))
+        try:
+            weights = load_file(path)
+            network.load_state_dict(weights)
+        except (SafetensorError, RuntimeError) as error:
+            raise UserError(f"{path}: damaged ({shown(str(error))}); run 'cmet judge' again") from error
+        bad = not_finite(weights)
+        if bad:
+            raise UserError(f"{path}: NaN or infinity in {len(bad)} tensor(s), first {bad[0]}; run 'cmet judge' again")
         return cls(network, card)

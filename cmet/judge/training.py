@@ -31,6 +31,7 @@ from cmet.judge.pictures import HeldFrames, StreamedClips, TrainingPictures, rea
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import JudgeParams
 from cmet.progress import counted, progress
+from cmet.weights.containers import not_finite
 
 HISTORY_COLUMNS = ["step", "split", "metric", "value"]
 
@@ -71,7 +72,8 @@ def train_judge(clips: Clips, out: Path, params: JudgeParams, seed: int, begin_f
         begin_from: The file behind `judge.begin_from`.
 
     Raises:
-        UserError: There are no clips to train on, they are all of one emotion, or `begin_from` is no ResNet-18.
+        UserError: There are no clips to train on, they are all of one emotion, `begin_from` is no ResNet-18, or the
+            weights do not stay finite.
         ClipError: A prepared clip cannot be read.
     """
     classes = trained_classes(params.has_neutral)
@@ -83,6 +85,8 @@ def train_judge(clips: Clips, out: Path, params: JudgeParams, seed: int, begin_f
     classifier = ClipClassifier(network, params.network, classes, params.image_px, params.num_frames)
     with fresh_folder(out) as folder:
         weights = {name: weight.cpu().contiguous() for name, weight in network.state_dict().items()}
+        if not_finite(weights):
+            raise UserError("judge: training led to weights that are no numbers; lower judge.learning_rate")
         save_file(weights, folder / WEIGHTS)
         history.to_parquet(folder / HISTORY, index=False)
         card = JudgeCard(

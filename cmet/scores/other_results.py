@@ -1,12 +1,12 @@
 """Results of other methods, as `cmet score` leaves them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from cmet.errors import UserError
+from cmet.inputs.texts import read_json
 from cmet.records import read_record
 from cmet.scores.measured import ManifestNumbers
 from cmet.scores.results import METRICS, RESULTS, read_results
@@ -31,6 +31,6 @@ def read_scored(folder: Path) -> list[ScoredManifest]:
 
 def _read(path: Path) -> ScoredManifest:
     beside = path.with_name(METRICS)
-    if not beside.is_file() or "manifest_sha256" not in json.loads(beside.read_text(encoding="utf-8")):
+    if not beside.is_file() or "manifest_sha256" not in read_json(beside):
         raise UserError(f"{path.parent}: no results of `cmet score`; move the folder out of {path.parent.parent}")
     return ScoredManifest(read_results(path), read_record(beside, ManifestNumbers, "cmet score"))

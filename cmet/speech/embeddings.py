@@ -9,6 +9,7 @@ import pandas as pd
 from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError, UserError
+from cmet.inputs.arrays import read_array
 from cmet.media.sound import read_sound
 from cmet.outputs import fresh_folder
 from cmet.params import SpeechParams
@@ -69,7 +70,7 @@ def write_embeddings(
             "the corpus has none beside its sounds, so use opensmile or emotion2vec"
         )
     check_rejected("speech", is_bad, records.reason, params.max_rejected)
-    vectors = [np.load(clip_map.files / f"{clip_id}.npy") for clip_id in records.index[~is_bad]]
+    vectors = [read_array(clip_map.files / f"{clip_id}.npy") for clip_id in records.index[~is_bad]]
     with fresh_folder(out) as folder:
         table = pd.DataFrame({"clip_id": records.index[~is_bad], "embedding": vectors})
         table.to_parquet(folder / TABLE, index=False)

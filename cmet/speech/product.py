@@ -42,7 +42,7 @@ class Voices:
         """Embedding of each clip, shape (S,), float32.
 
         Raises:
-            UserError: The table is empty, or its embeddings differ in width.
+            UserError: The table is empty, or its embeddings differ in width or are not finite.
         """
         table = pd.read_parquet(self.path, columns=["clip_id", "embedding"]).dropna(subset="embedding")
         rows = zip(table["clip_id"], table["embedding"], strict=True)
@@ -50,6 +50,9 @@ class Voices:
         widths = sorted({len(row) for row in vectors.values()})
         if len(widths) != 1:
             raise UserError(f"{self.path}: expected embeddings of one width, found {len(vectors)} of widths {widths}")
+        bad = [clip for clip, vector in vectors.items() if not np.isfinite(vector).all()]
+        if bad:
+            raise UserError(f"{self.path}: {len(bad)} embedding(s) hold values that are not numbers, first {bad[0]}")
         return vectors
 
     @property

@@ -65,6 +65,10 @@ class SpeechScaling:
         """
         try:
             arrays = load_file(folder / FILE)
-            return cls(arrays["centre"], arrays["spread"], float(arrays["limit"][0]))
-        except (FileNotFoundError, SafetensorError, KeyError) as error:
+            centre_S, spread_S, limit = arrays["centre"], arrays["spread"], float(arrays["limit"].item())
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"{folder / FILE}: no speech scaling here ({error}); run `dvc repro deltas`") from error
+        is_sound = centre_S.shape == spread_S.shape and np.isfinite([centre_S, spread_S]).all()
+        if not (is_sound and centre_S.ndim == 1 and (spread_S > 0).all() and limit > 0):
+            raise UserError(f"{folder / FILE}: holds values that scale nothing; run `dvc repro deltas`")
+        return cls(centre_S, spread_S, limit)

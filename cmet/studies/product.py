@@ -1,8 +1,9 @@
 """What a run of an ablation leaves in its folder, beside the outputs of stages."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from cmet.inputs.texts import read_json
 
 MODEL = "model"
 METRICS = "metrics.json"
@@ -27,4 +28,4 @@ class AblationFolder:
     @property
     def metrics(self) -> dict[str, float]:
         """Its metrics, by the names they have in MLflow; `val/` are those of the weights that were kept."""
-        return json.loads(self.metrics_file.read_text(encoding="utf-8"))
+        return read_json(self.metrics_file)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cmet.inputs.texts import read_json
 from cmet.outputs import write_json
 
 MADE_OF = "made_of.json"
@@ -64,4 +65,4 @@ class RunRecord:
         write_json(self.path, self._entries() | {step: made_of.plain})
 
     def _entries(self) -> dict[str, Any]:
-        return json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
+        return read_json(self.path) if self.path.is_file() else {}

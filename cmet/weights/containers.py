@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 import tarfile
 import textwrap
 import zipfile
@@ -48,6 +49,9 @@ _MAGIC: tuple[tuple[bytes, FileKind], ...] = (
     (rb"\x80[\x02-\x05]", "pickle"),
 )
 _HEAD_BYTES = 1024
+
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""Prefixes of keys: of a network on several devices, a compiled one, and one inside of a trainer."""
 
 _NOT_WEIGHTS: dict[FileKind, str] = {
     "TorchScript": "a TorchScript program; cmet reads weights and runs no programs",
@@ -97,9 +101,7 @@ def state_dicts(path: Path, kind: FileKind) -> dict[str, "dict[str, Tensor]"]:
     Raises:
         UnreadableWeights: The file is none, is damaged or can only be read by running code.
     """
-    if kind not in READABLE:
-        raise UnreadableWeights(_why_not(path, kind))
-    places = dict(_places(_load(path, kind)))
+    places = dict(_places(load_content(path, kind)))
     if not places:
         raise UnreadableWeights("holds no named tensors")
     return places
@@ -111,23 +113,36 @@ def whole_numbers(path: Path) -> dict[str, int]:
     Raises:
         UnreadableWeights: The file is damaged or can only be read by running code.
     """
-    content = _load(path, kind_of(path))
+    content = load_content(path, kind_of(path))
     entries = content.items() if isinstance(content, Mapping) else ()
     return {name: value for name, value in entries if isinstance(name, str) and type(value) is int}
 
 
-def optimizer_state(path: Path) -> dict[str, Any] | None:
-    """What a training checkpoint holds under `optimizer` beside the tensors; None where it is empty.
+def optimizer_state(path: Path) -> dict[Any, Any] | None:
+    """What an optimizer knew of each parameter, by number, in a training checkpoint; None where there is nothing.
 
     Raises:
         UnreadableWeights: The file is damaged or can only be read by running code.
     """
-    content = _load(path, kind_of(path))
+    content = load_content(path, kind_of(path))
     found = content.get("optimizer") if isinstance(content, Mapping) else None
-    return dict(found) if isinstance(found, Mapping) and "state" in found else None
+    state = found.get("state") if isinstance(found, Mapping) else None
+    return dict(state) if isinstance(state, Mapping) else None
 
 
-def _load(path: Path, kind: FileKind) -> Any:
+def not_finite(tensors: "Mapping[str, Tensor]") -> list[str]:
+    """Keys of tensors that hold NaN or infinity, or what float32 cannot hold."""
+    return [key for key, tensor in tensors.items() if not bool(tensor.float().isfinite().all())]
+
+
+def load_content(path: Path, kind: FileKind) -> Any:
+    """All that a file holds: tensors, plain values and containers of them.
+
+    Raises:
+        UnreadableWeights: The file is no weights, is damaged or can only be read by running code.
+    """
+    if kind not in READABLE:
+        raise UnreadableWeights(_why_not(path, kind))
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -139,7 +154,8 @@ def _load(path: Path, kind: FileKind) -> Any:
             raise UnreadableWeights(f"is damaged or cut short, download it again ({error})") from error
     try:
         # only the zip form can be mapped; the older one is read whole
-        return torch.load(path, weights_only=True, mmap=kind == "torch zip", map_location="cpu")
+        with torch.serialization.safe_globals(_NUMPY_SCALARS):
+            return torch.load(path, weights_only=True, mmap=kind == "torch zip", map_location="cpu")
     except pickle.UnpicklingError as error:
         name = re.search(r"GLOBAL (\S+)", str(error))
         if name:
@@ -150,6 +166,35 @@ def _load(path: Path, kind: FileKind) -> Any:
         raise UnreadableWeights(f"is damaged: {_first_sentence(error)}") from error
     except Exception as error:  # a damaged pickle or archive raises whatever its broken bytes lead to
         raise UnreadableWeights(f"is damaged or cut short, download it again ({_first_sentence(error)})") from error
+
+
+class _ScalarType:
+    """Stands in for `numpy.dtype`, whose own way out of a pickle takes sizes and flags on trust."""
+
+    def __init__(self, code: str, *_flags: bool) -> None:
+        self.code, self.order = code, "<"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = ">" if state[1] == ">" else "<"
+
+
+def _scalar(kind: _ScalarType, content: bytes) -> int | float | bool | None:
+    """Stands in for the function with which numpy makes a scalar; None for one that is no plain number."""
+    code = _STRUCT_CODES.get(kind.code)
+    return struct.unpack(kind.order + code, content)[0] if code else None
+
+
+_STRUCT_CODES = {
+    "b1": "?", "f2": "e", "f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H",
+    "u4": "I", "u8": "Q",
+}  # fmt: skip
+_NUMPY_SCALARS: list[Any] = [
+    (_ScalarType, "numpy.dtype"),
+    # before numpy 2 and since
+    (_scalar, "numpy.core.multiarray.scalar"),
+    (_scalar, "numpy._core.multiarray.scalar"),
+]
+"""What a number that numpy computed, such as a loss, asks for where it was saved beside the weights."""
 
 
 def _first_sentence(error: Exception) -> str:
@@ -167,18 +212,18 @@ def _places(value: Any, place: str = "", depth: int = 2) -> "list[tuple[str, dic
         return []
     named = {key: item for key, item in value.items() if isinstance(key, str)}
     tensors = {key: item for key, item in named.items() if isinstance(item, torch.Tensor) and not item.is_sparse}
-    found = [(place, _without_module(tensors))] if tensors else []
+    found = [(place, _unwrapped(tensors))] if tensors else []
     for key, item in named.items():
         if depth:
             found += _places(item, f"{place}.{key}" if place else key, depth - 1)
     return found
 
 
-def _without_module(tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
-    """Keys without the prefix that a network trained on several devices has."""
-    prefix = "module."
-    if all(key.startswith(prefix) for key in tensors):
-        return {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
+def _unwrapped(tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """Keys without the prefixes that all of them have because of what the network was in when it was saved."""
+    for prefix in _WRAPPERS:
+        if all(key.startswith(prefix) for key in tensors):
+            return _unwrapped({key.removeprefix(prefix): tensor for key, tensor in tensors.items()})
     return tensors
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmet.errors import UserError
-from cmet.weights.containers import FileKind, UnreadableWeights, kind_of, state_dicts
+from cmet.inputs.files import oddity
+from cmet.weights.containers import FileKind, UnreadableWeights, kind_of, not_finite, state_dicts
 from cmet.weights.registry import CHECKPOINTS, NETWORKS, Checkpoint, Network, checkpoint_named, find_weight
 
 if TYPE_CHECKING:
@@ -217,8 +218,10 @@ def _network_of(name: str) -> Network:
 def _examine(path: Path, name: str | None) -> "tuple[Identification, Mapping[str, Mapping[str, Tensor]]]":
     expected = checkpoint_named(name) if name else next((c for c in CHECKPOINTS.values() if c.file == path.name), None)
     try:
-        if path.exists() and not path.is_file():
-            raise UserError(f"{path}: not a file; name one file")
+        odd = oddity(path)
+        # of an empty file and one that is not there more is said below
+        if odd is not None and path.exists() and not path.is_file():
+            raise UserError(f"{path}: {odd}")
         kind = kind_of(path)
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -261,9 +264,7 @@ def _matches(places: "Mapping[str, Mapping[str, Tensor]]") -> tuple[Match, ...]:
 
 def _not_finite(found: Match, places: "Mapping[str, Mapping[str, Tensor]]") -> tuple[str, ...]:
     # only tensors of the right shape: a file can claim a shape that no memory holds
-    tensors = places[found.place]
+    tensors, shapes = places[found.place], found.network.shapes
     return tuple(
-        key
-        for key, shape in found.network.shapes.items()
-        if key in tensors and tensors[key].shape == shape and not bool(tensors[key].float().isfinite().all())
+        not_finite({key: tensors[key] for key in shapes if key in tensors and tensors[key].shape == shapes[key]})
     )

@@ -9,6 +9,7 @@ from cmet.errors import UserError
 from cmet.experiments import flat_values, lay_over, read_experiment, read_layer, use_experiment
 from cmet.params import ParamsError, load_params, parse_params
 from cmet.weights.registry import HOMES
+from tests.hostile import alias_bomb
 
 ROOT = Path(__file__).parents[2]
 LAYERS = sorted((ROOT / "experiments/ablations").glob("*.yaml"))
@@ -198,3 +199,40 @@ def test_the_folder_of_weights_gets_what_dvc_asks_for_and_stands_in_the_paramete
     use_experiment(SAMPLE, params, None, weights=lab)
     assert load_params(params).weights == str(lab)
     assert sorted(path.name for path in lab.iterdir()) == sorted(HOMES)
+
+
+def test_a_key_given_twice_is_refused_in_experiments_and_layers(tmp_path: Path) -> None:
+    twice = layer(tmp_path, "twice", "train: {num_steps: 1, num_steps: 2}")
+    for read in (read_experiment, read_layer):
+        with pytest.raises(ParamsError, match=r"twice\.yaml: train\.num_steps is given twice, in line 1"):
+            read(twice)
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("odd.yaml", "odd.yaml: is a `base` of itself"),
+        ("between.yaml", "odd.yaml: is a `base` of itself"),
+        ("[a]", "odd.yaml: `base` is not the name of a file"),
+        ("none.yaml", "none.yaml: no such experiment"),
+        (".", "a folder, not a file"),
+    ],
+)
+def test_a_base_that_cannot_be_one_is_named(tmp_path: Path, base: str, said: str) -> None:
+    layer(tmp_path, "between", "base: odd.yaml")
+    with pytest.raises(ParamsError, match=said):
+        read_experiment(layer(tmp_path, "odd", f"base: {base}"))
+
+
+@pytest.mark.parametrize("text", ["- 1", "a: [", "seed: 1\nseed: 2", alias_bomb()])
+def test_an_experiment_takes_the_place_of_a_file_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    params = layer(tmp_path, "params", text)
+    changes = use_experiment(SAMPLE, params, None)
+    assert load_params(params) == load_params(SAMPLE)
+    assert all(change.before is None for change in changes)
+
+
+def test_a_root_is_asked_of_a_valid_experiment_only(tmp_path: Path) -> None:
+    odd = layer(tmp_path, "odd", "manifest: [1]")
+    with pytest.raises(ParamsError, match=r"odd\.yaml: .*bad value"):
+        use_experiment(odd, tmp_path / "params.yaml", tmp_path)

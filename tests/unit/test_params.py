@@ -1,3 +1,5 @@
+import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from cmet.params import (
     parse_params,
 )
 from cmet.project import Project
+from tests.hostile import DEEP_YAML, alias_bomb
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
@@ -41,6 +44,13 @@ def values() -> dict[str, Any]:
         ("train", "begin_from", "cmet-connector", "train: Value error, begin_from cmet-connector has the paper's"),
         ("train", "learning_rate", "fast", "train.learning_rate: Input should be a valid number"),
         ("deltas", "speech_encoder", "whisper", "not one of speech_encoders"),
+        ("train", "learning_rate", math.inf, "train.learning_rate: Input should be a finite number (got inf)"),
+        ("train", "weight_decay", math.nan, "train.weight_decay: Input should be a finite number (got nan)"),
+        ("clips", "time_limit_s", math.inf, "clips.time_limit_s: Input should be a finite number (got inf)"),
+        ("clips", "min_rms_db", -math.inf, "clips.min_rms_db: Input should be a finite number (got -inf)"),
+        ("train", "num_steps", 10**400, "train.num_steps: "),
+        ("edits", "strength", 1e300, "edits.strength: Value error, Input should be at most 9,007,199,254,740,992"),
+        ("clips", "size_px", 16 * 10**9, "clips.size_px: Input should be less than or equal to 8192"),
     ],
 )
 def test_a_bad_value_is_named_with_its_key(
@@ -83,6 +93,73 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     path.write_text(text)
     with pytest.raises(ParamsError, match=r"params\.yaml"):
         load_params(path)
+
+
+def test_no_number_of_an_experiment_may_be_infinite(values: dict[str, Any]) -> None:
+    sections = [section for section in values.values() if isinstance(section, dict)]
+    places = [
+        (section, key)
+        for section in [values, *sections, values["train"]["network"]]
+        for key, value in section.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    assert len(places) > 60
+    for section, key in places:
+        before = section[key]
+        for bad in (math.inf, -math.inf, math.nan):
+            section[key] = bad
+            with pytest.raises(ParamsError):
+                parse_params(values, "params.yaml")
+        section[key] = before
+
+
+def test_a_key_given_twice_is_named_with_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    number = next(number for number, line in enumerate(lines) if line.startswith("  learning_rate:"))
+    path.write_text("\n".join([*lines[: number + 1], "  learning_rate: 1", *lines[number + 1 :]]))
+    said = rf"train.learning_rate is given twice, in line {number + 1} and in line {number + 2}; keep one of them"
+    with pytest.raises(ParamsError, match=said):
+        load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (DEEP_YAML.encode(), "nested too deeply, or contains itself"),
+        (b"seed: 1\nsample: gr\xfcn\n", "not in UTF-8 (line 2); save it in UTF-8"),
+        (b"", "an empty file"),
+        (alias_bomb().encode(), "holds more than 100,000 values once its aliases (*) are followed"),
+        (b"seed: [" + b"9, " * 50_000 + b"]", "train: Field required"),
+        (b"seed: '" + b"9" * 100_000 + b"'", "seed: Unable to parse input string as an integer"),
+        (b"? " + b"a" * 1000 + b"\n: 1", " ...: Extra inputs are not permitted"),
+        (b"\n".join(b"key%d: 1" % number for number in range(5000)), "and 4999 more"),
+        (b"a: !!python/object/apply:os.system ['touch sign']", "could not determine a constructor"),
+    ],
+    ids=["deep", "latin-1", "empty", "bomb", "long list", "long text", "long key", "many keys", "code"],
+)
+def test_a_file_of_another_kind_is_refused_in_a_few_words(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 4000
+    assert not (tmp_path / "sign").exists()
+
+
+def test_what_is_no_file_is_said_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, said in [
+        (tmp_path / "none", "no such file; run the command in the project folder"),
+        (tmp_path, "a folder, not a file"),
+        (tmp_path / "pipe", "a named pipe, not a file"),
+        (Path("/dev/zero"), "a device, not a file"),
+    ]:
+        with pytest.raises(ParamsError, match=said):
+            load_params(path)
+        with pytest.raises(ParamsError):
+            read_experiment(path)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)

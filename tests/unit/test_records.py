@@ -49,7 +49,6 @@ def test_what_another_version_added_is_passed_over(tmp_path: Path) -> None:
         ('{"parts": {}}', "n"),
         ('{"parts": {"a": {"interval": [1], "said": ""}}, "n": 1}', "parts.a.interval.1"),
         ("[]", "the whole file"),
-        ("{", "the whole file"),
     ],
 )
 def test_another_form_is_refused_with_its_place_and_the_next_step(tmp_path: Path, text: str, place: str) -> None:
@@ -58,3 +57,14 @@ def test_another_form_is_refused_with_its_place_and_the_next_step(tmp_path: Path
     with pytest.raises(UserError) as error:
         read_record(path, Whole, "cmet it")
     assert str(error.value) == f"{path}: not as this version writes it ({place}); run 'cmet it' again"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("{", "not readable as JSON"), ('{"n": 1, "n": 2}', "the key n is given twice; keep one of them")],
+)
+def test_what_is_no_json_or_says_a_thing_twice_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "whole.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=rf"whole.json: {problem}.*; run 'cmet it' again"):
+        read_record(path, Whole, "cmet it")

@@ -1,5 +1,12 @@
 """Shards come back as they were written, or not at all."""
 
+import hashlib
+import io
+import json
+import pickle
+import tarfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +16,14 @@ import pytest
 from cmet.clips.product import Clips
 from cmet.errors import UserError
 from cmet.expression.product import Faces, codes_file
-from cmet.outputs import content_digest
+from cmet.outputs import content_digest, write_json
 from cmet.pairs.deltas import write_deltas
 from cmet.pairs.product import TABLE, Pairs
 from cmet.params import DeltasParams, ShardsParams
 from cmet.shards import INDEX, LISTING, Shards, read_shards, write_shards
 from cmet.speech.product import Voices
 from cmet.vocabulary import SPLITS
+from tests.hostile import DEEP_JSON, Trap, npy
 from tests.layouts import rename
 
 SMALL = ShardsParams(pairs_per_shard=4)
@@ -129,3 +137,92 @@ def test_a_file_is_called_by_one_name(
     assert shards.scaling.spread_S.tolist() == inputs[0].scaling.spread_S.tolist()
     assert (shards.folder / renamed).is_file()
     assert not (shards.folder / name).exists()
+
+
+Members = dict[str, bytes]
+
+
+def repacked(folder: Path, change: Callable[[Members], object], mode: str = "w") -> Path:
+    """The first validation shard with other members, and with a listing that fits them."""
+    tar = folder / "val/000000.tar"
+    with tarfile.open(tar) as opened:
+        members = {member.name: opened.extractfile(member).read() for member in opened}  # type: ignore[union-attr]
+    change(members)
+    with tarfile.open(tar, mode) as opened:  # type: ignore[call-overload]
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            opened.addfile(info, io.BytesIO(content))
+    listing = json.loads((folder / LISTING).read_text())
+    sha256 = hashlib.sha256(tar.read_bytes()).hexdigest()
+    listing["splits"]["val"][0] |= {"bytes": tar.stat().st_size, "sha256": sha256}
+    write_json(folder / LISTING, listing)
+    return tar
+
+
+@pytest.mark.parametrize(
+    "suffix", ["pyd", "pickle", "pkl", "pth", "pt", "npz", "neutral_speech.pyd", "json.gz", "dill"]
+)
+def test_no_member_of_a_shard_runs_code(inputs: Inputs, tmp_path: Path, suffix: str) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    sign = tmp_path / "code was run"
+    repacked(tmp_path / "out", lambda members: members.update({f"c-happy-0.{suffix}": pickle.dumps(Trap(sign))}))
+    with suppress(UserError):
+        list(read_shards(tmp_path / "out", "val"))
+    assert not sign.exists()
+
+
+def put(name: str, content: bytes) -> Callable[[Members], object]:
+    """Put a content in the place of the first member with this suffix."""
+    return lambda members: members.update({next(key for key in members if key.endswith(name)): content})
+
+
+BAD_MEMBERS = {
+    "objects": (put(".neutral_speech.npy", npy(np.array([{}], object))), "an array of Python objects, expected one of"),
+    "archive": (put(".neutral_speech.npy", b"PK\3\4"), "neutral_speech.npy: not a numpy array"),
+    "huge": (
+        put(".neutral_speech.npy", npy(np.zeros(3)).replace(b"(3,), }            ", b"(3000000000000,), }")),
+        "its header promises 24,000,000,000,000 bytes of numbers, it holds 24",
+    ),
+    "other axes": (put(".neutral_expression.npy", npy(np.zeros(3, np.float32))), "expected float32 with 2 axes and"),
+    "other width": (put(".emotional_speech.npy", npy(np.zeros(5, np.float32))), "with 1 axes and 6 speech features"),
+    "no frames": (put(".neutral_expression.npy", npy(np.zeros((0, 3), np.float32))), "of shape .0, 3., expected"),
+    "deep": (put(".json", DEEP_JSON.encode()), "json: nested too deeply"),
+    "a list": (put(".json", b"[]"), "json: not the labels of a sample .corpus, speaker"),
+    "a key twice": (put(".json", b'{"emotion": "happy", "emotion": "sad"}'), "the key emotion is given twice"),
+    "a level in words": (put(".json", b'{"intensity": "3"}'), "not the labels of a sample"),
+    "a member twice": (lambda members: members.update({"c-happy-9.JSON": b"", "c-happy-9.json": b""}), "lacks"),
+    "lacks": (lambda members: members.popitem(), "lacks .'.*npy'."),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MEMBERS)
+def test_a_member_that_is_not_what_it_should_be_is_named(inputs: Inputs, tmp_path: Path, case: str) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    change, problem = BAD_MEMBERS[case]
+    repacked(tmp_path / "out", change)
+    with pytest.raises(UserError, match=rf"val/000000.tar: .*{problem}.*; run 'cmet shards' again"):
+        list(read_shards(tmp_path / "out", "val"))
+
+
+def test_a_compressed_tar_is_not_unpacked(inputs: Inputs, tmp_path: Path) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    repacked(tmp_path / "out", lambda members: members, mode="w:gz")
+    with pytest.raises(UserError, match="val/000000.tar: damaged: .*; run 'cmet shards' again"):
+        list(read_shards(tmp_path / "out", "val"))
+
+
+@pytest.mark.parametrize("name", ["../val/000000.tar", "/val/000000.tar", "val/../../000000.tar", "pipe:touch sign"])
+def test_a_listing_names_nothing_outside_its_folder(inputs: Inputs, tmp_path: Path, name: str) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    listing = json.loads((tmp_path / "out" / LISTING).read_text())
+    listing["splits"]["val"][0]["name"] = name
+    write_json(tmp_path / "out" / LISTING, listing)
+    with pytest.raises(UserError, match=f"shards.json: names {name}, which is no shard of it"):
+        list(read_shards(tmp_path / "out", "val"))
+
+
+def test_a_listing_without_a_split_is_named(inputs: Inputs, tmp_path: Path) -> None:
+    write_json(tmp_path / LISTING, {"format": 2, "splits": {"train": []}})
+    with pytest.raises(UserError, match="shards.json: lacks val, test, unpaired"):
+        list(read_shards(tmp_path, "val"))

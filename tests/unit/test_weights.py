@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from cmet.commands.weights import app
 from cmet.errors import UserError
+from cmet.weights.containers import kind_of, load_content
 from cmet.weights.identify import identify, load_weights
 from cmet.weights.registry import CHECKPOINTS, HOMES, NETWORKS, Checkpoint, find_weight, project_weights, weights_folder
 
@@ -153,6 +154,30 @@ def test_a_published_container_is_recognised_and_all_keys_match(
     assert found.best is not None and found.best.network.name == network
     assert found.sentence.startswith(f"this is {NETWORKS[network].title} (")
     assert found.sentence.endswith(f"), all {len(NETWORKS[network].shapes)} keys match")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "_orig_mod.module.", "model._orig_mod."])
+@pytest.mark.parametrize("network", ["audio2lip", "pdfgc_audio"])
+def test_what_a_network_was_wrapped_in_when_it_was_saved_changes_nothing(
+    tmp_path: Path, network: str, prefix: str
+) -> None:
+    tensors = {prefix + key: tensor for key, tensor in filled(network).items()}
+    found = identify(save(tmp_path / "any.pt", {"state_dict": tensors}))
+    assert found.loads, found.sentence
+    assert found.best is not None and found.best.network.name == network
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_numbers_of_numpy_beside_weights_are_read_as_numbers(tmp_path: Path, is_zip: bool) -> None:
+    kinds = ["?", "f2", "f4", "f8", ">f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
+    numbers = {kind: np.array([3.0]).astype(kind)[0] for kind in kinds}
+    others = {"c": np.complex64(1), "U": np.str_("a"), "M": np.datetime64("2020"), "g": np.longdouble(1)}
+    content = {"audio2lip": filled("audio2lip"), **numbers, **others}
+    path = save(tmp_path / "a.pt", content, _use_new_zipfile_serialization=is_zip)
+    assert identify(path).loads
+    read = load_content(path, kind_of(path))
+    assert {kind: read[kind] for kind in kinds} == dict.fromkeys(kinds, 3) | {"?": True}
+    assert [read[kind] for kind in others] == [None] * len(others)
 
 
 def test_the_sentence_of_a_good_file(tmp_path: Path) -> None:
@@ -411,7 +436,7 @@ def test_verify_ends_with_whether_the_file_loads(tmp_path: Path, content: Tensor
     assert json.loads(text)["compared"]["network"] == "audio2lip"
 
 
-@pytest.mark.parametrize(("path", "said"), [("no.pt", "no.pt: cannot be read"), (".", ".: not a file; name one file")])
+@pytest.mark.parametrize(("path", "said"), [("no.pt", "no.pt: cannot be read"), (".", ".: a folder, not a file")])
 def test_a_path_that_cannot_be_read_is_a_user_error(path: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         identify(Path(path))

@@ -78,9 +78,20 @@ class ExpressionBasis:
         """
         path = folder / FILE
         try:
-            return cls(**load_file(path))
-        except (FileNotFoundError, SafetensorError, TypeError) as error:
+            basis = cls(**load_file(path))
+        except (OSError, SafetensorError, TypeError) as error:
             raise UserError(f"{path}: no facemesh basis here ({error}); run `dvc repro` to fit one") from error
+        points, plane, width = NUM_FACE_POINTS, 2 * NUM_FACE_POINTS, basis.directions.shape[-1:]
+        shapes = {
+            "template": (points, 3), "mean": (plane,), "directions": (plane, *width), "reader": (*width, plane),
+            "explained": width, "gain": (points,),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            array = getattr(basis, name)
+            if array.shape != shape or not np.isfinite(array).all():
+                what = "holds NaN or infinity" if array.shape == shape else f"has shape {array.shape}, not {shape}"
+                raise UserError(f"{path}: damaged: {name} {what}; run `dvc repro` to fit a basis")
+        return basis
 
 
 def fit_basis(

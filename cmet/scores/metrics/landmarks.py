@@ -27,6 +27,7 @@ from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS, OPENINGS
 from cmet.backbones.facemesh.pose import mean_template, remove_pose
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError
+from cmet.inputs.arrays import read_array
 from cmet.media.landmarks import still_landmarks
 from cmet.media.video import VideoFile
 from cmet.outputs import content_digest
@@ -148,7 +149,7 @@ class _Faces:
             code, message = record["reason"].split(": ", 1)
             looked_at = Path(self._jobs[name]["video"])
             raise ClipError(code, message if looked_at == path else f"{message}; {path.name} has the same bytes")
-        return np.load(self._map.files / f"{name}.npy")
+        return read_array(self._map.files / f"{name}.npy")
 
     def _name(self, view: ClipSpan) -> str:
         path, spread = view

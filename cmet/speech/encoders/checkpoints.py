@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from cmet.errors import UserError
-from cmet.weights.containers import UnreadableWeights, kind_of, state_dicts
+from cmet.weights.containers import UnreadableWeights, kind_of, not_finite, state_dicts
 
 
 def fill_model(
@@ -40,4 +40,7 @@ def fill_model(
             f"{len(unexpected)} unexpected, {len(misshapen)} of another shape; "
             f"first {[*missing, *unexpected, *misshapen][0]}"
         )
+    bad = not_finite({key: state[key] for key in expected if key in state})
+    if bad:
+        raise UserError(f"{path}: NaN or infinity in {len(bad)} tensor(s), first {bad[0]}; download it again")
     model.load_state_dict({key: state.get(key, value) for key, value in expected.items()})

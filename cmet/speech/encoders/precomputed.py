@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from cmet.errors import ClipError
+from cmet.inputs.arrays import read_array
+from cmet.inputs.files import BadFile
 from cmet.speech.encoders.encoder import finite
 
 WIDTH = 1024
@@ -35,17 +37,17 @@ def read_vector(path: Path) -> np.ndarray:
         NotADirectoryError: The path leads through a file.
     """
     try:
-        values = np.load(path, allow_pickle=False)
+        path.stat()
+        values = read_array(path)
     except FileNotFoundError as error:
         raise ClipError(NO_FEATURES, f"{path} does not exist") from error
     except NotADirectoryError:
         raise
     except OSError as error:
         raise ClipError(NO_FEATURES, f"{path} cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError) as error:
-        raise ClipError("bad_features", f"{path} is not a numpy array ({error})") from error
-    shape = getattr(values, "shape", None)
-    if shape != (WIDTH,) or values.dtype.kind not in "fiu":
-        found = "several arrays" if shape is None else f"{values.dtype} of shape {shape}"
+    except BadFile as error:
+        raise ClipError("bad_features" if path.is_file() else NO_FEATURES, str(error)) from error
+    if values.shape != (WIDTH,) or values.dtype.kind not in "fiu":
+        found = f"{values.dtype} of shape {values.shape}"
         raise ClipError("bad_features", f"{path} holds {found}, expected one vector of shape ({WIDTH},)")
     return finite(values.astype(np.float32, copy=False), path.name)

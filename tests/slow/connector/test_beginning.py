@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cmet.connector.beginning import beginning_path
+from cmet.connector.beginning import _by_name, _fill_moments, beginning_path
 from cmet.connector.card import WEIGHTS
+from cmet.connector.checkpoint import TrainingState
+from cmet.connector.network import Connector
 from cmet.connector.processes import Processes
 from cmet.connector.product import LAST
+from cmet.connector.step import TrainingStep
 from cmet.connector.training import Purpose, TrainReport, Untracked, train_connector
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import Shards
+from cmet.weights.containers import optimizer_state
 from tests.connector_shards import CLIPS
 
 MakeParams = Callable[..., TrainParams]
@@ -113,3 +118,35 @@ def test_what_lies_where_dvc_does_not_look_is_refused(tmp_path: Path) -> None:
 def test_a_missing_beginning_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="train.begin_from: models/none: no such file or folder; expected cmet-conn"):
         beginning_path("models/none", tmp_path, tmp_path / "weights")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("weights/Norm.bias", "NaN or infinity in 1 tensor.s., first weights/Norm.bias"),
+        ("exp_avg/Norm.bias", "NaN or infinity in 1 tensor.s., first exp_avg/Norm.bias"),
+    ],
+)
+def test_a_last_state_with_values_that_are_no_numbers_is_refused(
+    shards: Path, tmp_path: Path, make_params: MakeParams, name: str, said: str
+) -> None:
+    run(shards, tmp_path / "first", make_params(num_steps=1))
+    last = tmp_path / "first" / LAST
+    tensors = load_file(last)
+    save_file(tensors | {name: tensors[name] * torch.nan}, last)
+    with pytest.raises(UserError, match=said):
+        run(shards, tmp_path / "second", make_params(begin_from="x"), last)
+
+
+@pytest.mark.parametrize("kept", [[], {0: []}, {0: {"exp_avg": "a"}}, {0: {"step": 1}}, {"a": {}}])
+def test_an_optimizer_state_of_another_form_is_passed_over(
+    tmp_path: Path, make_params: MakeParams, kept: object
+) -> None:
+    params = make_params()
+    module = TrainingStep(Connector(params.network, 6, 8), params, Processes(0, 1, torch.device("cpu")))
+    state = TrainingState.begin(module, cast(Any, None), params)
+    torch.save({"state_dict": {}, "optimizer": {"state": kept}}, tmp_path / "a.pth")
+    found = optimizer_state(tmp_path / "a.pth")
+    assert found == (kept if isinstance(kept, dict) else None)
+    _fill_moments(state, _by_name(state, found or {}), tmp_path)
+    assert not state.optimizer.state

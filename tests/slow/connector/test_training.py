@@ -3,7 +3,9 @@
 import itertools
 import resource
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,7 +182,7 @@ def test_weights_that_no_validation_could_measure_are_not_kept(
     with pytest.raises(
         UserError, match="no validation gave a number for val/delta_mse, so there are no weights to keep"
     ):
-        run(shards, tmp_path / "model", make_params(num_steps=1, learning_rate=1e30))
+        run(shards, tmp_path / "model", make_params(num_steps=1, learning_rate=1e15))
     assert not (tmp_path / "model").exists()
 
 
@@ -319,3 +321,38 @@ def test_a_file_of_a_model_is_called_by_one_name(
     assert {model.card, model.weights, model.backbone} < set(model.files)
     assert model.folder / renamed in [*model.files, model.folder / product.LAST]
     assert not (model.folder / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "damaged"),
+        (b"half", "damaged"),
+        ({"connector": {}}, "not a checkpoint .*Error.s. in loading state_dict"),
+        ([], "not a checkpoint .*list indices must be integers"),
+    ],
+)
+def test_a_checkpoint_that_is_none_is_named(
+    shards: Path, tmp_path: Path, make_params: MakeParams, content: Any, said: str
+) -> None:
+    checkpoint = tmp_path / "model.work" / CHECKPOINT
+    checkpoint.parent.mkdir()
+    if isinstance(content, bytes):
+        checkpoint.write_bytes(content)
+    else:
+        torch.save(content, checkpoint)
+    with pytest.raises(UserError, match=rf"{CHECKPOINT}: {said}.*delete it"):
+        run(shards, tmp_path / "model", make_params())
+
+
+def test_a_checkpoint_with_a_weight_that_is_no_number_is_refused(
+    shards: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    with suppress(KeyboardInterrupt):
+        run(shards, tmp_path / "model", make_params(), Silent(stop_at=3))
+    checkpoint = tmp_path / "model.work" / CHECKPOINT
+    values = torch.load(checkpoint, weights_only=True)
+    values["connector"]["Norm.bias"][0] = torch.nan
+    torch.save(values, checkpoint)
+    with pytest.raises(UserError, match="NaN or infinity in connector.Norm.bias.*delete it"):
+        run(shards, tmp_path / "model", make_params())

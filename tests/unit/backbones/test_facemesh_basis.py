@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,24 @@ def test_a_basis_is_the_same_after_saving(tmp_path: Path, faces: Faces) -> None:
 def test_too_few_clips_are_an_error_that_counts_them(faces: Faces) -> None:
     with pytest.raises(UserError, match="40 components need .* found 36 by 6 speaker"):
         fit_basis(**faces, num_components=40, ridge=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("gain", lambda gain: gain * np.nan, "gain holds NaN or infinity"),
+        ("reader", lambda reader: reader.T.copy(), "reader has shape .936, 2., not .2, 936."),
+        ("template", lambda template: template[:-1].copy(), "template has shape .467, 3., not .468, 3."),
+        ("directions", lambda directions: directions[:, :1].copy(), "reader has shape"),
+    ],
+)
+def test_a_basis_with_wrong_values_is_refused(
+    tmp_path: Path, faces: Faces, name: str, change: Callable[[np.ndarray], np.ndarray], said: str
+) -> None:
+    basis = fit_basis(**faces, num_components=2, ridge=0.01)
+    replace(basis, **{name: change(getattr(basis, name))}).save(tmp_path)
+    with pytest.raises(UserError, match=f"facemesh_basis.safetensors: damaged: {said}"):
+        FaceMesh.load(tmp_path, tmp_path, INFERENCE)
 
 
 @pytest.mark.parametrize("content", [None, b"broken"])

@@ -1,16 +1,33 @@
+"""A model is looked at before it is used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from cmet.connector.card import BundleConfig
+from cmet.connector.bundle import SPEECH_LIMIT, load_bundle, save_bundle
+from cmet.connector.card import CONFIG as CONFIG_FILE
+from cmet.connector.card import WEIGHTS, BundleConfig
+from cmet.connector.network import Connector
+from cmet.errors import UserError
 from cmet.params import PAPER_CLIPS, NetworkParams
 from cmet.speech.encoders.settings import SETTINGS
+from cmet.speech.scaling import FILE as SPEECH_SCALING
+from cmet.speech.scaling import SpeechScaling
+from tests.hostile import DEEP_JSON, npy
 
 CONFIG = BundleConfig(
     clips=PAPER_CLIPS,
     backbone="facemesh",
     speech_encoder="opensmile",
     speech_settings=dict(SETTINGS["opensmile"]),
-    expression_width=3,
+    expression_width=6,
     speech_width=88,
     network=NetworkParams(hidden=32, num_layers=1, num_heads=1, feedforward=8, window=5, dropout=0.0),
     step=0,
@@ -20,13 +37,110 @@ CONFIG = BundleConfig(
 
 
 def test_likeness_is_the_cosine_with_each_trained_emotion() -> None:
-    config = CONFIG.model_copy(update={"expression_deltas": {"happy": [1.0, 0, 0], "sad": [-1.0, 1.0, 0]}})
-    found = config.likeness(np.array([[-3.0, 3.0, 0], [-1.0, 1.0, 0]]))
+    config = CONFIG.model_copy(
+        update={"expression_deltas": {"happy": [1.0, 0, 0, 0, 0, 0], "sad": [-1.0, 1.0, 0, 0, 0, 0]}}
+    )
+    found = config.likeness(np.array([[-3.0, 3.0, 0, 0, 0, 0], [-1.0, 1.0, 0, 0, 0, 0]]))
     assert list(found) == ["sad", "happy"]
     assert found == pytest.approx({"sad": 1, "happy": -(0.5**0.5)})
 
 
 def test_nothing_is_like_what_is_not_known() -> None:
-    assert CONFIG.likeness(np.ones((2, 3))) == {}
-    known = CONFIG.model_copy(update={"expression_deltas": {"sad": [1.0, 0, 0]}})
-    assert known.likeness(np.zeros((2, 3))) == {"sad": 0}
+    assert CONFIG.likeness(np.ones((2, 6))) == {}
+    known = CONFIG.model_copy(update={"expression_deltas": {"sad": [1.0, 0, 0, 0, 0, 0]}})
+    assert known.likeness(np.zeros((2, 6))) == {"sad": 0}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model with drawn weights."""
+    with torch.random.fork_rng():
+        weights = Connector(CONFIG.network, CONFIG.expression_width, CONFIG.speech_width).state_dict()
+    save_bundle(tmp_path, weights, CONFIG, SpeechScaling.none(88), np.full(88, 3.0))
+    return tmp_path
+
+
+def says(**changes: Any) -> Callable[[Path], object]:
+    """Change what a model says of itself; a name with two underscores is that of a value in a section."""
+
+    def change(folder: Path) -> None:
+        values = json.loads((folder / CONFIG_FILE).read_text())
+        for name, value in changes.items():
+            *section, key = name.split("__")
+            (values[section[0]] if section else values)[key] = value
+        (folder / CONFIG_FILE).write_text(json.dumps(values))
+
+    return change
+
+
+def holds(file: str, **changes: Tensor) -> Callable[[Path], object]:
+    """Change tensors of a file."""
+    return lambda folder: save_file(load_file(folder / file) | changes, folder / file)
+
+
+def is_now(file: str, content: str | bytes) -> Callable[[Path], object]:
+    """Put something else into the place of a file."""
+    return lambda folder: (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+NAN_88 = torch.full((88,), torch.nan)
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "deltas nan": (says(expression_deltas={"sad": [float("nan")] * 6}), "expression_deltas.sad.0: Input should be a"),
+    "deltas inf": (says(expression_deltas={"sad": [float("inf")] * 6}), "expression_deltas.sad.0: Input should be a"),
+    "few deltas": (says(expression_deltas={"sad": [1.0, 2.0]}), "expression_deltas of sad: expected 6 values"),
+    "deltas no numbers": (says(expression_deltas={"sad": [{}] * 6}), "expression_deltas.sad.0: Input should be a"),
+    "a list": (is_now(CONFIG_FILE, "[]"), "not the description of a trained model"),
+    "a number": (is_now(CONFIG_FILE, "3"), "not the description of a trained model"),
+    "deep": (is_now(CONFIG_FILE, DEEP_JSON), "config.json: nested too deeply; train the model again"),
+    "empty": (is_now(CONFIG_FILE, ""), "config.json: an empty file; train the model again"),
+    "not UTF-8": (is_now(CONFIG_FILE, b"\xff"), "config.json: not in UTF-8"),
+    "a key twice": (is_now(CONFIG_FILE, '{"format": 3, "format": 3}'), "the key format is given twice"),
+    "format": (says(format=[1]), "a model of format .1., but"),
+    "a section that is a list": (says(network=[1]), "network: Input should be"),
+    "a million layers": (says(network__num_layers=10**6), "network.num_layers: Input should be less than or equal"),
+    "many layers": (says(network__num_layers=128), "config.json tells of .* weights or more, but .* holds"),
+    "wide": (says(network__hidden=16384), "config.json tells of .* weights or more, but .* holds"),
+    "hears much": (says(speech_width=65536), "config.json tells of .* weights or more, but .* holds"),
+    "window": (says(network__window=10**9), "network.window: Input should be less than or equal to 512"),
+    "step": (says(step=10**400), "step: "),
+    "weights nan": (holds(WEIGHTS, **{"Norm.bias": torch.full((32,), torch.nan)}), "NaN or infinity in 1 .* Norm.bias"),
+    "weights inf": (holds(WEIGHTS, **{"Norm.bias": torch.full((32,), -torch.inf)}), "NaN or infinity in 1 tensor"),
+    "beyond float32": (
+        holds(WEIGHTS, **{"Norm.bias": torch.full((32,), 1e300, dtype=torch.float64)}),
+        "NaN or infinity in 1 tensor",
+    ),
+    "other shape": (holds(WEIGHTS, **{"Norm.bias": torch.zeros(31)}), "Error.* in loading state_dict"),
+    "weights are text": (is_now(WEIGHTS, "hello"), "the trained model is damaged"),
+    "limit nan": (is_now(SPEECH_LIMIT, npy(NAN_88.numpy())), "speech_limit.npy: holds values that are no limits"),
+    "limit negative": (is_now(SPEECH_LIMIT, npy(np.full(88, -1.0))), "speech_limit.npy: holds values that are no"),
+    "limit short": (is_now(SPEECH_LIMIT, npy(np.ones(3))), "a limit of shape .3,."),
+    "limit of objects": (is_now(SPEECH_LIMIT, npy(np.array([{}] * 88))), "an array of Python objects"),
+    "scaling nan": (holds(SPEECH_SCALING, centre=NAN_88), "speech_scaling.safetensors: holds values that scale"),
+    "scaling zero": (holds(SPEECH_SCALING, spread=torch.zeros(88)), "speech_scaling.safetensors: holds values that"),
+    "scaling limit": (holds(SPEECH_SCALING, limit=torch.tensor([torch.nan])), "holds values that scale nothing"),
+    "no scaling limit": (holds(SPEECH_SCALING, limit=torch.zeros(0)), "no speech scaling here"),
+    "scaling shapes": (holds(SPEECH_SCALING, spread=torch.ones(3)), "holds values that scale nothing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_model_with_wrong_values_is_refused_in_a_sentence(model: Path, case: str) -> None:
+    load_bundle(model)
+    change, problem = BROKEN[case]
+    change(model)
+    with pytest.raises(UserError, match=problem) as error:
+        load_bundle(model)
+    assert len(str(error.value)) < 500
+
+
+def test_a_model_that_knows_no_limit_is_read(model: Path) -> None:
+    np.save(model / SPEECH_LIMIT, np.full(88, np.inf, np.float32))
+    assert np.isinf(load_bundle(model).speech_limit_S).all()
+
+
+def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
+    weights = Connector(CONFIG.network, CONFIG.expression_width, CONFIG.speech_width).state_dict()
+    weights["Norm.bias"][0] = torch.nan
+    with pytest.raises(UserError, match="the weights to keep hold values that are not numbers .1 tensor.*Norm.bias"):
+        save_bundle(tmp_path, weights, CONFIG, SpeechScaling.none(88), np.full(88, 3.0))
+    assert not list(tmp_path.iterdir())

@@ -88,3 +88,23 @@ def test_facts_are_the_same_whether_features_are_kept_or_stream(shards: Path, ma
     assert (kept.num_clips, kept.facts.num_pairs) == (streamed.num_clips, streamed.facts.num_pairs)
     assert np.array_equal(kept.facts.mean_delta_K, streamed.facts.mean_delta_K)
     assert np.array_equal(kept.facts.speech_limit_S, streamed.facts.speech_limit_S)
+
+
+def test_deltas_that_are_no_numbers_are_named_by_pair(
+    tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams
+) -> None:
+    pairs = make_pairs("a")
+    pairs[4] = replace(pairs[4], expression_delta=pairs[4].expression_delta * np.float32(np.nan))
+    with pytest.raises(UserError, match=rf"1 feature\(s\).*: {pairs[4].key} \(expression_delta\);"):
+        read_features(write(tmp_path, {"train": pairs}), make_params(), CPU)
+
+
+def test_clips_without_a_partner_have_codes_of_the_width_of_the_pairs(
+    tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams
+) -> None:
+    alone = make_pairs("b")[0]
+    narrow = replace(alone, neutral_clip="x", neutral_expression=alone.neutral_expression[:, :7].copy())
+    with pytest.raises(
+        UserError, match=r"x has expression and speech of \(7, 12\) values, clips before it of \(10, 12"
+    ):
+        read_features(write(tmp_path, {"train": make_pairs("a")}, [narrow]), make_params(), CPU)

@@ -1,6 +1,7 @@
 """Prediction over clips of any length."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from cmet.connector.inference import predict_deltas, roll_out
 from cmet.connector.network import Connector
+from cmet.errors import UserError
 from cmet.params import TrainParams
 
 
@@ -79,3 +81,11 @@ def test_wrong_shapes_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         predict_deltas(connector, np.ones(speech_shape, np.float32), np.zeros(codes_shape, np.float32))
+
+
+@pytest.mark.parametrize("factor", [1e10, 1e38, float("nan")])
+def test_deltas_that_no_face_can_follow_are_refused(connector: Connector, factor: float) -> None:
+    damaged = deepcopy(connector)
+    damaged.projector.projector[2].weight.data.mul_(factor)
+    with pytest.raises(UserError, match="predicts expression deltas that are no numbers, or beyond 1,000"):
+        predict_deltas(damaged, np.ones(12, np.float32), np.ones((5, 10), np.float32))

@@ -7,8 +7,10 @@ import pytest
 
 from cmet.backbones.registry import load_backbone
 from cmet.expression.encoding import write_faces
-from cmet.expression.product import CODES, MODEL, TRACKS, Faces, track_file
+from cmet.expression.product import CODES, MODEL, TRACKS, Faces, codes_file, track_file
+from cmet.inputs.files import BadFile
 from cmet.params import Params
+from tests.hostile import npy
 from tests.layouts import rename
 from tests.unit.backbones.faces import made_faces, made_model
 
@@ -33,6 +35,23 @@ def test_codes_are_what_the_backbone_reads_off_the_track(tmp_path: Path, params:
     assert np.array_equal(codes, backbone.encode(faces.track("a")))
     assert not np.array_equal(codes, faces.codes("b"))
     assert [faces.has_codes(clip_id) for clip_id in "abc"] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (npy(np.full((3, 2), np.nan)), "a.npy: no expression codes, which are finite and of shape"),
+        (npy(np.zeros(3)), "a.npy: no expression codes"),
+        (npy(np.array([{}], object)), "a.npy: an array of Python objects"),
+        (b"", "a.npy: an empty file"),
+    ],
+)
+def test_codes_that_are_none_are_named(tmp_path: Path, content: bytes, said: str) -> None:
+    faces = Faces(tmp_path)
+    faces.all_codes.mkdir()
+    codes_file(tmp_path, "a").write_bytes(content)
+    with pytest.raises(BadFile, match=said):
+        faces.codes("a")
 
 
 @pytest.mark.parametrize("name", [CODES, MODEL, TRACKS])

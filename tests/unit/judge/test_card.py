@@ -24,7 +24,15 @@ def test_a_missing_judge_names_the_next_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "where"),
-    [({"sha256": None}, "sha256"), ({"weights": "../elsewhere"}, "weights"), ({"jury": 1}, "jury")],
+    [
+        ({"sha256": None}, "sha256"),
+        ({"weights": "../elsewhere"}, "weights"),
+        ({"jury": 1}, "jury"),
+        ({"image_px": 10**9}, "image_px"),
+        ({"num_frames": 0}, "num_frames"),
+        ({"classes": ["happy", "happy"]}, "classes"),
+        ({"classes": ["happy", "glad"]}, "classes"),
+    ],
 )
 def test_a_card_of_another_version_is_refused(
     tiny: Tiny, tmp_path: Path, changes: dict[str, object], where: str
@@ -37,5 +45,5 @@ def test_a_card_of_another_version_is_refused(
 
 def test_text_that_is_no_card_is_refused(tmp_path: Path) -> None:
     (tmp_path / CARD).write_text("{", encoding="utf-8")
-    with pytest.raises(UserError, match="the whole file"):
+    with pytest.raises(UserError, match="not readable as JSON"):
         read_card(tmp_path)

@@ -17,7 +17,7 @@ FERPLUS = "Resnet18_FER+_pytorch.pth.tar"
 
 
 @pytest.mark.parametrize("place", [None, "state_dict"])
-@pytest.mark.parametrize("prefix", ["", "module.", "base_model.module."])
+@pytest.mark.parametrize("prefix", ["", "module.", "base_model.module.", "_orig_mod.", "model."])
 def test_a_judge_is_read_as_it_was_saved(
     save: Save, trunk_and_head: Mapping[str, Tensor], tmp_path: Path, place: str | None, prefix: str
 ) -> None:

@@ -1,12 +1,17 @@
 """Naming the emotion of clips."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from cmet.errors import ClipError, UserError
 from cmet.judge.card import CARD, WEIGHTS
+from cmet.judge.checkpoints import sha256_of
 from cmet.judge.classifier import Judge
 from cmet.judge.frames import read_frames
 from cmet.vocabulary import TARGET_EMOTIONS
@@ -65,3 +70,27 @@ def test_a_card_without_its_weights_is_refused(tiny: Tiny, tmp_path: Path) -> No
     (tmp_path / CARD).write_bytes((tiny.judge.folder / CARD).read_bytes())
     with pytest.raises(UserError, match="not the weights"):
         Judge.load(tmp_path)
+
+
+def broken_judge(tiny: Tiny, folder: Path, changes: dict[str, Tensor]) -> Path:
+    """A judge with other weights, which its card describes."""
+    save_file(load_file(tiny.judge.folder / WEIGHTS) | changes, folder / WEIGHTS)
+    card = json.loads((tiny.judge.folder / CARD).read_text()) | {"sha256": sha256_of(folder / WEIGHTS)}
+    (folder / CARD).write_text(json.dumps(card))
+    return folder
+
+
+def test_weights_that_are_no_numbers_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+    weights = load_file(tiny.judge.folder / WEIGHTS)
+    name, tensor = next((name, tensor) for name, tensor in weights.items() if tensor.ndim)
+    with pytest.raises(UserError, match=f"judge.safetensors: NaN or infinity in 1 tensor.s., first {name}"):
+        Judge.load(broken_judge(tiny, tmp_path, {name: tensor * torch.nan}))
+    with pytest.raises(UserError, match="judge.safetensors: damaged .*run 'cmet judge' again"):
+        Judge.load(broken_judge(tiny, tmp_path, {name: tensor[:1].clone()}))
+
+
+def test_answers_that_are_no_numbers_are_not_taken_for_an_emotion(tiny: Tiny, tmp_path: Path) -> None:
+    weights = {name: tensor for name, tensor in load_file(tiny.judge.folder / WEIGHTS).items() if tensor.ndim > 1}
+    judge = Judge.load(broken_judge(tiny, tmp_path, {name: tensor * 1e30 for name, tensor in weights.items()}))
+    with pytest.raises(UserError, match="the judge's answers are no numbers"):
+        judge.logits(bars("happy", 3))

@@ -34,6 +34,11 @@ def test_embeddings_of_several_widths_or_none_are_refused(
     assert said in str(error.value)
 
 
+def test_an_embedding_that_is_no_number_names_its_clip(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="1 embedding.s. hold values that are not numbers, first b"):
+        voices(tmp_path, a=[1.0], b=[np.inf]).vectors  # noqa: B018
+
+
 def test_directions_are_read_as_facts_and_as_text(tmp_path: Path) -> None:
     facts = DirectionsFacts("nearest", {"opensmile": Directions("opensmile", 0.5, 0.25, 8, 2, {"angry": 0.5})})
     write_json(tmp_path / "directions.json", facts)

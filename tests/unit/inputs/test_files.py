@@ -1,0 +1,50 @@
+"""What a path leads to is said; nothing but an ordinary file is opened."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from cmet.inputs.files import BadFile, oddity, read_bytes, read_text
+
+
+def test_what_is_no_ordinary_file_is_said_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "file").write_text("a")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(tmp_path / "socket"))
+        said = {path.name: oddity(path) for path in tmp_path.iterdir()}
+    assert said == {
+        "pipe": "a named pipe, not a file; write what comes out of it into a file first",
+        "empty": "an empty file",
+        "link": "a link to something that is not there",
+        "circle": "cannot be looked at (Too many levels of symbolic links)",
+        "file": None,
+        "socket": "a socket, not a file",
+    }
+    assert oddity(tmp_path) == "a folder, not a file"
+    assert oddity(Path("/dev/zero")) == "a device, not a file"
+    assert oddity(tmp_path / "none") == oddity(tmp_path / "zero\0byte") == "no such file"
+    assert oddity(tmp_path / ("a" * 300)) == "cannot be looked at (File name too long)"
+
+
+def test_bytes_are_read_within_a_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(10))
+    assert read_bytes(path, 10) == bytes(10)
+    path.write_bytes(bytes((1 << 20) + 1))
+    with pytest.raises(BadFile, match="a: larger than 1,024 KiB"):
+        read_bytes(path, 1 << 20)
+
+
+def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"\xef\xbb\xbfgr\xc3\xbcn")
+    assert read_text(path) == "grün"
+    path.write_bytes(b"a\nb\ngr\xfcn")
+    with pytest.raises(BadFile, match=r"a: not in UTF-8 \(line 3\); save it in UTF-8"):
+        read_text(path)

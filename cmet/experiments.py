@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from cmet.errors import UserError
-from cmet.inputs.files import BadFile
+from cmet.inputs.files import MISSING, BadFile, oddity
 from cmet.inputs.texts import read_yaml
 from cmet.outputs import fresh_file
 from cmet.params import ParamsError, parse_params
@@ -144,7 +144,7 @@ def use_experiment(
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if oddity(path) == MISSING:
         raise ParamsError(f"{path}: no such experiment")
     try:
         values = read_yaml(path)

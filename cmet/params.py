@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from cmet.errors import UserError
-from cmet.inputs.files import BadFile
+from cmet.inputs.files import MISSING, BadFile, oddity
 from cmet.inputs.texts import SHOWN_CHARACTERS, read_yaml, shown
 from cmet.vocabulary import NEUTRAL, order_problem
 
@@ -492,7 +492,7 @@ def load_params(path: Path) -> Params:
     try:
         return parse_params(read_yaml(path), str(path))
     except BadFile as error:
-        advice = "" if path.exists() else "; run the command in the project folder"
+        advice = "; run the command in the project folder" if oddity(path) == MISSING else ""
         raise ParamsError(f"{error}{advice}") from error
 
 

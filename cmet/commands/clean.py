@@ -21,9 +21,11 @@ def clean(
     """List unfinished work and what DVC's cache holds beyond this checkout, with sizes; remove both if you confirm."""
     from cmet.cleaning import Cleaning, find_leftovers, printed_leftovers, remove, said_size
     from cmet.errors import UserError
+    from cmet.inputs.files import oddity
 
-    if not (project / "params.yaml").is_file():
-        raise UserError(f"{project / 'params.yaml'}: no such file; run the command in the project folder")
+    odd = oddity(project / "params.yaml")
+    if odd is not None and not (project / "params.yaml").is_file():
+        raise UserError(f"{project / 'params.yaml'}: {odd}; run the command in the project folder")
     cleaning = Cleaning(find_leftovers(project, outputs), is_removed=False)
     said = printed_leftovers(cleaning.leftovers)
     if any(one.kept is None for one in cleaning.leftovers):

@@ -14,6 +14,7 @@ from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig, read_config
 from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.inputs.arrays import read_array
+from cmet.inputs.files import MISSING, oddity
 from cmet.inputs.texts import shown
 from cmet.outputs import write_json
 from cmet.pairs.differences import speech_delta
@@ -134,9 +135,10 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
     Raises:
         UserError: The folder is no bundle, a file is missing or damaged, sizes disagree, or a value is not finite.
     """
-    missing = [name for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT) if not (folder / name).is_file()]
-    if missing:
-        raise UserError(f"{folder}: no trained model here, {', '.join(missing)} missing; run 'cmet train' first")
+    found = {name: oddity(folder / name) for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT)}
+    odd = [f"{name} missing" if words == MISSING else f"{name} {words}" for name, words in found.items() if words]
+    if odd:
+        raise UserError(f"{folder}: no trained model here, {', '.join(odd)}; run 'cmet train' first")
     config = read_config(folder)
     try:
         weights = load_file(folder / WEIGHTS)

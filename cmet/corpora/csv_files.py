@@ -17,6 +17,7 @@ import pandas as pd
 
 from cmet.archives import NUM_HEAD_BYTES, about_stand_in, stand_in
 from cmet.errors import UserError
+from cmet.inputs.files import oddity, read_bytes
 
 GAPS = ["nan", "NaN", "<NA>", "NA", "N/A", "#N/A", "None", "null", "NULL"]
 """What pandas, R and spreadsheets write where nothing is said."""
@@ -110,9 +111,10 @@ def refuse_no_table(path: Path) -> None:
     Raises:
         UserError: What it is, or that it cannot be read.
     """
-    if path.exists() and not path.is_file():
-        # opening a pipe waits for somebody to write into it
-        raise UserError(f"{path}: cannot be read (a folder, a pipe or a device, not a file)")
+    odd = oddity(path)
+    # of an empty one more is said where it is read
+    if odd is not None and not path.is_file():
+        raise UserError(f"{path}: {odd}")
     try:
         with path.open("rb") as stream:
             head = stream.read(NUM_HEAD_BYTES)
@@ -131,7 +133,7 @@ def whole_number(text: str) -> int | None:
 
 def _text(path: Path) -> str:
     refuse_no_table(path)
-    content = path.read_bytes()
+    content = read_bytes(path)
     encodings = _encodings(content)
     for encoding in encodings:
         try:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from cmet.archives import ARCHIVE_SUFFIXES, NUM_HEAD_BYTES, has_same_bytes, open_bytes, read_archive, stand_in
 from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
+from cmet.inputs.files import not_a_folder
 from cmet.media.kinds import MEDIA_SUFFIXES, SOUND_SUFFIXES, SYSTEM_FILES, is_medium
 from cmet.progress import counted
 
@@ -115,8 +116,9 @@ def list_tree(root: Path, parse: Parse) -> Listing:
         UserError: The folder does not exist.
     """
     if not root.is_dir():
-        what = "a file" if root.is_file() else "no such folder"
-        raise UserError(f"{root}: {what}; set manifest.root in params.yaml to the folder of the raw corpus")
+        raise UserError(
+            f"{root}: {not_a_folder(root)}; set manifest.root in params.yaml to the folder of the raw corpus"
+        )
     clips: dict[str, Clip] = {}
     files: dict[str, list[Path]] = {}
     rejected: list[Rejected] = []

@@ -34,6 +34,7 @@ from cmet.corpora.csv_files import (
 from cmet.corpora.listing import FoundClip, Listing, Rejected
 from cmet.corpora.named_files import NamedFiles, is_file
 from cmet.errors import ClipError, UserError
+from cmet.inputs.files import oddity, predicate
 from cmet.media.kinds import is_medium
 from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
 
@@ -79,10 +80,10 @@ def find_table(root: Path) -> Path:
     Raises:
         UserError: There is none, or both.
     """
-    if not root.exists():
-        raise UserError(f"{root}: no such file or folder; expected a table, or a folder with {' or '.join(FILES)}")
     if root.is_file():
         return root
+    if not root.is_dir():
+        raise UserError(f"{root}: {oddity(root)}; expected a table, or a folder with {' or '.join(FILES)}")
     there = [root / name for name in FILES if (root / name).is_file()]
     if len(there) != 1:
         found = "both" if there else "none"
@@ -190,10 +191,8 @@ def _refuse_no_medium(path: Path, file: str, number: int) -> None:
     place = path.parent / file
     if not is_file(place):
         fault = f"does not exist beside {path.name}"
-        if os.path.isdir(place):  # noqa: PTH112 - as is_file
-            fault = "is a folder, not a file"
-        elif os.path.exists(place):  # noqa: PTH110 - as is_file
-            fault = "is a pipe or a device, not a file"
+        if os.path.exists(place):  # noqa: PTH110 - as is_file
+            fault = str(predicate(place))
         elif "\\" in file:
             fault += f", nor does {PureWindowsPath(file).as_posix()}; expected a path from there with / between folders"
         raise ClipError("missing_file", f"row {number}: {file} {fault}")

@@ -9,6 +9,7 @@ from cmet.archives import refuse_stand_in
 from cmet.editing.editor import BackboneKind
 from cmet.editing.options import EditOptions, WantedEmotion, named
 from cmet.errors import ClipError, UserError
+from cmet.inputs.files import oddity
 from cmet.media.kinds import sorted_out
 from cmet.outputs import fresh_file
 
@@ -40,11 +41,11 @@ def check_files(
             raise UserError(f"--out is {_role(name)} ({path}); name another file")
     for name, path in files.items():
         option = f"{name} " if name.startswith("--") else ""
-        if path.is_dir():
-            raise UserError(f"{option}{path}: is a folder; name a file")
-        if not path.is_file():
+        odd = oddity(path)
+        # of an empty one more is said below
+        if odd is not None and not path.is_file():
             words = "own, speech, a sound file or a video" if name == "--lips" else "the path of a file"
-            raise UserError(f"{option}{path}: no such file; give {words}")
+            raise UserError(f"{option}{path}: {odd}; give {words}")
         try:
             refuse_stand_in(path)
         except ClipError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from cmet.corpora import mead
 from cmet.editing.speech import VECTOR_SUFFIX, without_companions
 from cmet.errors import UserError
+from cmet.inputs.files import not_a_folder, oddity
 from cmet.media.kinds import SOUND_SUFFIXES, is_medium, sorted_out
 from cmet.media.sound import SOUNDFILE_SUFFIXES
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
@@ -43,8 +44,9 @@ def emotion_folders(folders: Sequence[Path]) -> list[Path]:
     """
     for folder in folders:
         if not folder.is_dir():
-            what = "a file; name the folder that holds the recordings of one emotion" if folder.is_file() else None
-            raise UserError(f"{folder}: {what or 'no such folder'}")
+            raise UserError(
+                f"{folder}: {not_a_folder(folder)}; name the folder that holds the recordings of one emotion"
+            )
         if not any(folder.iterdir()):
             raise UserError(f"{folder}: an empty folder; put recordings of one emotion into it")
     found = list(folders)
@@ -95,7 +97,7 @@ def neutral_recordings(paths: Sequence[Path], has_vectors: bool, is_speaker_in_n
         if path.is_file():
             found.append(_with_speaker(Recording(path, NEUTRAL, None), is_speaker_in_name))
         elif not path.is_dir():
-            raise UserError(f"--neutral-speech {path}: no such file or folder")
+            raise UserError(f"--neutral-speech {path}: {oddity(path)}; name a file or a folder")
         elif _is_flat(path):
             found += in_folder(path, NEUTRAL, has_vectors, is_speaker_in_name)
         else:
@@ -112,7 +114,7 @@ def basic_recordings(root: Path, has_vectors: bool, is_speaker_in_name: bool = F
         UserError: There is none, no neutral one, or no emotional one.
     """
     if not root.is_dir():
-        raise UserError(f"--basic {root}: no such folder")
+        raise UserError(f"--basic {root}: {not_a_folder(root)}")
     named = [folder for folder in _sub_folders(root) if folder.name in EMOTIONS]
     if named:
         found = [one for folder in named for one in in_folder(folder, folder.name, has_vectors, is_speaker_in_name)]

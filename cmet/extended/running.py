@@ -29,6 +29,7 @@ from cmet.extended.recordings import (
 from cmet.extended.request import Request
 from cmet.extended.speech import Rest, measure_basics, speech_rows
 from cmet.extended.table import as_table, left_out_rows, write_table
+from cmet.inputs.files import oddity
 from cmet.outputs import as_utf8, fresh_folder, write_json
 from cmet.speech.encoders.encoder import SCALED, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
@@ -170,8 +171,9 @@ def _check_request(request: Request, out: Path) -> None:
     if request.videos and request.editor is None:
         raise UserError("--video: editing a video needs a model; name one with --model")
     for video in request.videos:
-        if not video.is_file():
-            raise UserError(f"--video {video}: {'is a folder; name a file' if video.is_dir() else 'no such file'}")
+        odd = oddity(video)
+        if odd is not None:
+            raise UserError(f"--video {video}: {odd}")
     for option, paths in (("--neutral-speech", request.neutral_speech), ("--basic", [request.basic])):
         for path in paths:
             if path is not None and not path.exists():

@@ -43,14 +43,16 @@ def _read(stream: BufferedReader | BytesIO, num_bytes: int, name: Path | str) ->
         shape, is_fortran, dtype = read_header(stream)
     # the header is a Python literal, in which anything may stand
     except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise BadFile(f"{name}: not a numpy array") from error
+        raise BadFile(f"{name}: is not a numpy array") from error
     if dtype.kind not in "biuf":
-        raise BadFile(f"{name}: an array of {'Python objects' if dtype.hasobject else dtype}, expected one of numbers")
+        raise BadFile(
+            f"{name}: is an array of {'Python objects' if dtype.hasobject else dtype}, expected one of numbers"
+        )
     # before there is memory for it: a header can promise anything
     held = num_bytes - stream.tell()
     promised = prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or promised != held:
-        raise BadFile(f"{name}: damaged: its header promises {promised:,} bytes of numbers, it holds {held:,}")
+        raise BadFile(f"{name}: is damaged: its header promises {promised:,} bytes of numbers, it holds {held:,}")
     values = np.empty(prod(shape), dtype)
     stream.readinto(values.view(np.uint8).data)
     return values.reshape(shape[::-1]).T if is_fortran else values.reshape(shape)

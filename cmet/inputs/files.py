@@ -8,12 +8,15 @@ from cmet.errors import UserError
 MAX_TEXT_BYTES = 64 << 20
 """No text that cmet reads comes near this."""
 
+MISSING = "no such file"
+"""What `oddity` says of a path that leads nowhere."""
+
 _KINDS = (
-    (stat.S_ISDIR, "a folder, not a file"),
-    (stat.S_ISFIFO, "a named pipe, not a file; write what comes out of it into a file first"),
-    (stat.S_ISCHR, "a device, not a file"),
-    (stat.S_ISBLK, "a device, not a file"),
-    (stat.S_ISSOCK, "a socket, not a file"),
+    (stat.S_ISDIR, "is a folder, not a file"),
+    (stat.S_ISFIFO, "is a named pipe, not a file; write what comes out of it into a file first"),
+    (stat.S_ISCHR, "is a device, not a file"),
+    (stat.S_ISBLK, "is a device, not a file"),
+    (stat.S_ISSOCK, "is a socket, not a file"),
 )
 
 
@@ -22,30 +25,44 @@ class BadFile(UserError):
 
 
 def oddity(path: Path) -> str | None:
-    """What a path leads to where that is no ordinary file with something in it, in words; None where it is one.
+    """What is wrong with a path that leads to no ordinary file with something in it; None where it does.
+
+    The words stand after the path and a colon: `no such file`, `is a folder, not a file`, `is empty`.
 
     Nothing is opened, so a pipe that nobody writes to holds nothing up.
     """
     try:
         found = path.stat()
     except FileNotFoundError:
-        return "a link to something that is not there" if path.is_symlink() else "no such file"
+        return "is a link to something that does not exist" if path.is_symlink() else MISSING
     except OSError as error:
         return f"cannot be looked at ({error.strerror})"
     except ValueError:  # a zero byte in the name
-        return "no such file"
+        return MISSING
     kind = next((words for is_kind, words in _KINDS if is_kind(found.st_mode)), None)
-    return kind or (None if found.st_size else "an empty file")
+    return kind or (None if found.st_size else "is empty")
+
+
+def predicate(path: Path) -> str | None:
+    """As `oddity`, in words that go on after the name of the file: `does not exist`."""
+    odd = oddity(path)
+    return "does not exist" if odd == MISSING else odd
+
+
+def not_a_folder(path: Path) -> str:
+    """As `oddity`, of a path where a folder is expected and none is."""
+    odd = "is a file, not a folder" if path.is_file() else oddity(path)
+    return "no such folder" if odd in (None, MISSING) else odd
 
 
 def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
     """All bytes of a file.
 
     Raises:
-        BadFile: It is no ordinary file, is empty, larger than `limit` bytes or cannot be read.
+        BadFile: It is no ordinary file, is larger than `limit` bytes or cannot be read.
     """
     odd = oddity(path)
-    if odd is not None:
+    if odd is not None and not path.is_file():
         raise BadFile(f"{path}: {odd}")
     try:
         with path.open("rb") as stream:
@@ -61,9 +78,11 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
     """The text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
-        BadFile: As `read_bytes`, or it is not UTF-8.
+        BadFile: As `read_bytes`, or it is empty or not UTF-8.
     """
     content = read_bytes(path, limit)
+    if not content:
+        raise BadFile(f"{path}: is empty")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

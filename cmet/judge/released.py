@@ -8,6 +8,7 @@ import pandas as pd
 
 from cmet.clips.product import Clips
 from cmet.errors import UserError
+from cmet.inputs.files import MISSING, oddity
 from cmet.judge.card import ALIGNMENT, CARD, HISTORY, NOT_STATED, JudgeCard
 from cmet.judge.checkpoints import load_judge_network, sha256_of
 from cmet.judge.classifier import Judge
@@ -67,8 +68,10 @@ def open_judge(place: Path, label_order: Sequence[str] | None) -> Judge:
                 f"{place}: this judge's label order is {', '.join(judge.classes)}, not {', '.join(label_order)}"
             )
         return judge
-    if not place.is_file():
-        raise UserError(f"{place}: no such judge; expected a folder that 'cmet judge' wrote, or a checkpoint")
+    odd = oddity(place)
+    if odd is not None:
+        what = "no such judge" if odd == MISSING else odd
+        raise UserError(f"{place}: {what}; expected a folder that 'cmet judge' wrote, or a checkpoint")
     if label_order is None:
         raise UserError(
             f"{place}: a checkpoint does not say which emotion each of its outputs stands for; give the label order of "

@@ -13,6 +13,7 @@ import soundfile
 import soxr
 
 from cmet.errors import ClipError
+from cmet.inputs.files import predicate
 from cmet.media.files import open_media
 from cmet.media.packets import SEARCHED_FORMATS, picture_track
 
@@ -49,8 +50,9 @@ def read_sound(path: Path, sample_rate_hz: int) -> np.ndarray:
             `no_sound` (a video without a sound track), `empty_sound` or `bad_sound` (NaN or infinite samples, or a rate
             that no recording of speech has).
     """
-    if not path.is_file():
-        raise ClipError("missing_audio", f"{path.name} does not exist")
+    odd = predicate(path)
+    if odd is not None:
+        raise ClipError("unreadable_audio" if path.is_file() else "missing_audio", f"{path.name} {odd}")
     samples, rate = _read_soundfile(path) if path.suffix.lower() in SOUNDFILE_SUFFIXES else _read_track(path)
     if samples.size == 0:
         raise ClipError("empty_sound", f"{path.name} holds no samples")

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from cmet.errors import ClipError
+from cmet.inputs.files import predicate
 from cmet.media.container import Container
 from cmet.media.files import create_media
 from cmet.media.readers import Reader, open_reader
@@ -47,8 +48,9 @@ class VideoFile:
             opens: The reader to use instead of the one that `open_reader` chooses.
         """
         self.path = path
-        if not path.is_file():
-            raise ClipError("missing_video", f"{path.name} does not exist")
+        odd = predicate(path)
+        if odd is not None:
+            raise ClipError("unreadable_video" if path.is_file() else "missing_video", f"{path.name} {odd}")
         container = Container.read(path)
         container.refuse_truncated(path.name)
         self.width, self.height = container.width, container.height

@@ -25,6 +25,7 @@ from cmet.corpora.clip import NotWanted
 from cmet.corpora.csv_files import GAPS, read_csv
 from cmet.corpora.named_files import NamedFiles, is_file
 from cmet.errors import ClipError, UserError
+from cmet.inputs.files import MISSING, oddity
 from cmet.media.container import MAX_LOST_FRAMES, MAX_LOST_SHARE
 from cmet.media.files import open_media
 from cmet.media.video import VideoFile
@@ -255,17 +256,19 @@ def _row(cells: Mapping[Any, str], base: Path) -> dict[str, Any]:
         "sound": base / cells["source_audio_path"] if cells.get("source_audio_path") else None,
         "method": cells.get("method"),
         "protocol": cells.get("protocol"),
-        "reason": None if is_there else _missing(made),
+        "reason": None if is_there else _missing(made, base),
         "labels_from": labels_from,
         "corpus": None if said is None else said.corpus,
     }
 
 
-def _missing(made: str) -> str:
+def _missing(made: str, base: Path) -> str:
     if not made:
         return "missing: generated_path is empty"
     # of an absolute path the name alone: results are the same wherever the clips lie
-    return f"missing: {Path(made).name if Path(made).is_absolute() else made} is not there"
+    named = Path(made).name if Path(made).is_absolute() else made
+    odd = oddity(base / made)
+    return f"missing: {named} {'is not there' if odd == MISSING else odd}"
 
 
 def _as_file_name(text: str) -> str:
@@ -309,8 +312,10 @@ def _check_files(path: Path, cells: pd.DataFrame, base: Path) -> None:
         if column != "source_audio_path":
             _refuse(path, names == "", names, f"have no {column}")
         is_there = {name: is_file(base / name) for name in names.unique()}
-        advice = f"name a {column} that does not exist; relative paths start from {base}"
-        _refuse(path, (names != "") & ~names.map(is_there).astype(bool), names, advice)
+        is_bad = (names != "") & ~names.map(is_there).astype(bool)
+        others = sorted({str(oddity(base / name)) for name in names[is_bad]} - {MISSING})
+        what = f"is no file ({', '.join(others)})" if others else "does not exist"
+        _refuse(path, is_bad, names, f"name a {column} that {what}; relative paths start from {base}")
 
 
 def _check_labels(path: Path, cells: pd.DataFrame, rows: pd.DataFrame) -> None:

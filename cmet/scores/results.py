@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from cmet.errors import UserError
+from cmet.inputs.files import MISSING, oddity
 from cmet.outputs import fresh_file
 from cmet.vocabulary import TARGET_EMOTIONS
 
@@ -45,8 +46,11 @@ def read_results(place: Path | str) -> pd.DataFrame:
     """
     place = Path(place)
     path = place / RESULTS if place.is_dir() else place
-    if not path.is_file():
-        raise UserError(f"{path}: no results; `cmet evaluate` or `cmet score` writes them")
+    odd = oddity(path)
+    if odd is not None:
+        raise UserError(
+            f"{path}: {'no results' if odd == MISSING else odd}; `cmet evaluate` or `cmet score` writes them"
+        )
     try:
         results = pd.read_parquet(path)
     except (OSError, ValueError) as error:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cmet.inputs.files import oddity
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -72,7 +74,13 @@ class UnreadableWeights(Exception):
 
 
 def kind_of(path: Path) -> FileKind:
-    """Kind of a file by its first bytes; zip files by what is in them."""
+    """Kind of a file by its first bytes; zip files by what is in them.
+
+    Raises:
+        UnreadableWeights: It is there, but no file.
+    """
+    if path.exists() and not path.is_file():
+        raise UnreadableWeights(str(oddity(path)))
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     if not head:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmet.errors import UserError
-from cmet.inputs.files import oddity
 from cmet.weights.containers import FileKind, UnreadableWeights, kind_of, not_finite, state_dicts
 from cmet.weights.registry import CHECKPOINTS, NETWORKS, Checkpoint, Network, checkpoint_named, find_weight
 
@@ -218,14 +217,12 @@ def _network_of(name: str) -> Network:
 def _examine(path: Path, name: str | None) -> "tuple[Identification, Mapping[str, Mapping[str, Tensor]]]":
     expected = checkpoint_named(name) if name else next((c for c in CHECKPOINTS.values() if c.file == path.name), None)
     try:
-        odd = oddity(path)
-        # of an empty file and one that is not there more is said below
-        if odd is not None and path.exists() and not path.is_file():
-            raise UserError(f"{path}: {odd}")
         kind = kind_of(path)
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         size_bytes = path.stat().st_size
+    except UnreadableWeights as error:
+        raise UserError(f"{path}: {error}; name one file") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     places: Mapping[str, Mapping[str, Tensor]] = {}

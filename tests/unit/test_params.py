@@ -128,7 +128,7 @@ def test_a_key_given_twice_is_named_with_its_lines(tmp_path: Path) -> None:
     [
         (DEEP_YAML.encode(), "nested too deeply, or contains itself"),
         (b"seed: 1\nsample: gr\xfcn\n", "not in UTF-8 (line 2); save it in UTF-8"),
-        (b"", "an empty file"),
+        (b"", "params.yaml: is empty"),
         (alias_bomb().encode(), "holds more than 100,000 values once its aliases (*) are followed"),
         (b"seed: [" + b"9, " * 50_000 + b"]", "train: Field required"),
         (b"seed: '" + b"9" * 100_000 + b"'", "seed: Unable to parse input string as an integer"),

@@ -178,8 +178,11 @@ def put(name: str, content: bytes) -> Callable[[Members], object]:
 
 
 BAD_MEMBERS = {
-    "objects": (put(".neutral_speech.npy", npy(np.array([{}], object))), "an array of Python objects, expected one of"),
-    "archive": (put(".neutral_speech.npy", b"PK\3\4"), "neutral_speech.npy: not a numpy array"),
+    "objects": (
+        put(".neutral_speech.npy", npy(np.array([{}], object))),
+        "is an array of Python objects, expected one of",
+    ),
+    "archive": (put(".neutral_speech.npy", b"PK\3\4"), "neutral_speech.npy: is not a numpy array"),
     "huge": (
         put(".neutral_speech.npy", npy(np.zeros(3)).replace(b"(3,), }            ", b"(3000000000000,), }")),
         "its header promises 24,000,000,000,000 bytes of numbers, it holds 24",

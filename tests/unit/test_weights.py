@@ -436,7 +436,7 @@ def test_verify_ends_with_whether_the_file_loads(tmp_path: Path, content: Tensor
     assert json.loads(text)["compared"]["network"] == "audio2lip"
 
 
-@pytest.mark.parametrize(("path", "said"), [("no.pt", "no.pt: cannot be read"), (".", ".: a folder, not a file")])
+@pytest.mark.parametrize(("path", "said"), [("no.pt", "no.pt: cannot be read"), (".", ".: is a folder, not a file")])
 def test_a_path_that_cannot_be_read_is_a_user_error(path: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         identify(Path(path))

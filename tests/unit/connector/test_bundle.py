@@ -92,7 +92,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a list": (is_now(CONFIG_FILE, "[]"), "not the description of a trained model"),
     "a number": (is_now(CONFIG_FILE, "3"), "not the description of a trained model"),
     "deep": (is_now(CONFIG_FILE, DEEP_JSON), "config.json: nested too deeply; train the model again"),
-    "empty": (is_now(CONFIG_FILE, ""), "config.json: an empty file; train the model again"),
+    "empty": (is_now(CONFIG_FILE, ""), "no trained model here, config.json is empty"),
     "not UTF-8": (is_now(CONFIG_FILE, b"\xff"), "config.json: not in UTF-8"),
     "a key twice": (is_now(CONFIG_FILE, '{"format": 3, "format": 3}'), "the key format is given twice"),
     "format": (says(format=[1]), "a model of format .1., but"),

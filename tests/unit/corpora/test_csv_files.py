@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes, message: s
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"x\.csv: cannot be read \(No such file or directory\)"):
+    with pytest.raises(UserError, match=r"x\.csv: no such file"):
         read_csv(tmp_path / "x.csv")
 
 

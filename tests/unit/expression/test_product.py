@@ -42,8 +42,8 @@ def test_codes_are_what_the_backbone_reads_off_the_track(tmp_path: Path, params:
     [
         (npy(np.full((3, 2), np.nan)), "a.npy: no expression codes, which are finite and of shape"),
         (npy(np.zeros(3)), "a.npy: no expression codes"),
-        (npy(np.array([{}], object)), "a.npy: an array of Python objects"),
-        (b"", "a.npy: an empty file"),
+        (npy(np.array([{}], object)), "a.npy: is an array of Python objects"),
+        (b"", "a.npy: is empty"),
     ],
 )
 def test_codes_that_are_none_are_named(tmp_path: Path, content: bytes, said: str) -> None:

@@ -80,7 +80,11 @@ def test_one_folder_without_recordings_holds_the_emotions(tmp_path: Path) -> Non
     ("files", "given", "said"),
     [
         (["e/a.wav"], ["x"], "x: no such folder"),
-        (["a.wav"], ["a.wav"], "a.wav: a file; name the folder that holds the recordings of one emotion"),
+        (
+            ["a.wav"],
+            ["a.wav"],
+            "a.wav: is a file, not a folder; name the folder that holds",
+        ),
         (["e/a.wav", "f/e/a.wav"], ["e", "f/e"], "two folders are called 'e'"),
         (["r/neutral/a.wav", "r/e/a.wav"], ["r"], "give it to --neutral-speech"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cmet.inputs.files import BadFile, oddity, read_bytes, read_text
+from cmet.inputs.files import BadFile, not_a_folder, oddity, predicate, read_bytes, read_text
 
 
 def test_what_is_no_ordinary_file_is_said_what_it_is(tmp_path: Path) -> None:
@@ -19,16 +19,20 @@ def test_what_is_no_ordinary_file_is_said_what_it_is(tmp_path: Path) -> None:
         listening.bind(os.path.relpath(tmp_path / "socket"))
         said = {path.name: oddity(path) for path in tmp_path.iterdir()}
     assert said == {
-        "pipe": "a named pipe, not a file; write what comes out of it into a file first",
-        "empty": "an empty file",
-        "link": "a link to something that is not there",
+        "pipe": "is a named pipe, not a file; write what comes out of it into a file first",
+        "empty": "is empty",
+        "link": "is a link to something that does not exist",
         "circle": "cannot be looked at (Too many levels of symbolic links)",
         "file": None,
-        "socket": "a socket, not a file",
+        "socket": "is a socket, not a file",
     }
-    assert oddity(tmp_path) == "a folder, not a file"
-    assert oddity(Path("/dev/zero")) == "a device, not a file"
+    assert oddity(tmp_path) == "is a folder, not a file"
+    assert oddity(Path("/dev/zero")) == "is a device, not a file"
     assert oddity(tmp_path / "none") == oddity(tmp_path / "zero\0byte") == "no such file"
+    assert predicate(tmp_path / "none") == "does not exist"
+    assert not_a_folder(tmp_path / "none") == "no such folder"
+    assert not_a_folder(tmp_path / "file") == "is a file, not a folder"
+    assert not_a_folder(tmp_path / "pipe") == predicate(tmp_path / "pipe") == said["pipe"]
     assert oddity(tmp_path / ("a" * 300)) == "cannot be looked at (File name too long)"
 
 

@@ -225,7 +225,7 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes, message
 
 
 def test_no_file_at_all_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere.csv: cannot be read"):
+    with pytest.raises(UserError, match="nowhere.csv: no such file"):
         read_manifest(tmp_path / "nowhere.csv")
 
 

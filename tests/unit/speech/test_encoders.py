@@ -61,7 +61,7 @@ def test_a_sound_inside_an_archive_has_no_features(tmp_path: Path) -> None:
 
 def test_features_that_cannot_be_opened_are_no_features(tmp_path: Path) -> None:
     (tmp_path / FEATURES_FOLDER / "001.npy").mkdir(parents=True)
-    with pytest.raises(ClipError, match=r"no_features: .*001\.npy: a folder, not a file"):
+    with pytest.raises(ClipError, match=r"no_features: .*001\.npy: is a folder, not a file"):
         read_precomputed(tmp_path / "001.wav")
 
 

@@ -27,6 +27,8 @@ NUM_HEAD_BYTES = 1024
 
 TAR_BLOCK = 512
 CHUNK_BYTES = 1 << 20
+MAX_UNPACKED_BYTES, MAX_RATIO = 1 << 30, 100
+"""A zip member that is larger, and packed more tightly, holds nothing but repetition and would fill the disk."""
 
 MAX_CACHED = 8
 """Archives whose index a process keeps."""
@@ -282,10 +284,14 @@ def _read_zip(path: Path) -> ArchiveIndex:
         zipped = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ClipError("bad_archive", f"{path.name} is not a zip file, or is cut short ({error})") from error
+    files = [info for info in zipped.infolist() if not info.filename.endswith(("/", "\\"))]
+    bombs = {
+        info.filename for info in files if info.file_size > max(MAX_UNPACKED_BYTES, MAX_RATIO * info.compress_size)
+    }
     members: list[tuple[str, int, int | None]] = [
-        (info.filename, info.file_size, None) for info in zipped.infolist() if not info.filename.endswith(("/", "\\"))
+        (info.filename, info.file_size, None) for info in files if info.filename not in bombs
     ]
-    return _index(members, {}, None, zipped)
+    return _index(members, dict.fromkeys(bombs, "unpacks to far more than a clip"), None, zipped)
 
 
 def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:

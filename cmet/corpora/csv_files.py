@@ -26,6 +26,9 @@ MAX_NAMED = 10
 SEPARATORS = ",;\t"
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[;,\t]*(\r\n|\r|\n)', re.IGNORECASE)
 
+MAX_BYTES = 1 << 30
+"""Millions of rows."""
+
 
 def read_csv(path: Path, needed: Sequence[str] = (), lower_header: bool = False) -> pd.DataFrame:
     """All cells as stripped text; the index is the row number in the file.
@@ -133,7 +136,7 @@ def whole_number(text: str) -> int | None:
 
 def _text(path: Path) -> str:
     refuse_no_table(path)
-    content = read_bytes(path)
+    content = read_bytes(path, MAX_BYTES)
     encodings = _encodings(content)
     for encoding in encodings:
         try:

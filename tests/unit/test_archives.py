@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmet import archives
 from cmet.archives import local_file, read_archive
 from cmet.errors import ClipError
 
@@ -258,6 +259,16 @@ def test_a_member_that_only_other_programs_unpack_is_named(tmp_path: Path, place
     archive.write_bytes(content)
     with pytest.raises(ClipError, match=rf"bad_archive: front/.* in video\.zip: {reason}.*; unpack the archive"):
         read(archive / "front/angry/level_1/001.mp4")
+
+
+def test_a_zip_member_that_would_fill_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 10_000)
+    with zipfile.ZipFile(tmp_path / "video.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("bomb.mp4", bytes(1_000_000))
+        file.writestr("clip.mp4", os.urandom(20_000))
+    index = read_archive(tmp_path / "video.zip")
+    assert list(index.sizes) == ["clip.mp4"]
+    assert index.refused == {"bomb.mp4": "unpacks to far more than a clip"}
 
 
 def test_memory_does_not_grow_with_the_members(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from cmet.errors import UserError
+from cmet.inputs.files import BadFile
+from cmet.inputs.texts import read_yaml
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_speech_length, finite
 from cmet.speech.encoders.settings import GRANULARITY
 from cmet.weights.hubs import emotion2vec_folders
@@ -111,11 +112,11 @@ def _find(weights: Path) -> Path:
 def _read_model_conf(path: Path) -> dict[str, Any]:
     """The architecture as config.yaml describes it."""
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = read_yaml(path)
         model_conf = config["model_conf"]
         found = (config["model"], model_conf["embed_dim"])
         layers = model_conf["modalities"]["audio"]["feature_encoder_spec"]
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (BadFile, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a FunASR description of an emotion2vec model ({error!r})") from error
     if found != ("Emotion2vec", WIDTH):
         raise UserError(f"{path}: describes {found[0]} of width {found[1]}, expected Emotion2vec of width {WIDTH}")

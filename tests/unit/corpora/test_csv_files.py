@@ -100,5 +100,5 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.csv")
-    with pytest.raises(UserError, match=r"x\.csv: cannot be read \(a folder, a pipe or a device, not a file\)"):
+    with pytest.raises(UserError, match=r"x\.csv: is a (named pipe|folder|device), not a file"):
         read_csv(tmp_path / "x.csv")

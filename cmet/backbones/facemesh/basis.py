@@ -18,9 +18,12 @@ from safetensors.numpy import load_file, save_file
 
 from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS, salience
 from cmet.backbones.facemesh.pose import Pose, mean_template, remove_pose
-from cmet.errors import UserError
+from cmet.errors import ClipError, UserError
 
 FILE = "facemesh_basis.safetensors"
+
+MAX_MOVEMENT = 10.0
+"""In canonical units; a face is about two of them wide, and a strong emotion moves a point by a tenth of one."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,21 @@ class ExpressionBasis:
         return self.movement_in(pose, delta)
 
     def movement_in(self, pose: Pose, delta: np.ndarray) -> np.ndarray:
-        """As `movement`, with the pose already known."""
+        """As `movement`, with the pose already known.
+
+        Raises:
+            ClipError: `bad_movement`: a point would be moved by many faces.
+        """
         plane = (delta.astype(np.float64) @ self.directions.T).reshape(len(delta), NUM_FACE_POINTS, 2)
-        return pose.to_picture(self.gain[:, None] * plane)
+        moved = self.gain[:, None] * plane
+        # not the other way round: NaN is not greater than anything
+        if not np.all(np.abs(moved) <= MAX_MOVEMENT):
+            raise ClipError(
+                "bad_movement",
+                f"points of the face would be moved by more than {MAX_MOVEMENT:g} times its size; the clip is no face "
+                "like those of the training, or the model is damaged",
+            )
+        return pose.to_picture(moved)
 
     def plane(self, track: np.ndarray) -> np.ndarray:
         """Pose-free landmarks in the face plane, shape (T, P, 2), canonical units."""

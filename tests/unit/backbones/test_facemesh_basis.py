@@ -7,7 +7,7 @@ import pytest
 
 from cmet.backbones.facemesh.basis import fit_basis
 from cmet.backbones.facemesh.model import FaceMesh
-from cmet.errors import UserError
+from cmet.errors import ClipError, UserError
 from cmet.params import InferenceParams
 from tests.unit.backbones.faces import Faces, made_faces
 
@@ -78,6 +78,14 @@ def test_a_basis_with_wrong_values_is_refused(
     replace(basis, **{name: change(getattr(basis, name))}).save(tmp_path)
     with pytest.raises(UserError, match=f"facemesh_basis.safetensors: damaged: {said}"):
         FaceMesh.load(tmp_path, tmp_path, INFERENCE)
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e300, np.nan])
+def test_a_movement_by_many_faces_is_refused(faces: Faces, factor: float) -> None:
+    basis = fit_basis(**faces, num_components=2, ridge=0.01)
+    damaged = replace(basis, directions=basis.directions * factor)
+    with pytest.raises(ClipError, match="bad_movement: points of the face would be moved by more than 10 times"):
+        damaged.movement(faces["neutral"]["M001"][0], np.ones((20, 2), np.float32))
 
 
 @pytest.mark.parametrize("content", [None, b"broken"])

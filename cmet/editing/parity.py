@@ -22,6 +22,7 @@ from cmet.backbones.edtalk.generator import EXPRESSION, LIP, PICTURE_PX, POSE
 from cmet.backbones.edtalk.loading import load_audio2lip
 from cmet.backbones.edtalk.mel import SAMPLES_PER_FRAME
 from cmet.backbones.edtalk.model import EDTalk
+from cmet.backbones.published.precision import refuse_nan
 from cmet.connector.inference import predict_deltas
 from cmet.editing.checks import result_file
 from cmet.editing.editor import root_mean_square
@@ -117,6 +118,7 @@ def stretched(pictures: Iterable[Tensor], store: IO[bytes]) -> Iterator[np.ndarr
     lowest, highest = np.float32(np.inf), np.float32(-np.inf)
     shape: tuple[int, ...] = (0,)
     for picture_3HW in pictures:
+        refuse_nan(picture_3HW)
         values = picture_3HW.clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
         lowest, highest, shape = min(lowest, values.min()), max(highest, values.max()), values.shape
         store.write(values.tobytes())

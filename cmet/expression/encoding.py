@@ -13,6 +13,7 @@ from cmet.backbones.registry import backbone_class
 from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job
 from cmet.environment import count_network_workers
+from cmet.errors import UserError
 from cmet.expression.product import CODES, MODEL, QUARANTINE, Faces, codes_file
 from cmet.expression.tracking import track_clip
 from cmet.params import ExpressionParams, InferenceParams
@@ -95,12 +96,19 @@ def write_expression(
 
 
 def write_faces(out: Path, model: Backbone, tracked: Faces, clip_ids: Iterable[str]) -> None:
-    """Write a fitted backbone and the codes that it reads off the tracks of clips, into an existing folder."""
+    """Write a fitted backbone and the codes that it reads off the tracks of clips, into an existing folder.
+
+    Raises:
+        UserError: Codes are no numbers.
+    """
     for name in (MODEL, CODES):
         (out / name).mkdir(exist_ok=True)
     model.save(out / MODEL)
     for clip_id in clip_ids:
-        np.save(codes_file(out, clip_id), model.encode(tracked.track(clip_id)))
+        codes_TK = model.encode(tracked.track(clip_id))
+        if not np.isfinite(codes_TK).all():
+            raise UserError(f"expression: the codes of {clip_id} are no numbers; look at its video, or leave it out")
+        np.save(codes_file(out, clip_id), codes_TK)
 
 
 _COLUMNS = ["clip_id", "status", "reason", "num_frames", "num_faces"]

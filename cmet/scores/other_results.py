@@ -31,6 +31,7 @@ def read_scored(folder: Path) -> list[ScoredManifest]:
 
 def _read(path: Path) -> ScoredManifest:
     beside = path.with_name(METRICS)
-    if not beside.is_file() or "manifest_sha256" not in read_json(beside):
+    values = read_json(beside) if beside.is_file() else None
+    if not isinstance(values, dict) or "manifest_sha256" not in values:
         raise UserError(f"{path.parent}: no results of `cmet score`; move the folder out of {path.parent.parent}")
     return ScoredManifest(read_results(path), read_record(beside, ManifestNumbers, "cmet score"))

@@ -16,7 +16,7 @@ from cmet.backbones.edtalk.mel import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from cmet.backbones.edtalk.rendering import Renderer
 from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.backbones.published.backbone import PublishedBackbone
-from cmet.backbones.published.precision import autocast_type
+from cmet.backbones.published.precision import autocast_type, levels
 from cmet.backbones.published.used_weights import check_used
 from cmet.environment import best_device
 from cmet.errors import ClipError
@@ -128,5 +128,4 @@ def edtalk_frames(pictures_B3HW: Tensor) -> np.ndarray:
 
     Differs from the published code, which stretches each clip so that its extremes become 0 and 255.
     """
-    levels_B3HW = ((pictures_B3HW.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return levels_B3HW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return levels(pictures_B3HW).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cmet.backbones.published.precision import levels
+
 SIDE_PX = 224
 CROP_ROWS = slice(0, 192)
 CROP_COLUMNS = slice(16, 208)
@@ -33,5 +35,4 @@ def cropped(pictures_B3PP: Tensor) -> Tensor:
 
 def pdfgc_frames(pictures_B3PP: Tensor) -> list[np.ndarray]:
     """RGB uint8 frames (224, 224, 3) of pictures in [-1, 1]."""
-    levels = ((pictures_B3PP.clamp(-1, 1) + 1) * 127.5).round().byte()
-    return list(levels.permute(0, 2, 3, 1).cpu().numpy())
+    return list(levels(pictures_B3PP).permute(0, 2, 3, 1).cpu().numpy())

@@ -1,11 +1,14 @@
 """Faces are found where they were written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cmet.backbones.facemesh.model import FaceMesh
 from cmet.backbones.registry import load_backbone
+from cmet.errors import UserError
 from cmet.expression.encoding import write_faces
 from cmet.expression.product import CODES, MODEL, TRACKS, Faces, codes_file, track_file
 from cmet.inputs.files import BadFile
@@ -64,3 +67,13 @@ def test_a_folder_is_called_by_one_name(
     assert load_backbone("facemesh", faces.model, tmp_path, params.inference).width == WIDTH
     assert (tmp_path / renamed).is_dir()
     assert not (tmp_path / name).exists()
+
+
+def test_codes_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
+    faces, model = Faces(tmp_path), made_model(WIDTH)
+    faces.all_tracks.mkdir(parents=True)
+    damaged = FaceMesh(replace(model.basis, mean=model.basis.mean * np.nan))
+    np.save(track_file(tmp_path, "a"), made_faces()["neutral"]["M000"][0].astype(np.float32))
+    with pytest.raises(UserError, match="expression: the codes of a are no numbers"):
+        write_faces(tmp_path, damaged, faces, "a")
+    assert not faces.has_codes("a")

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from cmet.errors import UserError
-from cmet.inputs.files import MISSING, BadFile, oddity
+from cmet.inputs.files import MISSING, BadFile, not_a_folder, oddity
 from cmet.inputs.texts import read_yaml
 from cmet.outputs import fresh_file
 from cmet.params import ParamsError, parse_params
@@ -164,8 +164,9 @@ def _values_before(params: Path) -> dict[str, Any]:
 
 def _places(params: Path, root: Path, corpus: str) -> dict[str, str]:
     """Where the corpus is and what DVC watches of it, as the section `manifest` has them."""
-    if not root.exists():
-        raise UserError(f"--root {root}: no such folder or file")
+    odd = None if root.is_dir() else oddity(root)
+    if odd is not None:
+        raise UserError(f"--root {root}: {'no such folder or file' if odd == MISSING else odd}")
     # pandas comes with it
     from cmet.corpora import table
     from cmet.corpora.watched import files_folder
@@ -191,7 +192,7 @@ def _weights(params: Path, weights: Path) -> str:
     from cmet.weights.registry import HOMES
 
     if not weights.is_dir():
-        raise UserError(f"--weights {weights}: no such folder")
+        raise UserError(f"--weights {weights}: {not_a_folder(weights)}")
     try:
         for home in HOMES:
             (weights / home).mkdir(exist_ok=True)

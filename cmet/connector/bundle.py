@@ -14,7 +14,7 @@ from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig, read_config
 from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.inputs.arrays import read_array
-from cmet.inputs.files import MISSING, oddity
+from cmet.inputs.files import MISSING, not_a_folder, oddity
 from cmet.inputs.texts import shown
 from cmet.outputs import write_json
 from cmet.pairs.differences import speech_delta
@@ -135,6 +135,8 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
     Raises:
         UserError: The folder is no bundle, a file is missing or damaged, sizes disagree, or a value is not finite.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: {not_a_folder(folder)}; name the folder of a trained model")
     found = {name: oddity(folder / name) for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT)}
     odd = [f"{name} missing" if words == MISSING else f"{name} {words}" for name, words in found.items() if words]
     if odd:

@@ -100,7 +100,8 @@ def named(path: Path, message: str, option: str = "") -> str:
     """The message, after the option if there is one, with the whole path once: some messages name their file."""
     who = f"{option} {path}".strip()
     # a word may be the same as a name without a suffix
-    said = next((name for name in (str(path), path.name) if path.suffix and name in message), None)
+    names = (name for name in (str(path), path.name) if path.suffix or message.startswith(f"{name} is a "))
+    said = next((name for name in names if name in message), None)
     if said is None:
         return f"{who}: {message}"
     if message.startswith(said):

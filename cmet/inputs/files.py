@@ -13,7 +13,7 @@ MISSING = "no such file"
 
 _KINDS = (
     (stat.S_ISDIR, "is a folder, not a file"),
-    (stat.S_ISFIFO, "is a named pipe, not a file; write what comes out of it into a file first"),
+    (stat.S_ISFIFO, "is a named pipe, not a file"),
     (stat.S_ISCHR, "is a device, not a file"),
     (stat.S_ISBLK, "is a device, not a file"),
     (stat.S_ISSOCK, "is a socket, not a file"),

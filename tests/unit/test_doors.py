@@ -13,7 +13,7 @@ from cmet.editing.checks import check_files
 from cmet.editing.options import EditOptions
 from cmet.editing.speech import hear
 from cmet.errors import ClipError, UserError
-from cmet.experiments import read_experiment
+from cmet.experiments import read_experiment, use_experiment
 from cmet.extended.recordings import emotion_folders, neutral_recordings
 from cmet.inputs.arrays import read_array
 from cmet.judge.card import CARD, read_card
@@ -27,6 +27,8 @@ from cmet.scores.results import read_results
 from cmet.speech.encoders.precomputed import read_vector
 from cmet.speech.encoders.registry import load_encoder
 from cmet.weights.identify import identify, load_file_as
+
+SAMPLE = Path(__file__).parents[2] / "experiments/sample.yaml"
 
 
 def edit_of(path: Path) -> None:
@@ -68,6 +70,9 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "judge": lambda path: open_judge(path, ["happy", "sad"]),
     "resnet18": read_resnet18,
     "weights": identify,
+    "model": load_bundle,
+    "root": lambda path: use_experiment(SAMPLE, path.with_name("params.yaml"), path),
+    "folder of weights": lambda path: use_experiment(SAMPLE, path.with_name("params.yaml"), None, (), path),
     "connector": lambda path: load_file_as(path, "cmet-connector"),
 }
 

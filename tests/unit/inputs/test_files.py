@@ -19,7 +19,7 @@ def test_what_is_no_ordinary_file_is_said_what_it_is(tmp_path: Path) -> None:
         listening.bind(os.path.relpath(tmp_path / "socket"))
         said = {path.name: oddity(path) for path in tmp_path.iterdir()}
     assert said == {
-        "pipe": "is a named pipe, not a file; write what comes out of it into a file first",
+        "pipe": "is a named pipe, not a file",
         "empty": "is empty",
         "link": "is a link to something that does not exist",
         "circle": "cannot be looked at (Too many levels of symbolic links)",

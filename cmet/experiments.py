@@ -13,9 +13,9 @@ import yaml
 
 from cmet.errors import UserError
 from cmet.inputs.files import MISSING, BadFile, not_a_folder, oddity
-from cmet.inputs.texts import read_yaml
+from cmet.inputs.texts import read_yaml, shown
 from cmet.outputs import fresh_file
-from cmet.params import ParamsError, parse_params
+from cmet.params import MAX_MESSAGE, ParamsError, parse_params
 
 BASE = "base"
 """Key of an experiment file: the file beside it from which it differs."""
@@ -82,7 +82,7 @@ def lay_over(values: dict[str, Any], path: Path) -> dict[str, Any]:
     changes = read_layer(path)
     unknown = sorted(flat_values(changes).keys() - flat_values(values).keys())
     if unknown:
-        raise ParamsError(f"{path}: unknown key(s): {', '.join(unknown)}")
+        raise ParamsError(f"{path}: unknown key(s): {shown(', '.join(unknown), MAX_MESSAGE)}")
     return _merged(values, changes)
 
 

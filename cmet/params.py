@@ -506,7 +506,7 @@ def parse_params(values: object, name: str) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         lines = [
-            f"  {_key(problem['loc'])}: {problem['msg']}{_got(problem['input'])}"
+            f"  {_key(problem['loc'])}: {shown(problem['msg'], MAX_MESSAGE)}{_got(problem['input'])}"
             for problem in error.errors(include_url=False)
         ]
         more = [f"  and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
@@ -520,6 +520,9 @@ def _got(value: object) -> str:
 
 MAX_SHOWN = 20
 """Bad values that a message names."""
+
+MAX_MESSAGE = 800
+"""Characters of what is wrong with a value; some of it is made of values."""
 
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = SHOWN_CHARACTERS

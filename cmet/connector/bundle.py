@@ -158,7 +158,7 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
             f"{scaling.spread_S.shape} and a limit of shape {limit_S.shape}"
         )
     # infinite where the range is not known
-    if np.isnan(limit_S).any() or (limit_S < 0).any():
+    if limit_S.dtype.kind != "f" or np.isnan(limit_S).any() or (limit_S < 0).any():
         raise UserError(f"{folder / SPEECH_LIMIT}: holds values that are no limits; train the model again")
     return Bundle(connector.to(device or torch.device("cpu")).eval(), config, scaling, limit_S, folder)
 
@@ -174,6 +174,6 @@ def _check_weights(weights: dict[str, Tensor], config: BundleConfig, folder: Pat
     bad = not_finite(weights)
     if bad:
         raise UserError(
-            f"{folder / WEIGHTS}: NaN or infinity in {len(bad)} tensor(s), first {bad[0]}; get the model anew, or "
-            "train it again"
+            f"{folder / WEIGHTS}: NaN or infinity in {len(bad)} tensor(s), first {shown(bad[0])}; get the model anew, "
+            "or train it again"
         )

@@ -18,17 +18,20 @@ WITHOUT_CLIPS = 2
 """Format of models that do not record how their clips were made."""
 
 
+Name = Annotated[str, Field(max_length=200)]
+
+
 class BundleConfig(Section):
     """What a trained model was made for and from; an edit treats its video and sound in the same way."""
 
     format: Literal[3] = FORMAT
     clips: ClipForm
     """How the clips it was trained on look and sound."""
-    backbone: str
-    backbone_sha256: dict[str, str] = {}
+    backbone: Name
+    backbone_sha256: dict[Name, Name] = {}
     """Hashes of the fitted backbone or of the published files, by file name; empty where unknown."""
-    speech_encoder: str
-    speech_settings: dict[str, str | int]
+    speech_encoder: Name
+    speech_settings: dict[Name, Name | int]
     """The encoder's settings at that time; `cmet.speech.encoders.settings` has today's."""
     expression_width: Annotated[int, Field(ge=1, le=4096)]
     speech_width: Annotated[int, Field(ge=1, le=65_536)]
@@ -36,8 +39,8 @@ class BundleConfig(Section):
     step: int
     """Training step that the weights come from."""
     seed: int
-    held_out_emotion: str | None
-    expression_deltas: dict[str, list[float]] = {}
+    held_out_emotion: Name | None
+    expression_deltas: dict[Name, list[float]] = {}
     """Mean expression delta of the training pairs, by emotion; empty where unknown."""
     versions: dict[str, str] = {}
     """Versions of the libraries that trained it, by distribution; empty where unknown."""

@@ -51,7 +51,7 @@ class Faces:
         """
         path = codes_file(self.folder, clip_id)
         codes_TK = read_array(path)
-        if codes_TK.ndim != 2 or not codes_TK.size or not np.isfinite(codes_TK).all():
+        if codes_TK.dtype.kind != "f" or codes_TK.ndim != 2 or not codes_TK.size or not np.isfinite(codes_TK).all():
             raise BadFile(f"{path}: no expression codes, which are finite and of shape (frames, components)")
         return codes_TK
 

@@ -76,10 +76,10 @@ def parse_json(text: str | bytes, name: Path | str) -> Any:
         raise BadFile(f"{name}: not readable as JSON ({shown(str(error))})") from error
 
 
-def shown(text: str) -> str:
+def shown(text: str, num_characters: int = SHOWN_CHARACTERS) -> str:
     """A value as a message has it: on one line, and cut where it is long."""
-    line = " ".join(text[: 4 * SHOWN_CHARACTERS].split())
-    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]} ..."
+    line = " ".join(text[: 4 * num_characters].split())
+    return line if len(line) <= num_characters else f"{line[:num_characters]} ..."
 
 
 class _Repeated(Exception):

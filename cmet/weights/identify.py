@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmet.errors import UserError
+from cmet.inputs.texts import shown
 from cmet.weights.containers import FileKind, UnreadableWeights, kind_of, not_finite, state_dicts
 from cmet.weights.registry import CHECKPOINTS, NETWORKS, Checkpoint, Network, checkpoint_named, find_weight
 
@@ -58,7 +59,7 @@ class Match:
 
 
 def _first(keys: Sequence[str], num: int = 3) -> str:
-    return f" ({', '.join(keys[:num])}{', ...' if len(keys) > num else ''})"
+    return f" ({', '.join(map(shown, keys[:num]))}{', ...' if len(keys) > num else ''})"
 
 
 def match(network: Network, place: str, shapes: Mapping[str, tuple[int, ...]]) -> Match:

@@ -132,11 +132,12 @@ def test_a_key_given_twice_is_named_with_its_lines(tmp_path: Path) -> None:
         (alias_bomb().encode(), "holds more than 100,000 values once its aliases (*) are followed"),
         (b"seed: [" + b"9, " * 50_000 + b"]", "train: Field required"),
         (b"seed: '" + b"9" * 100_000 + b"'", "seed: Unable to parse input string as an integer"),
+        (b"judge: {label_order: [" + b"a" * 100_000 + b"]}", "label_order"),
         (b"? " + b"a" * 1000 + b"\n: 1", " ...: Extra inputs are not permitted"),
         (b"\n".join(b"key%d: 1" % number for number in range(5000)), "and 4999 more"),
         (b"a: !!python/object/apply:os.system ['touch sign']", "could not determine a constructor"),
     ],
-    ids=["deep", "latin-1", "empty", "bomb", "long list", "long text", "long key", "many keys", "code"],
+    ids=["deep", "latin-1", "empty", "bomb", "long list", "long text", "long name", "long key", "many keys", "code"],
 )
 def test_a_file_of_another_kind_is_refused_in_a_few_words(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "params.yaml"

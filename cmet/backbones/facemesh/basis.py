@@ -94,7 +94,7 @@ class ExpressionBasis:
         path = folder / FILE
         try:
             basis = cls(**load_file(path))
-        except (OSError, SafetensorError, TypeError) as error:
+        except (OSError, SafetensorError, TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{path}: no facemesh basis here ({error}); run `dvc repro` to fit one") from error
         points, plane, width = NUM_FACE_POINTS, 2 * NUM_FACE_POINTS, basis.directions.shape[-1:]
         shapes = {

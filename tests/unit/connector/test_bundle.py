@@ -113,6 +113,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "weights are text": (is_now(WEIGHTS, "hello"), "the trained model is damaged"),
     "limit nan": (is_now(SPEECH_LIMIT, npy(NAN_88.numpy())), "speech_limit.npy: holds values that are no limits"),
     "limit negative": (is_now(SPEECH_LIMIT, npy(np.full(88, -1.0))), "speech_limit.npy: holds values that are no"),
+    "limit of truths": (is_now(SPEECH_LIMIT, npy(np.ones(88, bool))), "speech_limit.npy: holds values that are no"),
+    "a long name": (says(backbone="a" * 10**6), "backbone: String should have at most 200 characters"),
     "limit short": (is_now(SPEECH_LIMIT, npy(np.ones(3))), "a limit of shape .3,."),
     "limit of objects": (is_now(SPEECH_LIMIT, npy(np.array([{}] * 88))), "an array of Python objects"),
     "scaling nan": (holds(SPEECH_SCALING, centre=NAN_88), "speech_scaling.safetensors: holds values that scale"),

@@ -138,9 +138,11 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: {not_a_folder(folder)}; name the folder of a trained model")
     found = {name: oddity(folder / name) for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT)}
-    odd = [f"{name} missing" if words == MISSING else f"{name} {words}" for name, words in found.items() if words]
-    if odd:
-        raise UserError(f"{folder}: no trained model here, {', '.join(odd)}; run 'cmet train' first")
+    missing = [name for name, odd in found.items() if odd == MISSING]
+    said = [f"{', '.join(missing)} missing"] if missing else []
+    said += [f"{name} {odd}" for name, odd in found.items() if odd not in (None, MISSING)]
+    if said:
+        raise UserError(f"{folder}: no trained model here, {', '.join(said)}; run 'cmet train' first")
     config = read_config(folder)
     try:
         weights = load_file(folder / WEIGHTS)

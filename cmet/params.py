@@ -73,7 +73,7 @@ class Section(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _is_of_this_world(cls, value: Any) -> Any:
+    def _is_not_too_large(cls, value: Any) -> Any:
         if isinstance(value, int | float) and abs(value) > MAX_NUMBER:
             raise ValueError(f"Input should be at most {MAX_NUMBER:,} in size")
         return value

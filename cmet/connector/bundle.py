@@ -139,10 +139,10 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
         raise UserError(f"{folder}: {not_a_folder(folder)}; name the folder of a trained model")
     found = {name: oddity(folder / name) for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT)}
     missing = [name for name, odd in found.items() if odd == MISSING]
-    said = [f"{', '.join(missing)} missing"] if missing else []
-    said += [f"{name} {odd}" for name, odd in found.items() if odd not in (None, MISSING)]
-    if said:
-        raise UserError(f"{folder}: no trained model here, {', '.join(said)}; run 'cmet train' first")
+    problems = [f"{', '.join(missing)} missing"] if missing else []
+    problems += [f"{name} {odd}" for name, odd in found.items() if odd not in (None, MISSING)]
+    if problems:
+        raise UserError(f"{folder}: no trained model here, {', '.join(problems)}; run 'cmet train' first")
     config = read_config(folder)
     try:
         weights = load_file(folder / WEIGHTS)

@@ -71,7 +71,7 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
     drawn = chain.from_iterable(renderer.render(person, coefficients_LK))
     with result_file(job.out) as unfinished, TemporaryFile(dir=job.out.parent) as store:
         frames = stretched(counted_frames(drawn, "drawing the face", len(coefficients_LK), is_quiet), store)
-        num_frames = write_video(unfinished, frames, source.fps, job.sound, CRF)
+        num_frames = write_video(unfinished, frames, source.fps, job.sound, CRF, shown=source.file.colour.shown)
     return EditReport(
         num_frames, source.fps, PICTURE_PX, PICTURE_PX, None, root_mean_square(delta_NE), 0.0,
         strength=strength, has_typical_unit=False, likeness=editor.bundle.config.likeness(delta_NE),

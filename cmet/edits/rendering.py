@@ -39,9 +39,8 @@ def render_row(job: Job, files: Path) -> Record:
         # a backbone that draws faces anew is judged against its own drawing of the clip as it is
         is_kept = method == "neutral" and backbone.picture_px is None
         shown = iter(frames) if is_kept else backbone.render(frames, track, codes)
-        num_frames += write_video(
-            files / method / f"{job['clip_id']}.mp4", shown, file.fps, source, job["crf"], FASTEST
-        )
+        path = files / method / f"{job['clip_id']}.mp4"
+        num_frames += write_video(path, shown, file.fps, source, job["crf"], FASTEST, file.colour.shown)
     return {"num_frames": num_frames}
 
 

@@ -46,7 +46,7 @@ def write_edits_strip(video: EditedVideo, path: Path) -> bool:
     frames = (_grid([square.picture(frame, PANEL_PX) for frame in together], headers) for together in _in_step(sources))
     with tempfile.TemporaryDirectory() as folder:
         sound = _sound(video.source, num_shown / source.fps, Path(folder))
-        write_video(path, islice(frames, num_shown), source.fps, sound, CRF)
+        write_video(path, islice(frames, num_shown), source.fps, sound, CRF, shown=source.file.colour.shown)
     return num_shown == len(source)
 
 

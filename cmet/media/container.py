@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import numpy as np
 
 from cmet.errors import ClipError
+from cmet.media.display import Display
 from cmet.media.files import open_media
 from cmet.media.packets import PacketOrder, longest_gap_s, picture_track
 
@@ -26,11 +26,8 @@ gigabytes of frames."""
 class Container:
     """Facts of a file and its picture track."""
 
-    width: int
-    height: int
-    """Of the upright picture, in pixels."""
-    is_turned: bool
-    """Whether the frames have to be turned to stand upright."""
+    display: Display
+    """How its frames are shown."""
     fps: float
     declared_frames: int | None
     num_packets: int
@@ -80,12 +77,10 @@ class Container:
                     or_large = "" if is_sized else f", or frames of more than {MAX_PIXELS // 1_000_000} megapixels"
                     raise ClipError("unreadable_video", f"{path.name} holds no frames{or_large}")
                 _refuse_large(path, first.width, first.height)
-                # on its side, by the turn that its file asks for
-                is_sideways = round(first.rotation / 90) % 2 == 1
+                display = Display.of(first, track.sample_aspect_ratio)
+                _refuse_large(path, display.width, display.height)
                 return cls(
-                    width=first.height if is_sideways else first.width,
-                    height=first.width if is_sideways else first.height,
-                    is_turned=first.rotation != 0,
+                    display=display,
                     fps=float(track.average_rate or track.guessed_rate or 0),
                     declared_frames=track.frames or None,
                     num_packets=num_packets,
@@ -124,11 +119,6 @@ def _refuse_large(path: Path, width: int, height: int) -> None:
             f"{path.name} has frames of {width}x{height}; at most {MAX_PIXELS // 1_000_000} megapixels and "
             f"{MAX_SIDE_PX} pixels a side are read, so make it smaller",
         )
-
-
-def upright(frame: av.VideoFrame) -> np.ndarray:
-    """The picture (H, W, 3), uint8 RGB, turned as its file wants it shown."""
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
 
 
 def _first_picture(packet: av.Packet) -> av.VideoFrame | None:

@@ -12,12 +12,12 @@ from typing import Protocol
 os.environ.setdefault("DECORD_EOF_RETRY_MAX", "102400")
 
 import av
-import cv2
 import decord
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from cmet.errors import ClipError
-from cmet.media.container import MAX_PIXELS, Container, upright
+from cmet.media.container import MAX_PIXELS, Container
 from cmet.media.files import open_media, plain_name
 from cmet.media.packets import PacketOrder, picture_track
 
@@ -59,9 +59,10 @@ def open_reader(path: Path, container: Container) -> Reader:
     Raises:
         ClipError: `unreadable_video`.
     """
-    # decord fails at batches of frames that have to be turned, and holds dozens of frames, gigabytes of large ones
-    is_small = container.width * container.height * 3 <= BATCH_BYTES
-    if container.is_searchable and is_small and not container.is_turned:
+    # decord fails at batches of frames that have to be turned, knows neither the shape of pixels nor wide colours, and
+    # holds dozens of frames, gigabytes of large ones
+    is_small = container.display.num_bytes <= BATCH_BYTES
+    if container.is_searchable and is_small and container.display.is_plain:
         with suppress(ClipError):
             reader = DecordReader(path, container)
             if reader.sees(container.order):
@@ -85,7 +86,7 @@ class DecordReader:
             if not len(starts):
                 raise ClipError("unreadable_video", f"{path.name} holds no frames")
         self.times_s = starts - starts[0]
-        self._batch = max(1, min(MAX_BATCH, BATCH_BYTES // (container.width * container.height * 3)))
+        self._batch = max(1, min(MAX_BATCH, BATCH_BYTES // container.display.num_bytes))
 
     def sees(self, order: PacketOrder) -> bool:
         """Whether decord's index has the same frames at the same times, and the same key frames."""
@@ -125,10 +126,10 @@ class PyavReader:
         self._entries = [0] + [
             index for index, pts in enumerate(self._pts) if index and is_told_by_time and pts in container.order.entries
         ]
-        self._size = container.width, container.height
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._frame: av.VideoFrame | None = None
         self._index = -1
+        self._display, self._scaler = container.display, VideoReformatter()
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         """See `Reader`. Goes on from the last frame where the next one is near."""
@@ -141,9 +142,8 @@ class PyavReader:
                 self._index += 1
             if self._frame is None:
                 return
-            picture = upright(self._frame)
-            # streams may change their size midway
-            yield picture if picture.shape[1::-1] == self._size else cv2.resize(picture, self._size)
+            # all of one size, though streams may change theirs midway
+            yield self._display.picture(self._frame, self._scaler)
 
     def _begin(self, entry: int) -> None:
         """Decode from this frame on if a seek leads to it, which its time proves, else from the start."""

@@ -8,9 +8,11 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from cmet.errors import ClipError
 from cmet.inputs.files import predicate
+from cmet.media.colour import BT601, BT709, tag, to_yuv, usual_matrix
 from cmet.media.container import Container
 from cmet.media.files import create_media
 from cmet.media.readers import Reader, open_reader
@@ -53,7 +55,8 @@ class VideoFile:
             raise ClipError("unreadable_video" if path.is_file() else "missing_video", f"{path.name} {odd}")
         container = Container.read(path)
         container.refuse_truncated(path.name)
-        self.width, self.height = container.width, container.height
+        self.width, self.height = container.display.width, container.display.height
+        self.colour = container.display.colour
         self._reader = (opens or open_reader)(path, container)
         self.num_frames = len(self._reader.times_s)
         self.fps = _plausible_rate(container.fps, self._reader.times_s)
@@ -122,6 +125,7 @@ def write_video(
     sound: Path | None = None,
     crf: int = 16,
     preset: str = "veryfast",
+    shown: tuple[int, int] = (BT709, BT709),
 ) -> int:
     """Encode frames as H.264 in mp4 and return their number.
 
@@ -137,8 +141,11 @@ def write_video(
             mp4 can hold it as it is, else encoded as AAC; left out where it cannot be decoded (see `sound_fault`).
         crf: x264 quality, 0 lossless to 51.
         preset: x264 speed; a faster one makes a larger file of the same quality.
+        shown: Primaries and transfer of the frames, as `Colorimetry.shown` has them. The matrix is the one that players
+            take for granted at this size.
     """
     num_frames = 0
+    scaler, matrix = VideoReformatter(), BT601
     with create_media(path, movflags="+faststart") as container:
         stream = container.add_stream(
             "libx264",
@@ -151,9 +158,12 @@ def write_video(
             height, width = frame.shape[:2]
             if num_frames == 0:
                 stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+                matrix = usual_matrix(stream.width, stream.height)
+                tag(stream.codec_context, matrix, shown)
             if height % 2 or width % 2:
                 frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            container.mux(stream.encode(to_yuv(picture, matrix, scaler)))
             num_frames += 1
         if num_frames:
             container.mux(stream.encode(None))

@@ -1,5 +1,6 @@
 """Video files as they arrive, made with PyAV: other containers, rotation flags, edit lists, uneven rates, cuts."""
 
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +29,13 @@ def remux(source: Path, target: Path, from_s: float = 0.0, with_sound: bool = Tr
 
 
 def encode(
-    target: Path, frames: Sequence[np.ndarray], times_ms: Sequence[int], rotation: int = 0, gop: int = 250
+    target: Path,
+    frames: Sequence[np.ndarray],
+    times_ms: Sequence[int],
+    rotation: int = 0,
+    gop: int = 250,
+    pixel_shape: Fraction | None = None,
+    tags: tuple[int, int, int] = (2, 2, 2),
 ) -> Path:
     """Write frames that each appear at their own time, H.264, no sound."""
     with av.open(str(target), "w") as container:
@@ -38,12 +45,28 @@ def encode(
         stream.codec_context.time_base = stream.time_base = MILLISECOND
         if rotation:
             stream.set_display_rotation(rotation)
+        if pixel_shape:
+            stream.codec_context.sample_aspect_ratio = pixel_shape
+        context = stream.codec_context
+        context.colorspace, context.color_primaries, context.color_trc = tags
         for frame, time_ms in zip(frames, times_ms, strict=True):
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             picture.pts, picture.time_base = time_ms, MILLISECOND
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return target
+
+
+def with_matrix(path: Path, right: tuple[int, int], down: tuple[int, int]) -> Path:
+    """Put a display matrix into the header of the picture of an mp4: where a step leads, as it is shown."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 44
+    one = 1 << 16
+    content[start : start + 36] = struct.pack(
+        ">9i", right[0] * one, right[1] * one, 0, down[0] * one, down[1] * one, 0, 0, 0, 1 << 30
+    )
+    path.write_bytes(content)
+    return path
 
 
 def cut(source: Path, target: Path, share: float) -> Path:

@@ -84,7 +84,9 @@ def test_a_picture_given_as_video_is_held_to_the_same_limit(tmp_path: Path, name
 def test_the_first_batch_is_as_small_as_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = encode_numbered(tmp_path / "plain.mp4", "libx264")
     # frames of 12 MB, as the container says
-    reader = DecordReader(path, replace(Container.read(path), width=2048, height=2048))
+    container = Container.read(path)
+    large = replace(container.display, unturned_px=(2048, 2048))
+    reader = DecordReader(path, replace(container, display=large))
     sizes = []
     get_batch = reader._reader.get_batch
     monkeypatch.setattr(

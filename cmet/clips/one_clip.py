@@ -15,13 +15,17 @@ from cmet.clips.crop import CROP_RULES, Cut, choose_track, face_tracks, outside_
 from cmet.clips.kept import KeptFrames
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
-from cmet.media.landmarks import find_faces
+from cmet.media.landmarks import Region, find_faces, small_face_region
 from cmet.media.readers import DecordReader, PyavReader
 from cmet.media.sound import read_sound, rms_db, write_sound
 from cmet.media.video import FASTEST, VideoFile, frames_at_rate, write_video
 
 MAX_LOUDEST = 0.999
 """Samples at or above this share of full scale count as clipped."""
+
+
+NUM_SMALL_LOOKS = 12
+"""Frames in which a face is looked for that is too small to be found in the whole picture."""
 
 
 def prepare_clip(job: Job, folder: Path) -> Record:
@@ -72,6 +76,12 @@ def _prepare_video(file: VideoFile, audio: Path, folder: Path, job: Job) -> Reco
     facts = _sound_facts(sound, job)
     shown = frames_at_rate(file.start_times_s(), fps, num_frames).tolist()
     faces, kept = _watch(file, shown, job["detect_stride"])
+    if sum(map(bool, faces)) < job["min_face_ratio"] * len(faces):
+        looks = range(0, len(file), job["detect_stride"])
+        region = small_face_region(file.frames_at(looks[:: -(-len(looks) // NUM_SMALL_LOOKS)]))
+        if region is not None:
+            del kept
+            faces, kept = _watch(file, shown, job["detect_stride"], region)
     tracks = face_tracks(faces)
     track = choose_track(tracks, len(faces), job["min_face_ratio"])
     box = square_around(track.boxes)
@@ -79,7 +89,8 @@ def _prepare_video(file: VideoFile, audio: Path, folder: Path, job: Job) -> Reco
     kept.drop_unless_holding(cut)
     sound_path, video_path = folder / job["sound"], folder / job["picture"]
     write_sound(sound_path, sound, rate)
-    write_video(video_path, _cut_frames(file, shown, kept, cut, job["size_px"]), fps, sound_path, job["crf"], FASTEST)
+    pictures = _cut_frames(file, shown, kept, cut, job["size_px"])
+    write_video(video_path, pictures, fps, sound_path, job["crf"], FASTEST, file.colour.shown)
     left, top, right, bottom = (float(value) for value in box)
     return facts | {
         "num_frames": num_frames,
@@ -101,7 +112,9 @@ def _prepare_video(file: VideoFile, audio: Path, folder: Path, job: Job) -> Reco
     }
 
 
-def _watch(file: VideoFile, shown: list[int], stride: int) -> tuple[list[list[np.ndarray]], KeptFrames]:
+def _watch(
+    file: VideoFile, shown: list[int], stride: int, region: Region | None = None
+) -> tuple[list[list[np.ndarray]], KeptFrames]:
     """Go through a video once: the faces in every `stride`-th frame, and what will be needed of the shown frames."""
     looks, wanted = set(range(0, len(file), stride)), set(shown)
     faces: list[list[np.ndarray]] = []
@@ -109,7 +122,7 @@ def _watch(file: VideoFile, shown: list[int], stride: int) -> tuple[list[list[np
     indices = sorted(looks | wanted)
     for index, frame in zip(indices, file.frames_at(indices), strict=True):
         if index in looks:
-            faces += find_faces([frame])
+            faces += find_faces([frame], region)
             kept.aim(faces[-1], file.width, file.height)
         if index in wanted:
             kept.add(index, frame)

@@ -20,9 +20,12 @@ from cmet.clips.crop import (
 )
 from cmet.editing.options import frames_said
 from cmet.errors import ClipError
-from cmet.media.landmarks import find_faces
+from cmet.media.landmarks import Region, find_faces, small_face_region
 
 MIN_FACE_RATIO = 0.5
+
+NUM_LOOKS = 12
+"""Frames in which faces are counted where no square is looked for, or are looked for again where they are small."""
 
 FADE_FRAMES = 5
 """Frames over which an edit fades towards one that does not show the face."""
@@ -108,15 +111,25 @@ def find_square(frames_at: FramesAt, num_frames: int, width: int, height: int, c
         ClipError: `no_face` or `two_faces`.
     """
     looked_at = looks(num_frames)
-    faces = list(find_faces(frames_at(looked_at)))
+    faces, region = look_for_faces(frames_at, looked_at)
     refuse_two_faces(faces)
     track = choose_track(face_tracks(faces), len(faces), MIN_FACE_RATIO)
     seen_T = np.interp(np.arange(num_frames), looked_at, _is_seen(track, faces))
     is_seen_T, unsure = seen_T == 1, np.flatnonzero((seen_T > 0) & (seen_T < 1))
     if len(unsure):
-        is_seen_T[unsure] = [_shows(track, found) for found in find_faces(frames_at(unsure.tolist()))]
+        is_seen_T[unsure] = [_shows(track, found) for found in find_faces(frames_at(unsure.tolist()), region)]
     cut = CROP_RULES[crop_rule](square_around(track.boxes), width, height)
     return FaceSquare(cut, float(is_seen_T.mean()), is_seen_T)
+
+
+def look_for_faces(frames_at: FramesAt, indices: list[int]) -> tuple[list[list[np.ndarray]], Region | None]:
+    """Boxes in each of these frames; where too few show any, also the part of them in which smaller ones were found."""
+    faces = list(find_faces(frames_at(indices)))
+    if sum(map(bool, faces)) >= MIN_FACE_RATIO * len(faces):
+        return faces, None
+    some = np.unique(np.linspace(0, len(indices) - 1, NUM_LOOKS).astype(int))
+    region = small_face_region(frames_at([indices[number] for number in some]))
+    return (faces, None) if region is None else (list(find_faces(frames_at(indices), region)), region)
 
 
 def _is_seen(track: FaceTrack, faces: Sequence[Sequence[np.ndarray]]) -> list[float]:
@@ -151,7 +164,7 @@ def refuse_two_faces(faces: Sequence[Sequence[np.ndarray]]) -> None:
         ClipError: `no_face` or `two_faces`.
     """
     if not any(faces):
-        raise ClipError("no_face", f"no face found in {frames_said(len(faces))}")
+        raise ClipError("no_face", f"no face found in {frames_said(len(faces))}; if it is small, crop the video to it")
     if sum(len(found) > 1 for found in faces) > MAX_SHARE_WITH_TWO * len(faces):
         raise ClipError("two_faces", "the video shows two faces; crop it to the one to change")
 

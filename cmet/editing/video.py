@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions import check_num_windows, emotional_delta, hear_emotion
 from cmet.editing.framing import (
     MIN_FACE_RATIO,
+    NUM_LOOKS,
     FaceSquare,
     faded,
     find_square,
+    look_for_faces,
     pasted,
     presence,
     refuse_two_faces,
@@ -41,15 +44,12 @@ from cmet.editing.source import Source, counted_frames, num_editable, resize_rem
 from cmet.editing.speech import Heard, hear
 from cmet.errors import ClipError
 from cmet.media.kinds import said_passed_over
-from cmet.media.landmarks import find_faces
+from cmet.media.landmarks import Region, find_faces
 from cmet.media.sound import read_sound, sound_fault
 from cmet.media.video import write_video
 from cmet.params import ClipForm
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 from cmet.weights.registry import find_weight
-
-NUM_LOOKS = 12
-"""Frames in which faces are counted where no square is looked for."""
 
 MAX_APART_S = 0.2
 """Sound and picture of a result may differ by this before that is said."""
@@ -108,7 +108,7 @@ def edit_video(
         with told_of(video):
             report = edit(source, job)
     heard = [emotion.heard for emotion in emotions if emotion.heard is not None]
-    remarks += _of_sound(lips, job.sound, sound_s, report) + _absence(editor, neutral, *heard)
+    remarks += _of_colour(source) + _of_sound(lips, job.sound, sound_s, report) + _absence(editor, neutral, *heard)
     remarks += _passed_over(neutral, *heard)
     return replace(report, remarks=report.remarks + remarks)
 
@@ -152,6 +152,13 @@ def _passed_over(*heard: Heard) -> tuple[str, ...]:
     return (said_passed_over(files),) if files else ()
 
 
+def _of_colour(source: Source) -> tuple[str, ...]:
+    """What is to be said of colours that the result cannot have."""
+    colour = source.file.colour
+    said = f"{source.path} has high range or wide colours ({colour.said}); the result has those of ordinary screens"
+    return (said,) if colour.is_wide else ()
+
+
 def _absence(editor: Editor, *heard: Heard) -> tuple[str, ...]:
     """What is to be said of vectors that stood in for an encoder."""
     num_stored = sum(one.num_stored for one in heard)
@@ -163,18 +170,23 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     """For a backbone that changes the frames themselves."""
     editor, is_quiet = job.editor, job.options.is_quiet
     check_num_windows(editor, job.emotions, len(source), source.fps)
-    refuse_two_faces(_faces(source))
-    track = editor.backbone.track(counted_frames(source.frames(), "finding the face", len(source), is_quiet))
+    faces, region = look_for_faces(source.frames, _evenly(source))
+    refuse_two_faces(faces)
+    # a small face is tracked and changed as if a person had cropped the video to it
+    view = region or Region(0, 0, source.width, source.height)
+    pictures = map(view.of, source.frames())
+    track = editor.backbone.track(counted_frames(pictures, "finding the face", len(source), is_quiet))
     is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
     if is_found.mean() < MIN_FACE_RATIO:
         raise ClipError("no_face", f"a face in only {is_found.mean():.0%} of the frames of {source.path.name}")
     track = fill_gaps(track, is_found)
     codes = editor.backbone.encode(track)
     delta_TK, told = emotional_delta(editor, job.emotions, codes, source.fps, presence(is_found), job.options)
-    frames = counted_frames(source.frames(), "changing the face", len(source), is_quiet)
+    frames, below = tee(counted_frames(source.frames(), "changing the face", len(source), is_quiet))
     with result_file(job.out) as unfinished:
-        rendered = editor.backbone.render(frames, track, codes + delta_TK)
-        num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF)
+        parts = editor.backbone.render(map(view.of, frames), track, codes + delta_TK)
+        rendered = map(view.put_back, below, parts)
+        num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF, shown=source.file.colour.shown)
     return EditReport(
         num_frames, source.fps, *_even(source), float(is_found.mean()), root_mean_square(delta_TK),
         has_typical_unit=editor.has_typical_unit, **_of_emotions(told),
@@ -217,7 +229,7 @@ def _edit_by_drawing(source: Source, job: EditJob) -> EditReport:
         width = height = _picture_px(backbone)
     with result_file(job.out) as unfinished:
         shown = counted_frames(result, "drawing the face", len(order), is_quiet)
-        num_frames = write_video(unfinished, shown, source.fps, job.sound, CRF)
+        num_frames = write_video(unfinished, shown, source.fps, job.sound, CRF, shown=source.file.colour.shown)
     return EditReport(
         num_frames, source.fps, width, height, square.face_ratio, root_mean_square(delta_TK),
         has_typical_unit=editor.has_typical_unit, remarks=remarks, **_of_emotions(told),
@@ -262,7 +274,7 @@ def _picture_px(backbone: Backbone) -> int:
 def _square(source: Source, framing: Framing, clips: ClipForm, is_quiet: bool) -> FaceSquare:
     """Where the face is, or the whole video where that is the square."""
     if framing == "as-is":
-        faces = _faces(source)
+        faces = list(find_faces(source.frames(_evenly(source))))
         refuse_two_faces(faces)
         face_ratio = sum(map(bool, faces)) / len(faces)
         return FaceSquare.whole(source.width, source.height, len(source), face_ratio)
@@ -273,9 +285,9 @@ def _square(source: Source, framing: Framing, clips: ClipForm, is_quiet: bool) -
     return find_square(frames_at, len(source), source.width, source.height, clips.crop_rule)
 
 
-def _faces(source: Source) -> list[list[np.ndarray]]:
-    evenly = np.unique(np.linspace(0, len(source) - 1, NUM_LOOKS).astype(int))
-    return list(find_faces(source.frames(evenly)))
+def _evenly(source: Source) -> list[int]:
+    """Frames in which faces are counted."""
+    return np.unique(np.linspace(0, len(source) - 1, NUM_LOOKS).astype(int)).tolist()
 
 
 def _track(source: Source, square: FaceSquare, editor: Editor, label: str, is_quiet: bool) -> np.ndarray:

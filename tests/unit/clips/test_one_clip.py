@@ -1,6 +1,7 @@
 import hashlib
 import tarfile
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from cmet.errors import ClipError
 from cmet.media.landmarks import find_faces
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import frames_at_rate, read_video, write_video
-from tests.unit.media.making import cut, encode, remux
+from tests.unit.media.making import cut, encode, remux, with_matrix
 
 RATE = 16_000
 
@@ -120,6 +121,29 @@ def test_of_two_faces_the_one_that_stays_is_cut_out(tmp_path: Path, job: Job, ta
     assert record["num_face_tracks"] == 2
     assert record["face_ratio"] == 1
     assert record["crop_right"] < 270
+
+
+def test_a_small_face_is_cut_out(tmp_path: Path, job: Job, talking_frames: np.ndarray) -> None:
+    frames = np.full((30, 540, 960, 3), 90, np.uint8)
+    frames[:, 300:428, 700:828] = talking_frames[:, ::2, ::2]
+    write_video(tmp_path / "small.mp4", frames, 30, crf=4)
+    record = prepared(job, tmp_path, tmp_path / "small.mp4", speech(tmp_path / "speech.wav"), detect_stride=15)
+    assert record["face_ratio"] == 1
+    assert 690 < record["crop_left"] < record["crop_right"] < 838
+    (face,) = next(find_faces(read_video(tmp_path / "video/clip.mp4").frames[:1]))
+    assert (face[2:] - face[:2]).min() > 120
+
+
+def test_a_clip_is_cut_from_what_a_player_shows(tmp_path: Path, job: Job, talking_frames: np.ndarray) -> None:
+    # pixels twice as high as wide, mirrored
+    sound = speech(tmp_path / "speech.wav")
+    encode(tmp_path / "plain.mp4", talking_frames, range(0, 1200, 40))
+    path = encode(tmp_path / "odd.mp4", talking_frames[:, ::2, ::-1], range(0, 1200, 40), pixel_shape=Fraction(1, 2))
+    plain = prepared(job, tmp_path / "plain", tmp_path / "plain.mp4", sound)
+    odd = prepared(job, tmp_path / "odd", with_matrix(path, right=(-1, 0), down=(0, 1)), sound)
+    assert (odd["source_width_px"], odd["source_height_px"]) == (256, 256)
+    for side in ("left", "top", "right", "bottom"):
+        assert odd[f"crop_{side}"] == pytest.approx(plain[f"crop_{side}"], abs=4)
 
 
 @pytest.mark.parametrize(("rule", "aspect"), [("fomm-reflect-1", 1.0), ("fomm-clip-1", 1.2)])

@@ -94,7 +94,7 @@ def test_frames_between_looks_that_differ_are_looked_at_and_none_without_a_face_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown, asked = boxes(*range(18, 28), num=61), []
-    monkeypatch.setattr(framing, "find_faces", lambda indices: [shown[index] for index in indices])
+    monkeypatch.setattr(framing, "find_faces", lambda indices, region=None: [shown[index] for index in indices])
 
     def frames_at(indices: list[int]) -> list[int]:
         asked.append(indices)
@@ -113,7 +113,7 @@ def test_frames_between_looks_that_differ_are_looked_at_and_none_without_a_face_
 def test_another_face_in_a_frame_between_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = boxes(*range(31, 41), num=61)
     shown[32] = [np.array([100.0, 30, 130, 80])]
-    monkeypatch.setattr(framing, "find_faces", lambda indices: [shown[index] for index in indices])
+    monkeypatch.setattr(framing, "find_faces", lambda indices, region=None: [shown[index] for index in indices])
     assert np.flatnonzero(~find_square(list, 61, 140, 100, RULE).is_seen_T).tolist() == list(range(31, 41))
 
 
@@ -137,5 +137,6 @@ def test_no_face_and_two_faces_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, faces: list[list[np.ndarray]], code: str
 ) -> None:
     monkeypatch.setattr(framing, "find_faces", lambda frames: faces)
+    monkeypatch.setattr(framing, "small_face_region", lambda frames: None)
     with pytest.raises(ClipError, match=code):
         find_square(list, 61, 140, 100, RULE)

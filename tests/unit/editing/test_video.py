@@ -2,6 +2,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from errno import ENOSPC
+from fractions import Fraction
 from pathlib import Path
 from shutil import copyfile
 
@@ -21,6 +22,8 @@ from cmet.media.landmarks import track_landmarks
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import VideoFile, read_video, write_video
 from tests.unit.editing.models import noise
+from tests.unit.media.making import encode, with_matrix
+from tests.unit.media.patches import shown
 
 QUIET = EditOptions(is_quiet=True)
 
@@ -411,7 +414,7 @@ def test_sound_that_lips_cannot_follow_is_told_before_the_face_is_looked_for(
 def test_a_full_disk_is_one_message_and_leaves_no_folder(
     tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], darkening: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(*_: object) -> int:
+    def write(*_: object, **__: object) -> int:
         raise OSError(ENOSPC, os.strerror(ENOSPC))
 
     monkeypatch.setattr(video_module, "write_video", write)
@@ -489,3 +492,47 @@ def test_emotions_go_along_the_result_where_lips_make_it_longer_than_the_video(
     # the toy's own codes are zeros, so these are the change
     (codes,) = drawn
     assert codes.shape == (17, 6) and codes[:12].any(axis=1).all() and not codes[12:].any()
+
+
+def test_a_small_face_is_changed_and_all_else_stays(
+    real: Path, tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]]
+) -> None:
+    face = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(7)).frames
+    frames = np.full((7, 720, 1280, 3), 90, np.uint8)
+    frames[:, 100:228, 900:1028] = face[:, ::2, ::2]
+    write_video(tmp_path / "small.mp4", frames, 30, sounds["speech"][0], crf=4)
+    report = edit_video(
+        tmp_path / "small.mp4", **sounds, out=tmp_path / "out.mp4", editor=editor, options=replace(QUIET, strength=3.0)
+    )
+    assert (report.width_px, report.height_px, report.face_ratio) == (1280, 720, 1)
+    change = np.abs(read_video(tmp_path / "out.mp4").frames.astype(int) - read_video(tmp_path / "small.mp4").frames)
+    assert change[:, 100:228, 900:1028].mean() > 0.5
+    change[:, 84:244, 884:1044] = 0
+    # the codec's
+    assert change.max() <= 3
+
+
+def test_the_result_is_shown_as_the_video_is(
+    tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    # pixels twice as wide as high, mirrored
+    frames = read_video(darkening).frames[:, :, ::-2]
+    stored = encode(tmp_path / "in.mp4", frames, range(0, 7 * 40, 40), pixel_shape=Fraction(2))
+    with_matrix(stored, right=(-1, 0), down=(0, 1))
+    report = edit_video(stored, **sounds, out=tmp_path / "out.mp4", editor=editor, options=QUIET)
+    assert (report.width_px, report.height_px) == (456, 256)
+    first = read_video(tmp_path / "out.mp4", [0]).frames[0]
+    # the grey side is on the right again
+    assert np.abs(first[:, 270:].astype(int) - read_video(darkening, [0]).frames[0][:, 270:]).mean() < 8
+    assert first[:, 270:].std() < 12 < first[:, :256].std()
+
+
+def test_high_range_that_is_lost_is_told(
+    tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]], darkening: Path
+) -> None:
+    frames = read_video(darkening).frames
+    path = encode(tmp_path / "in.mp4", frames, range(0, 7 * 40, 40), tags=(9, 9, 18))
+    report = edit_video(path, **sounds, out=tmp_path / "out.mp4", editor=editor, options=QUIET)
+    (remark,) = report.remarks
+    assert "in.mp4 has high range or wide colours (HLG, BT.2020)" in remark
+    assert shown(tmp_path / "out.mp4")[1] == (6, 1, 1)

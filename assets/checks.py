@@ -9,6 +9,7 @@ import pandas as pd
 
 from assets.dvc_project import DvcProject, DvcStage
 from cmet.project import Project
+from cmet.text_tables import markdown_text
 from cmet.vocabulary import CHANCE
 
 SAMPLE_FACE_RATIO = 0.99
@@ -55,9 +56,9 @@ def asset_check(check: Check, stage: DvcStage) -> dg.AssetChecksDefinition:
     )
     def fact(project: DvcProject) -> dg.AssetCheckResult:
         found = check.function(Project.at(project.path / "params.yaml"), *stage.arguments)
-        return dg.AssetCheckResult(
-            passed=found.is_true, severity=severity, description=found.description, metadata=found.numbers
-        )
+        # the page of Dagster takes a description for Markdown
+        shown = markdown_text(found.description)
+        return dg.AssetCheckResult(passed=found.is_true, severity=severity, description=shown, metadata=found.numbers)
 
     return fact
 

@@ -16,7 +16,7 @@ import pandas as pd
 from assets.dvc_project import DvcStage
 from cmet.project import Project
 from cmet.quarantine import count_reasons
-from cmet.text_tables import text_table
+from cmet.text_tables import markdown_text, text_table
 from cmet.vocabulary import GROUND_TRUTH, SPLITS, in_order
 
 if TYPE_CHECKING:
@@ -351,8 +351,9 @@ def _mlflow(stage: str, backbone: str, project: Project) -> Metadata:
 
 
 def _markdown(table: pd.DataFrame) -> dg.MetadataValue:
-    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    return dg.MetadataValue.md(text_table([str(column) for column in table], rows, is_padded=False))
+    """A table whose cells are shown as they are, whatever a corpus calls its speakers and clips."""
+    rows = [[markdown_text(_cell(value)) for value in row] for row in table.itertuples(index=False)]
+    return dg.MetadataValue.md(text_table([markdown_text(str(column)) for column in table], rows, is_padded=False))
 
 
 def _cell(value: object) -> str:

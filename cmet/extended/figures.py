@@ -12,9 +12,6 @@ from matplotlib.patches import Rectangle
 from cmet.extended.table import CONSISTENCY, OVER_SPEAKERS, STRENGTH, found
 from cmet.scores.figures import COLOURS, INK, STYLE
 
-PLAIN = STYLE | {"text.parse_math": False}
-"""An emotion is a folder's name, and may hold what would be a formula."""
-
 PANELS = {
     STRENGTH: "strength",
     CONSISTENCY: "consistency over clips",
@@ -30,7 +27,7 @@ def cosine_figure(values: pd.DataFrame, x_label: str, is_nearest_marked: bool = 
         x_label: What the columns are.
         is_nearest_marked: Whether the largest of each row is bold and framed.
     """
-    with rc_context(PLAIN):
+    with rc_context(STYLE):
         figure = Figure((1.9 + 0.78 * values.shape[1], 1.25 + 0.42 * len(values)), layout="constrained")
         axes = figure.subplots()
         cosines = values.to_numpy(float)
@@ -56,7 +53,7 @@ def cosine_figure(values: pd.DataFrame, x_label: str, is_nearest_marked: bool = 
 def numbers_figure(rows: pd.DataFrame, emotions: Sequence[str]) -> Figure:
     """One panel per number: a point and, where there is one, an interval per emotion."""
     shown = [measure for measure in PANELS if rows[rows.measure == measure].value.notna().any()]
-    with rc_context(PLAIN):
+    with rc_context(STYLE):
         figure = Figure((1.6 + 3.0 * max(1, len(shown)), 1.2 + 0.34 * len(emotions)), layout="constrained")
         if not shown:
             figure.text(0.5, 0.5, "one clip per emotion and no basic speech: nothing to show", ha="center")

@@ -51,6 +51,8 @@ STYLE: dict[Any, Any] = {
     "savefig.facecolor": "none",
     "svg.fonttype": "none",
     "text.color": INK,
+    # names of folders and files may hold what would be a formula
+    "text.parse_math": False,
     "xtick.color": INK,
     "ytick.color": INK,
 }

@@ -143,7 +143,7 @@ def test_a_check_of_a_stage_that_has_not_run_is_an_error(project: Project) -> No
 
 
 def test_a_false_blocking_fact_stops_what_comes_after(project: Project) -> None:
-    clips = clip_table().assign(speaker="M101")
+    clips = clip_table().assign(speaker="<b>")
     stage = DvcStage("manifest", "", (), (), "")
     ran = []
 
@@ -163,7 +163,9 @@ def test_a_false_blocking_fact_stops_what_comes_after(project: Project) -> None:
             resources={"project": DvcProject(root=str(project.root))},
             raise_on_error=False,
         )
-    passed = {found.check_name: found.passed for found in result.get_asset_check_evaluations()}
+    found = result.get_asset_check_evaluations()
+    passed = {check.check_name: check.passed for check in found}
     assert passed == {"speakers_do_not_cross_splits": False, "every_split_has_speakers": True}
+    assert any("&#60;b&#62;" in (check.description or "") for check in found)
     assert not result.success
     assert not ran

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from assets.dvc_project import DvcStage
-from assets.previews import PREVIEWS, preview
+from assets.previews import FIRST_COLUMNS, PREVIEWS, preview
 from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.outputs import write_json
 from cmet.project import Project
@@ -65,6 +65,18 @@ def test_the_manifest_shows_what_was_not_wanted(project: Project) -> None:
     metadata = shown(project, "manifest")
     assert "| bad_name | 2 |" in metadata["not wanted"]
     assert metadata["dagster/row_count"] == 9
+
+
+def test_names_are_shown_as_they_are_and_not_read_as_markdown(project: Project) -> None:
+    clips = clip_table().replace({"speaker": {"M101": "a|b\nc"}, "sentence": {"001": "<b>[x](http://y.z)</b>"}})
+    write_table(project, "manifest", "manifest.parquet", clips)
+    write_report(project, "manifest", {"quarantined_by_reason": {"*x*": 1}, "not_wanted_by_reason": {}})
+    metadata = shown(project, "manifest")
+    rows = metadata["first_rows"].splitlines()
+    assert {line.count("|") for line in rows} == {len(FIRST_COLUMNS) + 1}
+    assert "| a&#124;b c |" in rows[2]
+    assert not set("<>[]") & set(metadata["first_rows"])
+    assert "*" not in metadata["quarantined"]
 
 
 def test_speech_shows_how_long_the_vectors_are(project: Project) -> None:

@@ -1,5 +1,6 @@
 """openSMILE's eGeMAPSv02: 88 measured properties of a voice, no trained model."""
 
+import os
 from functools import cache
 
 import numpy as np
@@ -22,6 +23,25 @@ def embed_opensmile(samples: np.ndarray) -> np.ndarray:
     return finite(values, "openSMILE")
 
 
+class AnywhereSmile(opensmile.Smile):
+    """openSMILE in any folder: it takes names of its files in ASCII only, and a home may be `/home/José`."""
+
+    # it notes down the version of the module it comes from
+    __module__ = opensmile.Smile.__module__
+
+    @property
+    def default_config_root(self) -> str:
+        """The folder of configurations under a name in ASCII."""
+        root = super().default_config_root
+        return root if root.isascii() else f"/proc/self/fd/{_opened(root)}"
+
+
+@cache
+def _opened(folder: str) -> int:
+    """Descriptor of a folder, open as long as the process runs."""
+    return os.open(folder, os.O_PATH)
+
+
 @cache
 def _smile() -> opensmile.Smile:
-    return opensmile.Smile(opensmile.FeatureSet[FEATURE_SET], opensmile.FeatureLevel[FEATURE_LEVEL])
+    return AnywhereSmile(opensmile.FeatureSet[FEATURE_SET], opensmile.FeatureLevel[FEATURE_LEVEL])

@@ -1,7 +1,9 @@
+import shutil
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import opensmile
 import pandas as pd
 import pytest
 import soundfile
@@ -12,7 +14,7 @@ from cmet.errors import ClipError, UserError
 from cmet.media.sound import read_sound
 from cmet.params import EncoderName, ParamsError, SpeechParams, parse_params
 from cmet.speech.embeddings import SpeechReport, embed_clip, write_embeddings
-from cmet.speech.encoders.egemaps import embed_opensmile
+from cmet.speech.encoders.egemaps import _smile, embed_opensmile
 from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from cmet.speech.encoders.registry import ENCODERS, load_encoder
@@ -26,6 +28,19 @@ def test_opensmile_gives_88_finite_features(tone: Path) -> None:
     vector = embed_opensmile(read_sound(tone, 16_000))
     assert (vector.shape, vector.dtype) == ((88,), np.float32)
     assert np.isfinite(vector).all()
+
+
+def test_opensmile_works_in_a_folder_of_any_name(tone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = read_sound(tone, 16_000)
+    expected = embed_opensmile(samples)
+    folder = tmp_path / "José 陽 #1 100% it's $x;y" / "config"
+    shutil.copytree(opensmile.Smile.default_config_root.fget(None), folder)
+    _smile.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(opensmile.Smile, "default_config_root", property(lambda _: str(folder)))
+        found = embed_opensmile(samples)
+    _smile.cache_clear()
+    assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize("name", sorted(ENCODERS.keys() - {"precomputed"}))

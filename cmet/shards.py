@@ -390,7 +390,8 @@ def write_tar(folder: Path, name: str, batch: Sequence[PairSample | ClipSample])
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     # mtime=0: the default is the clock, and DVC would see new bytes after every run
-    with TarWriter(str(path), mtime=0) as tar:
+    # opened here: a path would be taken for an address
+    with path.open("wb") as stream, TarWriter(stream, mtime=0) as tar:
         for sample in batch:
             tar.write(sample.to_sample())
     return Shard(name, len(batch), path.stat().st_size, _sha256(path))

@@ -81,6 +81,12 @@ def test_pairs_come_back_with_scaled_speech(inputs: Inputs, tmp_path: Path) -> N
     assert all(getattr(pair, name).dtype == np.float32 for name in ("speech_delta", "neutral_expression"))
 
 
+@pytest.mark.parametrize("name", ["#1", "100%", "it's {a,b}::$x", "${x}", "file:a?b", "José 陽"])
+def test_a_folder_of_any_name_holds_shards(inputs: Inputs, tmp_path: Path, name: str) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / name / "out")
+    assert len(list(read_shards(tmp_path / name / "out", "train"))) == 10
+
+
 def test_same_pairs_and_seed_give_the_same_bytes(inputs: Inputs, tmp_path: Path) -> None:
     for name, seed in (("one", 7), ("two", 7), ("other", 8)):
         write_shards(*inputs, SMALL, seed, tmp_path / name)

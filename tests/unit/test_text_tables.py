@@ -9,8 +9,8 @@ from markdown_it import MarkdownIt
 from cmet.text_tables import markdown_text, padded, text_table
 
 NAMES = [
-    "a|b", "a\\|b", "a\\", "|", "<b>bold</b>", "<script>alert(1)</script>", "&lt;", "`code`", "``", "*a* _b_ __c__ ~~d~~",
-    "[a](http://b.c)", "![a](javascript:b)", "<http://b.c>", "acc_emo", "José #1 100% $x$", "a\\*b", "- one",
+    "a|b", "a\\|b", "a\\", "|", "<b>bold</b>", "<script>alert(1)</script>", "&lt;", "`code`", "``", "*a* _b_ __c__",
+    "[a](http://b.c)", "![a](javascript:b)", "<http://b.c>", "acc_emo", "José #1 100% $x$", "a\\*b", "- one", "~~d~~",
 ]  # fmt: skip
 """What speakers, sentences and files may be called."""
 

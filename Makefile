@@ -16,7 +16,6 @@ COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,skle
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
-export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := 1
@@ -66,16 +65,15 @@ format: setup ## Format the code
 bench: setup ## Measure what docs/results.md claims, into reports/bench.json; ROWS=? lists the parts
 	python -m tests.bench '$(ROWS)' $(PROJECT:%=--project '%')
 
-dev: setup $(DAGSTER_HOME)/dagster.yaml ## Dagster on http://localhost:3000
+# the shell reads names of folders from its environment: make itself would cut them at spaces
+dev: setup ## Dagster on http://localhost:3000
+	mkdir -p "$$DAGSTER_HOME"
+	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
 	dagster dev -w workspace.yaml --host 127.0.0.1
-
-$(DAGSTER_HOME)/dagster.yaml: pipelines/dagster.yaml
-	mkdir -p $(DAGSTER_HOME)
-	cp $< $@
 
 mlflow: setup ## MLflow on http://localhost:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
-	  --backend-store-uri $(MLFLOW_TRACKING_URI)
+	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --python-version 3.11 --generate-hashes \

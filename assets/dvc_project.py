@@ -67,12 +67,12 @@ class DvcStage:
     @property
     def kind(self) -> str:
         """Name of the stage without its variant."""
-        return self.name.partition("@")[0]
+        return _kind_and_variant(self.name)[0]
 
     @property
     def variant(self) -> str | None:
         """Backbone or encoder of a `matrix` stage."""
-        return self.name.partition("@")[2] or None
+        return _kind_and_variant(self.name)[1]
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -111,7 +111,14 @@ def asset_key(name: str) -> dg.AssetKey:
 
     The graph labels a box with the last part of its key, which therefore has to be the stage.
     """
-    return dg.AssetKey(name.split("@")[::-1])
+    kind, variant = _kind_and_variant(name)
+    return dg.AssetKey([kind] if variant is None else [variant, kind])
+
+
+def _kind_and_variant(name: str) -> tuple[str, str | None]:
+    """A stage and its backbone or encoder. `sample@sample` has none: its matrix says whether it is there at all."""
+    kind, _, variant = name.partition("@")
+    return kind, None if variant in ("", kind) else variant
 
 
 class DvcProject(dg.ConfigurableResource):
@@ -215,11 +222,11 @@ def _overlap(one: Path, other: Path) -> bool:
 
 def _code_version(stage: _Declared) -> str:
     """Weights and data are DVC's to watch, and so is the code of a stage that is none of `cmet`."""
-    kind, _, variant = stage.name.partition("@")
+    kind, variant = _kind_and_variant(stage.name)
     digest = hashlib.sha256(stage.command.encode())
     digest.update(json.dumps(stage.params, sort_keys=True, default=str).encode())
     if kind in STAGES:
-        digest.update(stage_digest(kind, variant or None).encode())
+        digest.update(stage_digest(kind, variant).encode())
     return digest.hexdigest()[:16]
 
 

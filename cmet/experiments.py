@@ -20,6 +20,9 @@ from cmet.params import MAX_MESSAGE, ParamsError, parse_params
 BASE = "base"
 """Key of an experiment file: the file beside it from which it differs."""
 
+MADE, SAMPLE = "made_corpora", "sample"
+"""Key of the corpora that DVC makes first, and the one there is."""
+
 OUTPUTS = ("data", "reports")
 """Folders of a project that its stages write."""
 
@@ -120,9 +123,11 @@ def use_experiment(
     for layer in layers:
         values = lay_over(values, layer)
     files = [str(path) for path in (experiment, *layers)]
-    parsed = parse_params(values, " + ".join(files))
+    made = values.get(MADE)
+    parsed = parse_params(values | {MADE: []}, " + ".join(files))
     if root is not None:
         values["manifest"] |= _places(params, root, parsed.manifest.corpus)
+    values[MADE] = [SAMPLE] if parsed.manifest.corpus == SAMPLE and root is None else []
     if weights is not None:
         values["weights"] = _weights(params, weights)
     before = _values_before(params)
@@ -130,7 +135,7 @@ def use_experiment(
     is_same_text = BASE not in _read_mapping(experiment)
     text = (
         experiment.read_text(encoding="utf-8")
-        if is_same_text and root is None and weights is None and not layers
+        if is_same_text and root is None and weights is None and not layers and values[MADE] == made
         else header + yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
     )
     with fresh_file(params) as unfinished:

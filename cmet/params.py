@@ -440,6 +440,8 @@ class Params(Section):
     weights: Annotated[str, Field(min_length=1)]
     """Folder of the published checkpoints, absolute or relative to the folder of params.yaml. Stages read only these,
     since DVC watches only these."""
+    made_corpora: list[Literal["sample"]]
+    """Corpora that the pipeline makes before it reads them; none where `manifest` names another one."""
     sample: SampleParams
     manifest: ManifestParams
     clips: ClipsParams

@@ -50,6 +50,18 @@ def test_stages_are_read_in_order_with_matrix_stages_resolved(project: DvcProjec
     assert (stages[1].kind, stages[1].variant, stages[1].description) == ("count", "lines", "How much there is")
 
 
+@pytest.mark.parametrize(("made", "first"), [(["words"], "words@words"), ([], "count@lines")])
+def test_a_stage_that_a_list_switches_on_keeps_its_name(project: DvcProject, made: list[str], first: str) -> None:
+    words = GRAPH["words"] | {"matrix": {"corpus": "${made}"}}
+    (project.path / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH | {"words": words}}, sort_keys=False))
+    (project.path / "params.yaml").write_text(yaml.safe_dump({"made": made, "scale": 1}))
+    stages = project.stages()
+    assert stages[0].name == first
+    assert [stage.key.path for stage in stages if stage.kind == "words"] == [["words"]] * len(made)
+    assert [stage.arguments for stage in stages if stage.kind == "words"] == [()] * len(made)
+    assert {stage.name: stage.upstream for stage in stages}["count@lines"] == (("words@words",) if made else ())
+
+
 def test_a_dependency_inside_or_around_an_output_names_the_stage_that_writes_it(project: DvcProject) -> None:
     upstream = {stage.name: stage.upstream for stage in project.stages()}
     assert upstream == {

@@ -64,6 +64,20 @@ def test_layers_are_laid_over_an_experiment_in_their_order(tmp_path: Path) -> No
     assert params.read_text().startswith(f"# Written by `cmet use {SAMPLE} {first} {second}`")
 
 
+@pytest.mark.parametrize(
+    ("experiment", "is_elsewhere", "made"),
+    [("sample", False, ["sample"]), ("sample", True, []), ("mead-speech", False, []), ("ravdess", True, [])],
+)
+def test_the_sample_corpus_is_made_only_where_it_is_read(
+    tmp_path: Path, experiment: str, is_elsewhere: bool, made: list[str]
+) -> None:
+    params, corpus = tmp_path / "project/params.yaml", tmp_path / "corpus"
+    for folder in (params.parent, corpus):
+        folder.mkdir()
+    use_experiment(ROOT / f"experiments/{experiment}.yaml", params, corpus if is_elsewhere else None)
+    assert load_params(params).made_corpora == made
+
+
 def test_a_layer_without_changes_leaves_the_experiment_as_it_is(tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
     use_experiment(SAMPLE, params, None)

@@ -29,6 +29,7 @@ help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(VENV)/.ready ## Install the locked dependencies into .venv
+	@test -e .git || git rev-parse >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true # a download without git
 
 # the pip of python3 works in .boot too, and only a Python without one needs another there, which takes seconds
 $(UV):

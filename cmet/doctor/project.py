@@ -28,9 +28,9 @@ def probe_tools(which: Callable[[str], str | None] | None = None) -> Findings:
 
 def probe_project(root: Path) -> Findings:
     """Whether dvc takes the folder for a project: it wants a git repository, or to be told to do without."""
-    config = root / ".dvc" / "config"
-    does_without = config.is_file() and re.search(
-        r"no_scm\s*=\s*true", config.read_text(encoding="utf-8"), re.IGNORECASE
+    settings = [path for path in (root / ".dvc" / "config", root / ".dvc" / "config.local") if path.is_file()]
+    does_without = any(
+        re.search(r"no_scm\s*=\s*true", path.read_text(encoding="utf-8"), re.IGNORECASE) for path in settings
     )
     if not (root / "dvc.yaml").is_file():
         yield Finding(
@@ -44,7 +44,7 @@ def probe_project(root: Path) -> Findings:
             "project",
             "problem",
             f"{root} is not a git repository, and dvc refuses to work in it",
-            "clone the repository, or run `dvc config core.no_scm true`",
+            "run `make setup`, or `dvc config --local core.no_scm true`; `dvc exp` needs a clone",
         )
     else:
         yield Finding("project", "ok", f"{root}")

@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pandas as pd
 import yaml
@@ -38,6 +39,8 @@ MAX_PARAM_LENGTH = 6000
 ENVIRONMENT = "environment.json"
 SYSTEM_PREFIX = "system/"
 """MLflow begins the names of system metrics so."""
+NO_COMMIT = "none: this folder is no checkout of git"
+"""Stands where a run would name its commit."""
 RECORDED = ("dvc.lock", "params.yaml")
 """Tracked files that say nothing of the code: DVC rewrites the first in every run, the second is logged in full."""
 
@@ -227,7 +230,7 @@ def download_file(run_id: str, name: str, root: Path) -> Path:
     """
     store = default_store(root)
     # opening would make an empty one
-    if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).is_file():
+    if store.startswith("sqlite") and not Path(unquote(store.partition(":///")[2])).is_file():
         raise UserError(f"{run_id}: no runs were logged in {root}; name the folder of the results instead")
     from mlflow.exceptions import MlflowException
 
@@ -252,7 +255,11 @@ def default_store(root: Path) -> str:
 
 
 def _own_store(root: Path) -> str:
-    return f"sqlite:///{root.resolve() / 'mlflow.db'}"
+    path = str(root.resolve() / "mlflow.db")
+    if "?" not in path and unquote(path) == path:
+        return f"sqlite:///{path}"
+    # with the driver in it, MLflow leaves an address alone; of others it makes folders that are called like the code
+    return "sqlite+pysqlite:///" + path.replace("%", "%25").replace("?", "%3F")
 
 
 def _open_store(root: Path) -> tuple["MlflowClient", str]:
@@ -273,7 +280,7 @@ def _open_store(root: Path) -> tuple["MlflowClient", str]:
             )
         return client, experiment.experiment_id
     # a server decides itself where artifacts lie
-    artifacts = own_artifacts if store.startswith("sqlite:") else None
+    artifacts = own_artifacts if store.startswith("sqlite") else None
     return client, client.create_experiment(EXPERIMENT, artifacts)
 
 
@@ -297,10 +304,13 @@ def _provenance(root: Path, inputs: Mapping[str, str]) -> dict[str, str]:
     """Where a run comes from: inputs, what DVC calls them, git commit, the Dagster run that started it."""
     tags = {f"cmet.input.{path}": digest for path, digest in inputs.items()}
     tags |= {f"dvc.{path}": digest for path, digest in _dvc_hashes(root).items() if path in inputs}
-    commit = _git(root, "rev-parse", "HEAD")
+    # a download may lie in a repository that knows nothing of it
+    commit = _git(root, "rev-parse", "HEAD") if _git(root, "ls-files", "--", ".") else None
     if commit:
         tags["mlflow.source.git.commit"] = commit
         tags["cmet.git.dirty"] = "true" if _is_dirty(root) else "false"
+    else:
+        tags["cmet.git.commit"] = NO_COMMIT
     dagster_run = os.environ.get("DAGSTER_RUN_ID")
     if dagster_run:
         tags["dagster.run_id"] = dagster_run

@@ -276,6 +276,7 @@ def test_programs_of_the_pipeline_are_looked_for(which: Callable[[str], str | No
         ({"dvc.yaml": ""}, "problem", "is not a git repository, and dvc refuses to work in it"),
         ({"dvc.yaml": "", ".git/HEAD": ""}, "ok", ""),
         ({"dvc.yaml": "", ".dvc/config": "[core]\n    no_scm = true\n"}, "ok", ""),
+        ({"dvc.yaml": "", ".dvc/config": "", ".dvc/config.local": "[core]\n    no_scm = true\n"}, "ok", ""),
     ],
 )
 def test_a_folder_that_dvc_refuses_is_a_problem(tmp_path: Path, files: dict[str, str], status: str, text: str) -> None:

@@ -20,6 +20,7 @@ from cmet.tracking.runs import (
     _environment_tags,
     _provenance,
     default_store,
+    download_file,
     find_run,
     runs_below,
     tracked_run,
@@ -144,6 +145,7 @@ def test_a_run_says_what_it_was_computed_on(about: About, tmp_path: Path) -> Non
     tags = run.client.get_run(run.run_id).data.tags
     assert tags["cmet.version"] == environment["versions"]["cmet"]
     assert tags["cmet.torch"] == environment["versions"]["torch"]
+    assert tags["cmet.git.commit"].startswith("none")
     assert "mlflow.source.git.commit" not in tags
     assert "cmet.git.dirty" not in tags
 
@@ -177,6 +179,15 @@ def test_a_commit_is_dirty_when_tracked_files_that_the_run_does_not_record_have_
     tags = _provenance(tmp_path, {})
     assert len(tags["mlflow.source.git.commit"]) == 40
     assert tags["cmet.git.dirty"] == dirty
+
+
+def test_a_download_in_the_repository_of_something_else_has_no_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    (tmp_path / "code.py").touch()
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "one")
+    (tmp_path / "download").mkdir()
+    assert "mlflow.source.git.commit" not in _provenance(tmp_path / "download", {})
 
 
 def test_system_metrics_are_sampled_beside_the_metrics_of_a_run(
@@ -231,6 +242,18 @@ def test_a_server_can_be_named_in_the_environment(monkeypatch: pytest.MonkeyPatc
     assert default_store(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
     assert default_store(tmp_path) == "http://localhost:5000"
+
+
+def test_a_store_lies_in_a_folder_of_any_name(about: About, empty_store: Path, tmp_path: Path) -> None:
+    root = tmp_path / "José #1 100%20 it's $x?y;z"
+    root.mkdir()
+    shutil.copy(empty_store, root / "mlflow.db")
+    (root / "page.html").touch()
+    with tracked_run(replace(about, root=root)) as run:
+        run.log_file(root / "page.html")
+    assert download_file(run.run_id, "page.html", root).is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {root.name}
+    assert (root / "mlruns").is_dir()
 
 
 def test_a_store_that_came_with_a_copied_project_is_refused(root: Path, about: About, tmp_path: Path) -> None:

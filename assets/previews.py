@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from assets.dvc_project import DvcStage
+from cmet.errors import UserError
 from cmet.project import Project
 from cmet.quarantine import count_reasons
 from cmet.text_tables import markdown_text, text_table
@@ -341,10 +342,14 @@ def _accuracy_table(methods: Mapping[str, "MethodScores"]) -> dg.MetadataValue:
 
 
 def _mlflow(stage: str, backbone: str, project: Project) -> Metadata:
-    """Link to the run that the stage has logged; nothing when the store was removed since."""
+    """Link to the run that the stage has logged; nothing when the store was removed since, or does not answer."""
     from cmet.tracking.runs import default_store, find_run
 
-    run_id = find_run(stage, backbone, project.root)
+    try:
+        run_id = find_run(stage, backbone, project.root)
+    except UserError:
+        # the stage itself is done
+        return {}
     store = default_store(project.root)
     page = store.rstrip("/") if store.startswith("http") else MLFLOW_PAGE
     return {"mlflow": dg.MetadataValue.url(f"{page}/#/runs/{run_id}")} if run_id else {}

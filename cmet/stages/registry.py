@@ -124,6 +124,11 @@ def _tracked(name: str, project: Project, variant: str | None) -> Iterator[dict[
         with tracked_training(project, variant, stage_digest(name, variant)) as run:
             yield {"tracker": run}
     else:
+        if name == "evaluate":
+            from cmet.tracking.store import open_store
+
+            # a store that is not there is told before the work, not after it
+            open_store(project.root)
         yield {}
         if name == "evaluate":
             from cmet.stages.tracked import track_evaluation

@@ -1,7 +1,8 @@
 """Runs of MLflow: every training and every evaluation becomes one that can be compared.
 
 Runs go to `MLFLOW_TRACKING_URI`, or without it to a SQLite file in the project folder. MLflow takes seconds to
-import, so it is imported where it is used.
+import, so it is imported where it is used. Where the store does not answer, the sentence comes before the work begins;
+once a run is open, an outage costs nothing: what is logged waits on disk (`outbox`).
 """
 
 import hashlib
@@ -9,14 +10,16 @@ import json
 import logging
 import os
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path, PurePosixPath
+from threading import Event, RLock, Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 import yaml
@@ -24,21 +27,22 @@ import yaml
 from cmet.environment import describe_environment
 from cmet.errors import UserError
 from cmet.params import Params, flatten
+from cmet.tracking.outbox import POINTS_PER_BATCH, Message, Opening, Outbox, begin, last_steps, send, send_unsent
+from cmet.tracking.store import Store, StoreAway, has_store, open_store
+from cmet.tracking.store import default_store as default_store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from mlflow import MlflowClient
 
 
-EXPERIMENT = "cmet"
-POINTS_PER_BATCH = 500
-"""Metric values sent to the store at once; one by one takes thirty times as long. The store takes up to 1000."""
+Answer = TypeVar("Answer")
+
 MAX_WAIT_S = 10.0
 """Metric values are sent at least this often, so that a training can be watched."""
 MAX_PARAM_LENGTH = 6000
-ENVIRONMENT = "environment.json"
 SYSTEM_PREFIX = "system/"
 """MLflow begins the names of system metrics so."""
+ENVIRONMENT = "environment.json"
 NO_COMMIT = "none: this folder is no checkout of git"
 """Stands where a run would name its commit."""
 RECORDED = ("dvc.lock", "params.yaml")
@@ -46,46 +50,71 @@ RECORDED = ("dvc.lock", "params.yaml")
 
 
 class Run:
-    """An open MLflow run: takes metrics, figures and files."""
+    """An open MLflow run: takes metrics, figures and files. While the store is away, they wait on disk."""
 
-    def __init__(self, client: "MlflowClient", run_id: str) -> None:
-        """Continue a run: metrics of steps it already has are not taken a second time."""
-        self.client = client
-        self.run_id = run_id
+    def __init__(self, store: Store, root: Path, opening: Opening) -> None:
+        """Open a run, or continue one: metrics of steps it already has are not taken a second time.
+
+        Args:
+            store: Where it is kept.
+            root: The project folder, in which what cannot be sent waits.
+            opening: What it begins with.
+        """
+        self.store = store
+        self.client = store.client
+        self.key = opening.key
+        self._outbox = Outbox.new(root, opening.key)
+        # the use of the machine is logged by another thread
+        self._lock = RLock()
         self._waiting: list[tuple[str, float, int]] = []
         self._sent_at = time.monotonic()
-        self._last_step = {
-            key: max(point.step for point in client.get_metric_history(run_id, key))
-            for key in client.get_run(run_id).data.metrics
-            if not key.startswith(SYSTEM_PREFIX)
-        }
+        self._last_step: dict[str, int] = {}
+        self._opening = opening
+        try:
+            self._opening = replace(opening, run_id=store.ask(lambda: begin(store, opening)))
+            self._last_step = store.ask(lambda: last_steps(store.client, self.run_id))
+        except StoreAway:
+            self._outbox.hold(self._opening)
+
+    @property
+    def run_id(self) -> str:
+        """Its id in the store; empty as long as that was away since the run began."""
+        return self._opening.run_id
+
+    def next_step(self, prefix: str) -> int:
+        """The step after the last one of the metrics whose names begin so."""
+        return 1 + max((step for key, step in self._last_step.items() if key.startswith(prefix)), default=-1)
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Take the metrics of one step; they reach the store in batches."""
-        self._waiting += [
-            (key, float(value), step) for key, value in metrics.items() if step > self._last_step.get(key, -1)
-        ]
-        if len(self._waiting) >= POINTS_PER_BATCH or time.monotonic() - self._sent_at > MAX_WAIT_S:
-            self.flush()
+        with self._lock:
+            self._waiting += [
+                (key, float(value), step) for key, value in metrics.items() if step > self._last_step.get(key, -1)
+            ]
+            if len(self._waiting) >= POINTS_PER_BATCH or time.monotonic() - self._sent_at > MAX_WAIT_S:
+                self.flush()
 
     def flush(self) -> None:
         """Send the metrics that wait."""
-        from mlflow.entities import Metric
-
         now_ms = int(time.time() * 1000)
-        metrics = [Metric(key, value, now_ms, step) for key, value, step in self._waiting]
-        for start in range(0, len(metrics), POINTS_PER_BATCH):
-            self.client.log_batch(self.run_id, metrics=metrics[start : start + POINTS_PER_BATCH])
-        self._waiting.clear()
-        self._sent_at = time.monotonic()
+        with self._lock:
+            points = [(key, value, now_ms, step) for key, value, step in self._waiting]
+            self._waiting.clear()
+            self._sent_at = time.monotonic()
+            if points:
+                self._tell("metrics", {"points": points})
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Keep a copy of a file: a page, a video, weights."""
-        self.client.log_artifact(self.run_id, str(path), folder)
+        self._tell("files", {"folder": folder}, [path])
 
     def log_figure(self, figure: "Figure", name: str) -> None:
         """Keep a figure, `name` with .png or .svg."""
-        self.client.log_figure(self.run_id, figure, name)
+        folder = PurePosixPath(name).parent.as_posix()
+        with tempfile.TemporaryDirectory() as made:
+            path = Path(made) / PurePosixPath(name).name
+            figure.savefig(path)
+            self.log_file(path, None if folder == "." else folder)
 
     def log_model(
         self, name: str, files: Sequence[Path], metrics: Mapping[str, float], dataset: tuple[str, str]
@@ -98,20 +127,43 @@ class Run:
             metrics: What was measured; the run gets them, too.
             dataset: Name and digest of the rows that they were measured on.
         """
-        for path in files:
-            self.log_file(path, "model")
-        experiment = self.client.get_run(self.run_id).info.experiment_id
-        entry = self.client.create_logged_model(experiment, name=name, source_run_id=self.run_id, model_type="cmet")
-        for key in sorted(metrics):
-            self.client.log_metric(
-                self.run_id, key, metrics[key], step=0, model_id=entry.model_id,
-                dataset_name=dataset[0], dataset_digest=dataset[1],
-            )  # fmt: skip
-        self.client.finalize_logged_model(entry.model_id, "READY")
+        self._tell("files", {"folder": "model"}, files)
+        self._tell("model", {"name": name, "metrics": dict(metrics), "dataset": dataset})
 
     def log_table(self, table: pd.DataFrame, name: str) -> None:
         """Keep a table, `name` with .json; the page of MLflow compares tables of one name across runs."""
-        self.client.log_table(self.run_id, table, name)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "table.parquet"
+            table.to_parquet(path)
+            self._tell("table", {"name": name}, [path])
+
+    def log_json(self, value: Any, name: str) -> None:
+        """Keep plain values as a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_text(json.dumps(value, indent=2), encoding="utf-8")
+            self.log_file(path)
+
+    def end(self, status: str) -> None:
+        """Close the run: nothing more comes."""
+        self.flush()
+        if self._opening.parent is None:
+            # the last chance to send it all
+            self.store.hurry()
+        self._tell("end", {"status": status, "at_ms": int(time.time() * 1000)})
+        self._outbox.close()
+
+    def _tell(self, kind: str, values: Mapping[str, Any], files: Sequence[Path] = ()) -> None:
+        """Send a message after those that wait, or let it wait as well."""
+        message = Message(kind, values, files)
+        with self._lock:
+            try:
+                if not self._outbox.is_empty:
+                    self._opening = replace(self._opening, run_id=self._outbox.send(self.store))
+                self.store.ask(lambda: send(self.store, self.run_id, message))
+            except StoreAway:
+                self._outbox.hold(self._opening)
+                self._outbox.add(message)
 
 
 @dataclass(frozen=True)
@@ -142,7 +194,7 @@ class About:
             self.params.model_dump_json(),
             sorted(self.inputs.items()),
             self.code,
-            parent and parent.run_id,
+            parent and (parent.run_id or parent.key),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
@@ -166,26 +218,26 @@ def tracked_run(
     outer = _OUTER.get()
     if outer is not None:
         parent, tags = parent or outer[0], {**outer[1], **(tags or {})}
-    client, experiment = _open_store(about.root)
+    store = open_store(about.root)
+    send_unsent(store, about.root)
     key = about.key(parent)
     environment = describe_environment()
     tags = {
         **_provenance(about.root, about.inputs),
         **_environment_tags(environment),
         **(tags or {}),
-        **({"mlflow.parentRunId": parent.run_id} if parent else {}),
         "cmet.key": key,
         "cmet.stage": about.stage,
         "cmet.backbone": about.backbone,
     }
-    run = Run(
-        client, _find_unfinished(client, experiment, key) or _create(client, experiment, about.name, about.params)
-    )
-    _set_tags(client, run.run_id, tags)
-    client.update_run(run.run_id, status="RUNNING")
+    flat = flatten(about.params)
+    params = {name: str(value)[:MAX_PARAM_LENGTH] for name, value in flat.items()}
+    above = (parent.key, parent.run_id) if parent else (None, "")
+    opening = Opening(store.address, key, about.name, params, tags, *above)
+    run = Run(store, about.root, opening)
     status = "FAILED"
     try:
-        client.log_dict(run.run_id, environment, ENVIRONMENT)
+        run.log_json(environment, ENVIRONMENT)
         with _sampled(run) if system_metrics else nullcontext():
             yield run
         status = "FINISHED"
@@ -194,8 +246,7 @@ def tracked_run(
         status = "KILLED"
         raise
     finally:
-        run.flush()
-        client.set_terminated(run.run_id, status)
+        run.end(status)
 
 
 @contextmanager
@@ -215,10 +266,17 @@ _OUTER: ContextVar[tuple[Run, Mapping[str, str]] | None] = ContextVar("outer run
 
 
 def find_run(stage: str, backbone: str, root: Path) -> str | None:
-    """Id of the newest finished top-level run of a stage, for a link; None where there is none."""
-    client, experiment = _open_store(root)
+    """Id of the newest finished top-level run of a stage, for a link; None where there is none.
+
+    Raises:
+        UserError: The store does not answer.
+    """
+    store = open_store(root)
     query = f"tags.`cmet.stage` = '{stage}' AND tags.`cmet.backbone` = '{backbone}' AND attributes.status = 'FINISHED'"
-    runs = client.search_runs([experiment], query, order_by=["attributes.start_time DESC"])
+    runs = _asked(
+        store,
+        lambda: store.client.search_runs([store.experiment], query, order_by=["attributes.start_time DESC"]),
+    )
     return next((run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
 
 
@@ -226,78 +284,32 @@ def download_file(run_id: str, name: str, root: Path) -> Path:
     """A file that a run has logged, in the work folder of the project.
 
     Raises:
-        UserError: There is no store, no such run, or the run has logged no such file.
+        UserError: There is no store, it does not answer, it has no such run, or the run has logged no such file.
     """
-    store = default_store(root)
-    # opening would make an empty one
-    if store.startswith("sqlite") and not Path(unquote(store.partition(":///")[2])).is_file():
+    if not has_store(root):
         raise UserError(f"{run_id}: no runs were logged in {root}; name the folder of the results instead")
     from mlflow.exceptions import MlflowException
 
-    client, _ = _open_store(root)
+    store = open_store(root)
     try:
-        logged = {file.path for file in client.list_artifacts(run_id)}
+        logged = {file.path for file in _asked(store, lambda: store.client.list_artifacts(run_id))}
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        raise UserError(f"{run_id}: no such run in {store}") from error
+        raise UserError(f"{run_id}: no such run in {store.address}") from error
     if name not in logged:
         raise UserError(f"{run_id}: this run logged no {name}; runs of `cmet evaluate` do")
     folder = root / ".work" / "runs" / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(client.download_artifacts(run_id, name, str(folder)))
+    return Path(_asked(store, lambda: store.client.download_artifacts(run_id, name, str(folder))))
 
 
-def default_store(root: Path) -> str:
-    """Address of the store of a project: `MLFLOW_TRACKING_URI`, or a SQLite file in its folder."""
-    # absolute: a relative one would make a new store in every folder that a command is started from
-    return os.environ.get("MLFLOW_TRACKING_URI") or _own_store(root)
-
-
-def _own_store(root: Path) -> str:
-    path = str(root.resolve() / "mlflow.db")
-    if "?" not in path and unquote(path) == path:
-        return f"sqlite:///{path}"
-    # with the driver in it, MLflow leaves an address alone; of others it makes folders that are called like the code
-    return "sqlite+pysqlite:///" + path.replace("%", "%25").replace("?", "%3F")
-
-
-def _open_store(root: Path) -> tuple["MlflowClient", str]:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    from mlflow import MlflowClient
-
-    store = default_store(root)
-    client = MlflowClient(store)
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    own_artifacts = (root.resolve() / "mlruns").as_uri()
-    if experiment is not None:
-        if store == _own_store(root) and experiment.artifact_location != own_artifacts:
-            # MLflow keeps whole addresses: what is logged here would land where the project came from
-            raise UserError(
-                f"{root}: mlflow.db belongs to a project elsewhere, whose files are at {experiment.artifact_location}; "
-                "delete mlflow.db and mlruns to start afresh here, or set MLFLOW_TRACKING_URI to continue there"
-            )
-        return client, experiment.experiment_id
-    # a server decides itself where artifacts lie
-    artifacts = own_artifacts if store.startswith("sqlite") else None
-    return client, client.create_experiment(EXPERIMENT, artifacts)
-
-
-def _create(client: "MlflowClient", experiment: str, name: str, params: Params) -> str:
-    from mlflow.entities import Param
-
-    run = client.create_run(experiment, run_name=name)
-    flat = flatten(params)
-    client.log_batch(run.info.run_id, params=[Param(key, str(flat[key])[:MAX_PARAM_LENGTH]) for key in sorted(flat)])
-    return run.info.run_id
-
-
-def _find_unfinished(client: "MlflowClient", experiment: str, key: str) -> str | None:
-    runs = client.search_runs(
-        [experiment], f"tags.`cmet.key` = '{key}' AND attributes.status != 'FINISHED'", max_results=1
-    )
-    return runs[0].info.run_id if runs else None
+def _asked(store: Store, question: Callable[[], Answer]) -> Answer:
+    """What the store answers to a person who waits for it."""
+    try:
+        return store.ask(question)
+    except StoreAway as error:
+        raise UserError(f"MLflow at {store.address}: {error}") from error
 
 
 def _provenance(root: Path, inputs: Mapping[str, str]) -> dict[str, str]:
@@ -355,30 +367,36 @@ def _environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
 
 @contextmanager
 def _sampled(run: Run) -> Iterator[None]:
-    """Sample the use of the machine in a thread of MLflow during the block."""
-    from mlflow.exceptions import MlflowException
+    """Sample the use of the machine in a thread during the block, at least once."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    # it tells of every start and end
+    # it tells of every start and of GPUs that are not there
     logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
-    monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=run.client.tracking_uri)
-    monitor.start()
+    # MLflow's own thread ends for good when the store does not answer, so only what it measures by is taken
+    monitor = SystemMetricsMonitor(run.run_id, tracking_uri=run.client.tracking_uri)
+    steps, ended = count(run.next_step(SYSTEM_PREFIX)), Event()
+
+    def sample() -> None:
+        monitor.collect_metrics()
+        values = monitor.aggregate_metrics()
+        for part in monitor.monitors:
+            part.clear_metrics()
+        if values:
+            run.log_metrics(next(steps), {f"{SYSTEM_PREFIX}{name}": value for name, value in values.items()})
+
+    def watch() -> None:
+        while not ended.wait(monitor.sampling_interval):
+            sample()
+
+    # the first look at a processor is always 0
+    monitor.collect_metrics()
+    for part in monitor.monitors:
+        part.clear_metrics()
+    thread = Thread(target=watch, name="system metrics", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        monitor.finish()
-        if monitor.mlflow_logger.previous_training_timestamp is None:
-            # the run was shorter than one interval; what the thread has seen is dropped: its first look at the
-            # processor is always 0
-            for part in monitor.monitors:
-                part.clear_metrics()
-            monitor.collect_metrics()
-            with suppress(MlflowException):  # no reason to fail a training
-                monitor.publish_metrics(monitor.aggregate_metrics())
-                monitor.mlflow_logger.flush()
-
-
-def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
-    from mlflow.entities import RunTag
-
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        ended.set()
+        thread.join()
+        sample()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from assets.dvc_project import DvcStage
-from assets.previews import FIRST_COLUMNS, PREVIEWS, preview
+from assets.previews import FIRST_COLUMNS, PREVIEWS, _mlflow, preview
 from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.outputs import write_json
 from cmet.project import Project
@@ -219,6 +219,13 @@ def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
     assert "| fid | no weights |" in metadata["absent"]
     assert metadata["mlflow"] == "http://tracking:80/#/runs/abc"
     assert all(len(metadata[name]) < MAX_BYTES for name in ("methods", "emotions", "confusion"))
+
+
+def test_a_store_of_runs_that_does_not_answer_takes_nothing_but_the_link(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert _mlflow("train", "facemesh", project) == {}
 
 
 def test_timing_shows_seconds_by_method_and_part(project: Project) -> None:

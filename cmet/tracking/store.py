@@ -184,6 +184,7 @@ def _said(error: Exception) -> str:
         "not in a valid JSON format": "what answers is no MLflow server but perhaps a page to log in",
         "timed out": "no answer in time",
         "Connection refused": "nothing answers there",
+        "Connection aborted": "the connection broke off",
         "resolve": "no such host",
     }
     if status in (401, 403):

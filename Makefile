@@ -12,6 +12,8 @@ LOCKED := pipeline dagster dev
 # Python compiles what is imported first: here side by side, or else each process of the first run does it for itself
 COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,sklearn.linear_model \
   dagster dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats
+# settings of alembic take % in the path of a package for a placeholder: for MLflow there is a way without, for Dagster none
+PERCENT := $(if $(findstring %,$(CURDIR)),PYTHONPATH=/proc/self/cwd/$(VENV)/lib/python3.11/site-packages)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -68,12 +70,13 @@ bench: setup ## Measure what docs/results.md claims, into reports/bench.json; RO
 
 # the shell reads names of folders from its environment: make itself would cut them at spaces
 dev: setup ## Dagster on http://localhost:3000
+	$(if $(findstring %,$(CURDIR)),$(error Dagster does not start in a folder with % in its name; rename it and run make setup))
 	mkdir -p "$$DAGSTER_HOME"
 	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
 	dagster dev -w workspace.yaml --host 127.0.0.1
 
 mlflow: setup ## MLflow on http://localhost:5000
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
+	$(PERCENT) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 
 lock: $(UV) ## Resolve the dependencies again

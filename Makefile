@@ -70,7 +70,7 @@ bench: setup ## Measure what docs/results.md claims, into reports/bench.json; RO
 
 # the shell reads names of folders from its environment: make itself would cut them at spaces
 dev: setup ## Dagster on http://localhost:3000
-	$(if $(findstring %,$(CURDIR)),$(error Dagster does not start in a folder with % in its name; rename it and run make setup))
+	$(if $(findstring %,$(CURDIR)),$(error Dagster does not start in a folder with % in its name; rename it, delete .venv and run make setup))
 	mkdir -p "$$DAGSTER_HOME"
 	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
 	dagster dev -w workspace.yaml --host 127.0.0.1

@@ -156,7 +156,7 @@ def _experiment(client: "MlflowClient", address: str, root: Path) -> str:
 
 def _own_store(root: Path) -> str:
     path = str(root.resolve() / "mlflow.db")
-    if "?" not in path and unquote(path) == path:
+    if not {"%", "?"} & set(path):
         return f"sqlite:///{path}"
     # with the driver in it, MLflow leaves an address alone; of others it makes folders that are called like the code
     return "sqlite+pysqlite:///" + path.replace("%", "%25").replace("?", "%3F")

@@ -507,9 +507,11 @@ def parse_params(values: object, name: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
+        # what stands in the file comes before what does not: a misspelt key is among both
+        problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] == "missing")
         lines = [
             f"  {_key(problem['loc'])}: {shown(problem['msg'], MAX_MESSAGE)}{_got(problem['input'])}"
-            for problem in error.errors(include_url=False)
+            for problem in problems
         ]
         more = [f"  and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
         raise ParamsError("\n".join([f"{name}: {len(lines)} bad value(s)", *lines[:MAX_SHOWN], *more])) from error

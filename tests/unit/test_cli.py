@@ -254,7 +254,7 @@ def test_an_unknown_backbone_is_named_with_the_known(cmet: Command, tmp_path: Pa
 
 def test_an_edit_without_a_model_says_how_to_get_one(cmet: Command, tmp_path: Path) -> None:
     write_sound(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
-    (tmp_path / "v.mp4").touch()
+    (tmp_path / "v.mp4").write_bytes(b"not looked at yet")
     result = cmet("edit", "v.mp4", "--speech", "a.wav", "--neutral-speech", "a.wav", "--out", "o.mp4", cwd=tmp_path)
     assert_one_message(result, "no trained model", "connector.safetensors")
 

@@ -27,7 +27,7 @@ from cmet.commands.sweep import ManySeeds, sweep
 from cmet.commands.unseen import unseen
 from cmet.environment import own_version
 from cmet.errors import UserError
-from cmet.launching import is_first_process, is_under_torchrun, run_under_torchrun
+from cmet.launching import end_soon_after_signals, is_first_process, is_under_torchrun, run_under_torchrun
 from cmet.native_logs import silence_native_logs
 from cmet.project import Project
 from cmet.stages.registry import STAGES, Stage, run_stage
@@ -179,6 +179,7 @@ def main() -> None:
         # names of files need not be UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _end)
+    end_soon_after_signals()
     try:
         app()
     except UserError as error:

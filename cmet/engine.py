@@ -4,26 +4,24 @@ Nothing else in the code knows how many processes there are.
 """
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
-
 from cmet.environment import count_workers
 from cmet.errors import ClipError, UserError
-from cmet.launching import die_with
+from cmet.launching import die_with, signals_held
 from cmet.native_logs import silence_native_logs
 from cmet.outputs import publish, write_json
 from cmet.progress import Progress, progress
+from cmet.workers import Died, Hung, worked_through
 
 Job = dict[str, Any]
 """What a worker needs for one clip: plain values, `clip_id` among them.
@@ -38,7 +36,6 @@ Record = dict[str, Any]
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 """Signals by which a clip kills its worker. SIGKILL is not one: it comes from outside, mostly for lack of memory."""
 
-QUEUED_PER_WORKER = 4
 RECORD = "record.json"
 
 
@@ -122,45 +119,34 @@ class ClipMap:
         return False
 
     def _run_pool(self, todo: Sequence[Job], num_workers: int, bar: Progress) -> None:
-        # spawn: a fork after MediaPipe or decord was used crashes or hangs
-        context = multiprocessing.get_context("spawn")
-        arguments = (os.getpid(), self._unfinished)
-        pool = ProcessPool(num_workers, initializer=_start_worker, initargs=arguments, context=context)
-        waiting: dict[Future[None], Job] = {}
-        try:
-            for job in todo:
-                try:
-                    future = pool.schedule(_process, (self.function, job, self.work), timeout=self.time_limit_s)
-                except RuntimeError as error:  # all workers are gone
-                    raise self._died(job["clip_id"]) from error
-                waiting[future] = job
-                if len(waiting) >= QUEUED_PER_WORKER * num_workers:
-                    self._collect(waiting, bar)
-            while waiting:
-                self._collect(waiting, bar)
-        finally:
-            # nothing waits any more, or nothing that waits is wanted
-            pool.stop()
-            pool.join()
-            shutil.rmtree(self._unfinished)
-
-    def _collect(self, waiting: dict[Future[None], Job], bar: Progress) -> None:
-        """Wait for the next clip to end, and take those that have ended off the list."""
-        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-            job = waiting.pop(future)
+        work = partial(_process, self.function, self.work)
+        begin = partial(_start_worker, os.getpid(), self._unfinished)
+        with signals_held() as is_stopped:
+            ended = worked_through(work, todo, num_workers, begin, self.time_limit_s, is_stopped)
             try:
-                future.result()
-            except TimeoutError:
-                if self.time_limit_s is None:
-                    raise
-                self._quarantine(job, ClipError("timeout", f"took longer than {self.time_limit_s:g} s"))
-            except (ProcessExpired, BrokenProcessPool) as error:
-                code = -getattr(error, "exitcode", 0)
-                if code not in CRASHES:
-                    raise self._died(job["clip_id"]) from error
-                cause = signal.Signals(code).name
-                self._quarantine(job, ClipError("decoder_crashed", f"the process died of {cause}"))
-            bar.update()
+                with closing(ended):
+                    for job, error in ended:
+                        if error is not None:
+                            self._see(job, error)
+                        bar.update()
+            except Died as error:  # before it had a job
+                raise self._died("the start") from error
+            finally:
+                # nothing is at work any more, or nothing of it is wanted
+                shutil.rmtree(self._unfinished)
+
+    def _see(self, job: Job, error: Exception) -> None:
+        """Quarantine a clip that hung or crashed its process; anything else stops the map."""
+        if isinstance(error, Hung):
+            self._quarantine(job, ClipError("timeout", f"took longer than {self.time_limit_s:g} s"))
+        elif isinstance(error, Died):
+            number = -(error.exit_code or 0)
+            if number not in CRASHES:
+                raise self._died(job["clip_id"]) from error
+            cause = signal.Signals(number).name
+            self._quarantine(job, ClipError("decoder_crashed", f"the process died of {cause}"))
+        else:
+            raise error
 
     def _died(self, clip_id: str) -> UserError:
         return UserError(
@@ -195,7 +181,7 @@ def _start_worker(parent: int, temporary: Path) -> None:
     cv2.setNumThreads(1)
 
 
-def _process(function: Callable[[Job, Path], Record], job: Job, work: Path) -> None:
+def _process(function: Callable[[Job, Path], Record], work: Path, job: Job) -> None:
     folder = _fresh(work / "unfinished" / job["clip_id"])
     try:
         record = {"clip_id": job["clip_id"]} | function(job, folder) | {"status": "ok", "reason": None}

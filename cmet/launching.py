@@ -1,13 +1,24 @@
-"""Whether this process is one of several that torchrun has started, and how to become several."""
+"""How processes end when they are told to; whether this is one that torchrun has started, and how to become several."""
 
 import ctypes
 import logging
 import os
 import signal
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 FIRST = 0
 PR_SET_PDEATHSIG = 1
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Signals that ask a process to end."""
+
+GRACE_S = 8.0
+"""How long a command that was told to end may tidy up."""
 
 
 def is_under_torchrun() -> bool:
@@ -43,7 +54,8 @@ def run_under_torchrun(num_processes: int) -> int:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        logs_specs=DefaultLogsSpecs(),
+        # a folder of logs would stay in the temporary folder, with nothing in it
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
     )
     try:
         elastic_launch(config, sys.executable)("-u", "-m", "cmet", *sys.argv[1:])
@@ -61,3 +73,52 @@ def die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+@contextmanager
+def signals_held() -> Iterator[Callable[[], bool]]:
+    """A block in which Ctrl-C and SIGTERM wait until its end; it is handed what says whether one waits.
+
+    An exception that a handler raises between the taking of a lock and the block that lets it go leaves the lock taken.
+    In a thread, where no handler runs, nothing is held.
+    """
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        # one that is ignored stays so
+        before = {number: signal.getsignal(number) for number in ENDING}
+        before = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def end_soon_after_signals() -> None:
+    """End this process for good some seconds after Ctrl-C or SIGTERM, whatever it waits for then.
+
+    The exception that the signal raises may be lost, or leave a lock taken that is waited for as the process ends. Who
+    watches is a thread that takes no lock.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    threading.Thread(target=_end_after_signal, args=(heard,), daemon=True).start()
+
+
+def _end_after_signal(heard: int) -> None:
+    number = 0
+    while number not in ENDING:
+        number = os.read(heard, 1)[0]
+    time.sleep(GRACE_S)
+    os.write(sys.stderr.fileno(), f"cmet: did not end within {GRACE_S:g} s and was stopped\n".encode())
+    os._exit(128 + number)

@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,13 @@ import yaml
 
 from cmet.native_logs import silence_native_logs
 from tests.bench_backbones import SHORT_S, backbone_speeds, memory_while_streaming
-from tests.bench_corpora import killed_while_preparing, memory_while_preparing, scan_all_of_mead
+from tests.bench_corpora import (
+    NUM_INTERRUPTS,
+    NUM_KILLS,
+    killed_while_preparing,
+    memory_while_preparing,
+    scan_all_of_mead,
+)
 from tests.bench_evaluation import frechet_difference, memory_while_scoring, tables_of_all_of_mead
 from tests.bench_judge import judge_speed
 from tests.bench_media import prepare_256, prepare_1080p
@@ -426,9 +433,15 @@ def preparing(bench: Bench) -> Iterator[float]:
 
 
 def killed_preparing(bench: Bench) -> Iterator[float]:
-    killed = killed_while_preparing(bench.scratch, sample_clip(bench.project), 150)
+    killed = killed_while_preparing(bench.scratch, sample_clip(bench.project), 150, signal.SIGKILL, NUM_KILLS)
     yield killed.num_kills * killed.is_identical
     yield killed.num_left_behind
+
+
+def interrupted_preparing(bench: Bench) -> Iterator[float]:
+    killed = killed_while_preparing(bench.scratch, sample_clip(bench.project), 150, signal.SIGINT, NUM_INTERRUPTS)
+    yield killed.num_kills * killed.is_identical
+    yield killed.slowest_s
 
 
 def sample_clip(project: Path) -> Path:
@@ -537,6 +550,14 @@ PARTS = (
             at_most("left behind after the kills", "things", 0),
         ),
         killed_preparing,
+    ),
+    Part(
+        "corpora",
+        (
+            at_least("SIGINTs while preparing, the output the same", "interrupts", 50),
+            at_most("slowest end after a SIGINT while preparing", "s", 10),
+        ),
+        interrupted_preparing,
     ),
     Part(
         "media",

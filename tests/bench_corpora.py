@@ -25,6 +25,7 @@ NUM_SHORT_FRAMES = 12
 SOURCE_FPS = 30
 POLL_S = 0.1
 NUM_KILLS = 20
+NUM_INTERRUPTS = 50
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Killed:
     is_identical: bool
     num_left_behind: int
     """Files that are no output, and processes that outlived their parent."""
+    slowest_s: float
+    """Longest time from a signal to the end of the process."""
 
 
 def scan_all_of_mead(scratch: Path) -> tuple[float, float]:
@@ -59,29 +62,32 @@ def memory_while_preparing(scratch: Path, clip: Path, sizes: tuple[int, int]) ->
     return peaks[0], peaks[1]
 
 
-def killed_while_preparing(scratch: Path, clip: Path, num_clips: int, seed: int = 0) -> Killed:
+def killed_while_preparing(
+    scratch: Path, clip: Path, num_clips: int, cause: signal.Signals, num_kills: int, seed: int = 0
+) -> Killed:
     """Kill `cmet clips` again and again, let it end, and compare with a run that nobody disturbed."""
-    calm = short_clips(scratch / "calm", clip, num_clips)
+    calm = short_clips(scratch / f"calm-{cause.name}", clip, num_clips)
     run("manifest", calm)
     run("clips", calm)
-    project = short_clips(scratch / "killed", clip, num_clips)
+    project = short_clips(scratch / f"killed-{cause.name}", clip, num_clips)
     run("manifest", project)
     draw = random.Random(seed)
-    num_kills = 0
-    while num_kills < NUM_KILLS:
+    took_s: list[float] = []
+    while len(took_s) < num_kills:
         process = start("clips", project)
         try:
             process.wait(draw.uniform(0.5, 8.0))
             shutil.rmtree(project / "data/clips")
         except subprocess.TimeoutExpired:
             # the parent alone, as an operating system short of memory does it
-            os.kill(process.pid, signal.SIGKILL)
+            os.kill(process.pid, cause)
+            sent = time.perf_counter()
             process.wait()
-            num_kills += 1
+            took_s.append(time.perf_counter() - sent)
     run("clips", project)
     time.sleep(2)
     same = content_digest(calm / "data/clips") == content_digest(project / "data/clips")
-    return Killed(num_kills, same, len(left_behind(project)))
+    return Killed(len(took_s), same, len(left_behind(project)), max(took_s))
 
 
 def left_behind(project: Path) -> list[str]:

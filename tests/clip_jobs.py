@@ -35,5 +35,35 @@ def misbehave(job: Job, folder: Path) -> Record:
     return {}
 
 
+class Meeting:
+    """A function that can only be read by two processes at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __setstate__(self, state: dict) -> None:
+        folder = state["folder"]
+        (folder / str(os.getpid())).touch()
+        end = time.monotonic() + 60
+        while len(list(folder.iterdir())) < 2:
+            if time.monotonic() > end:
+                raise TimeoutError("the other process does not come")
+            time.sleep(0.01)
+
+    def __call__(self, job: Job, folder: Path) -> Record:
+        return {}
+
+
+class Awkward(Exception):
+    """Cannot be read by the process that it is sent to."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+def fail(job: Job, folder: Path) -> Record:
+    raise Awkward("this", "that")
+
+
 def jobs(*values: int | str) -> list[Job]:
     return [{"clip_id": f"clip{value}", "value": value} for value in values]

@@ -20,5 +20,5 @@ def without_workers() -> Iterator[None]:
 
 def _in_this_process(clip_map: ClipMap, todo: Sequence[engine.Job], _num_workers: int, bar: Progress) -> None:
     for job in todo:
-        engine._process(clip_map.function, job, clip_map.work)
+        engine._process(clip_map.function, clip_map.work, job)
         bar.update()

@@ -104,6 +104,7 @@ def cmet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         with monkeypatch.context() as patch:
             # those are for a process that is the command's alone
             patch.setattr(cli, "silence_native_logs", lambda: None)
+            patch.setattr(cli, "end_soon_after_signals", lambda: None)
             patch.setattr(signal, "signal", lambda *_: None)
             patch.setattr(sys, "argv", command)
             patch.chdir(cwd)

@@ -172,6 +172,7 @@ def test_ctrl_c_tells_whether_work_is_kept(
         sys.exit(130)
 
     monkeypatch.setattr(cli, "silence_native_logs", lambda: None)
+    monkeypatch.setattr(cli, "end_soon_after_signals", lambda: None)
     monkeypatch.setattr(cli, "app", interrupted)
     monkeypatch.setattr(sys, "argv", ["cmet", command])
     with pytest.raises(SystemExit):
@@ -237,6 +238,7 @@ def test_how_a_run_ends_is_told_by_a_sentence_and_the_exit_code(
     monkeypatch.setattr(cli, "run_stage", end)
     # it would take the file descriptor of the tests
     monkeypatch.setattr(cli, "silence_native_logs", lambda: None)
+    monkeypatch.setattr(cli, "end_soon_after_signals", lambda: None)
     more = [] if error else ["--no-such-option"]
     monkeypatch.setattr(sys, "argv", ["cmet", "manifest", "--params", str(ROOT / "params.yaml"), *more])
     with pytest.raises(SystemExit) as ended:

@@ -3,15 +3,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cmet import workers
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import UserError
-from tests.clip_jobs import jobs, misbehave, write_double
+from tests.clip_jobs import Meeting, fail, jobs, misbehave, write_double
 
 
 def names(folder: Path) -> list[str]:
@@ -137,6 +139,48 @@ def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Pa
     assert names(tmp_path) == ["done/good/good.mp4", "done/good/record.json"]
 
 
+@pytest.mark.workers
+def test_workers_import_what_the_work_needs_side_by_side(tmp_path: Path) -> None:
+    (tmp_path / "meeting").mkdir()
+    clip_map = ClipMap(Meeting(tmp_path / "meeting"), tmp_path / "work", "test")
+    records = clip_map.run(jobs(1, 2), num_workers=2)
+    assert [record["status"] for record in records] == ["ok", "ok"]
+
+
+@pytest.mark.workers
+def test_an_error_of_the_work_says_where_it_was_raised_whatever_it_is(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"Awkward\('this and that'\)") as raised:
+        ClipMap(fail, tmp_path, "test").run(jobs(1), num_workers=1)
+    assert 'raise Awkward("this", "that")' in str(raised.value.__cause__)
+
+
+@pytest.mark.workers
+@pytest.mark.parametrize(("cause", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_ends_a_map_and_another_one_does_not_disturb_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: signal.Signals, kind: type[BaseException]
+) -> None:
+    def send() -> None:
+        wait_until((tmp_path / "unfinished/cliphang/half.mp4").exists)
+        os.kill(os.getpid(), cause)
+
+    def end(worker: workers._Worker) -> None:
+        os.kill(os.getpid(), cause)
+        ended(worker)
+
+    ended = workers._Worker.end
+    monkeypatch.setattr(workers._Worker, "end", end)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        with pytest.raises(kind):
+            ClipMap(misbehave, tmp_path, "test").run(jobs("hang"), num_workers=1)
+    finally:
+        sender.join()
+        signal.signal(signal.SIGTERM, before)
+    assert names(tmp_path) == []
+
+
 LIMIT_S = 300
 """Half of what the clip hangs for: no measure of speed, only the end of waiting."""
 
@@ -144,6 +188,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tests.clip_jobs import jobs, misbehave
+from cmet import workers
 from cmet.engine import ClipMap
 
 if __name__ == "__main__":
@@ -163,14 +208,14 @@ def test_a_stopped_run_leaves_no_process(tmp_path: Path, cause: signal.Signals) 
         try:
             half = tmp_path / "work/unfinished/cliphang/half.mp4"
             wait_until(half.exists)
-            workers = children(process.pid)
+            at_work = children(process.pid)
             process.send_signal(cause)
             process.wait(LIMIT_S)
-            wait_until(lambda: not any(map(is_alive, workers)))
+            wait_until(lambda: not any(map(is_alive, at_work)))
         finally:
             # one that does not end would be waited for without end
             process.kill()
-    assert len(workers) >= 1
+    assert len(at_work) >= 1
     assert half.exists() == (cause == signal.SIGKILL)
 
 

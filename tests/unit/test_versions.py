@@ -16,7 +16,6 @@ NEUTRAL = {
     "funasr",
     "mlflow",
     "packaging",
-    "pebble",
     "pydantic",
     "safetensors",
     "tqdm",

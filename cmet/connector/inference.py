@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from cmet.connector.network import Connector
+from cmet.connector.threads import fitting_threads
 from cmet.errors import UserError
 
 # B batch, N frames of a clip, T frames of a window, W windows of a clip, S speech features, K expression components
@@ -44,7 +45,8 @@ def predict_deltas(
         return np.zeros((0, connector.expression_width), np.float32)
     speech = torch.from_numpy(speech_delta[None].astype(np.float32))
     codes_1NK = torch.from_numpy(codes_NK[None].astype(np.float32))
-    delta_NK = roll_out(connector, speech, codes_1NK)[0].cpu().numpy()
+    with fitting_threads(connector.hidden):
+        delta_NK = roll_out(connector, speech, codes_1NK)[0].cpu().numpy()
     # not the other way round: NaN is not greater than anything
     if not np.all(np.abs(delta_NK) <= MAX_DELTA):
         raise UserError(

@@ -65,6 +65,7 @@ class Connector(nn.Module):
         if params.window > NUM_POSITIONS:
             raise ValueError(f"window must be at most {NUM_POSITIONS}, got {params.window}")
         self.window = params.window
+        self.hidden = params.hidden
         self.expression_width = expression_width
         self.speech_width = speech_width
         # names and their order are those of the published state dict

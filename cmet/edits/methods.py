@@ -14,7 +14,6 @@ import pandas as pd
 
 from cmet.connector.bundle import Bundle
 from cmet.connector.inference import predict_deltas
-from cmet.connector.threads import fitting_threads
 from cmet.edits.pools import with_level
 from cmet.expression.product import Faces
 
@@ -39,8 +38,7 @@ def cmet_codes(own_TK: np.ndarray, bundle: Bundle, delta_S: np.ndarray, strength
         delta_S: Scaled speech delta.
         strength: Factor on the delta.
     """
-    with fitting_threads(bundle.config.network.hidden):
-        return own_TK + strength * predict_deltas(bundle.connector, delta_S, own_TK)
+    return own_TK + strength * predict_deltas(bundle.connector, delta_S, own_TK)
 
 
 def oracle_codes(own_TK: np.ndarray, true_TK: np.ndarray) -> np.ndarray:

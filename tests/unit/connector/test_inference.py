@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from cmet.connector import inference
 from cmet.connector.inference import predict_deltas, roll_out
 from cmet.connector.network import Connector
 from cmet.errors import UserError
-from cmet.params import TrainParams
+from cmet.params import NetworkParams, TrainParams
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,24 @@ def test_deltas_that_no_face_can_follow_are_refused(connector: Connector, factor
     damaged.projector.projector[2].weight.data.mul_(factor)
     with pytest.raises(UserError, match="predicts expression deltas that are no numbers, or beyond 1,000"):
         predict_deltas(damaged, np.ones(12, np.float32), np.ones((5, 10), np.float32))
+
+
+@pytest.mark.parametrize(("hidden", "num_threads"), [(32, 1), (256, 2)])
+def test_a_small_network_predicts_on_one_thread_whoever_asks(
+    monkeypatch: pytest.MonkeyPatch, hidden: int, num_threads: int
+) -> None:
+    network = NetworkParams(hidden=hidden, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
+    seen = []
+
+    def see(_connector: Connector, _speech: torch.Tensor, codes_BNK: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return codes_BNK
+
+    monkeypatch.setattr(inference, "roll_out", see)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        predict_deltas(Connector(network, 10, 12).eval(), np.ones(12), np.zeros((5, 10)))
+        assert (seen, torch.get_num_threads()) == ([num_threads], 2)
+    finally:
+        torch.set_num_threads(before)

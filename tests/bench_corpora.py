@@ -69,6 +69,8 @@ def killed_while_preparing(
     calm = short_clips(scratch / f"calm-{cause.name}", clip, num_clips)
     run("manifest", calm)
     run("clips", calm)
+    # what a shell starts in the background ignores interrupts, and so would what it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     project = short_clips(scratch / f"killed-{cause.name}", clip, num_clips)
     run("manifest", project)
     draw = random.Random(seed)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from cmet.media.scaling import scaled
 from cmet.media.video import VideoFile
 
 GAP_PX = 2
@@ -56,7 +57,7 @@ def middle_frame(video: Path, size_px: int) -> np.ndarray:
     """The frame in the middle of a clip, shape (size_px, size_px, 3), uint8 RGB."""
     file = VideoFile(video)
     frame = next(file.frames_at([len(file) // 2]))
-    return cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    return scaled(frame, size_px, size_px, cv2.INTER_AREA)
 
 
 def to_jpeg(picture: np.ndarray, max_bytes: int) -> bytes:

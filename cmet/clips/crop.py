@@ -11,6 +11,7 @@ import numpy as np
 
 from cmet.clips.product import MARGIN
 from cmet.errors import ClipError
+from cmet.media.scaling import scaled
 
 MIN_IOU = 0.25
 """A face continues a trajectory whose first box it overlaps by more than this."""
@@ -124,7 +125,7 @@ class Cut:
         """
         part = _take(_take(part, self.rows - top, 0), self.columns - left, 1)
         interpolation = cv2.INTER_AREA if min(part.shape[:2]) > size_px else cv2.INTER_CUBIC
-        return cv2.resize(part, (size_px, size_px), interpolation=interpolation)
+        return scaled(part, size_px, size_px, interpolation)
 
 
 def mirrored_cut(box: np.ndarray, width: int, height: int) -> Cut:

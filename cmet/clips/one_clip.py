@@ -91,7 +91,9 @@ def _prepare_video(file: VideoFile, audio: Path, folder: Path, job: Job) -> Reco
     write_sound(sound_path, sound, rate)
     pictures = _cut_frames(file, shown, kept, cut, job["size_px"])
     write_video(video_path, pictures, fps, sound_path, job["crf"], FASTEST, file.colour.shown)
-    left, top, right, bottom = (float(value) for value in box)
+    # its last digits differ between processors, as MediaPipe picks its code by them
+    box = np.round(box)
+    left, top, right, bottom = box.tolist()
     return facts | {
         "num_frames": num_frames,
         "duration_s": num_frames / fps,

@@ -21,6 +21,7 @@ from cmet.clips.crop import (
 from cmet.editing.options import frames_said
 from cmet.errors import ClipError
 from cmet.media.landmarks import Region, find_faces, small_face_region
+from cmet.media.scaling import scaled
 
 MIN_FACE_RATIO = 0.5
 
@@ -223,7 +224,7 @@ def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     if picture.shape[:2] == (height, width):
         return picture
     is_smaller = width < picture.shape[1] and height < picture.shape[0]
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_CUBIC)
+    return scaled(picture, width, height, cv2.INTER_AREA if is_smaller else cv2.INTER_CUBIC)
 
 
 def pasted(

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from cmet.environment import count_workers
 from cmet.errors import ClipError
+from cmet.media.scaling import scaled
 from cmet.media.video import VideoFile
 
 CLIPS_AT_ONCE = 16
@@ -24,7 +25,7 @@ def by_area(frame: np.ndarray, size_px: int) -> np.ndarray:
     """The mean of the pixels that fall together."""
     if frame.shape[:2] == (size_px, size_px):
         return frame
-    return cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    return scaled(frame, size_px, size_px, cv2.INTER_AREA)
 
 
 def bilinear(frame: np.ndarray, size_px: int) -> np.ndarray:

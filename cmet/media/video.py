@@ -16,6 +16,7 @@ from cmet.media.colour import BT601, BT709, tag, to_yuv, usual_matrix
 from cmet.media.container import Container
 from cmet.media.files import create_media
 from cmet.media.readers import Reader, open_reader
+from cmet.media.scaling import scaled
 from cmet.media.soundtrack import SoundTrack
 
 FASTEST = "ultrafast"
@@ -114,7 +115,7 @@ def read_video(path: Path, indices: Sequence[int] | None = None, size_px: int | 
     file = VideoFile(path)
     frames = file.frames_at(range(len(file)) if indices is None else indices)
     if size_px is not None and (file.height, file.width) != (size_px, size_px):
-        frames = (cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA) for frame in frames)
+        frames = (scaled(frame, size_px, size_px, cv2.INTER_AREA) for frame in frames)
     return Video(np.stack(list(frames)), file.fps)
 
 

@@ -20,6 +20,7 @@ from cmet.backbones.published.precision import autocast_type, levels
 from cmet.backbones.published.used_weights import check_used
 from cmet.environment import best_device
 from cmet.errors import ClipError
+from cmet.media.scaling import scaled
 from cmet.params import InferenceParams
 
 WEIGHTS = ("edtalk",)
@@ -119,7 +120,7 @@ def edtalk_picture(frame: np.ndarray) -> Tensor:
     """RGB in [-1, 1], shape (3, 256, 256), of a uint8 frame (H, W, 3)."""
     if frame.shape[:2] != (PICTURE_PX, PICTURE_PX):
         interpolation = cv2.INTER_AREA if min(frame.shape[:2]) > PICTURE_PX else cv2.INTER_CUBIC
-        frame = cv2.resize(frame, (PICTURE_PX, PICTURE_PX), interpolation=interpolation)
+        frame = scaled(frame, PICTURE_PX, PICTURE_PX, interpolation)
     return torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1))).float() / 127.5 - 1
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cmet.corpora.sample.curves import ellipse, smooth_curve
 from cmet.corpora.sample.look import Colour, Look
+from cmet.media.scaling import scaled
 
 # T frames, N points of a curve, 2 coordinates
 UNITS = 320
@@ -74,7 +75,7 @@ def _wall(colour: Colour, size_px: int, light: float) -> np.ndarray:
     """A plain wall, brighter where the light comes from."""
     down, right = np.mgrid[-1:1:65j, -1:1:65j]
     brightness = 1 + 0.08 * light * right - 0.07 * down - 0.05 * (right**2 + down**2)
-    wall = cv2.resize(brightness[..., None] * np.array(colour), (size_px, size_px))
+    wall = scaled(brightness[..., None] * np.array(colour), size_px, size_px)
     return np.clip(np.round(wall), 0, 255).astype(np.uint8)
 
 
@@ -94,7 +95,7 @@ def paint_frames(drawing: Drawing, backdrop: np.ndarray) -> Iterator[np.ndarray]
         small[:] = np.array(drawing.shadow, np.uint8)
         for stroke, points in zip(drawing.shading, soft, strict=True):
             _paint_fixed(small, points[index], stroke.colour, stroke.pen, scale / _SOFT)
-        skin = cv2.resize(cv2.GaussianBlur(small, (blur_px, blur_px), 1.7 * scale), (frame_px, frame_px))
+        skin = scaled(cv2.GaussianBlur(small, (blur_px, blur_px), 1.7 * scale), frame_px, frame_px)
         frame = backdrop.copy()
         for stroke, points in zip(drawing.ears, ears, strict=True):
             _paint_fixed(frame, points[index], stroke.colour, stroke.pen, scale)

@@ -29,6 +29,7 @@ from cmet.backbones.published.batching import batched
 from cmet.clips.product import MARGIN
 from cmet.environment import best_device
 from cmet.errors import ClipError
+from cmet.media.scaling import scaled
 from cmet.media.sound import read_sound, rms_db
 from cmet.media.video import VideoFile, frames_at_rate
 from cmet.progress import counted
@@ -184,7 +185,7 @@ def lip_picture(frame: np.ndarray) -> np.ndarray:
     above, below, left = max(0, -top), top + side - height, (side - width) // 2
     grey = (GREY, GREY, GREY)
     padded = cv2.copyMakeBorder(frame, above, below, left, side - width - left, cv2.BORDER_CONSTANT, value=grey)
-    return cv2.resize(padded[top + above :], (SIZE_PX, SIZE_PX))[:, :, ::-1]
+    return scaled(padded[top + above :], SIZE_PX, SIZE_PX)[:, :, ::-1]
 
 
 def _num_pictures(file: VideoFile) -> int:

@@ -29,6 +29,7 @@ from cmet.environment import own_version
 from cmet.errors import UserError
 from cmet.launching import end_soon_after_signals, is_first_process, is_under_torchrun, run_under_torchrun
 from cmet.native_logs import silence_native_logs
+from cmet.outputs import full_disk, no_room_said
 from cmet.project import Project
 from cmet.stages.registry import STAGES, Stage, run_stage
 
@@ -192,7 +193,10 @@ def main() -> None:
             hint = "nothing was written" if is_whole else "run the same command again to continue"
             print(f"cmet: interrupted; {hint}", file=sys.stderr)
         raise
-    except Exception:
+    except Exception as error:
+        if said := no_room_said(error):
+            print(f"cmet: {full_disk(getattr(error, 'filename', None) or 'the disk', said)}", file=sys.stderr)
+            sys.exit(2)
         traceback.print_exc()
         sys.exit(os.EX_SOFTWARE)
 

@@ -19,7 +19,7 @@ from cmet.environment import count_workers
 from cmet.errors import ClipError, UserError
 from cmet.launching import die_with, signals_held
 from cmet.native_logs import silence_native_logs
-from cmet.outputs import publish, write_json
+from cmet.outputs import full_disk, no_room_left, no_room_said, publish, write_json
 from cmet.progress import Progress, progress
 from cmet.workers import Died, Hung, worked_through
 
@@ -182,16 +182,25 @@ def _start_worker(parent: int, temporary: Path) -> None:
 
 
 def _process(function: Callable[[Job, Path], Record], work: Path, job: Job) -> None:
-    folder = _fresh(work / "unfinished" / job["clip_id"])
     try:
-        record = {"clip_id": job["clip_id"]} | function(job, folder) | {"status": "ok", "reason": None}
-    except ClipError as error:
-        folder = _fresh(folder)
-        record = _quarantined(job, error)
-    except MemoryError:
-        folder = _fresh(folder)
-        record = _quarantined(job, ClipError("out_of_memory", "it takes more memory than there is for one worker"))
-    _finish(folder, job, record, work / "done")
+        folder = _fresh(work / "unfinished" / job["clip_id"])
+        try:
+            record = {"clip_id": job["clip_id"]} | function(job, folder) | {"status": "ok", "reason": None}
+        except ClipError as error:
+            if no_room_left(work):
+                # the clip is not to blame: what it was unpacked to may be cut short
+                raise
+            folder = _fresh(folder)
+            record = _quarantined(job, error)
+        except MemoryError:
+            folder = _fresh(folder)
+            record = _quarantined(job, ClipError("out_of_memory", "it takes more memory than there is for one worker"))
+        _finish(folder, job, record, work / "done")
+    except Exception as error:
+        said = no_room_said(error) or no_room_left(work)
+        if said is None:
+            raise
+        raise full_disk(work, said) from error
 
 
 def _quarantined(job: Job, error: ClipError) -> Record:

@@ -1,8 +1,10 @@
 """Outputs that appear whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,16 +15,42 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cmet.errors import UserError
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of errors that a full disk gives, or a limit on what may be written to it."""
+
+_NO_ROOM_SAID = re.compile(
+    # the last two are numpy's and libsndfile's words for what the system said while they wrote
+    r"no space left on device|disk is full|disk quota exceeded|file too large|\d+ requested and \d+ written|"
+    r"^System error\.$",
+    re.IGNORECASE,
+)
+
+FULL_BELOW_BYTES = 1 << 20
+"""A disk with less room than this counts as full where a library that failed does not say why."""
+
 
 @contextmanager
 def fresh_folder(out: Path) -> Iterator[Path]:
-    """A new empty folder beside `out` that takes its place when the block ends without an error."""
+    """A new empty folder beside `out` that takes its place when the block ends without an error.
+
+    Raises:
+        UserError: The disk is full.
+    """
     folder = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
         yield folder
         publish(folder, out)
+    except UserError:
+        raise
+    except Exception as error:
+        said = no_room_said(error) or no_room_left(out.parent)
+        if said is None:
+            raise
+        raise full_disk(out, said) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -72,6 +100,28 @@ def _by_field(record: Any) -> dict[str, Any]:
 def as_utf8(name: str | Path) -> str:
     r"""A name as text that can be written; bytes of it that are no UTF-8 are shown as `\xe9`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def no_room_said(error: BaseException) -> str | None:
+    """What a full disk has said, if an error came of that; libraries pass it on in several ways."""
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, OSError) and one.errno in NO_ROOM:
+            return os.strerror(one.errno)
+        if found := _NO_ROOM_SAID.search(str(one)):
+            return found.group()
+        one = one.__cause__ or one.__context__
+    return None
+
+
+def no_room_left(folder: Path) -> str | None:
+    """What a full disk says, if that of the folder is full."""
+    return os.strerror(errno.ENOSPC) if shutil.disk_usage(folder).free < FULL_BELOW_BYTES else None
+
+
+def full_disk(path: Path | str, said: str) -> UserError:
+    """The error of somebody who had no room to write to a path."""
+    return UserError(f"{path}: cannot be written ({said}); make room and run the same command again")
 
 
 def content_digest(path: Path) -> str:

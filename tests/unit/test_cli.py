@@ -221,6 +221,7 @@ def test_a_file_in_place_of_the_folder_of_results_is_told(
         (KeyboardInterrupt(), 130, "cmet: interrupted; run the same command again to continue\n"),
         (RuntimeError("a fault of ours"), 70, "RuntimeError: a fault of ours\n"),
         (UserError("a fault of yours"), 2, "cmet: a fault of yours\n"),
+        (OSError(28, "No space left on device", "a.db"), 2, "cmet: a.db: cannot be written (No space left on device)"),
         (None, 2, "No such option: --no-such-option"),
     ],
 )

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -5,15 +6,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from cmet import workers
+from cmet import outputs, workers
 from cmet.engine import ClipMap, Job, Record
-from cmet.errors import UserError
+from cmet.errors import ClipError, UserError
 from tests.clip_jobs import Meeting, fail, jobs, misbehave, write_double
+from tests.clip_maps import without_workers
 
 
 def names(folder: Path) -> list[str]:
@@ -137,6 +141,24 @@ def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Pa
     with pytest.raises(UserError, match=r"died \(out of memory\?\) at or near clipSIGKILL; finished clips are kept"):
         clip_map.run([{"clip_id": "good", "value": None}, *jobs("SIGKILL")], num_workers=1)
     assert names(tmp_path) == ["done/good/good.mp4", "done/good/record.json"]
+
+
+def full(_job: Job, _folder: Path) -> Record:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def unpacked(_job: Job, _folder: Path) -> Record:
+    raise ClipError("unreadable", "the copy is cut short")
+
+
+@pytest.mark.parametrize("function", [full, unpacked])
+def test_a_full_disk_stops_a_map_with_a_sentence_and_blames_no_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: Callable[[Job, Path], Record]
+) -> None:
+    monkeypatch.setattr(outputs.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    said = r"^\S+: cannot be written \(No space left on device\); make room and run the same command again$"
+    with without_workers(), pytest.raises(UserError, match=said):
+        ClipMap(function, tmp_path, "test").run(jobs(1))
 
 
 @pytest.mark.workers

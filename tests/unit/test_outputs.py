@@ -1,8 +1,12 @@
+import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from cmet import outputs
+from cmet.errors import UserError
 from cmet.outputs import as_utf8, content_digest, fresh_file, fresh_folder
 
 
@@ -64,3 +68,41 @@ def test_the_digest_of_a_folder_changes_with_names_and_contents(tmp_path: Path) 
 def test_a_name_that_is_no_utf8_is_shown_by_its_bytes() -> None:
     assert as_utf8(os.fsdecode(b"caf\xe9.mp4")) == r"caf\xe9.mp4"
     assert as_utf8(Path("café.mp4")) == "café.mp4"
+
+
+def covered() -> Exception:
+    """An error of a library that says nothing, raised while it handled what the disk said."""
+    error = RuntimeError("unexpected pos 576 vs 534")
+    error.__context__ = OSError(errno.EDQUOT, "")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError(errno.EFBIG, "File too large"), "File too large"),
+        (covered(), "Disk quota exceeded"),
+        (ValueError("I/O error: No space left on device (os error 28)"), "No space left on device"),
+        (ValueError("database or disk is full"), "disk is full"),
+        (ValueError("500000 requested and 5616 written"), "500000 requested and 5616 written"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_whoever_ran_into_it(tmp_path: Path, error: Exception, said: str) -> None:
+    with pytest.raises(UserError) as raised, fresh_folder(tmp_path / "out"):
+        raise error
+    expected = f"{tmp_path / 'out'}: cannot be written ({said}); make room and run the same command again"
+    assert str(raised.value) == expected
+
+
+def test_an_error_that_says_nothing_is_laid_to_a_disk_without_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="^unexpected pos$"), fresh_folder(tmp_path / "out"):
+        raise ValueError("unexpected pos")
+    monkeypatch.setattr(outputs.shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+    said = r"/out: cannot be written \(No space left on device\)"
+    with pytest.raises(UserError, match=said), fresh_folder(tmp_path / "out"):
+        raise ValueError("unexpected pos")
+    with pytest.raises(UserError, match="^there are no clips$"), fresh_folder(tmp_path / "out"):
+        raise UserError("there are no clips")

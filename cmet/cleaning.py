@@ -20,7 +20,7 @@ from typing import Literal
 
 from cmet.errors import UserError
 from cmet.experiments import OUTPUTS
-from cmet.places import WORK, holder, only_run
+from cmet.places import COMPILED, WORK, holder, only_run
 from cmet.stages.registry import STAGES
 from cmet.text_tables import padded
 
@@ -150,6 +150,8 @@ def _work(root: Path) -> Iterator[Leftover]:
     elif work.is_dir():
         if (work / FETCHED).is_dir():
             yield _leftover(root, "work", "files fetched from MLflow", work / FETCHED)
+        if any(path.is_file() for path in (work / COMPILED).rglob("*")):
+            yield _leftover(root, "work", "networks that torch has compiled", work / COMPILED)
         for folder in _steps(work):
             # a study holds one lock for all that it does
             parts = folder.relative_to(work).parts
@@ -161,7 +163,7 @@ def _work(root: Path) -> Iterator[Leftover]:
 def _steps(folder: Path) -> Iterator[Path]:
     """Folders with the unfinished work of one stage, at any depth."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir() and not path.is_symlink() and path.name != COMPILED:
             if any(KEY.fullmatch(below.name) for below in path.iterdir()):
                 yield path
             else:

@@ -110,6 +110,7 @@ def _add_stage(name: str, stage: Stage) -> None:
     def run(params: Path, as_json: bool, variant: str | None = None) -> None:
         project = Project.at(params)
         _check_variant(project.params, name, stage, variant)
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(project.places.compiled))
         num_processes = stage.num_processes(project.params)
         if num_processes > 1 and not is_under_torchrun():
             # each of them takes the same options

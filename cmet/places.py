@@ -23,6 +23,9 @@ from cmet.outputs import content_digest
 WORK = ".work"
 """Folder of a project with the unfinished work and the locks."""
 
+COMPILED = "compiled"
+"""Folder in it with the networks that torch has compiled, which later runs begin with."""
+
 UNKNOWN = "unknown"
 """Stands for a process that does not say its number."""
 
@@ -77,6 +80,11 @@ class Places:
     def corpus_folder(self) -> Path:
         """Where the paths of a manifest begin."""
         return self.corpus.parent if self.corpus.is_file() else self.corpus
+
+    @property
+    def compiled(self) -> Path:
+        """Where torch keeps what it compiles, which would otherwise stay behind in the temporary folder."""
+        return self.root.resolve() / WORK / COMPILED
 
     @property
     def scores(self) -> Path:

@@ -68,6 +68,14 @@ def own_tracking() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Torch keeps what it compiles where the tests keep theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "compiled"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of tests share, each of which has one of its own in it."""

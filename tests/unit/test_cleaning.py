@@ -32,6 +32,7 @@ def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     work = root / ".work"
     fill(work / "runs" / f"{KEY}{KEY}" / "results.parquet", 5)
+    fill(work / f"compiled/fxgraph/{KEY}/graph", 2)
     fill(work / f"sweep/facemesh/full/seed-1/train-facemesh/{KEY}/last.pt", 7)
     fill(work / f"clips/{KEY}/done/a.mp4", 100)
     fill(work / f"speech-wav2vec2-base/{KEY}/b.npy", 20, age_s=3 * DAY_S)
@@ -56,6 +57,7 @@ def files(root: Path) -> set[str]:
 
 WORK = [
     "files fetched from MLflow",
+    "networks that torch has compiled",
     "clips",
     "speech@wav2vec2-base",
     "train@facemesh of sweep/facemesh/full/seed-1",
@@ -74,8 +76,8 @@ def test_unfinished_work_is_found_with_its_stage_size_and_age(project: Path) -> 
     assert by_name["clips"].age_s == pytest.approx(0, abs=60)
     lines = printed_leftovers(found).splitlines()
     assert lines[0].startswith("Unfinished work")
-    assert "  speech@wav2vec2-base" in lines[3] and " 20 B  " in lines[3] and "3 days old" in lines[3]
-    assert lines[-1] == "139 B can be freed in all."
+    assert "  speech@wav2vec2-base" in lines[4] and " 20 B  " in lines[4] and "3 days old" in lines[4]
+    assert lines[-1] == "141 B can be freed in all."
 
 
 def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, params: Params) -> None:
@@ -93,7 +95,7 @@ def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, p
 def test_removing_takes_work_and_nothing_else(project: Path) -> None:
     before = files(project)
     done = remove(project, find_leftovers(project, has_outputs=False))
-    assert done.size_bytes == 139
+    assert done.size_bytes == 141
     gone = before - files(project)
     assert {name.split("/")[0] for name in gone} == {".work", "data"}
     assert not any(name.startswith(".work") for name in files(project) - {".work"})
@@ -125,7 +127,7 @@ def test_what_a_running_stage_holds_is_kept_with_all_that_it_may_read(project: P
         assert kept == {"clips": f"in use (pid {os.getpid()})"}
         assert all(one.kept for one in found if one.kind == "outputs")
         done = remove(project, found)
-        assert done.size_bytes == 39
+        assert done.size_bytes == 41
         assert f".work/clips/{KEY}/done/a.mp4" in files(project)
     assert {name for name in before - files(project) if name.startswith("data/") and "unfinished" not in name} == set()
 

@@ -255,6 +255,15 @@ def test_an_unknown_backbone_is_named_with_the_known(cmet: Command, tmp_path: Pa
     )
 
 
+def test_a_stage_keeps_what_torch_compiles_in_the_project(
+    cmet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    cmet("train", "--backbone", "facemesh", cwd=tmp_path)
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / ".work/compiled")
+
+
 def test_an_edit_without_a_model_says_how_to_get_one(cmet: Command, tmp_path: Path) -> None:
     write_sound(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
     (tmp_path / "v.mp4").write_bytes(b"not looked at yet")

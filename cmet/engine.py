@@ -184,23 +184,27 @@ def _start_worker(parent: int, temporary: Path) -> None:
 def _process(function: Callable[[Job, Path], Record], work: Path, job: Job) -> None:
     try:
         folder = _fresh(work / "unfinished" / job["clip_id"])
-        try:
-            record = {"clip_id": job["clip_id"]} | function(job, folder) | {"status": "ok", "reason": None}
-        except ClipError as error:
-            if no_room_left(work):
-                # the clip is not to blame: what it was unpacked to may be cut short
-                raise
-            folder = _fresh(folder)
-            record = _quarantined(job, error)
-        except MemoryError:
-            folder = _fresh(folder)
-            record = _quarantined(job, ClipError("out_of_memory", "it takes more memory than there is for one worker"))
-        _finish(folder, job, record, work / "done")
+        _finish(folder, job, _record_of(function, job, folder), work / "done")
     except Exception as error:
         said = no_room_said(error) or no_room_left(work)
         if said is None:
             raise
         raise full_disk(work, said) from error
+
+
+def _record_of(function: Callable[[Job, Path], Record], job: Job, folder: Path) -> Record:
+    """What the function reports, or why the clip is quarantined; in that case the folder is empty."""
+    try:
+        return {"clip_id": job["clip_id"]} | function(job, folder) | {"status": "ok", "reason": None}
+    except ClipError as error:
+        if no_room_left(folder):
+            # the clip is not to blame: what it was unpacked to may be cut short
+            raise
+        _fresh(folder)
+        return _quarantined(job, error)
+    except MemoryError:
+        _fresh(folder)
+        return _quarantined(job, ClipError("out_of_memory", "it takes more memory than there is for one worker"))
 
 
 def _quarantined(job: Job, error: ClipError) -> Record:

@@ -14,7 +14,7 @@ from cmet.params import Params
 from tests.unit.conftest import ROOT
 
 ELSEWHERE = {
-    "OPENCV_IPP": "sse42",
+    "OPENCV_IPP": "disabled",
     "OPENCV_CPU_DISABLE": "AVX,FP16,AVX2,FMA3,AVX512_SKX,AVX512_ICL",
     "ATEN_CPU_CAPABILITY": "default",
     "OPENBLAS_CORETYPE": "Prescott",

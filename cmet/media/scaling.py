@@ -3,7 +3,7 @@
 import os
 
 # OpenCV lets IPP scale, which picks its code by the processor, and they round differently: this is the code that all
-# processors have. OpenCV's own, which is left where IPP is disabled, takes five times as long. Read when IPP is first used
+# processors have. OpenCV's own, which is left where IPP is disabled, is five times as slow. Read when IPP is first used
 os.environ["OPENCV_IPP"] = "sse42"
 
 import cv2

@@ -9,6 +9,7 @@ import pytest
 from assets.dvc_project import DvcStage
 from assets.previews import FIRST_COLUMNS, PREVIEWS, _mlflow, preview
 from cmet.backbones.facemesh.basis import ExpressionBasis
+from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS
 from cmet.outputs import write_json
 from cmet.project import Project
 from cmet.report.summary import BackboneSummary, JudgeSummary, Labels, Summary
@@ -138,8 +139,10 @@ def test_expression_shows_what_the_basis_explains(project: Project) -> None:
     folder = project.places.folder("expression", "facemesh")
     for name in ("codes", "model"):
         (folder / name).mkdir(parents=True)
-    nothing = np.zeros(1)
-    ExpressionBasis(nothing, nothing, nothing, nothing, np.array([0.75, 0.125]), nothing).save(folder / "model")
+    size = 2 * NUM_FACE_POINTS
+    template, mean, gain = np.zeros((NUM_FACE_POINTS, 3)), np.zeros(size), np.ones(NUM_FACE_POINTS)
+    explained = np.array([0.75, 0.125])
+    ExpressionBasis(template, mean, np.zeros((size, 2)), np.zeros((2, size)), explained, gain).save(folder / "model")
     write_report(project, "expression", {"face_ratio": 0.998, "quarantined_by_reason": {}}, "facemesh")
     metadata = shown(project, "expression@facemesh")
     assert metadata["explained"] == pytest.approx(0.875)
@@ -166,7 +169,7 @@ def test_deltas_show_cosines_and_pairs_and_leave_out_what_is_unknown(project: Pr
 def test_shards_show_the_tars_of_every_split(project: Project) -> None:
     folder = project.places.folder("shards", "facemesh")
     tars = [Shard("train/000000.tar", 3, 2**20, "0" * 64), Shard("train/000001.tar", 1, 2**19, "1" * 64)]
-    write_json(folder / "shards.json", ShardList(FORMAT, {"train": tars}))
+    write_json(folder / "shards.json", ShardList(FORMAT, {"train": tars, "val": [], "test": [], "unpaired": []}))
     write_report(project, "shards", {"num_pairs": 4, "num_shards": 2}, "facemesh")
     assert "| train | 2 | 4 | 1.500 |" in shown(project, "shards@facemesh")["shards"]
 

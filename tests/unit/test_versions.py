@@ -17,6 +17,7 @@ NEUTRAL = {
     "mlflow",
     "packaging",
     "pydantic",
+    "requests",
     "safetensors",
     "tqdm",
     "typer",

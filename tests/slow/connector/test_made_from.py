@@ -98,7 +98,7 @@ def test_a_description_that_lacks_something_is_refused_by_what_it_lacks(run: Cal
     del values["clips"]["fps"]
     write_json(model / CONFIG, values)
     with pytest.raises(
-        UserError, match=r"config.json: damaged, or written by another version \(clips.fps\); train the model"
+        UserError, match=r"config.json: damaged, or written by another version \(clips.fps: Field required\); train"
     ):
         load_bundle(model)
     (model / CONFIG).write_text("[]", encoding="utf-8")

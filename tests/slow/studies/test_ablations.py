@@ -20,6 +20,7 @@ from cmet.studies.runner import Study
 from cmet.studies.variants import read_variants
 from cmet.tracking.runs import Run
 from tests.slow.connector.conftest import shards, written_shards  # noqa: F401
+from tests.slow.studies.conftest import noting
 
 ABLATIONS = Path(__file__).parents[3] / "experiments/ablations"
 FULL, MSE = ABLATIONS / "full.yaml", ABLATIONS / "mse.yaml"
@@ -165,25 +166,15 @@ def test_how_often_a_training_is_saved_changes_no_result(project: Project, train
 def test_a_training_that_was_killed_goes_on_where_it_was(
     project: Project, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_metrics = Run.log_metrics
     seen: list[int] = []
-
-    def killed(run: Run, step: int, metrics: dict[str, float]) -> None:
-        seen.append(step)
-        log_metrics(run, step, metrics)
-        if step == 5:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "log_metrics", killed)
+        patch.setattr(Run, "log_metrics", noting(seen, killed_at=5))
         with pytest.raises(KeyboardInterrupt):
             sweep(project, [FULL], [1])
     out = project.places.folder("sweep", "facemesh")
     assert not out.exists()
     with monkeypatch.context() as patch:
-        patch.setattr(
-            Run, "log_metrics", lambda run, step, metrics: (seen.append(step), log_metrics(run, step, metrics))
-        )
+        patch.setattr(Run, "log_metrics", noting(seen))
         sweep(project, [FULL], [1])
     assert seen[:5] == [1, 2, 3, 4, 5]
     # the checkpoint is of step 4; the last is the note of the weights that were kept
@@ -197,13 +188,8 @@ def test_a_training_that_was_killed_goes_on_where_it_was(
 def test_a_training_that_was_killed_goes_on_though_the_report_was_changed(
     project: Project, store: str, change: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(run: Run, step: int, metrics: dict[str, float]) -> None:
-        seen.append(step)
-        if step == 5:
-            raise KeyboardInterrupt
-
     seen: list[int] = []
-    monkeypatch.setattr(Run, "log_metrics", killed)
+    monkeypatch.setattr(Run, "log_metrics", noting(seen, killed_at=5))
     for changed, steps in ((None, [1, 2, 3, 4, 5]), ("report/page.py", [5]), ("connector/losses.py", [1, 2, 3, 4, 5])):
         if changed:
             change(changed)

@@ -31,6 +31,7 @@ from cmet.tracking.runs import Run, find_run
 from tests.connector_shards import TINY
 from tests.judge_card import CARD
 from tests.slow.connector.conftest import shards, written_shards  # noqa: F401
+from tests.slow.studies.conftest import noting
 
 EMOTION = "sad"
 
@@ -239,23 +240,16 @@ def test_a_judge_is_called_what_it_is() -> None:
 def test_a_training_that_was_killed_goes_on_where_it_was(
     project: Project, really_done: list[str], store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_metrics, seen = Run.log_metrics, list[int]()
-
-    def killed(run: Run, step: int, metrics: dict[str, float]) -> None:
-        seen.append(step)
-        log_metrics(run, step, metrics)
-        if step == 5:
-            raise KeyboardInterrupt
-
+    seen: list[int] = []
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "log_metrics", killed)
+        patch.setattr(Run, "log_metrics", noting(seen, killed_at=5))
         with pytest.raises(KeyboardInterrupt):
             fold_run(project).run.finish()
     # another fold in between does not clear the unfinished training away
     fold_run(project, emotion="happy").run.finish()
     really_done.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "log_metrics", lambda run, step, values: (seen.append(step), log_metrics(run, step, values)))
+        patch.setattr(Run, "log_metrics", noting(seen))
         fold_run(project).run.finish()
     assert really_done == ["train", "edits of sad with seed 7", "answers of sad"]
     # the checkpoint is of step 4; after training come the kept weights' metrics and those of the answers

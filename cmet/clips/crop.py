@@ -5,6 +5,7 @@ Source: the preprocessing of the first-order motion model, which EDTalk and C-ME
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -105,6 +106,11 @@ class Cut:
     left: int
     """Column, likewise."""
 
+    @cached_property
+    def _is_whole(self) -> bool:
+        """Whether it lies in the frame, so that no row and no column comes twice."""
+        return bool((np.diff(self.rows) == 1).all() and (np.diff(self.columns) == 1).all())
+
     def part(self, left: int, top: int, right: int, bottom: int) -> "Cut":
         """What lies between these columns and rows of the picture."""
         return Cut(self.rows[top:bottom], self.columns[left:right], self.top + top, self.left + left)
@@ -123,7 +129,8 @@ class Cut:
             left: Column of the frame at which the part begins.
             top: Row of the frame at which the part begins.
         """
-        part = _take(_take(part, self.rows - top, 0), self.columns - left, 1)
+        part = _taken(part, self.rows, top, 0, self._is_whole)
+        part = _taken(part, self.columns, left, 1, self._is_whole)
         interpolation = cv2.INTER_AREA if min(part.shape[:2]) > size_px else cv2.INTER_CUBIC
         return scaled(part, size_px, size_px, interpolation)
 
@@ -156,12 +163,12 @@ def _mirrored(start: int, length: int, size: int) -> np.ndarray:
     return np.minimum(position, period - position)
 
 
-def _take(part: np.ndarray, positions: np.ndarray, axis: int) -> np.ndarray:
-    """Like np.take, without a copy where the positions follow each other."""
-    if (np.diff(positions) == 1).all():
-        span = slice(int(positions[0]), int(positions[-1]) + 1)
-        return part[span] if axis == 0 else part[:, span]
-    return np.take(part, positions, axis=axis)
+def _taken(part: np.ndarray, positions: np.ndarray, start: int, axis: int, is_whole: bool) -> np.ndarray:
+    """Like np.take of positions in a part that begins at `start`, without a copy where they follow each other."""
+    if not is_whole:
+        return np.take(part, positions - start, axis=axis)
+    span = slice(int(positions[0]) - start, int(positions[-1]) + 1 - start)
+    return part[span] if axis == 0 else part[:, span]
 
 
 def _area(box: np.ndarray) -> float:

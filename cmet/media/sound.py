@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -27,6 +28,9 @@ MIN_RATE_HZ = 1000
 
 MAX_LATE_S = 3600
 """By how much sound may begin after the picture; until then there is silence, which takes memory, too."""
+
+INDEXED_FORMATS = SEARCHED_FORMATS | {"avi"}
+"""Containers of which the first packet says when the picture begins, unless it cannot be shown."""
 
 STREAMED_BYTES = 0x7FFFF000
 FMT_BYTES = 12
@@ -240,12 +244,27 @@ def clock_start_s(container: av.container.InputContainer) -> float:
     track: av.VideoStream | av.AudioStream | None = picture_track(container)
     if track is None:
         track = next(iter(container.streams.audio), None)
-    # a recording may begin within a group of pictures, of which none can be shown; mp4 has lists that say so
-    elif container.format.name not in SEARCHED_FORMATS:
+    else:
         with suppress(av.FFmpegError), open_media(Path(container.name)) as other:
-            first = next(other.decode(other.streams[track.index]), None)
-            if isinstance(first, av.VideoFrame) and first.time is not None:
-                return first.time
+            first_s = _first_shown_s(other, other.streams.video[container.streams.video.index(track)])
+            if first_s is not None:
+                return first_s
     if track is None or track.start_time is None or track.time_base is None:
         return 0.0
     return float(track.start_time * track.time_base)
+
+
+def _first_shown_s(container: av.container.InputContainer, track: av.VideoStream) -> float | None:
+    """When the first picture that can be shown is; None where it is the one that the track is said to begin with.
+
+    A recording may begin within a group of pictures, of which none can be shown.
+    """
+    packets = container.demux(track)
+    first = next(packets)
+    if container.format.name in INDEXED_FORMATS and first.is_keyframe:
+        # AVI knows when its packets are decoded; FFmpeg takes them to be shown some frames later
+        is_decoding_time = container.format.name == "avi" or first.pts is None
+        if is_decoding_time or first.pts <= (track.start_time or 0):
+            return None
+    shown = next((frame for packet in chain([first], packets) for frame in packet.decode()), None)
+    return shown.time if isinstance(shown, av.VideoFrame) else None

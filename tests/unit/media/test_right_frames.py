@@ -109,3 +109,21 @@ def test_seconds_that_begin_anew_go_on(tmp_path: Path, later_s: int) -> None:
     file = VideoFile(tmp_path / "joined.ts")
     assert [number_in(frame) for frame in file.frames_at(range(NUM))] == [*range(25), *range(25)]
     np.testing.assert_allclose(file.start_times_s(), np.arange(NUM) / 25, atol=1e-3)
+
+
+def test_what_cannot_be_shown_at_the_start_of_an_mp4_does_not_move_its_sound(tmp_path: Path) -> None:
+    whole = encode_numbered(tmp_path / "whole.mp4", "libx264", "g=10 bf=0", 25)
+    path = tmp_path / "cut.mp4"
+    with av.open(str(whole)) as old, av.open(str(path), "w") as new:
+        track = new.add_stream_from_template(old.streams.video[0])
+        for packet in list(old.demux())[4:-1]:
+            packet.stream = track
+            new.mux(packet)
+    with av.open(str(path)) as part:
+        assert clock_start_s(part) == pytest.approx(10 / 25)
+
+
+@pytest.mark.parametrize("options", ["bf=0", "bf=3"])
+def test_the_picture_of_an_avi_begins_with_its_clock(tmp_path: Path, options: str) -> None:
+    with av.open(str(encode_numbered(tmp_path / "delayed.avi", "libx264", options, 10))) as container:
+        assert clock_start_s(container) == 0

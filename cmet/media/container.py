@@ -73,6 +73,10 @@ class Container:
                             first = first or _first_picture(packet)
                 first = first or next(iter(track.decode(None)), None)
                 if first is None:
+                    if track.codec_context.name == "webp":
+                        raise ClipError(
+                            "unreadable_video", f"{path.name} is an animated WebP, which is not read; make it an mp4"
+                        )
                     is_sized = track.codec_context.width > 0
                     or_large = "" if is_sized else f", or frames of more than {MAX_PIXELS // 1_000_000} megapixels"
                     raise ClipError("unreadable_video", f"{path.name} holds no frames{or_large}")

@@ -33,6 +33,9 @@ MIN_SKIPPED = 25
 FALLBACK_FPS = 25.0
 """Rate of frames of which neither the file nor the frames say when they appear."""
 
+CPP_CHECK = "Check failed"
+"""Of decord, where FFmpeg refuses a packet: the rest is a place in its source."""
+
 
 class Reader(Protocol):
     """A video whose frames are handed out by index, in the order in which they are shown."""
@@ -211,7 +214,7 @@ class _Refusals:
         # StopIteration past a silently short end
         if isinstance(error, decord.DECORDError | RuntimeError | IndexError | StopIteration):
             detail = next((line.strip() for line in str(error).splitlines() if line.strip()), "no frames")
-            raise _undecodable(self.path, detail) from error
+            raise _undecodable(self.path, "its data are damaged" if CPP_CHECK in detail else detail) from error
 
 
 def _undecodable(path: Path, detail: str) -> ClipError:

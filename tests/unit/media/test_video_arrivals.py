@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cmet.errors import ClipError
 from cmet.media.container import Container
 from cmet.media.readers import DecordReader, PyavReader
 from cmet.media.video import VideoFile
-from tests.unit.media.making import cut, encode, remux
+from tests.unit.media.making import cut, encode, encode_numbered, numbered, remux
 
 TIMES_MS = range(0, 1200, 40)
 
@@ -101,3 +102,23 @@ def test_a_frame_that_cannot_be_decoded_is_an_error(tmp_path: Path, talking: Pat
     file = VideoFile(broken)
     with pytest.raises(ClipError, match=r"unreadable_video: broken\.mp4"):
         list(file.frames_at(range(len(file))))
+
+
+def test_damage_is_told_without_the_words_of_a_decoder(tmp_path: Path) -> None:
+    path = encode_numbered(tmp_path / "damaged.mp4", "libx264", "g=25 bf=0")
+    content = bytearray(path.read_bytes())
+    start = content.index(b"mdat")
+    for place in range(start + 1500, len(content) // 2, 20):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+    file = VideoFile(path)
+    assert file.reader == "decord"
+    with pytest.raises(ClipError, match=r"^unreadable_video: damaged\.mp4 cannot be decoded \(its data are damaged\)$"):
+        list(file.frames_at(range(len(file))))
+
+
+def test_animated_webp_is_called_what_it_is(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(numbered(number)) for number in range(3)]
+    pictures[0].save(tmp_path / "moving.webp", save_all=True, append_images=pictures[1:])
+    with pytest.raises(ClipError, match="animated WebP"):
+        VideoFile(tmp_path / "moving.webp")

@@ -33,8 +33,11 @@ MIN_SKIPPED = 25
 FALLBACK_FPS = 25.0
 """Rate of frames of which neither the file nor the frames say when they appear."""
 
-CPP_CHECK = "Check failed"
-"""Of decord, where FFmpeg refuses a packet: the rest is a place in its source."""
+MISREAD_WIDTHS_PX = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 72})
+"""Of frames whose filled-up rows decord takes for more colours, and fails."""
+
+DAMAGED = "Error sending packet"
+"""In decord's error where FFmpeg refuses a packet; the rest is a place in its source."""
 
 
 class Reader(Protocol):
@@ -64,8 +67,9 @@ def open_reader(path: Path, container: Container) -> Reader:
     """
     # decord fails at batches of frames that have to be turned, knows neither the shape of pixels nor wide colours, and
     # holds dozens of frames, gigabytes of large ones
-    is_small = container.display.num_bytes <= BATCH_BYTES
-    if container.is_searchable and is_small and container.display.is_plain:
+    display = container.display
+    is_fit = display.num_bytes <= BATCH_BYTES and display.width not in MISREAD_WIDTHS_PX and display.is_plain
+    if container.is_searchable and is_fit:
         with suppress(ClipError):
             reader = DecordReader(path, container)
             if reader.sees(container.order):
@@ -214,7 +218,7 @@ class _Refusals:
         # StopIteration past a silently short end
         if isinstance(error, decord.DECORDError | RuntimeError | IndexError | StopIteration):
             detail = next((line.strip() for line in str(error).splitlines() if line.strip()), "no frames")
-            raise _undecodable(self.path, "its data are damaged" if CPP_CHECK in detail else detail) from error
+            raise _undecodable(self.path, "its data are damaged" if DAMAGED in detail else detail) from error
 
 
 def _undecodable(path: Path, detail: str) -> ClipError:

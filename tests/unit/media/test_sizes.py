@@ -68,6 +68,14 @@ def test_a_wide_and_flat_video_is_read(tmp_path: Path) -> None:
     assert frame.shape == (16, MAX_SIDE_PX, 3)
 
 
+@pytest.mark.parametrize(("width", "reader"), [(2, "pyav"), (48, "pyav"), (72, "pyav"), (74, "decord")])
+def test_a_narrow_and_high_video_is_read(tmp_path: Path, width: int, reader: str) -> None:
+    flat_video(tmp_path / "narrow.mp4", width, 256, "libx264")
+    file = VideoFile(tmp_path / "narrow.mp4")
+    (frame,) = file.frames_at([0])
+    assert (file.reader, frame.shape) == (reader, (256, width, 3))
+
+
 def test_large_frames_are_read_one_by_one(tmp_path: Path) -> None:
     flat_video(tmp_path / "large.mp4", 4096, 4096, "libx264")
     file = VideoFile(tmp_path / "large.mp4")

@@ -173,6 +173,9 @@ def sound_fault(path: Path) -> str | None:
             if stream is None or next(decoded_frames(container, stream, lost), None) is not None:
                 return None
             return f"the sound of {path.name} cannot be decoded ({lost[0] if lost else 'it is empty'})"
+    except av.FFmpegError as error:
+        # libsndfile reads some formats that FFmpeg does not know
+        return f"the sound of {path.name} cannot be decoded ({error.strerror})"
     except ClipError as error:
         return error.message
 

@@ -32,10 +32,11 @@ class SoundTrack:
             path: Of a sound file or a video.
         """
         self.container = container
-        self.source = open_media(path)
         self.output: av.AudioStream | None = None
+        self.source: av.container.InputContainer | None = None
         if sound_fault(path) is not None:
             return
+        self.source = open_media(path)
         self.input = sound_track(self.source)
         if self.input is None:
             return
@@ -50,6 +51,8 @@ class SoundTrack:
 
     def mux(self) -> None:
         """Write the whole track and close its source."""
+        if self.source is None:
+            return
         with self.source:
             if self.output is None:
                 return

@@ -163,6 +163,14 @@ def test_sound_that_nothing_decodes_is_left_out_and_told(tmp_path: Path) -> None
         assert not file.streams.audio
 
 
+def test_sound_that_only_libsndfile_reads_does_not_cost_the_picture(tmp_path: Path) -> None:
+    sound = tmp_path / "toolkit.wav"
+    soundfile.write(sound, beep(16_000), 16_000, format="HTK", subtype="PCM_16")
+    assert len(read_sound(sound, 16_000)) == 32_000
+    assert "toolkit.wav cannot be decoded" in (sound_fault(sound) or "")
+    assert write_video(tmp_path / "edited.mp4", np.zeros((5, 64, 64, 3), np.uint8), 25.0, sound) == 5
+
+
 def _packets(path: Path) -> list[bytes]:
     with open_media(path) as file:
         return [bytes(packet) for packet in file.demux(file.streams.audio[0]) if packet.size]

@@ -266,8 +266,8 @@ def _first_shown_s(container: av.container.InputContainer, track: av.VideoStream
     first = next(packets)
     if container.format.name in INDEXED_FORMATS and first.is_keyframe:
         # AVI knows when its packets are decoded; FFmpeg takes them to be shown some frames later
-        is_decoding_time = container.format.name == "avi" or first.pts is None
-        if is_decoding_time or first.pts <= (track.start_time or 0):
+        is_decoding_time = container.format.name == "avi"
+        if is_decoding_time or first.pts is None or first.pts <= (track.start_time or 0):
             return None
     shown = next((frame for packet in chain([first], packets) for frame in packet.decode()), None)
     return shown.time if isinstance(shown, av.VideoFrame) else None

@@ -14,6 +14,9 @@ from cmet.media.colour import Colorimetry
 MIN_STRETCH = 0.005
 """Pixels nearer to a square are taken for one: some encoders round the shape of the picture."""
 
+_TURNED = {90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
+"""Matrices of whole turns, by degrees to the left."""
+
 
 @dataclass(frozen=True)
 class Display:
@@ -83,8 +86,12 @@ class Display:
 
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """Where a step to the right leads, x and y, and where a step down does."""
-    # PyAV's stubs take it for a dictionary
-    held = cast(SideDataContainer, frame.side_data)
+    try:
+        # PyAV's stubs take it for a dictionary
+        held = cast(SideDataContainer, frame.side_data)
+    except ValueError:
+        # PyAV does not know what else lies beside the frame, such as the Exif of cameras, but how it is turned
+        return _TURNED.get(frame.rotation % 360, (1, 0, 0, 1))
     if Type.DISPLAYMATRIX not in held:
         return 1, 0, 0, 1
     right_x, right_y, _, down_x, down_y, *_ = np.frombuffer(bytes(held[Type.DISPLAYMATRIX]), np.int32).tolist()

@@ -4,6 +4,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from cmet.errors import ClipError
 from cmet.media.video import VideoFile, read_video, write_video
@@ -105,3 +106,14 @@ def test_a_mirrored_file_stays_so_in_another_container(tmp_path: Path) -> None:
     copied = remux(path, tmp_path / "in.mov")
     expected = as_shown(picture(), (-1, 0), (0, 1))
     assert np.abs(read_video(copied).frames[0].astype(int) - expected).max() < 40
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
+def test_pictures_with_exif_are_turned_as_it_says(tmp_path: Path, orientation: int, turns: int) -> None:
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:32, :48] = 250
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(picture).save(tmp_path / "camera.jpg", exif=exif)
+    (frame,) = VideoFile(tmp_path / "camera.jpg").frames_at([0])
+    assert np.abs(frame.astype(int) - np.rot90(picture, turns)).mean() < 4

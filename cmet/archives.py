@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from cmet.errors import ClipError
+from cmet.inputs.tars import open_tar
 
 TAR_SUFFIX, ZIP_SUFFIX = ".tar", ".zip"
 ARCHIVE_SUFFIXES = frozenset({TAR_SUFFIX, ZIP_SUFFIX})
@@ -302,7 +303,7 @@ def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
     members: list[tuple[str, int, int | None]] = []
     refused: dict[str, str] = {}
     damage = None
-    with tarfile.open(path, "r:") as file:
+    with open_tar(path) as file:
         end = 0
         while True:
             try:

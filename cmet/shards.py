@@ -20,6 +20,7 @@ import pandas as pd
 from cmet.errors import UserError
 from cmet.inputs.arrays import parse_array
 from cmet.inputs.files import BadFile
+from cmet.inputs.tars import open_tar
 from cmet.inputs.texts import parse_json, shown
 from cmet.outputs import fresh_folder, write_json
 from cmet.pairs.sentences import neutral_sentence
@@ -438,7 +439,7 @@ def _samples(path: Path, names: Collection[str]) -> Iterator[tuple[str, dict[str
     """
     from webdataset.tariterators import group_by_keys
 
-    with tarfile.open(path, "r:") as tar:
+    with open_tar(path) as tar:
         # a sparse member is as large as it says
         plain = (member for member in tar if member.isreg() and not member.issparse())
         wanted = (member for member in plain if PurePosixPath(member.name).name.partition(".")[2] in names)
@@ -454,7 +455,7 @@ def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _check_shapes(values: dict[str, np.ndarray], widths: dict[str, int], name: str) -> None:
-    """Refuse arrays of another kind or width than those before them."""
+    """Refuse arrays of another kind or width than those before them, and such as hold NaN or infinity."""
     for field, array in values.items():
         what = "speech" if "speech" in field else "expression"
         num_axes = 2 if field.removeprefix("neutral_").removeprefix("emotional_") == "expression" else 1
@@ -462,6 +463,8 @@ def _check_shapes(values: dict[str, np.ndarray], widths: dict[str, int], name: s
         if array.dtype != np.float32 or not width or widths.setdefault(what, width) != width:
             expected = f"{num_axes} axes and {widths.get(what, 'some')} {what} features"
             raise BadFile(f"{name}.{field}: {array.dtype} of shape {array.shape}, expected float32 with {expected}")
+        if not np.isfinite(array).all():
+            raise BadFile(f"{name}.{field}: holds NaN or infinity")
 
 
 def _checked_labels(found: Any, labels: Sequence[str], name: str) -> dict[str, Any]:

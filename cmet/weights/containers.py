@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cmet.inputs.files import oddity
+from cmet.inputs.tars import open_tar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -243,7 +244,7 @@ def _why_not(path: Path, kind: FileKind) -> str:
         return f"is a git-lfs pointer to a file{what}; run `git lfs pull` where it came from"
     if kind == "tar":
         try:
-            with tarfile.open(path, "r:") as archive:
+            with open_tar(path) as archive:
                 names = archive.getnames()
         except tarfile.ReadError as error:
             return f"is a tar archive, cut short or damaged ({error})"

@@ -196,6 +196,7 @@ BAD_MEMBERS = {
     "other axes": (put(".neutral_expression.npy", npy(np.zeros(3, np.float32))), "expected float32 with 2 axes and"),
     "other width": (put(".emotional_speech.npy", npy(np.zeros(5, np.float32))), "with 1 axes and 6 speech features"),
     "no frames": (put(".neutral_expression.npy", npy(np.zeros((0, 3), np.float32))), "of shape .0, 3., expected"),
+    "NaN": (put(".speech_delta.npy", npy(np.full(6, np.nan, np.float32))), "speech_delta: holds NaN or infinity"),
     "deep": (put(".json", DEEP_JSON.encode()), "json: nested too deeply"),
     "a list": (put(".json", b"[]"), "json: not the labels of a sample .corpus, speaker"),
     "a key twice": (put(".json", b'{"emotion": "happy", "emotion": "sad"}'), "the key emotion is given twice"),

@@ -68,7 +68,12 @@ def fresh_file(out: Path) -> Iterator[Path]:
     """A path beside `out`, with the same suffix, that takes its place when the block ends without an error.
 
     After an error nothing is left, not even a folder that was made for it.
+
+    Raises:
+        UserError: At `out` there is something else than a file: a device would be lost, and nothing reaches a pipe.
     """
+    if out.exists() and not out.is_file():
+        raise UserError(f"{out}: is no ordinary file, so nothing is written in its place; name another path")
     made = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     # short: the name of the file itself may be as long as names can be

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from cmet.outputs import write_json
+from cmet.outputs import fresh_folder, write_json
 from cmet.places import WORK
 from cmet.tracking.store import Store, StoreAway
 
@@ -164,8 +164,9 @@ class Outbox:
         if self.is_empty:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-            self.folder.mkdir()
-            write_json(self.folder / OPENING, opening)
+            # there with its opening or not at all
+            with fresh_folder(self.folder) as folder:
+                write_json(folder / OPENING, opening)
 
     def add(self, message: Message) -> None:
         """Let a message wait behind the others; of its files there are copies."""
@@ -174,7 +175,8 @@ class Outbox:
         shutil.rmtree(unfinished, ignore_errors=True)
         (unfinished / "files").mkdir(parents=True)
         for path in message.files:
-            shutil.copy(path, unfinished / "files" / path.name)
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, unfinished / "files" / path.name)
         names = [path.name for path in message.files]
         write_json(unfinished / "message.json", {**asdict(message), "files": names})
         unfinished.rename(self.folder / f"{number:06d}")
@@ -231,11 +233,11 @@ def send_unsent(store: Store, root: Path) -> None:
     """Send what earlier runs of a project could not; while the store is away, all still waits."""
     from mlflow.exceptions import MlflowException
 
-    for folder in sorted(path for path in (root / WORK / UNSENT).glob("*-*") if path.is_dir()):
-        opening = json.loads((folder / OPENING).read_text(encoding="utf-8"))
+    for folder in sorted(path for path in (root / WORK / UNSENT).glob("[0-9]*-*") if path.is_dir()):
         outbox = Outbox(folder)
         with outbox.alone() as may_send:
-            if not may_send or opening["store"] != store.address:
+            opening = json.loads((folder / OPENING).read_text(encoding="utf-8")) if may_send else {}
+            if opening.get("store") != store.address:
                 continue
             try:
                 outbox.send(store)

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,6 +71,7 @@ class Run:
         self._sent_at = time.monotonic()
         self._last_step: dict[str, int] = {}
         self._opening = opening
+        self._is_refused = False
         try:
             self._opening = replace(opening, run_id=store.ask(lambda: begin(store, opening)))
             self._last_step = store.ask(lambda: last_steps(store.client, self.run_id))
@@ -157,13 +159,31 @@ class Run:
         """Send a message after those that wait, or let it wait as well."""
         message = Message(kind, values, files)
         with self._lock:
-            try:
-                if not self._outbox.is_empty:
-                    self._opening = replace(self._opening, run_id=self._outbox.send(self.store))
-                self.store.ask(lambda: send(self.store, self.run_id, message))
-            except StoreAway:
+            if not self._send(message):
                 self._outbox.hold(self._opening)
                 self._outbox.add(message)
+
+    def _send(self, message: Message) -> bool:
+        """Send a message after those that wait; whether the store has taken it."""
+        from mlflow.exceptions import MlflowException
+
+        if self._is_refused:
+            return False
+        try:
+            if not self._outbox.is_empty:
+                self._opening = replace(self._opening, run_id=self._outbox.send(self.store))
+            self.store.ask(lambda: send(self.store, self.run_id, message))
+        except StoreAway:
+            return False
+        except MlflowException as error:
+            # the run was deleted there, or the server has come back without its runs: no reason to lose the work
+            self._is_refused = True
+            first = str(error).splitlines()[0]
+            print(
+                f"cmet: MLflow does not take what {self._opening.name} logs: {first}; the work goes on", file=sys.stderr
+            )
+            return False
+        return True
 
 
 @dataclass(frozen=True)

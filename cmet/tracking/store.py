@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Collection
@@ -103,7 +104,8 @@ def open_store(root: Path) -> Store:
             known.experiment = known.ask(lambda: _experiment(known.client, address, root))
             return known
         client, experiment = _answered(lambda: _opened(address, root), ())
-    except StoreAway as error:
+    # the last two: a database whose driver is not installed, and an address that is none
+    except (StoreAway, ImportError, ValueError) as error:
         if known is not None:
             return known
         named = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else "the store of runs"
@@ -169,7 +171,8 @@ def _answered(question: Callable[[], Answer], refusals: Collection[str] = REFUSA
     try:
         return question()
     except MlflowException as error:
-        if error.error_code in refusals:
+        # what a proxy says by an HTTP code alone is no answer
+        if error.error_code in refusals and not str(error).startswith("API request to endpoint"):
             raise
         raise StoreAway(_said(error)) from error
     except RequestException as error:
@@ -190,6 +193,8 @@ def _said(error: Exception) -> str:
     if status in (401, 403):
         variables = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
         return f"the server wants other credentials (HTTP {status}); set {variables}"
+    if failed := re.search(r"too many (\d+) error responses", text):
+        return f"the server, or a proxy before it, has an error (HTTP {failed[1]})"
     if status == 404:
         return "what answers is no MLflow server (HTTP 404)"
     return next((said for part, said in known.items() if part in text), text.splitlines()[0][:300])

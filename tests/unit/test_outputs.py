@@ -106,3 +106,10 @@ def test_an_error_that_says_nothing_is_laid_to_a_disk_without_room(
         raise ValueError("unexpected pos")
     with pytest.raises(UserError, match="^there are no clips$"), fresh_folder(tmp_path / "out"):
         raise UserError("there are no clips")
+
+
+def test_nothing_takes_the_place_of_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="pipe: is no ordinary file"), fresh_file(tmp_path / "pipe"):
+        pass
+    assert (tmp_path / "pipe").is_fifo()

@@ -14,6 +14,7 @@ from typing import TypeVar
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from mlflow import MlflowClient
 
 from cmet.errors import UserError
 from cmet.params import Params
@@ -80,7 +81,7 @@ def mute() -> Iterator[str]:
         (lambda: server(200, b"<html>Log in</html>", "text/html"), "no MLflow server but perhaps a page to log in"),
         (lambda: server(200, b"{}", "application/json"), "no MLflow server"),
         (lambda: server(404, b"<html>", "text/html"), r"no MLflow server \(HTTP 404\)"),
-        (lambda: server(503, b"", "text/plain"), "HTTP 503|too many 503"),
+        (lambda: server(503, b"", "text/plain"), r"has an error \(HTTP 503\)"),
     ],
 )
 def test_a_store_that_does_not_answer_is_told_at_once_and_at_every_door(
@@ -102,7 +103,9 @@ def test_a_store_that_does_not_answer_is_told_at_once_and_at_every_door(
         assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("address", ["htp://nowhere", "./mlruns", "sqlite:////no/such/folder/mlflow.db"])
+@pytest.mark.parametrize(
+    "address", ["htp://nowhere", "http://[::1", "postgresql://a@b/c", "./mlruns", "sqlite:////no/such/folder/mlflow.db"]
+)
 def test_an_address_that_is_none_is_told(
     address: str, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,12 +161,16 @@ def log_all(run: Run, numbers: range, folder: Path) -> None:
         run.log_metrics(step, {"loss": 1 / step})
         run.flush()
     run.log_file(folder / "page.html", "pages")
+    # the networks of a backbone are a folder
+    (folder / "backbone").mkdir(exist_ok=True)
+    (folder / "backbone" / "basis.npy").write_bytes(b"basis")
+    run.log_file(folder / "backbone", "parts")
     run.log_figure(Figure(), "figures/empty.png")
     run.log_table(pd.DataFrame({"correct": [True, None], "row_id": ["a", "b"]}), "predictions.json")
     run.log_model("model", [folder / "page.html"], {"acc": 0.5}, ("rows", "digest"))
 
 
-LOGGED = {"environment.json", "pages", "figures", "predictions.json", "model"}
+LOGGED = {"environment.json", "pages", "figures", "predictions.json", "model", "parts"}
 
 
 def test_an_outage_within_a_run_costs_nothing(
@@ -257,3 +264,21 @@ def test_a_deleted_run_keeps_no_other_from_working(
         pass
     assert other.client.get_run(other.run_id).info.status == "FINISHED"
     assert "did not take what waits" in capsys.readouterr().err
+
+
+def test_a_run_that_is_deleted_while_it_works_loses_no_work(about: About, capsys: pytest.CaptureFixture[str]) -> None:
+    with tracked_run(about) as run:
+        run.client.delete_run(run.run_id)
+        for step in (1, 2):
+            run.log_metrics(step, {"loss": 1.0})
+            run.flush()
+    assert capsys.readouterr().err.count("the work goes on") == 1
+    assert waiting(about)
+
+
+@pytest.mark.parametrize("status", [400, 404, 502])
+def test_a_page_of_a_proxy_is_an_outage_whatever_its_code(status: int, tmp_path: Path) -> None:
+    with server(status, b"404 page not found", "text/plain") as address:
+        store = stores.Store(address, MlflowClient(address), "1")
+        with pytest.raises(StoreAway):
+            store.ask(lambda: store.client.get_run("0" * 32))

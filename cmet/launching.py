@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 FIRST = 0
@@ -120,5 +120,6 @@ def _end_after_signal(heard: int) -> None:
     while number not in ENDING:
         number = os.read(heard, 1)[0]
     time.sleep(GRACE_S)
-    os.write(sys.stderr.fileno(), f"cmet: did not end within {GRACE_S:g} s and was stopped\n".encode())
+    with suppress(OSError, ValueError):  # whoever would have read it may be gone
+        os.write(sys.stderr.fileno(), f"cmet: did not end within {GRACE_S:g} s and was stopped\n".encode())
     os._exit(128 + number)

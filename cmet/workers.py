@@ -89,6 +89,9 @@ def worked_through(
                 elif error is not None:
                     raise error
     finally:
+        # all at once: the end of one may take a while
+        for worker in workers:
+            worker.process.kill()
         for worker in workers:
             worker.end()
 

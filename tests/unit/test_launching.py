@@ -70,3 +70,17 @@ def test_a_command_that_waits_for_ever_ends_after_a_signal(cause: signal.Signals
             assert process.stderr.read() == "cmet: did not end within 0.1 s and was stopped\n"
         finally:
             process.kill()
+
+
+def test_it_ends_although_nobody_reads_what_it_says() -> None:
+    heard, told = os.pipe()
+    with subprocess.Popen([sys.executable, "-c", HANGING], cwd=ROOT, stdout=subprocess.PIPE, stderr=told) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"waiting\n"
+            os.close(told)
+            os.close(heard)
+            process.terminate()
+            assert process.wait(60) == 128 + signal.SIGTERM
+        finally:
+            process.kill()

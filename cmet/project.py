@@ -41,8 +41,9 @@ class Project:
         Raises:
             ParamsError: As `load_params`.
         """
-        path = Path(params).resolve()
-        return cls.of(path.parent, load_params(path))
+        # first: a name that leads round in a circle cannot be resolved
+        loaded = load_params(Path(params).absolute())
+        return cls.of(Path(params).resolve().parent, loaded)
 
     @classmethod
     def of(cls, root: Path, params: Params) -> "Project":

@@ -11,6 +11,9 @@ MAX_TEXT_BYTES = 64 << 20
 MISSING = "no such file"
 """What `oddity` says of a path that leads nowhere."""
 
+EMPTY = "is empty"
+"""What it says of a file with nothing in it."""
+
 _KINDS = (
     (stat.S_ISDIR, "is a folder, not a file"),
     (stat.S_ISFIFO, "is a named pipe, not a file"),
@@ -40,7 +43,7 @@ def oddity(path: Path) -> str | None:
     except ValueError:  # a zero byte in the name
         return MISSING
     kind = next((words for is_kind, words in _KINDS if is_kind(found.st_mode)), None)
-    return kind or (None if found.st_size else "is empty")
+    return kind or (None if found.st_size else EMPTY)
 
 
 def predicate(path: Path) -> str | None:
@@ -51,8 +54,10 @@ def predicate(path: Path) -> str | None:
 
 def not_a_folder(path: Path) -> str:
     """As `oddity`, of a path where a folder is expected and none is."""
-    odd = "is a file, not a folder" if path.is_file() else oddity(path)
-    return "no such folder" if odd in (None, MISSING) else odd
+    odd = oddity(path)
+    if odd in (None, EMPTY):
+        return "is a file, not a folder"
+    return "no such folder" if odd == MISSING else str(odd)
 
 
 def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
@@ -62,7 +67,7 @@ def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
         BadFile: It is no ordinary file, is larger than `limit` bytes or cannot be read.
     """
     odd = oddity(path)
-    if odd is not None and not path.is_file():
+    if odd not in (None, EMPTY):
         raise BadFile(f"{path}: {odd}")
     try:
         with path.open("rb") as stream:

@@ -102,3 +102,10 @@ print(sorted({"torch", "mlflow", "mediapipe", "av", "cv2", "matplotlib", "webdat
 def test_products_wait_for_no_heavy_library() -> None:
     done = subprocess.run([sys.executable, "-c", OPENED], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("name", ["loop", "a" * 300])
+def test_a_name_that_leads_nowhere_is_one_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UserError, match=f"{name}: cannot be looked at"):
+        Project.at(tmp_path / name)

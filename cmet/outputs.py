@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -70,9 +71,16 @@ def fresh_file(out: Path) -> Iterator[Path]:
     After an error nothing is left, not even a folder that was made for it.
 
     Raises:
-        UserError: At `out` there is something else than a file: a device would be lost, and nothing reaches a pipe.
+        UserError: At `out` there is something else than a file: a device would be lost, and nothing reaches a pipe. Or
+            there can be no file of that name.
     """
-    if out.exists() and not out.is_file():
+    try:
+        is_file = stat.S_ISREG(out.stat().st_mode)
+    except FileNotFoundError:
+        is_file = True
+    except OSError as error:  # a name that is too long, links that lead round in a circle
+        raise UserError(f"{out}: cannot be written ({error.strerror}); name another path") from error
+    if not is_file:
         raise UserError(f"{out}: is no ordinary file, so nothing is written in its place; name another path")
     made = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -113,3 +113,11 @@ def test_nothing_takes_the_place_of_a_pipe(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="pipe: is no ordinary file"), fresh_file(tmp_path / "pipe"):
         pass
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("name", ["long" * 75, "circle"])
+def test_what_no_file_can_be_called_is_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(UserError, match="cannot be written .*; name another path"), fresh_file(tmp_path / name):
+        pass
+    assert (tmp_path / "circle").is_symlink()

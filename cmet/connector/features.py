@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +18,6 @@ from cmet.shards import UNPAIRED, ClipSample, PairSample, Shard, check_shards, r
 
 NUM_NAMED = 5
 
-ShardSample = TypeVar("ShardSample", bound=PairSample | ClipSample)
 Group = tuple[str, int | None]
 """Emotion and intensity."""
 
@@ -104,14 +102,12 @@ def read_features(folder: Path, params: TrainParams, device: torch.device, is_sh
     """Read and check all shards of the training and validation splits.
 
     Raises:
-        UserError: A shard is missing, cut or altered; the training split is empty; features are no numbers (the
-            message names the clips).
+        UserError: A shard is missing, cut or altered, or holds values that are no numbers; the training split is empty.
     """
     entries = check_shards(folder, ("train", "val", UNPAIRED))
     excluded = frozenset(params.excluded_emotions if params.sampler == "corrected" else ())
     shards = TrainingShards(folder, entries["train"], entries[UNPAIRED], excluded)
-    check = _FiniteCheck()
-    validation_pairs = list(check.checked(read_shards(folder, "val")))
+    validation_pairs = list(read_shards(folder, "val"))
     asked = pooled_speech(validation_pairs)
     facts, clip_ids = PairFacts(), set()
     widths = (0, 0)
@@ -119,7 +115,7 @@ def read_features(folder: Path, params: TrainParams, device: torch.device, is_sh
     def seen() -> Iterator[ClipSample]:
         nonlocal widths
         num = sum(shard.n for shard in [*shards.pairs, *shards.unpaired])
-        samples = check.checked(shards.read(shards.pairs, shards.unpaired))
+        samples = shards.read(shards.pairs, shards.unpaired)
         for sample in counted(samples, "train: read", num, "sample", is_quiet=not is_shown):
             if isinstance(sample, PairSample) and sample.emotion not in excluded:
                 facts.add(sample, asked)
@@ -139,7 +135,6 @@ def read_features(folder: Path, params: TrainParams, device: torch.device, is_sh
     else:
         for _ in seen():
             pass
-    check.complain()
     if not facts.num_pairs:
         raise UserError("train: the training split holds no pairs; see the counts that 'cmet shards' printed")
     return TrainingFeatures(shards, bank, validation_pairs, facts, len(clip_ids), *widths)
@@ -151,35 +146,3 @@ def pooled_speech(pairs: list[PairSample]) -> dict[Group, np.ndarray]:
     for pair in pairs:
         pools[pair.emotion, pair.intensity].append(pair.speech_delta)
     return {group: np.mean(deltas, axis=0) for group, deltas in pools.items()}
-
-
-class _FiniteCheck:
-    """Remembers the clips with features that are no numbers."""
-
-    def __init__(self) -> None:
-        self.bad: set[str] = set()
-
-    def checked(self, samples: Iterable[ShardSample]) -> Iterator[ShardSample]:
-        """The samples, looked at."""
-        for sample in samples:
-            for clip in sample.clips() if isinstance(sample, PairSample) else (sample,):
-                for name in ("speech", "expression"):
-                    if not np.isfinite(getattr(clip, name)).all():
-                        self.bad.add(f"{clip.clip_id} ({name})")
-            for name in ("speech_delta", "expression_delta") if isinstance(sample, PairSample) else ():
-                if not np.isfinite(getattr(sample, name)).all():
-                    self.bad.add(f"{sample.key} ({name})")
-            yield sample
-
-    def complain(self) -> None:
-        """Name them.
-
-        Raises:
-            UserError: There are some.
-        """
-        if self.bad:
-            first = ", ".join(sorted(self.bad)[:NUM_NAMED])
-            raise UserError(
-                f"train: {len(self.bad)} feature(s) hold values that are not numbers: {first}"
-                f"{', ...' if len(self.bad) > NUM_NAMED else ''}; make them again with the speech or expression stage"
-            )

@@ -48,19 +48,6 @@ def test_a_damaged_shard_is_named_before_training(
         read_features(shards, make_params(), CPU)
 
 
-def test_features_that_are_no_numbers_are_named_by_clip(
-    tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams
-) -> None:
-    pairs = make_pairs("a")
-    speech, codes = pairs[4].emotional_speech.copy(), pairs[9].neutral_expression.copy()
-    speech[3], codes[2, 1] = np.nan, np.inf
-    pairs[4] = replace(pairs[4], emotional_speech=speech)
-    pairs[9] = replace(pairs[9], neutral_expression=codes)
-    expected = rf"2 feature\(s\).*: {pairs[4].emotional_clip} \(speech\), {pairs[9].neutral_clip} \(expression\);"
-    with pytest.raises(UserError, match=expected):
-        read_features(write(tmp_path, {"train": pairs}), make_params(), CPU)
-
-
 def test_no_training_pairs_are_an_error(tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams) -> None:
     shards = write(tmp_path, {"train": make_pairs("a"), "val": make_pairs("b")})
     listing = json.loads((shards / LISTING).read_text())
@@ -88,15 +75,6 @@ def test_facts_are_the_same_whether_features_are_kept_or_stream(shards: Path, ma
     assert (kept.num_clips, kept.facts.num_pairs) == (streamed.num_clips, streamed.facts.num_pairs)
     assert np.array_equal(kept.facts.mean_delta_K, streamed.facts.mean_delta_K)
     assert np.array_equal(kept.facts.speech_limit_S, streamed.facts.speech_limit_S)
-
-
-def test_deltas_that_are_no_numbers_are_named_by_pair(
-    tmp_path: Path, make_pairs: MakePairs, make_params: MakeParams
-) -> None:
-    pairs = make_pairs("a")
-    pairs[4] = replace(pairs[4], expression_delta=pairs[4].expression_delta * np.float32(np.nan))
-    with pytest.raises(UserError, match=rf"1 feature\(s\).*: {pairs[4].key} \(expression_delta\);"):
-        read_features(write(tmp_path, {"train": pairs}), make_params(), CPU)
 
 
 def test_clips_without_a_partner_have_codes_of_the_width_of_the_pairs(

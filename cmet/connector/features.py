@@ -16,8 +16,6 @@ from cmet.shards import UNPAIRED, ClipSample, PairSample, Shard, check_shards, r
 
 # S speech features, K expression components, Q speech deltas that validation asks about
 
-NUM_NAMED = 5
-
 Group = tuple[str, int | None]
 """Emotion and intensity."""
 

@@ -200,8 +200,12 @@ def preview_evaluate(project: Project, backbone: str) -> Metadata:
 
 
 def preview_timing(project: Project, backbone: str) -> Metadata:
-    """Seconds of every method by part, and what they were measured on."""
-    timing = project.timing(backbone)
+    """Seconds of every method by part, and what they were measured on; or that it was not on this machine."""
+    try:
+        timing = project.timing(backbone)
+    except UserError as error:
+        # what was timed may come from DVC's cache, and has no seconds with it
+        return {"not_measured": str(error)}
     facts = timing.facts
     rows = [
         {"method": method, "seconds per video": timed.seconds_per_video, "sd": timed.sd, **timed.parts}

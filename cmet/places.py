@@ -76,6 +76,20 @@ class Places:
             return self.elsewhere[stage, variant].with_name(f"{stage}.json")
         return self.root / "data" / "metrics" / f"{step_name(stage, variant)}.json"
 
+    def measured(self, stage: str, variant: str) -> Path:
+        """What a stage has measured of this machine: beside the report, and in no hash that DVC keeps."""
+        return self.root / "reports" / stage / variant
+
+    @property
+    def metrics(self) -> Path:
+        """The few numbers by which commits are compared; git keeps them."""
+        return self.root / "metrics"
+
+    @property
+    def plots(self) -> Path:
+        """Tables that DVC draws for several commits; git keeps them."""
+        return self.root / "plots"
+
     @property
     def corpus_folder(self) -> Path:
         """Where the paths of a manifest begin."""

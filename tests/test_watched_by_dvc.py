@@ -33,9 +33,9 @@ def write_graph(project: Path, *names: str) -> None:
     stages: dict[str, dict[str, Any]] = {}
     for name in names:
         stage = graph["stages"][name]
-        [out], [metrics] = stage["outs"], stage["metrics"]
+        out, report = stage["outs"]
         stages[name] = stage | {
-            "cmd": f"mkdir -p {out} data/metrics && printf x > {out}/x && printf 1 > {metrics}",
+            "cmd": f"mkdir -p {out} data/metrics && printf x > {out}/x && printf 1 > {report}",
             "deps": [place for place in stage["deps"] if not place.startswith("cmet/")],
         }
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")

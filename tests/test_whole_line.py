@@ -152,7 +152,7 @@ def test_every_stage_leaves_a_report_and_no_unfinished_work(project: Project) ->
 
 
 def test_stages_that_run_again_give_the_same_bytes(project: Project) -> None:
-    names = ("expression", "deltas", "shards", "train")
+    names = ("expression", "deltas", "shards", "train", "timing")
     folders = [project.places.folder(name, "facemesh") for name in names]
     before = [content_digest(folder) for folder in folders]
     with without_workers():

@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from cmet.errors import UserError
+from cmet.outputs import content_digest
 from cmet.places import Places
 from cmet.records import read_record
 from cmet.vocabulary import METHODS
 
 TABLE = "edits.parquet"
 PROTOCOL = "protocol.json"
+TIMED = "timed.json"
 TIMING = "timing.json"
+TIMING_SCRIPT = "timing.js"
+"""The same for the page of the report, which may read no other kind of file from a disk."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,29 @@ class MethodTiming:
 
 
 @dataclass(frozen=True)
-class TimingFacts:
-    """What was timed, and on what."""
+class Timed:
+    """What was timed, the same on every machine: DVC keeps this and no seconds."""
 
+    model_sha256: str
+    """Of the Connector's weights."""
+    backbone: str
+    speech_encoder: str
+    rows: list[str]
+    """Those of the warm-up first."""
+    warm_up: int
+    """How many of them the clock did not count."""
+    edits: dict[str, Any]
+    """That section of params.yaml."""
+    inference: dict[str, Any]
+    """That section of params.yaml."""
+
+
+@dataclass(frozen=True)
+class TimingFacts:
+    """How long it took, and on what."""
+
+    timed_sha256: str
+    """Of the file with `Timed`."""
     methods: dict[str, MethodTiming]
     device: str
     """Where the networks of the backbone ran."""
@@ -121,7 +146,7 @@ class Edits:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long edits take on the machine that measured it."""
+    """How long edits take on this machine; no output that DVC keeps, so a clone may have none."""
 
     folder: Path
 
@@ -130,9 +155,15 @@ class Timing:
         """The timing of a project's edits.
 
         Raises:
-            UserError: There is none yet.
+            UserError: The stage has not run, or not here with this model and these settings.
         """
-        return cls(places.written("timing", TIMING, backbone).parent)
+        timing = cls(places.measured("timing", backbone))
+        timed = timed_sha256(places, backbone)
+        is_there = timing.file.is_file()
+        if not is_there or timing.facts.timed_sha256 != timed:
+            why = "measured before the model or a setting was changed" if is_there else "not measured on this machine"
+            raise UserError(f"{places.named(timing.folder)}: {why}; run `cmet timing --backbone {backbone}`")
+        return timing
 
     @cached_property
     def facts(self) -> TimingFacts:
@@ -141,7 +172,12 @@ class Timing:
         Raises:
             UserError: Another version wrote it in another form.
         """
-        return read_record(self.folder / TIMING, TimingFacts, "cmet timing")
+        return read_record(self.file, TimingFacts, "cmet timing")
+
+    @property
+    def file(self) -> Path:
+        """The seconds as a file."""
+        return self.folder / TIMING
 
     @property
     def methods(self) -> dict[str, MethodTiming]:
@@ -152,6 +188,15 @@ class Timing:
     def seconds(self) -> dict[str, float]:
         """Mean seconds per video, by method."""
         return {method: timed.seconds_per_video for method, timed in self.methods.items()}
+
+
+def timed_sha256(places: Places, backbone: str) -> str:
+    """Digest of what the stage `timing` has timed, which tells seconds of these edits from those of others.
+
+    Raises:
+        UserError: The stage has not run.
+    """
+    return content_digest(places.written("timing", TIMED, backbone))
 
 
 def sample_id(protocol: str, row_id: str | None, method: str) -> str:

@@ -16,10 +16,11 @@ render   drawing the frames, which are thrown away
 `neutral` has no drive. Where a backbone changes frames in place it shows the clip as it is, and only reads.
 """
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, ParamSpec, TypeVar
@@ -35,13 +36,13 @@ from cmet.connector.bundle import Bundle
 from cmet.edits.material import EditRecipe, Material
 from cmet.edits.methods import cmet_codes, draw_references, oracle_codes, reference_codes
 from cmet.edits.pools import PoolKey, choose_speech, with_level
-from cmet.edits.product import TIMING, DrivingSpeech, MethodTiming, TimingFacts
+from cmet.edits.product import TIMED, TIMING, TIMING_SCRIPT, DrivingSpeech, MethodTiming, Timed, TimingFacts
 from cmet.edits.rows import planned_rows
 from cmet.environment import describe_environment
 from cmet.errors import ClipError, UserError
 from cmet.media.sound import read_sound
 from cmet.media.video import VideoFile
-from cmet.outputs import fresh_folder, write_json
+from cmet.outputs import content_digest, fresh_folder, write_json
 from cmet.params import TimingParams
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
@@ -88,7 +89,9 @@ def time_edits(
     material: Material,
     recipe: EditRecipe,
     params: TimingParams,
+    model_sha256: str,
     out: Path,
+    measured: Path,
     methods: Sequence[str] = METHODS,
     clock: Callable[[], float] = device_clock,
 ) -> TimingReport:
@@ -98,7 +101,9 @@ def time_edits(
         material: What the edits are made of. Where there are fewer rows than are wanted, some are timed again.
         recipe: How.
         params: The `timing` section. Without warm-up, models that are loaded at their first use are timed with it.
-        out: Gets what `Timing` reads.
+        model_sha256: Of the Connector's weights.
+        out: Gets what was timed (`Timed`), the same bytes on every machine.
+        measured: Gets the seconds, which `Timing` and the page of the report read.
         methods: Those of `METHODS` that are wanted.
         clock: Gives seconds.
 
@@ -138,8 +143,16 @@ def time_edits(
         for method in methods
         if any(method in laps for _, laps in timed)
     }
+    backbone = bundle.config.backbone
+    settings = recipe.edits.model_dump(), recipe.inference.model_dump()
+    timed_rows = [str(row["row_id"]) for row in chosen]
     with fresh_folder(out) as folder:
-        write_json(folder / TIMING, _facts(summary, bundle.config.backbone, params, encoder))
+        write_json(
+            folder / TIMED, Timed(model_sha256, backbone, encoder.name, timed_rows, params.num_warm_up, *settings)
+        )
+        # first: where DVC has what was timed, there are seconds
+        facts = _facts(content_digest(folder / TIMED), summary, backbone, params, encoder)
+        _write_seconds(facts, backbone, measured)
     return TimingReport(
         num_videos=len(timed),
         num_warm_up=params.num_warm_up,
@@ -279,13 +292,25 @@ def summed_up(timed: Sequence[tuple[float, Laps]]) -> MethodTiming:
     )
 
 
+def _write_seconds(facts: TimingFacts, backbone: str, measured: Path) -> None:
+    with fresh_folder(measured) as folder:
+        write_json(folder / TIMING, facts)
+        text = json.dumps(asdict(facts), sort_keys=True)
+        (folder / TIMING_SCRIPT).write_text(f"showTiming({json.dumps(backbone)}, {text});\n", encoding="utf-8")
+
+
 def _facts(
-    methods: dict[str, MethodTiming], backbone: str, params: TimingParams, encoder: SpeechEncoder
+    timed_sha256: str,
+    methods: dict[str, MethodTiming],
+    backbone: str,
+    params: TimingParams,
+    encoder: SpeechEncoder,
 ) -> TimingFacts:
     """The seconds with where the backbone's networks ran, the processor, and what the clock counted."""
     machine = describe_environment()
     gpus = machine["torch"]["gpus"]
     return TimingFacts(
+        timed_sha256=timed_sha256,
         methods=methods,
         device=f"cuda: {gpus[0]['name']}" if gpus and backbone_class(backbone).weights else "cpu",
         cpu=machine["processor"]["model"],

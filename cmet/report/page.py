@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from cmet.clips.product import Clips
 from cmet.connector.product import Model
-from cmet.edits.product import Edits, Timing
+from cmet.edits.product import TIMING_SCRIPT, Edits
 from cmet.errors import UserError
 from cmet.judge.card import JudgeCard
 from cmet.judge.product import JudgeFolder
@@ -58,7 +58,8 @@ class Reported:
     scores: Scores
     edits: Edits
     model: Model
-    timing: Timing
+    timed_sha256: str
+    """Of what the stage `timing` has timed; the page shows seconds of nothing else."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ def write_report(
 ) -> ReportResult:
     """Write the page and the summary (`Report`) into a folder; the same bytes for the same inputs.
 
+    The page is whole in itself, but for the seconds per video: it shows those that the machine's own `cmet timing` has
+    left in `timing` beside it, if it has.
+
     Args:
         backbones: What there is of each scored backbone, by name.
         clips: The prepared clips.
@@ -96,7 +100,6 @@ def write_report(
     card = judge.card
     metrics = {name: made.scores.metrics for name, made in backbones.items()}
     results = {name: made.scores.results for name, made in backbones.items()}
-    seconds = {name: made.timing.seconds for name, made in backbones.items()}
     labels = {
         name: describe(made.scores, made.edits, made.model, clips.table, params) for name, made in backbones.items()
     }
@@ -126,7 +129,7 @@ def write_report(
             params=flatten(params),
             params_sha256=hashlib.sha256(params.model_dump_json().encode()).hexdigest(),
             notes=METHOD_NOTES,
-            paper=_paper_tables(params.manifest.corpus, metrics, labels, seconds, scored),
+            paper=_paper_tables(params.manifest.corpus, metrics, labels, scored),
             paper_source=paper.source(),
             others=[_other_method(part, results) for part in scored],
         )
@@ -142,7 +145,6 @@ def _paper_tables(
     corpus: str,
     metrics: Mapping[str, Numbers],
     labels: Mapping[str, Labels],
-    seconds: Mapping[str, Mapping[str, float]],
     scored: Sequence[ScoredManifest],
 ) -> list[dict[str, Any]]:
     """The paper's tables of this corpus with our rows below those of methods; all tables where it has none of it."""
@@ -151,7 +153,8 @@ def _paper_tables(
     ours = [
         row
         for name in metrics
-        for row in paper_rows(metrics[name], vars(labels[name]), seconds[name], name)
+        # how long ours take is the machine's, so the page reads it when it is opened
+        for row in paper_rows(metrics[name], vars(labels[name]), {}, name)
         if not row["method"].endswith(GROUND_TRUTH)
     ]
     # what another method was made with is not known, so its rows are uncomparable, and the table says so
@@ -271,7 +274,8 @@ def _backbone_section(name: str, made: Reported, labels: Labels, clips: Clips, p
         "metrics": metrics,
         "labels": labels,
         "label_rows": {key: value for key, value in vars(labels).items() if key not in ("dropped", "absent")},
-        "timing": made.timing.facts,
+        "timed_sha256": made.timed_sha256,
+        "timing_script": f"timing/{name}/{TIMING_SCRIPT}",
         "headline": _headline(metrics),
         "values": _value_rows(methods),
         "has_landmarks": any(name.startswith("lmd/") for scores in methods.values() for name in scores.metrics),

@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from cmet.outputs import write_json
 from cmet.params import Params
 from cmet.places import Places
 
 if TYPE_CHECKING:
     from cmet.speech.directions import DirectionsReport
+
+ACCURACY_DIGITS = 4
 
 
 def directions(places: Places, params: Params) -> "DirectionsReport":
@@ -16,4 +19,7 @@ def directions(places: Places, params: Params) -> "DirectionsReport":
     from cmet.speech.product import Voices
 
     voices: dict[str, Voices] = {encoder: Voices.open(places, encoder) for encoder in params.speech_encoders}
-    return write_directions(Clips.open(places).table, voices, places.folder("directions"))
+    result = write_directions(Clips.open(places).table, voices, places.folder("directions"))
+    accuracy = {f"directions.{encoder}": round(value, ACCURACY_DIGITS) for encoder, value in result.accuracy.items()}
+    write_json(places.metrics / "directions.json", accuracy)
+    return result

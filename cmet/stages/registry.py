@@ -124,7 +124,7 @@ def _tracked(name: str, project: Project, variant: str | None) -> Iterator[dict[
         with tracked_training(project, variant, stage_digest(name, variant)) as run:
             yield {"tracker": run}
     else:
-        if name == "evaluate":
+        if name in ("timing", "evaluate"):
             from cmet.tracking.store import open_store
 
             # a store that is not there is told before the work, not after it
@@ -135,6 +135,11 @@ def _tracked(name: str, project: Project, variant: str | None) -> Iterator[dict[
 
             assert variant is not None
             track_evaluation(project, variant, stage_digest(name, variant))
+        elif name == "timing":
+            from cmet.stages.tracked_timing import track_timing
+
+            assert variant is not None
+            track_timing(project, variant, stage_digest(name, variant))
 
 
 FORM = tuple(f"clips.{name}" for name in ClipForm.model_fields)

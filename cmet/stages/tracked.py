@@ -9,7 +9,7 @@ import pandas as pd
 
 from cmet.clips.product import Clips
 from cmet.connector.product import Model
-from cmet.edits.product import Edits, MethodTiming, Timing
+from cmet.edits.product import Edits
 from cmet.project import Project
 from cmet.scores.examples import Example, choose_examples, write_example_strip
 from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
@@ -37,11 +37,10 @@ def track_evaluation(project: Project, backbone: str, code: str) -> None:
         project.edits(backbone),
         project.clips(),
         project.model(backbone),
-        project.timing(backbone),
     )
 
 
-def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, model: Model, timing: Timing) -> None:
+def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, model: Model) -> None:
     """Log a scored backbone, see `track_evaluation`.
 
     Args:
@@ -50,7 +49,6 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
         edits: What it was measured on.
         clips: The prepared clips.
         model: The trained model, to which the scores of `cmet` are attached.
-        timing: How long edits take.
     """
     metrics, results, params = scores.metrics, scores.results, about.params
     examples = choose_examples(scores.answers, edits, clips, params.report.num_examples, params.seed)
@@ -62,9 +60,7 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
         _log_strips(parent, examples)
         parent.log_metrics(0, _comparison_metrics(metrics))
         for method, measured in metrics.methods.items():
-            values = evaluation_metrics(measured, metrics.held_out_methods.get(method)) | _seconds(
-                timing.methods.get(method)
-            )
+            values = evaluation_metrics(measured, metrics.held_out_methods.get(method))
             tags = {"cmet.method": method, "cmet.protocol": metrics.protocol}
             with tracked_run(replace(about, name=f"{about.backbone} {method}"), parent, tags) as run:
                 if method == "cmet":
@@ -84,10 +80,6 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
 
 ANSWER_COLUMNS = ["row_id", "emotion", "intensity", "predicted", "correct"]
 """What the table of a run has of every clip."""
-
-
-def _seconds(timed: MethodTiming | None) -> dict[str, float]:
-    return {} if timed is None else {"seconds_per_video": timed.seconds_per_video}
 
 
 def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, int]], method: str) -> None:

@@ -46,8 +46,8 @@ SYSTEM_PREFIX = "system/"
 ENVIRONMENT = "environment.json"
 NO_COMMIT = "none: this folder is no checkout of git"
 """Stands where a run would name its commit."""
-RECORDED = ("dvc.lock", "params.yaml")
-"""Tracked files that say nothing of the code: DVC rewrites the first in every run, the second is logged in full."""
+RECORDED = ("dvc.lock", "metrics", "plots", "params.yaml")
+"""Tracked files that say nothing of the code: runs write the first three, the last is logged in full."""
 
 
 class Run:

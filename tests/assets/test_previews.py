@@ -10,7 +10,7 @@ from assets.dvc_project import DvcStage
 from assets.previews import FIRST_COLUMNS, PREVIEWS, _mlflow, preview
 from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS
-from cmet.outputs import write_json
+from cmet.outputs import content_digest, write_json
 from cmet.project import Project
 from cmet.report.summary import BackboneSummary, JudgeSummary, Labels, Summary
 from cmet.scores.measured import Floor, HeldOut, Value
@@ -233,8 +233,12 @@ def test_a_store_of_runs_that_does_not_answer_takes_nothing_but_the_link(
 
 def test_timing_shows_seconds_by_method_and_part(project: Project) -> None:
     timed = replace(TIMED, seconds_per_video=1.5, sd=0.5, parts={"read": 0.5, "render": 1.0})
-    timing = replace(TIMING, methods={"cmet": timed})
-    write_json(project.places.folder("timing", "facemesh") / "timing.json", timing)
+    edits = project.places.folder("timing", "facemesh") / "timed.json"
+    write_json(edits, {})
+    # DVC had them in its cache
+    assert list(shown(project, "timing@facemesh")) == ["not_measured"]
+    timing = replace(TIMING, timed_sha256=content_digest(edits), methods={"cmet": timed})
+    write_json(project.places.measured("timing", "facemesh") / "timing.json", timing)
     metadata = shown(project, "timing@facemesh")
     assert metadata["seconds_per_video/cmet"] == 1.5
     assert "| cmet | 1.500 | 0.500 | 0.500 | 1.000 |" in metadata["table"]

@@ -13,7 +13,7 @@ from cmet.clips.product import Clips
 from cmet.connector.card import BundleConfig
 from cmet.connector.product import Model
 from cmet.corpora.sample.corpus import list_clips, render_clip
-from cmet.edits.product import Edits, EditsProtocol, MethodTiming, Timing, TimingFacts
+from cmet.edits.product import Edits, EditsProtocol, MethodTiming, TimingFacts
 from cmet.engine import ClipMap, Job
 from cmet.judge.product import JudgeFolder
 from cmet.judge.training import train_judge
@@ -45,6 +45,7 @@ JUDGE = JudgeParams(
 
 TIMED = MethodTiming(seconds_per_video=0.5, sd=0.1, parts={}, num_videos=2, seconds_of_video=2.0)
 TIMING = TimingFacts(
+    timed_sha256="2" * 64,
     methods={"cmet": TIMED, "neutral": TIMED},
     device="cpu",
     cpu="a processor",
@@ -92,7 +93,6 @@ class Tiny:
     edits: Edits
     judge: JudgeFolder
     model: Model
-    timing: Timing
 
     def clips_of(self, rows: pd.DataFrame, folder: Path) -> Clips:
         """Some of the clips, in a folder of their own."""
@@ -196,13 +196,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     root = tmp_path_factory.mktemp("tiny")
     clips = write_clips(root / "clips")
     train_judge(clips, root / "judge", JUDGE, seed=1)
-    write_json(root / "timing/timing.json", TIMING)
     return Tiny(
         clips,
         write_edits(clips, root / "edits"),
         JudgeFolder(root / "judge"),
         write_model(root / "model"),
-        Timing(root / "timing"),
     )
 
 

@@ -7,20 +7,24 @@ import shutil
 from pathlib import Path
 
 import av
+import pandas as pd
 import pytest
 
+from cmet.connector.product import Model
+from cmet.edits.product import TIMING_SCRIPT
 from cmet.errors import UserError
 from cmet.judge.card import CARD, HISTORY
 from cmet.judge.classifier import Judge
 from cmet.judge.product import JudgeFolder
 from cmet.outputs import write_json
 from cmet.params import Params, load_params
+from cmet.report.compared import loss_curves, write_compared
 from cmet.report.page import Reported, print_table, write_report
 from cmet.report.product import PAGE, SUMMARY, Report
 from cmet.scores.evaluate import score_edits
 from cmet.scores.product import Scores
 from cmet.scores.results import write_results
-from tests.unit.conftest import Tiny
+from tests.unit.conftest import TIMING, Tiny
 
 Written = tuple[Report, Report]
 
@@ -43,7 +47,7 @@ def scores(tiny: Tiny, params: Params, tmp_path_factory: pytest.TempPathFactory)
 
 def written(tiny: Tiny, scores: Scores, params: Params, out: Path, judge: JudgeFolder | None = None) -> Report:
     """The report of the tiny project."""
-    reported = {"facemesh": Reported(scores, tiny.edits, tiny.model, tiny.timing)}
+    reported = {"facemesh": Reported(scores, tiny.edits, tiny.model, TIMING.timed_sha256)}
     write_report(reported, tiny.clips, judge or tiny.judge, None, out.with_name("others"), params, out)
     return Report(out)
 
@@ -62,10 +66,11 @@ def test_the_same_results_give_the_same_bytes(reports: Written) -> None:
         assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
 
 
-def test_the_page_needs_no_other_file(reports: Written) -> None:
+def test_the_page_needs_no_other_file_but_for_the_seconds(reports: Written) -> None:
     page = reports[0].page.read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert all(source.startswith(("data:", "#")) for source in sources)
+    others = [source for source in sources if not source.startswith(("data:", "#"))]
+    assert others == [f"timing/facemesh/{TIMING_SCRIPT}"]
 
 
 def test_its_videos_play_in_a_browser(reports: Written, tmp_path: Path) -> None:
@@ -82,6 +87,40 @@ def test_its_videos_play_in_a_browser(reports: Written, tmp_path: Path) -> None:
             assert picture.width % 2 == picture.height % 2 == 0
             assert container.streams.audio[0].codec_context.name == "aac"
             assert len(list(container.decode(video=0))) == 6
+
+
+def test_commits_are_compared_by_a_few_flat_numbers_and_tables(tiny: Tiny, scores: Scores, tmp_path: Path) -> None:
+    reported = {"facemesh": Reported(scores, tiny.edits, tiny.model, TIMING.timed_sha256)}
+    write_compared(reported, tiny.clips, tiny.judge, tmp_path / "metrics", tmp_path / "plots")
+    numbers = json.loads((tmp_path / "metrics/report.json").read_text())
+    accuracy = scores.metrics.methods["cmet"].acc_emo
+    assert numbers["facemesh.acc_emo.cmet"] == round(accuracy, 4)
+    assert (numbers["num_clips"], numbers["num_quarantined"], numbers["facemesh.num_rows"]) == (64, 0, 14)
+    # one clip was not made
+    assert (numbers["facemesh.num_failed"], numbers["facemesh.val_delta_mse"]) == (1, 0.5)
+    assert all(isinstance(value, int | float) for value in numbers.values())
+    tables = {path.relative_to(tmp_path / "plots").as_posix(): path for path in (tmp_path / "plots").rglob("*.csv")}
+    assert sorted(tables) == [
+        "confusion/facemesh-cmet.csv", "curves/facemesh.csv", "emotions/facemesh-cmet.csv",
+        "emotions/facemesh-neutral.csv",
+    ]  # fmt: skip
+    emotions = pd.read_csv(tables["emotions/facemesh-cmet.csv"], index_col="emotion").accuracy
+    assert emotions["all"] == pytest.approx(accuracy, abs=1e-4)
+    assert emotions["disgusted *"] == pytest.approx(scores.metrics.held_out_methods["cmet"].acc_emo, abs=1e-4)
+    answers = pd.read_csv(tables["confusion/facemesh-cmet.csv"])
+    assert (answers.target == answers.answer).sum() == round(accuracy * 12) + 2
+    assert answers.answer.eq("failed").sum() == 1
+
+
+def test_a_curve_has_a_row_per_validation_with_the_mean_loss_of_training_before_it(tmp_path: Path) -> None:
+    logged = [(2, "train", 8.0), (4, "train", 4.0), (5, "val", 3.0), (6, "train", 2.0), (8, "train", 1.0)]
+    logged += [(0, "val", 9.0), (8, "val", 2.0)]
+    history = pd.DataFrame(logged, columns=["step", "metric", "value"])
+    history.assign(metric=history.metric + "/total").to_parquet(tmp_path / "history.parquet")
+    assert loss_curves(Model(tmp_path)).to_dict("list") == {"step": [5, 8], "train": [6.0, 1.5], "val": [3.0, 2.0]}
+    only_train = history[history.metric == "train"]
+    only_train.assign(metric="train/total").to_parquet(tmp_path / "history.parquet")
+    assert loss_curves(Model(tmp_path)).to_dict("list") == {"step": [2, 4, 6, 8], "train": [8.0, 4.0, 2.0, 1.0]}
 
 
 def test_the_summary_has_the_promised_form(reports: Written, params: Params) -> None:

@@ -17,9 +17,10 @@ from cmet.project import Project
 from cmet.scores.results import RESULTS, read_results, write_results
 from cmet.scores.tables import measure
 from cmet.stages.tracked import track_evaluation
+from cmet.stages.tracked_timing import track_timing
 from cmet.stages.tracked_training import tracked_training
 from cmet.tracking.runs import default_store, download_file, find_run
-from tests.unit.conftest import TIMED, TIMING
+from tests.unit.conftest import TIMING
 from tests.unit.scores.making import Said, judged, results_of
 
 
@@ -41,8 +42,6 @@ def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, params:
     write_results(results, data / "evaluate/facemesh/results.parquet")
     evaluate = EvaluateParams(metrics=[], num_bootstrap=50, confidence=0.9)
     write_json(data / "evaluate/facemesh/metrics.json", judged(measure(results, evaluate, 0)))
-    timed = {"cmet": replace(TIMED, seconds_per_video=1.5)}
-    write_json(data / "timing/facemesh/timing.json", replace(TIMING, methods=timed))
     write_json(data / "judge/judge.json", {})
     write_json(data / "train/facemesh/config.json", {})
     (data / "train/facemesh/connector.safetensors").write_bytes(b"weights")
@@ -78,8 +77,6 @@ def test_methods_are_runs_of_one_parent_with_the_same_metrics(project: Project) 
         [experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["metrics.acc_emo DESC"]
     )
     assert {run.data.tags["cmet.method"] for run in children} == {"neutral", "cmet", "ground_truth"}
-    seconds = {run.data.tags["cmet.method"]: run.data.metrics.pop("seconds_per_video", None) for run in children}
-    assert seconds == {"neutral": None, "cmet": 1.5, "ground_truth": None}
     assert len({frozenset(run.data.metrics) for run in children}) == 1
     assert children[0].data.metrics["acc_emo"] == 0.5
     assert children[0].data.metrics["acc_emo_held_out"] == 1.0
@@ -95,6 +92,24 @@ def test_methods_are_runs_of_one_parent_with_the_same_metrics(project: Project) 
     tags = client.get_run(parent).data.tags
     for name in ("edits/facemesh", "judge", "train/facemesh"):
         assert tags[f"cmet.input.data/{name}"] == content_digest(project.root / "data" / name)
+
+
+def test_seconds_are_a_run_of_their_own_that_names_the_machine(project: Project) -> None:
+    places = project.places
+    timed = places.folder("timing", "facemesh") / "timed.json"
+    write_json(timed, {"rows": ["1"]})
+    write_json(
+        places.measured("timing", "facemesh") / "timing.json", replace(TIMING, timed_sha256=content_digest(timed))
+    )
+    track_timing(project, "facemesh", "code")
+
+    from mlflow import MlflowClient
+
+    run_id = find_run("timing", "facemesh", project.root)
+    run = MlflowClient(default_store(project.root)).get_run(run_id)
+    assert run.data.metrics == {"seconds_per_video/cmet": 0.5, "seconds_per_video/neutral": 0.5}
+    assert run.data.tags["cmet.processor"] == "a processor"
+    assert run.data.tags["cmet.input.data/timing/facemesh"] == content_digest(timed.parent)
 
 
 def test_a_training_is_bound_to_its_shards_and_the_backbone_behind_them(project: Project) -> None:

@@ -1,14 +1,18 @@
 """What is left of the stages `edits` and `timing`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from cmet.edits.product import Edits, MethodTiming, Timing, TimingFacts, sample_id, sample_ids
+from cmet.edits.product import TIMED, Edits, sample_id, sample_ids
+from cmet.edits.product import TIMING as TIMING_FILE
 from cmet.errors import UserError
-from cmet.outputs import write_json
-from tests.unit.conftest import Tiny
+from cmet.outputs import content_digest, write_json
+from cmet.params import Params
+from cmet.project import Project
+from tests.unit.conftest import TIMING, Tiny
 
 
 def test_rows_come_by_method_in_the_order_of_every_table(tiny: Tiny, tmp_path: Path) -> None:
@@ -47,9 +51,17 @@ def test_a_sample_is_named_by_what_it_belongs_to() -> None:
     assert sample_ids(rows) == ["p.row.cmet"]
 
 
-def test_timing_gives_the_seconds_of_each_method(tmp_path: Path) -> None:
-    timed = MethodTiming(1.5, 0.1, {"read": 1.5}, 2, 2.0)
-    facts = TimingFacts({"cmet": timed}, "cpu", "a processor", 2.0, 2, 1, "opensmile", "embedded", ["in"], ["out"])
-    write_json(tmp_path / "timing.json", facts)
-    timing = Timing(tmp_path)
-    assert (timing.seconds, timing.methods, timing.facts) == ({"cmet": 1.5}, {"cmet": timed}, facts)
+def test_seconds_are_those_of_this_machine_and_of_these_edits(tmp_path: Path, params: Params) -> None:
+    project = Project.of(tmp_path, params)
+    timed, out = project.places.folder("timing", "facemesh") / TIMED, project.places.measured("timing", "facemesh")
+    write_json(timed, {"rows": ["1"]})
+    # as in a clone that has what was timed from a remote
+    with pytest.raises(UserError, match=r"^reports/timing/facemesh: not measured on this machine; run `cmet timing --"):
+        project.timing("facemesh")
+    facts = replace(TIMING, timed_sha256=content_digest(timed))
+    write_json(out / TIMING_FILE, facts)
+    timing = project.timing("facemesh")
+    assert (timing.seconds, timing.facts) == ({"cmet": 0.5, "neutral": 0.5}, facts)
+    write_json(timed, {"rows": ["2"]})
+    with pytest.raises(UserError, match=r"measured before the model or a setting was changed; run `cmet timing --back"):
+        project.timing("facemesh")

@@ -1,7 +1,8 @@
 """Seconds per edited video."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 
 from cmet.clips.product import Clips
 from cmet.edits.material import Material
-from cmet.edits.product import TIMING, DrivingSpeech, MethodTiming, Timing, TimingFacts
+from cmet.edits.product import TIMED, TIMING, TIMING_SCRIPT, DrivingSpeech, MethodTiming, Timing, TimingFacts
 from cmet.edits.timing import PARTS, Ear, RowTimer, device_clock, summed_up, time_edits
 from cmet.errors import ClipError, UserError
 from cmet.media.sound import read_sound
+from cmet.outputs import content_digest
 from cmet.params import Params, TimingParams
 from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.vocabulary import METHODS
@@ -213,8 +215,9 @@ def time_them(material: Material, params: Params, tmp_path: Path) -> TimeThem:
 
     def run(clips: Clips = material.clips, timing: TimingParams = TWO, **changes: Any) -> TimingFacts:
         recipe = recipe_of(params, num_speech_clips=2)
-        time_edits(replace(material, clips=clips), recipe, timing, tmp_path / "timing", **changes)
-        return Timing(tmp_path / "timing").facts
+        out, measured = tmp_path / "timing", tmp_path / "measured"
+        time_edits(replace(material, clips=clips), recipe, timing, "0" * 64, out, measured, **changes)
+        return Timing(measured).facts
 
     return run
 
@@ -273,10 +276,26 @@ def test_rows_that_cannot_be_made_are_nothing_to_time(material: Material, params
     strangers = material.pairs.assign(corpus="mead")
     recipe = recipe_of(params, rows="official")
     with pytest.raises(UserError, match="timing: none of the planned rows can be made"):
-        time_edits(replace(material, pairs=strangers), recipe, TimingParams(num_clips=1, num_warm_up=0), tmp_path)
+        time_edits(replace(material, pairs=strangers), recipe, TWO, "0" * 64, tmp_path / "out", tmp_path)
 
 
 def test_the_file_is_called_by_one_name(time_them: TimeThem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     renamed = rename(monkeypatch, "edits", TIMING)
     assert time_them(timing=TimingParams(num_clips=1, num_warm_up=0), methods=("neutral",)).methods["neutral"]
-    assert [path.name for path in (tmp_path / "timing").iterdir()] == [renamed]
+    assert sorted(path.name for path in (tmp_path / "measured").iterdir()) == [renamed, TIMING_SCRIPT]
+
+
+def test_what_dvc_keeps_of_a_timing_is_the_same_however_long_it_took(
+    time_them: TimeThem, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmet.edits.timing.load_backbone", lambda *_: SlowBackbone(clock))
+    one = TimingParams(num_clips=1, num_warm_up=0)
+    first = time_them(clock=clock, methods=("neutral",), timing=one)
+    kept = content_digest(tmp_path / "timing")
+    assert [path.name for path in (tmp_path / "timing").iterdir()] == [TIMED]
+    second = time_them(methods=("neutral",), timing=one)
+    assert second.methods != first.methods
+    assert content_digest(tmp_path / "timing") == kept
+    assert second.timed_sha256 == first.timed_sha256 == content_digest(tmp_path / "timing" / TIMED)
+    script = (tmp_path / "measured" / TIMING_SCRIPT).read_text()
+    assert json.loads(script.removeprefix('showTiming("facemesh", ').removesuffix(");\n")) == asdict(second)

@@ -55,11 +55,12 @@ test: setup ## All tests
 check: lint ## Format, lint, types and unit tests
 	$(PYTEST) tests/unit
 
-lint: setup ## ruff, mypy and the layers of imports
+lint: setup ## ruff, mypy, the layers of imports and the workflows
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
+	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 
 format: setup ## Format the code
 	ruff format .

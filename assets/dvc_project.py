@@ -1,11 +1,9 @@
 """The DVC project behind the assets: which stages it has, and how one is reproduced.
 
 dvc.yaml is the only place where the graph is written. A stage is always run by the `dvc` command, so the web page,
-the command line and CI share one cache and one lock file.
+the command line and CI share one cache and one lock file. It never runs on inputs that DVC calls changed.
 """
 
-import hashlib
-import json
 import logging
 import os
 import re
@@ -14,16 +12,17 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import dagster as dg
-import yaml
 
-from cmet.stages.registry import STAGES, stage_digest
+from assets.dvc_state import Holder, Look, StageState, holder, is_code, look, read_stages, sources_of, upstream_of
+from cmet.errors import UserError
+from cmet.project import Project
+from cmet.stages.registry import STAGES
 
 GROUPS = {
     "sample": "corpus",
@@ -48,6 +47,11 @@ HEAVY = frozenset({"sample", "clips", "speech", "expression", "train", "judge", 
 
 TAIL_LINES = 25
 STOP_TIMEOUT_S = 60.0
+POLL_S = 1.0
+SENTENCE = "cmet: "
+"""Before what the command says where something is the user's to mend."""
+BUSY = "is busy, it is being blocked by"
+"""What DVC says where another process of it began a stage between our look and its start."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,10 @@ class DvcStage:
     """Names of the stages that write what this one reads."""
     outs: tuple[str, ...]
     """Paths relative to the project."""
-    code_version: str
-    """Hash of the command, of the code that the stage reaches and of its params."""
+    sources: tuple[str, ...]
+    """What it reads and no stage writes, code left out: paths, and sections of params.yaml as `params.yaml:train`."""
+    code: tuple[str, ...]
+    """Files and folders of the code that it reaches."""
 
     @property
     def kind(self) -> str:
@@ -81,7 +87,7 @@ class DvcStage:
 
     @property
     def key(self) -> dg.AssetKey:
-        """Asset key: `clips`, `facemesh/train`."""
+        """Asset key: `clips`, `train_facemesh`."""
         return asset_key(self.name)
 
     @property
@@ -99,20 +105,17 @@ class DvcStage:
 class Reproduction:
     """What reproducing a stage came to."""
 
-    version: str
-    """One hash over everything the stage wrote, made of those DVC has in its lock file."""
+    look: Look
+    """What DVC says of the stage after it, and what dvc.lock has of the others."""
     is_cached: bool
     """DVC had the outputs already, so the command did not run."""
     duration_s: float
 
 
 def asset_key(name: str) -> dg.AssetKey:
-    """Key of the asset that reproduces a stage: `train@facemesh` is `facemesh/train`.
-
-    The graph labels a box with the last part of its key, which therefore has to be the stage.
-    """
+    """Key of the asset that reproduces a stage: `train@facemesh` is `train_facemesh`, which is what the graph shows."""
     kind, variant = _kind_and_variant(name)
-    return dg.AssetKey([kind] if variant is None else [variant, kind])
+    return dg.AssetKey(kind if variant is None else re.sub(r"\W", "_", f"{kind}_{variant}"))
 
 
 def _kind_and_variant(name: str) -> tuple[str, str | None]:
@@ -132,22 +135,36 @@ class DvcProject(dg.ConfigurableResource):
         return Path(self.root)
 
     def stages(self) -> list[DvcStage]:
-        """All stages in the order of dvc.yaml, `matrix` stages resolved. Nothing needs to have run."""
-        declared = _read_stages(self.path)
-        writers = {out: stage.name for stage in declared for out in stage.outs}
+        """All stages in the order of dvc.yaml, `matrix` stages resolved. Nothing needs to have run.
+
+        Raises:
+            UserError: DVC cannot read the project.
+        """
+        declared = read_stages(self.path)
         return [
             DvcStage(
                 name=stage.name,
                 description=stage.description,
-                upstream=_upstream(stage, writers),
+                upstream=upstream_of(stage, declared),
                 outs=stage.outs,
-                code_version=_code_version(stage),
+                sources=sources_of(stage, declared),
+                code=tuple(dep for dep in stage.deps if is_code(dep)),
             )
             for stage in declared
         ]
 
+    def look(self, *names: str, above: bool = False) -> Look:
+        """What DVC says of some stages, or of all; see `look`.
+
+        Raises:
+            UserError: DVC cannot read the project.
+        """
+        return look(self.path, names or None, above=above)
+
     def reproduce(self, name: str, log: logging.Logger, environment: Mapping[str, str] | None = None) -> Reproduction:
-        """Bring the outputs of one stage up to date; its inputs are taken as they are.
+        """Bring the outputs of one stage up to date, if all that it is made of is.
+
+        Waits while another process of DVC runs the stage, one above it, or one that reads its outputs.
 
         Args:
             name: As DVC calls the stage.
@@ -155,79 +172,90 @@ class DvcProject(dg.ConfigurableResource):
             environment: Variables for the command, beside those of this process.
 
         Raises:
-            dagster.Failure: The stage failed; the message holds the end of what it printed.
+            dagster.Failure: A parameter is wrong, a stage above is out of date, or the stage itself failed; the message
+                begins with the sentence that says so.
         """
-        started_s = time.monotonic()
+        try:
+            return self._reproduce(name, log, environment or {})
+        except UserError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+
+    def _reproduce(self, name: str, log: logging.Logger, environment: Mapping[str, str]) -> Reproduction:
+        if _kind_and_variant(name)[0] in STAGES:
+            # the command would say the same, but DVC deletes the outputs before it runs that
+            Project.at(self.path / "params.yaml")
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
-        tail: deque[str] = deque(maxlen=TAIL_LINES)
-        with _own_session(command, self.path, environment or {}) as process:
-            for line in _lines(process):
-                log.info(line)
-                tail.append(line)
-        if process.returncode:
-            raise dg.Failure(
-                f"Stage {name} failed (dvc ended with {process.returncode}).\n" + "\n".join(tail), allow_retries=False
-            )
+        while True:
+            self._wait_for_inputs(name, log)
+            started_s = time.monotonic()
+            tail: deque[str] = deque(maxlen=TAIL_LINES)
+            with _own_session(command, self.path, environment) as process:
+                for line in _lines(process):
+                    log.info(line)
+                    tail.append(line)
+            if not process.returncode:
+                break
+            if not any(BUSY in line for line in tail):
+                raise dg.Failure(_failure_text(name, tail, process.returncode), allow_retries=False)
         is_cached = any(re.match(rf"Stage '{re.escape(name)}' (didn't change|is cached)", line) for line in tail)
-        return Reproduction(self._version(name), is_cached, time.monotonic() - started_s)
+        return Reproduction(self.look(name), is_cached, time.monotonic() - started_s)
 
-    def _version(self, name: str) -> str:
-        lock = yaml.safe_load((self.path / "dvc.lock").read_text(encoding="utf-8"))
-        hashes = {out["path"]: out["md5"] for out in lock["stages"][name].get("outs", [])}
-        return hashlib.md5(json.dumps(hashes, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+    def _wait_for_inputs(self, name: str, log: logging.Logger) -> None:
+        """Return when everything above a stage is up to date and nobody else is at work there.
 
-
-class _Declared(NamedTuple):
-    """A stage as DVC resolved it; paths are relative to the project."""
-
-    name: str
-    description: str
-    command: str
-    deps: tuple[str, ...]
-    outs: tuple[str, ...]
-    params: dict[str, dict[str, Any]]
-    """Values by file and key."""
-
-
-def _read_stages(root: Path) -> list[_Declared]:
-    """Let DVC resolve dvc.yaml. No other function uses DVC as a library: little of it is a public interface."""
-    from dvc.dependency import ParamsDependency
-    from dvc.repo import Repo
-
-    with Repo(str(root)) as repo:
-        stages = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
-        return [
-            _Declared(
-                name=stage.name,
-                description=stage.desc or "",
-                command=str(stage.cmd),
-                deps=tuple(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)),
-                outs=tuple(out.def_path for out in stage.outs),
-                params={dep.def_path: dep.read_params() for dep in stage.deps if isinstance(dep, ParamsDependency)},
-            )
-            for stage in stages
-        ]
+        Raises:
+            UserError: Something above is out of date, and no process that was waited for is there to change it.
+        """
+        waited: list[Holder] = []
+        while True:
+            now = self.look(name, above=True)
+            own = now.states[name].declared
+            outs = [out for state in now.above(name) for out in state.declared.outs]
+            other = holder(self.path, [*own.deps, *outs], own.outs)
+            changed = now.changed_above(name)
+            if other is None:
+                if not changed:
+                    return
+                # between two stages DVC holds nothing; its next one may be the one that is out of date
+                other = next((one for one in waited if one.is_alive), None)
+            if other is None:
+                raise UserError(_first_to_materialize(name, changed[0]))
+            if other not in waited:
+                log.info(f"Waiting for process {other.pid}, which is at work here: {other.command}")
+                waited.append(other)
+            time.sleep(POLL_S)
+            while holder(self.path, [*own.deps, *outs], own.outs) == other:
+                time.sleep(POLL_S)
 
 
-def _upstream(stage: _Declared, writers: Mapping[str, str]) -> tuple[str, ...]:
-    """Stages whose outputs lie in, over or at what a stage reads; sorted."""
-    return tuple(
-        sorted({writer for dep in stage.deps for out, writer in writers.items() if _overlap(Path(dep), Path(out))})
+def _first_to_materialize(name: str, first: StageState) -> str:
+    """Why a stage cannot run, and what to do; `first` is the one above it that is out of date."""
+    below, above = _asset_name(name), _asset_name(first.name)
+    if not first.has_outputs:
+        return (
+            f"{below} has nothing to read yet: {above} has to be made ({first.reason}). Materialize {above} and what "
+            "lies between first: choose Materialize unsynced, or the job everything."
+        )
+    return (
+        f"{below} would mix results: {above} is out of date ({first.reason}). Materialize {above} and what lies "
+        "between first: choose Materialize unsynced, or the job everything."
     )
 
 
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _asset_name(name: str) -> str:
+    return asset_key(name).to_user_string()
 
 
-def _code_version(stage: _Declared) -> str:
-    """Weights and data are DVC's to watch, and so is the code of a stage that is none of `cmet`."""
-    kind, variant = _kind_and_variant(stage.name)
-    digest = hashlib.sha256(stage.command.encode())
-    digest.update(json.dumps(stage.params, sort_keys=True, default=str).encode())
-    if kind in STAGES:
-        digest.update(stage_digest(kind, variant).encode())
-    return digest.hexdigest()[:16]
+def _failure_text(name: str, tail: Iterable[str], returncode: int) -> str:
+    """What a stage that failed has to say: the sentence of `cmet` first, where it has said one."""
+    lines = [line for line in tail if line]
+    said = [number for number, line in enumerate(lines) if line.startswith(SENTENCE)]
+    end = next(
+        (number for number, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")), len(lines)
+    )
+    first = lines[said[-1] : end] if said and said[-1] < end else []
+    beginning = "\n".join(first).removeprefix(SENTENCE) or f"Stage {name} failed (dvc ended with {returncode})."
+    return f"{beginning}\n\nThe last lines of {name}:\n" + "\n".join(lines)
 
 
 @contextmanager

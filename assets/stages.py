@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from assets.dvc_project import DvcProject, DvcStage, asset_key
+from assets.ledger import made_tags, observe, source_key, state_key
 from assets.previews import preview
 
 KINDS = {
@@ -35,17 +36,22 @@ def stage_asset(stage: DvcStage) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=stage.key,
-        deps=[asset_key(name) for name in stage.upstream],
+        deps=[
+            *(asset_key(name) for name in stage.upstream),
+            *(source_key(source) for source in stage.sources),
+            state_key(stage.name),
+        ],
         description=f"{stage.description}\n\n`dvc repro {stage.name}` does the same.",
         group_name=stage.group,
         kinds=_kinds(stage),
         pool=stage.pool,
-        code_version=stage.code_version,
     )
     def reproduce(context: dg.AssetExecutionContext, project: DvcProject) -> dg.MaterializeResult:
         outcome = project.reproduce(stage.name, context.log, {"DAGSTER_RUN_ID": context.run.run_id})
+        # what was edited since the sensor looked must not make a fresh asset look old
+        observe(context.instance, outcome.look, [stage.name])
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(outcome.version),
+            tags=made_tags(outcome.look, stage.name),
             metadata={
                 **preview(stage, project.path),
                 "cached": outcome.is_cached,
@@ -57,6 +63,5 @@ def stage_asset(stage: DvcStage) -> dg.AssetsDefinition:
 
 
 def _kinds(stage: DvcStage) -> set[str]:
-    """What the stage writes; for a variant its name too, since the graph shows only the last part of a key."""
-    kinds = {KINDS[stage.kind]} if stage.kind in KINDS else set()
-    return kinds | {stage.kind} if stage.variant else kinds
+    """What the stage writes, and the backbone or encoder it works for."""
+    return {kind for kind in (KINDS.get(stage.kind), stage.variant) if kind}

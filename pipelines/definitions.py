@@ -6,8 +6,9 @@ import dagster as dg
 
 from assets.checks import stage_checks
 from assets.dvc_project import DvcProject
+from assets.ledger import sources_observed
 from assets.stages import stage_assets
-from pipelines.sensors import params_changed
+from pipelines.sensors import dvc_watch, params_changed
 
 project = DvcProject(root=str(Path(__file__).resolve().parents[1]))
 stages = project.stages()
@@ -21,10 +22,10 @@ groups = [
 ]
 
 defs = dg.Definitions(
-    assets=stage_assets(stages),
+    assets=[*stage_assets(stages), sources_observed(stages)],
     asset_checks=stage_checks(stages),
     jobs=[everything, *groups],
-    sensors=[params_changed],
+    sensors=[dvc_watch(stages), params_changed],
     resources={"project": project},
     # a stage is a process of its own and most fill the machine; a second process per step would cost three seconds each
     executor=dg.in_process_executor,

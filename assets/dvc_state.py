@@ -150,7 +150,7 @@ def look(root: Path, names: Collection[str] | None = None, *, above: bool = Fals
         UserError: DVC cannot read the project.
     """
     with _opened(root) as repo:
-        stages = {stage.addressing: stage for stage in _stages(repo)}
+        stages = {stage.name: stage for stage in _stages(repo)}
         declared = {name: _declared(stage) for name, stage in stages.items()}
         upstream = {name: upstream_of(stage, declared.values()) for name, stage in declared.items()}
         compared = set(stages) if names is None else _with_above(names, upstream) if above else set(names)
@@ -250,7 +250,7 @@ def _stages(repo: "Repo") -> Iterator["PipelineStage"]:
 def _declared(stage: "PipelineStage") -> Declared:
     deps, params = _parted(stage)
     return Declared(
-        name=stage.addressing,
+        name=stage.name,
         description=stage.desc or "",
         command=str(stage.cmd),
         deps=tuple(dep.def_path for dep in deps),

@@ -47,7 +47,6 @@ def state_key(name: str) -> dg.AssetKey:
 
 def sources_observed(stages: Sequence[DvcStage]) -> dg.AssetsDefinition:
     """Everything the stages stand on, as assets that are only observed; the sensor does it by itself."""
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         decorated = dg.multi_observable_source_asset(name="inputs", specs=_specs(stages), can_subset=True)

@@ -1,16 +1,19 @@
+import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import dagster as dg
 import pytest
 import yaml
 from dvc.repo import Repo
 
-from assets import dvc_project
 from assets.dvc_project import DvcProject, _lines, _own_session
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +49,7 @@ def project(tmp_path: Path) -> DvcProject:
 def test_stages_are_read_in_order_with_matrix_stages_resolved(project: DvcProject) -> None:
     stages = project.stages()
     assert [stage.name for stage in stages] == ["words", "count@lines", "count@bytes", "sum"]
-    assert [stage.key.path for stage in stages[:2]] == [["words"], ["lines", "count"]]
+    assert [stage.key.path for stage in stages[:2]] == [["words"], ["count_lines"]]
     assert (stages[1].kind, stages[1].variant, stages[1].description) == ("count", "lines", "How much there is")
 
 
@@ -72,67 +75,13 @@ def test_a_dependency_inside_or_around_an_output_names_the_stage_that_writes_it(
     }
 
 
-@pytest.mark.parametrize(
-    ("file", "text", "changed"),
-    [
-        ("words.txt", "three\n", set()),
-        ("data/words/all.txt", "an output\n", set()),
-        ("params.yaml", "scale: 2\n", {"count@lines", "count@bytes"}),
-        ("dvc.yaml", yaml.safe_dump({"stages": GRAPH}, sort_keys=False).replace("sum", "total"), {"total"}),
-    ],
-)
-def test_code_version_follows_params_and_the_command_but_no_data(
-    project: DvcProject, file: str, text: str, changed: set[str]
-) -> None:
-    before = {stage.name: stage.code_version for stage in project.stages()}
-    (project.path / file).parent.mkdir(parents=True, exist_ok=True)
-    (project.path / file).write_text(text)
-    after = {stage.name: stage.code_version for stage in project.stages()}
-    assert {name for name in after if before.get(name) != after[name]} == changed
-
-
-def test_code_version_follows_the_code_that_a_stage_of_ours_reaches(
-    project: DvcProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train = {"matrix": {"backbone": ["edtalk", "facemesh"]}, "cmd": "true ${item.backbone}"}
-    (project.path / "dvc.yaml").write_text(
-        yaml.safe_dump({"stages": GRAPH | {"judge": {"cmd": "true"}, "train": train}})
-    )
-
-    def versions(changed: tuple[str, str | None] | None) -> dict[str, str]:
-        monkeypatch.setattr(dvc_project, "stage_digest", lambda *stage: "new" if stage == changed else "old")
-        return {stage.name: stage.code_version for stage in project.stages()}
-
-    before = versions(None)
-    for name, changed in (("judge", ("judge", None)), ("train@edtalk", ("train", "edtalk"))):
-        after = versions(changed)
-        assert [stage for stage in before if before[stage] != after[stage]] == [name]
-
-
-READS = """
-import sys
-from pathlib import Path
-from assets.dvc_project import _code_version, _read_stages
-
-stages = _read_stages(Path.cwd())
-opened = []
-sys.addaudithook(lambda event, about: opened.append(str(about[0])) if event == "open" else None)
-versions = [_code_version(stage) for stage in stages]
-package = Path("cmet").resolve()
-paths = [Path(path).resolve() for path in opened]
-others = [path for path in paths if package not in path.parents]
-sources = [path for path in paths if package in path.parents and "__pycache__" not in path.parts]
-# versions of libraries stand in the metadata of what is installed
-root = Path.cwd()
-installed = {".venv", "cmet.egg-info"}
-ours = {str(path) for path in others if path.is_file() and root in path.parents and not installed & set(path.parts)}
-print(len(set(versions)) == len(stages), bool(sources), len(sources) == len(set(sources)), ours)
-"""
-
-
-def test_code_versions_of_all_stages_read_each_file_of_code_once_and_nothing_else() -> None:
-    done = subprocess.run([sys.executable, "-c", READS], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("True True True set()\n", "")
+def test_what_a_stage_stands_on_is_named_unless_a_stage_writes_it_or_it_is_code(project: DvcProject) -> None:
+    words = GRAPH["words"] | {"deps": ["words.txt", "cmet/words.py"]}
+    (project.path / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH | {"words": words}}, sort_keys=False))
+    found = {stage.name: (stage.sources, stage.code) for stage in project.stages()}
+    assert found["words"] == (("words.txt",), ("cmet/words.py",))
+    assert found["count@lines"] == (("params.yaml:scale",), ())
+    assert found["sum"] == ((), ())
 
 
 def test_of_a_line_that_was_rewritten_the_last_text_is_taken_and_of_other_output_all(tmp_path: Path) -> None:
@@ -168,3 +117,57 @@ def test_an_interruption_stops_the_command_too(project: DvcProject) -> None:
         project.reproduce("slow", SimpleNamespace(info=interrupt_when_started))  # type: ignore[arg-type]
     with pytest.raises(ProcessLookupError):
         os.kill(int((project.path / "pid").read_text()), 0)
+
+
+def failure_of(project: DvcProject, name: str) -> str:
+    with pytest.raises(dg.Failure) as caught:
+        project.reproduce(name, logging.getLogger())
+    return str(caught.value.description)
+
+
+def test_a_failure_begins_with_the_sentence_of_the_command(project: DvcProject) -> None:
+    stage = {"cmd": "echo working; echo 'cmet: there are no words' >&2; exit 2", "outs": ["out"]}
+    (project.path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"words": stage}}))
+    first, *tail = failure_of(project, "words").splitlines()
+    assert first == "there are no words"
+    assert "working" in tail
+
+
+def test_a_bad_value_is_said_before_anything_is_deleted(project: DvcProject) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["train"]["num_steps"] = -5
+    (project.path / "params.yaml").write_text(yaml.safe_dump(values))
+    stage = {"cmd": "true", "params": ["train"], "outs": ["data/judge"]}
+    (project.path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"judge": stage}}))
+    (project.path / "data").mkdir()
+    (project.path / "data/judge").write_text("the old one")
+    assert re.match(r"\S+params\.yaml: 1 bad value\(s\)\n  train\.num_steps: ", failure_of(project, "judge"))
+    assert (project.path / "data/judge").read_text() == "the old one"
+
+
+SLOW = "echo working > started; until test -e go; do sleep 0.05; done; cat words.txt > "
+
+
+def test_a_stage_waits_for_a_terminal_that_is_at_work_above_it_and_says_so(project: DvcProject) -> None:
+    stages = {
+        "words": {"cmd": f"{SLOW} words", "deps": ["words.txt"], "outs": ["words"]},
+        "count": {"cmd": "wc < words > count", "deps": ["words"], "outs": ["count"]},
+    }
+    (project.path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    lines: list[str] = []
+
+    def note(line: str) -> None:
+        lines.append(line)
+        if line.startswith("Waiting"):
+            (project.path / "go").touch()
+
+    with subprocess.Popen([sys.executable, "-m", "dvc", "repro", "-q", "words"], cwd=project.path) as terminal:
+        try:
+            while not (project.path / "started").exists():
+                time.sleep(0.05)
+            project.reproduce("count", SimpleNamespace(info=note))  # type: ignore[arg-type]
+        finally:
+            (project.path / "go").touch()
+    assert terminal.returncode == 0
+    assert re.fullmatch(rf"Waiting for process {terminal.pid}, which is at work here: .*repro -q words", lines[0])
+    assert (project.path / "count").exists()

@@ -52,7 +52,7 @@ def test_assets_run_in_the_order_of_the_stages(twice: list[dg.ExecuteInProcessRe
     first = twice[0]
     assert first.success
     keys = [event.asset_key.path for event in first.get_asset_materialization_events() if event.asset_key]
-    assert keys == [["words"], ["lines", "count"]]
+    assert keys == [["words"], ["count_lines"]]
     assert (project.path / "count").read_text() == "2\n"
 
 
@@ -79,5 +79,5 @@ def test_a_failing_stage_fails_its_asset_with_what_it_printed(
         result = materialize(project, instance)
     assert not result.success
     [failure] = [event for event in result.all_node_events if event.is_step_failure]
-    assert failure.step_key == "lines__count"
+    assert failure.step_key == "count_lines"
     assert "there are no words" in str(failure.step_failure_data.user_failure_data)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 from omegaconf import OmegaConf
 from typer.main import get_command
 
-from assets.dvc_project import GROUPS, HEAVY
+from assets.dvc_project import GROUPS, HEAVY, asset_key
+from assets.ledger import state_key
 from cmet.cli import app
 from cmet.params import Params
 from cmet.project import Project
@@ -37,16 +39,26 @@ def test_loading_imports_nothing_heavy() -> None:
     assert "error" not in done.stderr.lower()
 
 
-def test_every_stage_is_an_asset() -> None:
-    assert {spec.key for spec in defs.resolve_all_asset_specs()} == {stage.key for stage in stages}
+def test_every_stage_is_an_asset_and_all_others_are_only_observed() -> None:
+    graph = defs.resolve_asset_graph()
+    assert graph.materializable_asset_keys == {stage.key for stage in stages}
+    assert graph.observable_asset_keys == graph.get_all_asset_keys() - graph.materializable_asset_keys
 
 
-def test_assets_depend_on_each_other_as_the_stages_do() -> None:
-    names = {stage.key: stage.name for stage in stages}
-    found = {
-        names[spec.key]: sorted(names[dep.asset_key] for dep in spec.deps) for spec in defs.resolve_all_asset_specs()
-    }
-    assert found == {stage.name: list(stage.upstream) for stage in stages}
+def test_assets_depend_on_each_other_as_the_stages_do_and_on_what_dvc_watches_besides() -> None:
+    graph = defs.resolve_asset_graph()
+    written = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for stage in stages:
+        above = {asset_key(name) for name in stage.upstream}
+        others = {key.to_user_string() for key in graph.get(stage.key).parent_keys - above - {state_key(stage.name)}}
+        sections = {param.split(".")[0] for param in written[stage.kind]["params"] if isinstance(param, str)}
+        weights = {f"weights/{name or stage.variant}" for name in _weights(written[stage.kind]["deps"])}
+        assert others - {"scores"} == {f"params/{section}" for section in sections} | weights
+
+
+def _weights(deps: list[str]) -> list[str]:
+    """Homes of the weights, an empty one for that of the backbone."""
+    return [dep.partition("/")[2].removeprefix("${item.backbone}") for dep in deps if dep.startswith("${weights}/")]
 
 
 @pytest.mark.parametrize("stage", stages, ids=lambda stage: stage.name)

@@ -65,9 +65,9 @@ class DvcStage:
     """Names of the stages that write what this one reads."""
     outs: tuple[str, ...]
     """Paths relative to the project."""
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = ()
     """What it reads and no stage writes, code left out: paths, and sections of params.yaml as `params.yaml:train`."""
-    code: tuple[str, ...]
+    code: tuple[str, ...] = ()
     """Files and folders of the code that it reaches."""
 
     @property

@@ -73,10 +73,12 @@ def _tell(
     instance: dg.DagsterInstance, project: DvcProject, stages: Sequence[DvcStage], end_s: float
 ) -> tuple[str, bool]:
     """Tell Dagster what it does not know of the project yet: what was done in words, and whether that was all."""
+    # asked before, too: what a run reports in the meantime is newer than this look
+    planned = _planned(instance)
     look = project.look()
     known = [stage for stage in stages if stage.name in look.states]
     observed = observe(instance, look, [stage.name for stage in known])
-    planned = _planned(instance)
+    planned |= _planned(instance)
     untold = [
         stage for stage in known if asset_key(stage.name) not in planned and not is_told(instance, look, stage.name)
     ]

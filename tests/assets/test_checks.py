@@ -144,7 +144,7 @@ def test_a_check_of_a_stage_that_has_not_run_is_an_error(project: Project) -> No
 
 def test_a_false_blocking_fact_stops_what_comes_after(project: Project) -> None:
     clips = clip_table().assign(speaker="<b>")
-    stage = DvcStage("manifest", "", (), (), "")
+    stage = DvcStage("manifest", "", (), ())
     ran = []
 
     @dg.asset(key=stage.key)

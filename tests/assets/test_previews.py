@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def shown(project: Project, name: str) -> dict:
-    stage = DvcStage(name, "", (), (), "")
+    stage = DvcStage(name, "", (), ())
     metadata = preview(stage, project.root)
     # as Dagster takes it: an unknown type would be refused
     values = dg.MaterializeResult(metadata=metadata).metadata
@@ -46,7 +46,7 @@ def test_every_stage_has_a_preview() -> None:
 
 
 def test_a_stage_nobody_knows_shows_nothing(tmp_path: Path) -> None:
-    assert preview(DvcStage("words@big", "", (), (), ""), tmp_path) == {}
+    assert preview(DvcStage("words@big", "", (), ()), tmp_path) == {}
 
 
 def test_the_sample_shows_the_speakers_of_every_split(project: Project) -> None:

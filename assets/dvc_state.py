@@ -7,6 +7,7 @@ that waits for one gives up after three seconds, and whoever only looks must not
 import hashlib
 import json
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -110,13 +111,8 @@ class Look:
 
     def above(self, name: str) -> list[StageState]:
         """The stages on whose outputs one depends, inputs first."""
-        wanted: set[str] = set()
-        waiting = list(self.states[name].upstream)
-        while waiting:
-            if (one := waiting.pop()) not in wanted:
-                wanted.add(one)
-                waiting.extend(self.states[one].upstream)
-        return [state for state in self.states.values() if state.name in wanted]
+        wanted = _with_above([name], {state.name: state.upstream for state in self.states.values()})
+        return [state for state in self.states.values() if state.name in wanted - {name}]
 
     def changed_above(self, name: str) -> list[StageState]:
         """Those of them that are out of date, inputs first."""
@@ -209,7 +205,8 @@ def holder(root: Path, reads: Collection[str], writes: Collection[str]) -> Holde
     used = [(path, info) for path, infos in locks.get("read", {}).items() for info in infos]
     for mine, theirs in (((*reads, *writes), taken), (writes, used)):
         for path, info in theirs:
-            one = Holder(int(info["pid"]), info["cmd"])
+            # DVC writes down the path of its program
+            one = Holder(int(info["pid"]), re.sub(r"^\S*dvc(/__main__\.py)?(?=\s)", "dvc", info["cmd"]))
             if one.is_alive and any(overlap(str(root.resolve() / own), path) for own in mine):
                 return one
     return None

@@ -169,5 +169,5 @@ def test_a_stage_waits_for_a_terminal_that_is_at_work_above_it_and_says_so(proje
         finally:
             (project.path / "go").touch()
     assert terminal.returncode == 0
-    assert re.fullmatch(rf"Waiting for process {terminal.pid}, which is at work here: .*repro -q words", lines[0])
+    assert re.fullmatch(rf"Waiting for process {terminal.pid}, which is at work here: dvc repro -q words", lines[0])
     assert (project.path / "count").exists()

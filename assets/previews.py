@@ -4,19 +4,25 @@ Plain numbers are drawn by Dagster as curves over the runs. Pictures land in its
 """
 
 import base64
+import hashlib
 import io
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from assets.dvc_project import DvcStage
 from cmet.errors import UserError
+from cmet.outputs import fresh_file
 from cmet.project import Project
 from cmet.quarantine import count_reasons
+from cmet.speech.product import QUARANTINE
 from cmet.text_tables import markdown_text, text_table
 from cmet.vocabulary import GROUND_TRUTH, SPLITS, in_order
 
@@ -35,15 +41,52 @@ SHEET_TILE_PX = 72
 STRIP_TILE_PX = 112
 MAX_SPEAKERS = 12
 FIRST_COLUMNS = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status"]
-MLFLOW_PAGE = "http://localhost:5000"
-"""Where `make mlflow` serves, for stores that are no server themselves."""
+MLFLOW_VARIABLE, MLFLOW_PAGE = "MLFLOW_PAGE", "http://localhost:5000"
+"""Where `make mlflow` serves, for stores that are no server themselves; the variable names another place."""
+REPORTS_VARIABLE = "REPORTS_PAGE"
+"""Where `make dev` serves the folder of reports; without it the page is a path."""
+PICTURES = "cmet-pictures"
+"""Folder of pictures among Dagster's logs, which its page serves."""
+MAX_FILES_SHOWN = 20
+"""Quarantined files that are listed."""
 
 
-def preview(stage: DvcStage, root: Path) -> Metadata:
-    """Metadata of a stage that has run; nothing for a stage this module does not know."""
+@dataclass(frozen=True)
+class Picture:
+    """A picture as its file has it."""
+
+    content: bytes
+    kind: str
+    """`png` or `jpeg`."""
+
+    def shown(self, instance: dg.DagsterInstance | None) -> dg.MetadataValue:
+        """The picture in Markdown: by its address among Dagster's logs, or in the text where they are elsewhere.
+
+        The page shows Markdown of less than 1,000 characters at once, and more of it behind a click.
+        """
+        logs = instance and instance.compute_log_manager
+        if isinstance(logs, LocalComputeLogManager):
+            name = hashlib.sha256(self.content).hexdigest()[:32]
+            with fresh_file(Path(logs.get_captured_local_path([PICTURES, name], self.kind))) as unfinished:
+                unfinished.write_bytes(self.content)
+            return dg.MetadataValue.md(f"![](/logs/{PICTURES}/{name}/{self.kind})")
+        return dg.MetadataValue.md(f"![](data:image/{self.kind};base64,{base64.b64encode(self.content).decode()})")
+
+
+def preview(stage: DvcStage, root: Path, instance: dg.DagsterInstance | None = None) -> Metadata:
+    """Metadata of a stage that has run; nothing for a stage this module does not know.
+
+    No parameter is read: whoever edits params.yaml at this moment, the stage is done.
+
+    Args:
+        stage: The stage.
+        root: The project.
+        instance: Where the metadata goes; it keeps the pictures, if it keeps its logs on this disk.
+    """
     if stage.kind not in PREVIEWS:
         return {}
-    return PREVIEWS[stage.kind](Project.at(root / "params.yaml"), *stage.arguments)
+    found = PREVIEWS[stage.kind](Project.of_outputs(root), *stage.arguments)
+    return {name: value.shown(instance) if isinstance(value, Picture) else value for name, value in found.items()}
 
 
 def preview_sample(project: Project) -> Metadata:
@@ -60,7 +103,12 @@ def preview_manifest(project: Project) -> Metadata:
     manifest = project.manifest().table
     report = project.places.reported("manifest")
     not_wanted = _counts("not wanted", report["not_wanted_by_reason"])
-    return {**_clip_tables(manifest), **_quarantined(report), **not_wanted, **_numbers(report)}
+    return {
+        **_clip_tables(manifest),
+        **_quarantined(report, manifest[manifest.status != "ok"]),
+        **not_wanted,
+        **_numbers(report),
+    }
 
 
 def preview_clips(project: Project) -> Metadata:
@@ -71,7 +119,7 @@ def preview_clips(project: Project) -> Metadata:
     return {
         **({"contact_sheet": _clips_sheet(shown, clips)} if len(shown) else {}),
         **_clip_tables(clips.table),
-        **_quarantined(report),
+        **_quarantined(report, clips.table[clips.table.status != "ok"]),
         **_numbers(report),
     }
 
@@ -82,7 +130,7 @@ def preview_speech(project: Project, encoder: str) -> Metadata:
     vectors = project.voices(encoder).vectors
     lengths = np.linalg.norm(np.stack(list(vectors.values())), axis=1)
     return {
-        **_quarantined(report),
+        **_quarantined(report, _lost(report, project.places.folder("speech", encoder))),
         **_numbers(report),
         "mean_length": float(lengths.mean()),
         "dagster/row_count": len(vectors),
@@ -100,7 +148,11 @@ def preview_expression(project: Project, backbone: str) -> Metadata:
     """Counts, the share of frames with a face, and what the fitted basis explains."""
     report = project.places.reported("expression", backbone)
     facts = _basis_facts(project.faces(backbone).model) if backbone == "facemesh" else {}
-    return {**facts, **_quarantined(report), **_numbers(report)}
+    return {
+        **facts,
+        **_quarantined(report, _lost(report, project.places.folder("expression", backbone))),
+        **_numbers(report),
+    }
 
 
 def preview_deltas(project: Project, backbone: str) -> Metadata:
@@ -224,7 +276,7 @@ def preview_report(project: Project) -> Metadata:
         methods = parts.methods | {GROUND_TRUTH: parts.ground_truth}
         tables |= _accuracy_tables(methods, parts.held_out, f"accuracy/{backbone}")
     return tables | {
-        "page": dg.MetadataValue.path(str(report.page)),
+        "page": _page(report.page),
         "summary": dg.MetadataValue.path(str(report.summary_file)),
         "size_mib": round(report.page.stat().st_size / 2**20, 1),
     }
@@ -265,8 +317,26 @@ def _clip_tables(clips: pd.DataFrame) -> Metadata:
     }
 
 
-def _quarantined(report: Mapping[str, Any]) -> Metadata:
-    return _counts("quarantined", report["quarantined_by_reason"])
+def _quarantined(report: Mapping[str, Any], clips: pd.DataFrame) -> Metadata:
+    """How many clips were lost to which reason, and which ones.
+
+    Args:
+        report: What the stage has reported.
+        clips: Rows of quarantined clips, with a reason; files by `video` or `audio`, or else by `clip_id`.
+    """
+    if clips.empty:
+        return _counts("quarantined", report["quarantined_by_reason"])
+    named = clips.reindex(columns=["video", "audio", "clip_id"]).bfill(axis=1).iloc[:, 0]
+    files = pd.DataFrame({"file": named, "reason": clips.reason}).head(MAX_FILES_SHOWN)
+    left = len(clips) - len(files)
+    if left:
+        files.loc[len(clips)] = [f"and {left} more", ""]
+    return _counts("quarantined", report["quarantined_by_reason"]) | {"quarantined files": _markdown(files)}
+
+
+def _lost(report: Mapping[str, Any], folder: Path) -> pd.DataFrame:
+    """The clips that a stage which has no table of all has quarantined."""
+    return pd.read_csv(folder / QUARANTINE) if report["quarantined_by_reason"] else pd.DataFrame()
 
 
 def _counts(name: str, counts: Mapping[str, int]) -> Metadata:
@@ -284,14 +354,14 @@ def _basis_facts(model: Path) -> Metadata:
     return {"explained": float(explained.sum()), "components": _markdown(shares)}
 
 
-def _clips_sheet(shown: pd.DataFrame, clips: "Clips") -> dg.MetadataValue:
+def _clips_sheet(shown: pd.DataFrame, clips: "Clips") -> Picture:
     """Each speaker's most intense clip of every emotion; all speakers are on the sheet that the stage writes."""
     from cmet.clips.preparation import sheet_cells
 
     return _sheet(sheet_cells(shown, clips, MAX_SPEAKERS), SHEET_TILE_PX)
 
 
-def _edits_sheet(made: pd.DataFrame, edits: "Edits") -> dg.MetadataValue:
+def _edits_sheet(made: pd.DataFrame, edits: "Edits") -> Picture:
     """The first row of every emotion at its highest level."""
     strongest_first = made.sort_values(["emotion", "intensity", "row_id"], ascending=[True, False, True])
     chosen = strongest_first.drop_duplicates("emotion").row_id
@@ -301,20 +371,16 @@ def _edits_sheet(made: pd.DataFrame, edits: "Edits") -> dg.MetadataValue:
     return _sheet(cells, STRIP_TILE_PX)
 
 
-def _sheet(cells: pd.DataFrame, tile_px: int) -> dg.MetadataValue:
+def _sheet(cells: pd.DataFrame, tile_px: int) -> Picture:
     from cmet.clips.contact_sheet import contact_sheet, to_jpeg
 
-    return _picture(to_jpeg(contact_sheet(cells, tile_px), MAX_PICTURE_BYTES), "jpeg")
+    return Picture(to_jpeg(contact_sheet(cells, tile_px), MAX_PICTURE_BYTES), "jpeg")
 
 
-def _figure(figure: "Figure") -> dg.MetadataValue:
+def _figure(figure: "Figure") -> Picture:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=90)
-    return _picture(stream.getvalue(), "png")
-
-
-def _picture(picture: bytes, kind: str) -> dg.MetadataValue:
-    return dg.MetadataValue.md(f"![](data:image/{kind};base64,{base64.b64encode(picture).decode()})")
+    return Picture(stream.getvalue(), "png")
 
 
 def _accuracy_tables(methods: Mapping[str, "MethodScores"], held_out: "HeldOut | None", name: str) -> Metadata:
@@ -345,6 +411,11 @@ def _accuracy_table(methods: Mapping[str, "MethodScores"]) -> dg.MetadataValue:
     return _markdown(pd.DataFrame(rows, columns=["method", "acc_emo", "low", "high", "n", "failed"]))
 
 
+def _page(page: Path) -> dg.MetadataValue:
+    served = os.environ.get(REPORTS_VARIABLE)
+    return dg.MetadataValue.url(f"{served.rstrip('/')}/{page.name}") if served else dg.MetadataValue.path(str(page))
+
+
 def _mlflow(stage: str, backbone: str, project: Project) -> Metadata:
     """Link to the run that the stage has logged; nothing when the store was removed since, or does not answer."""
     from cmet.tracking.runs import default_store, find_run
@@ -355,7 +426,7 @@ def _mlflow(stage: str, backbone: str, project: Project) -> Metadata:
         # the stage itself is done
         return {}
     store = default_store(project.root)
-    page = store.rstrip("/") if store.startswith("http") else MLFLOW_PAGE
+    page = store.rstrip("/") if store.startswith("http") else os.environ.get(MLFLOW_VARIABLE, MLFLOW_PAGE)
     return {"mlflow": dg.MetadataValue.url(f"{page}/#/runs/{run_id}")} if run_id else {}
 
 

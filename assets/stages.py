@@ -53,7 +53,7 @@ def stage_asset(stage: DvcStage) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             tags=made_tags(outcome.look, stage.name),
             metadata={
-                **preview(stage, project.path),
+                **preview(stage, project.path, context.instance),
                 "cached": outcome.is_cached,
                 "run_time_s": round(outcome.duration_s, 1),
             },

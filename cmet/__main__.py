@@ -1,6 +1,10 @@
 """`python -m cmet`, and the command `cmet`."""
 
+import os
 import sys
+
+STAGE = "DVC_STAGE"
+"""A variable of commands that DVC runs."""
 
 
 def main() -> None:
@@ -12,6 +16,11 @@ def main() -> None:
 
             print(f"cmet {own_version()}")
             return
+        if STAGE in os.environ:
+            # before anything that may fail: params.yaml, or the code itself
+            from cmet.previous import put_back_previous
+
+            put_back_previous()
         # imported here: it takes most of a second
         from cmet.cli import main as run
 

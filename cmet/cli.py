@@ -32,6 +32,7 @@ from cmet.native_logs import silence_native_logs
 from cmet.outputs import full_disk, no_room_said
 from cmet.project import Project
 from cmet.stages.registry import STAGES, Stage, run_stage
+from cmet.stages.started_with import StartedWith
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -108,6 +109,8 @@ def summary(params: ParamsFile = Path("params.yaml")) -> Answer:
 
 def _add_stage(name: str, stage: Stage) -> None:
     def run(params: Path, as_json: bool, variant: str | None = None) -> None:
+        # first: what is edited between the two is seen at the end
+        started = StartedWith.now(params.absolute())
         project = Project.at(params)
         _check_variant(project.params, name, stage, variant)
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(project.places.compiled))
@@ -115,13 +118,13 @@ def _add_stage(name: str, stage: Stage) -> None:
         if num_processes > 1 and not is_under_torchrun():
             # each of them takes the same options
             raise typer.Exit(run_under_torchrun(num_processes))
-        show(lambda: _stage_answer(name, project, variant), as_json)
+        show(lambda: _stage_answer(name, project, variant, started), as_json)
 
     app.command(name, help=stage.summary)(_with_options(run, stage))
 
 
-def _stage_answer(name: str, project: Project, variant: str | None) -> Answer | None:
-    report = run_stage(name, project, variant)
+def _stage_answer(name: str, project: Project, variant: str | None, started: StartedWith) -> Answer | None:
+    report = run_stage(name, project, variant, started)
     text = f"{name}{'@' + variant if variant else ''}: {_one_line(report)}"
     return Answer(report, text) if is_first_process() else None
 

@@ -97,6 +97,11 @@ def code_digest(begin: str, chosen: tuple[str, ...] = ()) -> str:
     return digest.hexdigest()
 
 
+def changed_code(begin: str, chosen: tuple[str, ...] = ()) -> list[Path]:
+    """Files that a module reaches and that are no longer what `code_digest` has read; sorted."""
+    return [file for file in closure(begin, chosen).files if not file.is_file() or file.read_bytes() != _content(file)]
+
+
 def is_exempt(module: str) -> bool:
     """Whether no result depends on a module."""
     return module.removeprefix("cmet.") in EXEMPT

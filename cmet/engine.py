@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -19,7 +20,7 @@ from cmet.environment import count_workers
 from cmet.errors import ClipError, UserError
 from cmet.launching import die_with, signals_held
 from cmet.native_logs import silence_native_logs
-from cmet.outputs import full_disk, no_room_left, no_room_said, publish, write_json
+from cmet.outputs import before_publishing, full_disk, no_room_left, no_room_said, publish, write_json
 from cmet.progress import Progress, progress
 from cmet.workers import Died, Hung, worked_through
 
@@ -72,7 +73,10 @@ class ClipMap:
             folder.mkdir(parents=True, exist_ok=True)
         todo = [job for job in jobs if not self._is_done(job)]
         num_workers = min(num_workers or count_workers(), max(1, len(todo)))
-        with progress(self.label, len(jobs), "clip", len(jobs) - len(todo)) as bar:
+        num_done = len(jobs) - len(todo)
+        if num_done:
+            print(f"{self.label}: goes on after {num_done} of {len(jobs)} clips", file=sys.stderr, flush=True)
+        with progress(self.label, len(jobs), "clip", num_done) as bar:
             if todo:
                 self._run_pool(todo, num_workers, bar)
         return [self._gather(job["clip_id"]) for job in jobs]
@@ -82,6 +86,7 @@ class ClipMap:
 
         The records go first and all at once: a record without its file would be believed by the next run.
         """
+        before_publishing(out)
         self._done.replace(self._unfinished)
         publish(self.files, out)
         shutil.rmtree(self.work)

@@ -8,8 +8,9 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,38 @@ def fresh_folder(out: Path) -> Iterator[Path]:
 
 def publish(folder: Path, out: Path) -> None:
     """Make a finished folder the output, in place of an older one."""
+    before_publishing(out)
     out.parent.mkdir(parents=True, exist_ok=True)
+    older = out.with_name(f".{out.name}.older")
+    shutil.rmtree(older, ignore_errors=True)
     if out.exists():
-        shutil.rmtree(out)
+        # two renames: to delete a large folder takes time, in which there would be none
+        out.replace(older)
     folder.replace(out)
+    shutil.rmtree(older, ignore_errors=True)
+
+
+_LAST_LOOK: ContextVar[tuple[Path, Callable[[], None]] | None] = ContextVar("last look", default=None)
+
+
+@contextmanager
+def published_after(look: Callable[[], None], out: Path) -> Iterator[None]:
+    """A block in which `look` is called before anything at or below `out` is replaced; its error keeps the old.
+
+    It may be called more than once, since an output may be several files.
+    """
+    token = _LAST_LOOK.set((out, look))
+    try:
+        yield
+    finally:
+        _LAST_LOOK.reset(token)
+
+
+def before_publishing(out: Path) -> None:
+    """Call the last look, if there is one for this output: by whoever does something before that cannot be undone."""
+    awaited = _LAST_LOOK.get()
+    if awaited is not None and out.is_relative_to(awaited[0]):
+        awaited[1]()
 
 
 @contextmanager
@@ -88,6 +117,7 @@ def fresh_file(out: Path) -> Iterator[Path]:
     unfinished = out.with_name(f".{secrets.token_hex(6)}{out.suffix}")
     try:
         yield unfinished
+        before_publishing(out)
         unfinished.replace(out)
     except BaseException:
         unfinished.unlink(missing_ok=True)

@@ -491,8 +491,17 @@ def load_params(path: Path) -> Params:
         ParamsError: The file is missing or no YAML, or a key is unknown, missing or out of range; the message
             names each such key.
     """
+    return parse_params(read_values(path), str(path))
+
+
+def read_values(path: Path) -> object:
+    """What stands in a parameter file, unchecked.
+
+    Raises:
+        ParamsError: The file is missing or no YAML.
+    """
     try:
-        return parse_params(read_yaml(path), str(path))
+        return read_yaml(path)
     except BadFile as error:
         advice = "; run the command in the project folder" if oddity(path) == MISSING else ""
         raise ParamsError(f"{error}{advice}") from error
@@ -563,8 +572,13 @@ def declared(params: Params, names: Collection[str]) -> Params:
     return params if EVERYTHING in names else cast(Params, _Declared(params, tuple(names)))
 
 
+def no_params() -> Params:
+    """Parameters for whoever must not need any: to read one raises `Undeclared`."""
+    return cast(Params, _Declared(None, ()))
+
+
 class _Declared:
-    def __init__(self, values: Section, names: tuple[str, ...], above: str = "") -> None:
+    def __init__(self, values: Section | None, names: tuple[str, ...], above: str = "") -> None:
         self._values, self._names, self._above = values, names, above
 
     def __getattr__(self, name: str) -> Any:

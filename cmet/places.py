@@ -109,6 +109,11 @@ class Places:
         """Where the unfinished work of a stage waits; see `work_folder`."""
         return work_folder(self._workplace, step_name(stage, variant), params, inputs, self.code, *facts)
 
+    def has_work(self, stage: str, variant: str | None = None) -> bool:
+        """Whether unfinished work of the stage waits, or finished work that is not yet its output."""
+        folder = self._workplace / step_name(stage, variant)
+        return folder.is_dir() and any(folder.iterdir())
+
     def only_run(self, stage: str, variant: str | None = None) -> AbstractContextManager[None]:
         """A block in which no other process runs the stage."""
         step = step_name(stage, variant)

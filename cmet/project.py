@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmet.params import Params, load_params
+from cmet.params import Params, load_params, no_params
 from cmet.places import Places
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ class Project:
         """The project in a folder, by parameters that need not lie there."""
         corpus = (root / params.manifest.root).resolve()
         return cls(Places(root, corpus, root / params.weights), params)
+
+    @classmethod
+    def of_outputs(cls, root: Path) -> "Project":
+        """What stages have left in a folder, whatever stands in params.yaml at the moment; it has no parameters."""
+        return cls(Places(root, root, root), no_params())
 
     @property
     def root(self) -> Path:

@@ -97,6 +97,10 @@ def level_figure(methods: Mapping[str, MethodScores]) -> Figure:
     return _grouped_bars(values, [level.replace("_", " ") for level in levels], 5.6)
 
 
+DARK_SHARE = 0.45
+"""Cells of a confusion matrix with more of their row are dark enough for white numbers."""
+
+
 def confusion_figure(confusion: Mapping[str, Mapping[str, int]], method: str) -> Figure:
     """What the judge said (columns) for each target emotion (rows): counts, shaded by their share of the row."""
     table = pd.DataFrame.from_dict(dict(confusion), orient="index")
@@ -110,7 +114,9 @@ def confusion_figure(confusion: Mapping[str, Mapping[str, int]], method: str) ->
         axes.pcolormesh(colours, edgecolors="none")
         for (row, column), count in np.ndenumerate(table.to_numpy()):
             if count:
-                axes.text(column + 0.5, row + 0.5, str(count), ha="center", va="center")
+                # grey on the colour itself cannot be read
+                ink = "white" if shares[row, column] > DARK_SHARE else INK
+                axes.text(column + 0.5, row + 0.5, str(count), ha="center", va="center", color=ink, weight="bold")
         axes.set_xticks(np.arange(table.shape[1]) + 0.5, list(table.columns), rotation=40, ha="right")
         axes.set_yticks(np.arange(table.shape[0]) + 0.5, list(table.index))
         axes.tick_params(length=0)

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from cmet.closure import PACKAGE, changed_code
 from cmet.environment import work_digest
+from cmet.errors import UserError
 from cmet.launching import is_first_process
-from cmet.outputs import write_json
+from cmet.outputs import published_after, write_json
 from cmet.params import EVERYTHING, ClipForm, Params, declared
 from cmet.places import Places
 from cmet.project import Project
@@ -26,6 +28,7 @@ from cmet.stages.report import report
 from cmet.stages.sample import sample
 from cmet.stages.shards import shards
 from cmet.stages.speech import speech
+from cmet.stages.started_with import StartedWith, words_of
 from cmet.stages.timing import timing
 from cmet.stages.train import train
 from cmet.weights.registry import FOLDER_VARIABLE
@@ -69,14 +72,24 @@ class Stage:
         return self.function.__module__
 
 
-def run_stage(name: str, project: Project, variant: str | None = None) -> dict[str, Any]:
+def run_stage(
+    name: str, project: Project, variant: str | None = None, started: StartedWith | None = None
+) -> dict[str, Any]:
     """Run one stage and keep its report as a metrics file, which the first of several processes does for all.
+
+    Args:
+        name: The stage.
+        project: Where it works.
+        variant: The backbone or encoder it works for.
+        started: The parameter file that the project was read from, where DVC will read it again afterwards: nothing is
+            published once parameters or code of the stage are others.
 
     Returns:
         The report as plain values.
 
     Raises:
-        UserError: Another process is running the stage, or what the stage itself says.
+        UserError: Another process is running the stage, its parameters or code were changed meanwhile, or what the
+            stage itself says.
     """
     stage, is_first = STAGES[name], is_first_process()
     places = replace(project.places, code=stage_digest(name, variant))
@@ -87,6 +100,14 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
             stack.enter_context(places.only_run(name, variant))
             _tell_of_unread_weights(places, stage.weights_of(variant))
             tracking = stack.enter_context(_tracked(name, project, variant))
+
+            def look() -> None:
+                if started is not None:
+                    _refuse_changed(started, name, variant, places)
+                # old counts never stand beside a new output, whenever a kill comes
+                places.metrics_file(name, variant).unlink(missing_ok=True)
+
+            stack.enter_context(published_after(look, places.folder(name, variant)))
         report = asdict(stage.function(places, declared(project.params, stage.params), *variants, **tracking))
         if is_first:
             write_json(places.metrics_file(name, variant), report)
@@ -96,6 +117,22 @@ def run_stage(name: str, project: Project, variant: str | None = None) -> dict[s
 def stage_digest(name: str, variant: str | None = None) -> str:
     """Digest of all code that a stage reaches for one backbone or encoder, and of its libraries' versions."""
     return work_digest(STAGES[name].module, () if variant is None else (variant,))
+
+
+def _refuse_changed(started: StartedWith, name: str, variant: str | None, places: Places) -> None:
+    step = f"{name}@{variant}" if variant else name
+    changes = started.changes(step, STAGES[name].params)
+    code = changed_code(STAGES[name].module, () if variant is None else (variant,))
+    changes += [f"{file.relative_to(PACKAGE.parent)} was edited" for file in code]
+    if not changes:
+        return
+    back = (
+        "what is done is kept, so set it back to have it at once" if places.has_work(name, variant) else "set it back"
+    )
+    raise UserError(
+        f"{step}: not published, since what it ran with has changed meanwhile ({words_of(changes)}); {back}, or leave "
+        "it, and run the stage again"
+    )
 
 
 def _tell_of_unread_weights(places: Places, homes: Sequence[str]) -> None:

@@ -81,7 +81,7 @@ dev: setup ## Dagster on http://localhost:3000, or PORT=
 	$(if $(findstring %,$(CURDIR)),$(error Dagster does not start in a folder with % in its name; rename it, delete .venv and run make setup))
 	mkdir -p "$$DAGSTER_HOME"
 	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
-	python -m pipelines.reports_page $(REPORTS_PORT) & exec dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
+	python -m pipelines.reports_page $(REPORTS_PORT) $$$$ & exec dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 mlflow: setup ## MLflow on http://localhost:5000, or PORT=
 	$(PERCENT) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \

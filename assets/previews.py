@@ -37,7 +37,9 @@ Metadata = dict[str, Any]
 
 MAX_PICTURE_BYTES = 70_000
 """Before base64, which makes it a third longer."""
-SHEET_TILE_PX = 72
+COLUMN_PX, WIDE_PX = 400, 760
+"""What metadata get of a page of 1,400 and of 1,920 pixels: of wider pictures the page shows the left part."""
+SHEET_TILE_PX = 48
 STRIP_TILE_PX = 112
 MAX_SPEAKERS = 12
 FIRST_COLUMNS = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status"]
@@ -193,7 +195,7 @@ def preview_train(project: Project, backbone: str) -> Metadata:
 
     report = project.places.reported("train", backbone)
     return {
-        "curves": _figure(curves_figure(project.model(backbone).history)),
+        "curves": _figure(curves_figure(project.model(backbone).history, is_stacked=True)),
         **_mlflow("train", backbone, project),
         **_numbers(report),
         **_numbers(report["validation"], "validation/"),
@@ -243,7 +245,7 @@ def preview_evaluate(project: Project, backbone: str) -> Metadata:
         **_accuracy_tables(methods, held_out, "accuracy"),
         **_other_metrics(methods, metrics.absent),
         "methods": _figure(method_figure(methods)),
-        "emotions": _figure(emotion_figure(methods)),
+        "emotions": _figure(emotion_figure(methods), WIDE_PX),
         **({"confusion": _figure(confusion_figure(methods["cmet"].confusion, "cmet"))} if "cmet" in methods else {}),
         **_mlflow("evaluate", backbone, project),
         **{f"acc_emo/{method}": scores.acc_emo for method, scores in methods.items()},
@@ -377,9 +379,9 @@ def _sheet(cells: pd.DataFrame, tile_px: int) -> Picture:
     return Picture(to_jpeg(contact_sheet(cells, tile_px), MAX_PICTURE_BYTES), "jpeg")
 
 
-def _figure(figure: "Figure") -> Picture:
+def _figure(figure: "Figure", max_width_px: int = COLUMN_PX) -> Picture:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90)
+    figure.savefig(stream, format="png", dpi=min(90, max_width_px / figure.get_figwidth()))
     return Picture(stream.getvalue(), "png")
 
 

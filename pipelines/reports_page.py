@@ -1,9 +1,8 @@
 """A page of the folder of reports for this machine: browsers open no file from the page of Dagster.
 
-`make dev` starts it beside Dagster, and it ends with Dagster: `python -m pipelines.reports_page PORT`.
+`make dev` starts it beside Dagster, and it ends with Dagster: `python -m pipelines.reports_page PORT PID`.
 """
 
-import os
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -32,8 +31,8 @@ def reports_server(port: int, folder: Path = REPORTS) -> ThreadingHTTPServer:
 
 
 def main() -> None:
-    """Serve until the parent ends."""
-    parent, port = os.getppid(), int(sys.argv[1])
+    """Serve until the parent ends, whose number is told: it may have ended already."""
+    port, parent = (int(word) for word in sys.argv[1:])
     die_with(parent)
     try:
         server = reports_server(port)

@@ -125,8 +125,11 @@ def confusion_figure(confusion: Mapping[str, Mapping[str, int]], method: str) ->
         return figure
 
 
-def curves_figure(history: pd.DataFrame) -> Figure:
-    """Loss terms of training, error and cosine on the validation speaker (columns step, metric, value)."""
+def curves_figure(history: pd.DataFrame, *, is_stacked: bool = False) -> Figure:
+    """Loss terms of training, error and cosine on the validation speaker (columns step, metric, value).
+
+    The panels stand side by side, or one above the other.
+    """
     parts = history.assign(split=history["metric"].str.split("/").str[0], name=history["metric"].str.split("/").str[1])
     losses = parts[parts["split"] == "train"]
     val = parts[parts["split"] == "val"]
@@ -136,11 +139,12 @@ def curves_figure(history: pd.DataFrame) -> Figure:
     panels = [("training loss", losses), ("validation: error of the delta", errors), ("validation: cosine", cosines)]
     panels = [(title, rows) for title, rows in panels if not rows.empty]
     with rc_context(STYLE):
-        figure = Figure((3.5 * max(1, len(panels)), 2.8), layout="constrained")
+        across, down = (1, max(1, len(panels))) if is_stacked else (max(1, len(panels)), 1)
+        figure = Figure((3.5 * across, 2.8 * down), layout="constrained")
         if not panels:
             figure.text(0.5, 0.5, "no training step", ha="center")
             return figure
-        for axes, (title, rows) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for axes, (title, rows) in zip(figure.subplots(down, across, squeeze=False).flat, panels, strict=True):
             for number, (name, line) in enumerate(rows.groupby("name", sort=False)):
                 label, place = _LINES.get(str(name), (str(name), number))
                 colour = [COLOURS["cmet"], COLOURS["reference"], COLOURS["oracle"], COLOURS[GROUND_TRUTH]][place % 4]

@@ -142,6 +142,29 @@ def test_a_check_of_a_stage_that_has_not_run_is_an_error(project: Project) -> No
         speakers_do_not_cross_splits(project)
 
 
+def test_a_half_edited_params_file_fails_no_run_whose_stage_is_done(project: Project) -> None:
+    write_table(project, "clips", "clips.parquet", clip_table())
+    write_table(project, "manifest", "manifest.parquet", clip_table())
+    (project.root / "params.yaml").write_text("seed: [7")
+    found = {}
+    for name in ("manifest", "clips"):
+        stage = DvcStage(name, "", (), (), "")
+
+        @dg.asset(key=stage.key)
+        def made() -> None:
+            """It is there already."""
+
+        checks = [asset_check(check, stage) for check in CHECKS[name]]
+        with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
+            resources = {"project": DvcProject(root=str(project.root))}
+            result = dg.materialize([made, *checks], instance=instance, resources=resources)
+        found |= {check.check_name: check for check in result.get_asset_check_evaluations()}
+    # only one of them needs a parameter
+    assert {name for name, check in found.items() if not check.passed} == {"few_clips_are_quarantined"}
+    assert found["few_clips_are_quarantined"].severity == dg.AssetCheckSeverity.WARN
+    assert "not looked at: " in (found["few_clips_are_quarantined"].description or "")
+
+
 def test_a_false_blocking_fact_stops_what_comes_after(project: Project) -> None:
     clips = clip_table().assign(speaker="<b>")
     stage = DvcStage("manifest", "", (), ())

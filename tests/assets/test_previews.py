@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from assets.dvc_project import DvcStage
-from assets.previews import FIRST_COLUMNS, PREVIEWS, _mlflow, preview
+from assets.previews import FIRST_COLUMNS, PREVIEWS, LocalComputeLogManager, Picture, _mlflow, preview
 from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS
 from cmet.outputs import content_digest, write_json
@@ -80,6 +81,24 @@ def test_names_are_shown_as_they_are_and_not_read_as_markdown(project: Project) 
     assert "*" not in metadata["quarantined"]
 
 
+def test_quarantined_files_are_listed_with_their_reasons_and_the_rest_is_counted(project: Project) -> None:
+    clips = clip_table().assign(video=[f"raw/{number}_<b>.mp4" for number in range(9)])
+    lost = pd.concat([clips.assign(status="quarantined", reason="silent: -80 dB")] * 3, ignore_index=True)
+    write_table(project, "manifest", "manifest.parquet", pd.concat([clips, lost], ignore_index=True))
+    write_report(project, "manifest", {"quarantined_by_reason": {"silent": 27}, "not_wanted_by_reason": {}})
+    rows = shown(project, "manifest")["quarantined files"].splitlines()[2:]
+    assert rows[0] == "| raw/0_&#60;b&#62;.mp4 | silent: -80 dB |"
+    assert (len(rows), rows[-1]) == (21, "| and 7 more |  |")
+
+
+def test_a_stage_without_a_table_of_all_clips_lists_what_it_has_lost(project: Project) -> None:
+    vectors = pd.DataFrame({"clip_id": ["a"], "embedding": [[3.0, 4.0]]})
+    write_table(project, "speech", "embeddings.parquet", vectors, "opensmile")
+    (project.places.folder("speech", "opensmile") / "quarantine.csv").write_text("clip_id,reason\nb,no_sound: none\n")
+    write_report(project, "speech", {"quarantined_by_reason": {"no_sound": 1}}, "opensmile")
+    assert "| b | no_sound: none |" in shown(project, "speech@opensmile")["quarantined files"]
+
+
 def test_speech_shows_how_long_the_vectors_are(project: Project) -> None:
     vectors = pd.DataFrame({"clip_id": ["a", "b"], "embedding": [[3.0, 4.0], [0.0, 1.0]]})
     write_table(project, "speech", "embeddings.parquet", vectors, "opensmile")
@@ -125,6 +144,27 @@ def test_clips_show_counts_quarantine_and_a_picture_of_every_speaker_and_emotion
     assert "| silent | 1 |" in metadata["quarantined"]
     assert metadata["contact_sheet"].startswith("![](data:image/jpeg;base64,")
     assert len(metadata["contact_sheet"]) < MAX_BYTES
+
+
+def test_a_picture_lies_among_the_logs_and_its_address_is_short_enough_to_be_shown_at_once(tmp_path: Path) -> None:
+    settings = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=settings) as instance:
+        shown = str(Picture(b"pixels", "png").shown(instance).value)
+        address = re.fullmatch(r"!\[\]\(/logs/(.+)/(.+)/png\)", shown)
+        assert address is not None
+        logs = instance.compute_log_manager
+        assert isinstance(logs, LocalComputeLogManager)
+        # as the page of Dagster finds it
+        assert Path(logs.get_captured_local_path(list(address.groups()), "png")).read_bytes() == b"pixels"
+    with dg.DagsterInstance.ephemeral(settings=settings) as instance:
+        assert str(Picture(b"pixels", "png").shown(instance).value) == "![](data:image/png;base64,cGl4ZWxz)"
+
+
+def test_what_is_done_is_shown_whatever_stands_in_params(project: Project) -> None:
+    write_report(project, "shards", {"num_pairs": 4}, "facemesh")
+    write_json(project.places.folder("shards", "facemesh") / "shards.json", ShardList(FORMAT, {}))
+    (project.root / "params.yaml").write_text("seed: [7")
+    assert shown(project, "shards@facemesh")["num_pairs"] == 4
 
 
 def test_clips_without_a_picture_have_no_contact_sheet(project: Project) -> None:
@@ -245,7 +285,8 @@ def test_timing_shows_seconds_by_method_and_part(project: Project) -> None:
     assert metadata["measured_on"] == "cpu, 2 threads, after 1 clip(s) of warm-up"
 
 
-def test_report_shows_where_the_page_is(project: Project) -> None:
+def test_report_shows_where_the_page_is(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPORTS_PAGE", raising=False)
     folder = project.places.folder("report")
     folder.mkdir()
     (folder / "index.html").write_text("<html></html>")
@@ -255,4 +296,6 @@ def test_report_shows_where_the_page_is(project: Project) -> None:
     write_json(folder / "summary.json", Summary({"facemesh": parts}, judge, 1 / 7, 0.95, 7, True))
     metadata = shown(project, "report")
     assert metadata["page"] == str(folder / "index.html")
+    monkeypatch.setenv("REPORTS_PAGE", "http://127.0.0.1:4000")
+    assert shown(project, "report")["page"] == "http://127.0.0.1:4000/index.html"
     assert "| ground_truth | 0.900 |" in metadata["accuracy/facemesh"]

@@ -16,6 +16,7 @@ import pytest
 from cmet import outputs, workers
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError, UserError
+from cmet.outputs import published_after
 from tests.clip_jobs import Meeting, fail, jobs, misbehave, write_double
 from tests.clip_maps import without_workers
 
@@ -37,6 +38,22 @@ def test_records_come_in_the_order_of_the_jobs_and_a_bad_clip_is_quarantined(tmp
 def test_files_of_usable_clips_only_reach_the_output(tmp_path: Path) -> None:
     clip_map = ClipMap(write_double, tmp_path / "work", "test")
     clip_map.run(jobs(3, -1, 2))
+    clip_map.publish(tmp_path / "out")
+    assert names(tmp_path) == ["out/numbers/clip2.txt", "out/numbers/clip3.txt"]
+
+
+def test_a_map_that_may_not_be_published_is_there_at_once_the_next_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise UserError("parameters have changed")
+
+    clip_map = ClipMap(write_double, tmp_path / "work", "test")
+    clip_map.run(jobs(3, 2))
+    with pytest.raises(UserError), published_after(refuse, tmp_path / "out"):
+        clip_map.publish(tmp_path / "out")
+    ClipMap(fail, tmp_path / "work", "test").run(jobs(3, 2))
+    assert "test: goes on after 2 of 2 clips" in capsys.readouterr().err
     clip_map.publish(tmp_path / "out")
     assert names(tmp_path) == ["out/numbers/clip2.txt", "out/numbers/clip3.txt"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from cmet import outputs
 from cmet.errors import UserError
-from cmet.outputs import as_utf8, content_digest, fresh_file, fresh_folder
+from cmet.outputs import as_utf8, content_digest, fresh_file, fresh_folder, published_after
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -121,3 +121,24 @@ def test_what_no_file_can_be_called_is_one_sentence(tmp_path: Path, name: str) -
     with pytest.raises(UserError, match="cannot be written .*; name another path"), fresh_file(tmp_path / name):
         pass
     assert (tmp_path / "circle").is_symlink()
+
+
+def test_a_last_look_keeps_the_old_output_and_is_of_that_output_alone(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise UserError("changed")
+
+    def write(out: Path, text: str) -> None:
+        with fresh_folder(out) as folder:
+            (folder / "x").write_text(text)
+
+    write(tmp_path / "out", "old")
+    with published_after(refuse, tmp_path / "out"):
+        write(tmp_path / "other", "new")
+        with pytest.raises(UserError, match="changed"):
+            write(tmp_path / "out", "new")
+        with pytest.raises(UserError, match="changed"), fresh_file(tmp_path / "out/x") as unfinished:
+            unfinished.write_text("new")
+    assert {path.parent.name: path.read_text() for path in tmp_path.rglob("x")} == {"out": "old", "other": "new"}
+    assert len(list(tmp_path.iterdir())) == 2
+    write(tmp_path / "out", "new")
+    assert (tmp_path / "out/x").read_text() == "new"

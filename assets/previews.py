@@ -61,12 +61,11 @@ class Picture:
     kind: str
     """`png` or `jpeg`."""
 
-    def shown(self, instance: dg.DagsterInstance | None) -> dg.MetadataValue:
+    def shown(self, logs: object) -> dg.MetadataValue:
         """The picture in Markdown: by its address among Dagster's logs, or in the text where they are elsewhere.
 
         The page shows Markdown of less than 1,000 characters at once, and more of it behind a click.
         """
-        logs = instance and instance.compute_log_manager
         if isinstance(logs, LocalComputeLogManager):
             name = hashlib.sha256(self.content).hexdigest()[:32]
             with fresh_file(Path(logs.get_captured_local_path([PICTURES, name], self.kind))) as unfinished:
@@ -88,7 +87,8 @@ def preview(stage: DvcStage, root: Path, instance: dg.DagsterInstance | None = N
     if stage.kind not in PREVIEWS:
         return {}
     found = PREVIEWS[stage.kind](Project.of_outputs(root), *stage.arguments)
-    return {name: value.shown(instance) if isinstance(value, Picture) else value for name, value in found.items()}
+    logs = instance and instance.compute_log_manager
+    return {name: value.shown(logs) if isinstance(value, Picture) else value for name, value in found.items()}
 
 
 def preview_sample(project: Project) -> Metadata:
@@ -329,10 +329,10 @@ def _quarantined(report: Mapping[str, Any], clips: pd.DataFrame) -> Metadata:
     if clips.empty:
         return _counts("quarantined", report["quarantined_by_reason"])
     named = clips.reindex(columns=["video", "audio", "clip_id"]).bfill(axis=1).iloc[:, 0]
-    files = pd.DataFrame({"file": named, "reason": clips.reason}).head(MAX_FILES_SHOWN)
+    files = pd.DataFrame({"file": named, "reason": clips.reason}).head(MAX_FILES_SHOWN).reset_index(drop=True)
     left = len(clips) - len(files)
     if left:
-        files.loc[len(clips)] = [f"and {left} more", ""]
+        files.loc[len(files)] = [f"and {left} more", ""]
     return _counts("quarantined", report["quarantined_by_reason"]) | {"quarantined files": _markdown(files)}
 
 

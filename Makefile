@@ -20,10 +20,9 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 # where the pages are: `make dev PORT=3001`, `make mlflow PORT=5001`; a variable MLFLOW_PORT is for both, since links go there
 MLFLOW_PORT ?= 5000
+MLFLOW_PAGE ?= http://localhost:$(MLFLOW_PORT)
 dev: PORT = 3000
 dev: REPORTS_PORT = $(shell expr $(PORT) + 1000)
-dev: export MLFLOW_PAGE ?= http://localhost:$(MLFLOW_PORT)
-dev: export REPORTS_PAGE = http://127.0.0.1:$(REPORTS_PORT)
 mlflow: PORT = $(MLFLOW_PORT)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
@@ -81,7 +80,9 @@ dev: setup ## Dagster on http://localhost:3000, or PORT=
 	$(if $(findstring %,$(CURDIR)),$(error Dagster does not start in a folder with % in its name; rename it, delete .venv and run make setup))
 	mkdir -p "$$DAGSTER_HOME"
 	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
-	python -m pipelines.reports_page $(REPORTS_PORT) $$$$ & exec dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
+	python -m pipelines.reports_page $(REPORTS_PORT) $$$$ & \
+	  MLFLOW_PAGE='$(MLFLOW_PAGE)' REPORTS_PAGE=http://127.0.0.1:$(REPORTS_PORT) exec \
+	  dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 mlflow: setup ## MLflow on http://localhost:5000, or PORT=
 	$(PERCENT) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \

@@ -81,7 +81,7 @@ dev: setup ## Dagster on http://localhost:3000, or PORT=
 	mkdir -p "$$DAGSTER_HOME"
 	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
 	python -m pipelines.reports_page $(REPORTS_PORT) $$$$ & \
-	  MLFLOW_PAGE='$(MLFLOW_PAGE)' REPORTS_PAGE=http://127.0.0.1:$(REPORTS_PORT) exec \
+	  exec env MLFLOW_PAGE='$(MLFLOW_PAGE)' REPORTS_PAGE=http://127.0.0.1:$(REPORTS_PORT) \
 	  dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 mlflow: setup ## MLflow on http://localhost:5000, or PORT=

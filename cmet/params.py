@@ -491,10 +491,10 @@ def load_params(path: Path) -> Params:
         ParamsError: The file is missing or no YAML, or a key is unknown, missing or out of range; the message
             names each such key.
     """
-    return parse_params(read_values(path), str(path))
+    return parse_params(unchecked_params(path), str(path))
 
 
-def read_values(path: Path) -> object:
+def unchecked_params(path: Path) -> object:
     """What stands in a parameter file, unchecked.
 
     Raises:

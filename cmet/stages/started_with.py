@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cmet.errors import UserError
-from cmet.params import EVERYTHING, ParamsError, read_values
+from cmet.params import EVERYTHING, ParamsError, unchecked_params
 
 POLL_S = 0.5
 EVERY_S = 30.0
@@ -37,7 +37,7 @@ class StartedWith:
         Raises:
             ParamsError: The file is missing or no YAML.
         """
-        return cls(file, read_values(file))
+        return cls(file, unchecked_params(file))
 
     def changes(self, step: str, names: Sequence[str]) -> list[str]:
         """What has become of the parameters that a stage reads, in words; waits while the file cannot be read.
@@ -59,7 +59,7 @@ class StartedWith:
         said_s = begun_s - EVERY_S
         while True:
             try:
-                values = read_values(self.file)
+                values = unchecked_params(self.file)
                 _chosen(values, _chosen(self.values, names))
                 return values
             except ParamsError as error:

@@ -85,8 +85,10 @@ dev: setup ## Dagster on http://localhost:3000, or PORT=
 	  dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 mlflow: setup ## MLflow on http://localhost:5000, or PORT=
-	$(PERCENT) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
-	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+	@CMET_MLFLOW_PAGE=http://localhost:$(PORT) $(PERCENT) python -m cmet.tracking.front
+	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
+	  $(PERCENT) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --app-name cmet --host 127.0.0.1 --port $(PORT) \
+	  --workers 1 --uvicorn-opts "--log-level warning" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; esac
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --python-version 3.11 --generate-hashes \

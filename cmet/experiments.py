@@ -6,6 +6,7 @@ An experiment names the one it differs from; a layer (`experiments/ablations/`) 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from cmet.errors import UserError
 from cmet.inputs.files import MISSING, BadFile, not_a_folder, oddity
 from cmet.inputs.texts import read_yaml, shown
 from cmet.outputs import fresh_file
-from cmet.params import MAX_MESSAGE, ParamsError, parse_params
+from cmet.params import MAX_MESSAGE, Params, ParamsError, flatten, parse_params
 
 BASE = "base"
 """Key of an experiment file: the file beside it from which it differs."""
@@ -25,6 +26,15 @@ MADE, SAMPLE = "made_corpora", "sample"
 
 OUTPUTS = ("data", "reports")
 """Folders of a project that its stages write."""
+
+EXPERIMENTS = "experiments"
+"""Folder of a project with the ready-made experiments."""
+
+PLACES = frozenset({"manifest.root", "manifest.files", "weights", MADE})
+"""Parameters that say where a machine has the same things."""
+
+LISTS = frozenset({"backbones", "speech_encoders"})
+"""Parameters that say what else is made beside the work for one backbone."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,66 @@ class Change:
     def __str__(self) -> str:
         """A line for people."""
         return f"{self.key}: {self.before} -> {self.after}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """In what parameters differ from the ready-made experiment that is most like them."""
+
+    base: str
+    """Name of that one, such as `sample`."""
+    changes: Sequence[Change]
+
+    def __str__(self) -> str:
+        """All changes, `num_steps=300 seed=8`; empty where there is none."""
+        return self.said(len(self.changes))
+
+    def said(self, num_changes: int) -> str:
+        """The first changes, and how many more there are."""
+        parts = [f"{change.key.rpartition('.')[2]}={_said(change.after)}" for change in self.changes[:num_changes]]
+        more = len(self.changes) - len(parts)
+        return " ".join([*parts, *([f"and {more} more"] if more else [])])
+
+
+def difference(params: Params, backbone: str, root: Path) -> Difference | None:
+    """In what a project's parameters differ from the experiment that is most like them; None where it has none.
+
+    Experiments with the same corpus come first, and among them those with the backbone. Where a machine keeps corpus
+    and weights does not count.
+
+    Args:
+        params: The project's.
+        backbone: The one that a run works for.
+        root: The project's folder.
+    """
+    own = _compared(params)
+    found: list[tuple[bool, bool, int, str, list[Change]]] = []
+    for path in sorted((root / EXPERIMENTS).glob("*.yaml")):
+        # another experiment that is half written is no reason to stop this one
+        with suppress(ParamsError):
+            other = _ready_made(path, path.stat().st_mtime_ns)
+            values = _compared(other)
+            changes = [Change(key, values[key], own[key]) for key in own if own[key] != values[key]]
+            is_elsewhere = other.manifest.corpus != params.manifest.corpus
+            found.append((is_elsewhere, backbone not in other.backbones, len(changes), path.stem, changes))
+    if not found:
+        return None
+    *_, base, changes = min(found, key=lambda one: one[:4])
+    return Difference(base, changes)
+
+
+@cache
+def _ready_made(path: Path, changed_ns: int) -> Params:
+    """An experiment as it was at a time; an evaluation opens six runs, and reading all takes a fifth of a second."""
+    return parse_params(read_experiment(path), str(path))
+
+
+def _compared(params: Params) -> dict[str, Any]:
+    return {key: value for key, value in flatten(params).items() if key not in PLACES | LISTS}
+
+
+def _said(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def read_experiment(path: Path) -> dict[str, Any]:

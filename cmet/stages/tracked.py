@@ -13,7 +13,7 @@ from cmet.edits.product import Edits
 from cmet.project import Project
 from cmet.scores.examples import Example, choose_examples, write_example_strip
 from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
-from cmet.scores.measured import Numbers
+from cmet.scores.measured import JudgedNumbers, Numbers
 from cmet.scores.product import Scores
 from cmet.scores.results import RESULTS, write_results
 from cmet.scores.tables import evaluation_metrics
@@ -52,16 +52,16 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
     """
     metrics, results, params = scores.metrics, scores.results, about.params
     examples = choose_examples(scores.answers, edits, clips, params.report.num_examples, params.seed)
-    with tracked_run(about) as parent:
+    with tracked_run(about, tags=_headline_tags(metrics)) as parent:
         parent.log_file(scores.metrics_file)
         parent.log_file(scores.results_file)
         parent.log_figure(method_figure(metrics.methods), "figures/methods.png")
         parent.log_figure(emotion_figure(metrics.methods), "figures/emotions.png")
         _log_strips(parent, examples)
-        parent.log_metrics(0, _comparison_metrics(metrics))
+        parent.log_metrics(0, _headline_metrics(metrics) | _comparison_metrics(metrics))
         for method, measured in metrics.methods.items():
             values = evaluation_metrics(measured, metrics.held_out_methods.get(method))
-            tags = {"cmet.method": method, "cmet.protocol": metrics.protocol}
+            tags = _method_tags(metrics, method)
             with tracked_run(replace(about, name=f"{about.backbone} {method}"), parent, tags) as run:
                 if method == "cmet":
                     # once for run and model: a metric of two steps is drawn as a curve
@@ -78,6 +78,9 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
                         run.log_file(example.panels[method], "clips")
 
 
+HEADLINE = "cmet"
+"""The method whose numbers stand for an evaluation."""
+
 ANSWER_COLUMNS = ["row_id", "emotion", "intensity", "predicted", "correct"]
 """What the table of a run has of every clip."""
 
@@ -89,6 +92,29 @@ def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, i
         confusion_figure(confusion, method).savefig(path)
         parent.log_file(path, "figures")
         run.log_file(path.rename(path.with_name("confusion.png")), "figures")
+
+
+def _headline_tags(metrics: JudgedNumbers) -> dict[str, str]:
+    """What the table of runs shows of an evaluation: the method that it is about."""
+    return _method_tags(metrics, HEADLINE) if HEADLINE in metrics.methods else {"cmet.protocol": metrics.protocol}
+
+
+def _method_tags(metrics: JudgedNumbers, method: str) -> dict[str, str]:
+    low, high = metrics.methods[method].interval
+    return {
+        "cmet.method": method,
+        "cmet.interval": f"{low:.3f} - {high:.3f}",
+        "cmet.protocol": metrics.protocol,
+        "cmet.judge": f"{metrics.judge.network} {metrics.judge.sha256[:8]}",
+    }
+
+
+def _headline_metrics(metrics: JudgedNumbers) -> dict[str, float]:
+    """The numbers of `cmet`, under the names that they have everywhere, and the accuracy of each other method."""
+    found = {f"{method}/acc_emo": scores.acc_emo for method, scores in metrics.methods.items() if method != HEADLINE}
+    if HEADLINE in metrics.methods:
+        found |= evaluation_metrics(metrics.methods[HEADLINE], metrics.held_out_methods.get(HEADLINE))
+    return found | ({} if metrics.judge.acc_val is None else {"judge/acc_val": metrics.judge.acc_val})
 
 
 def _comparison_metrics(metrics: Numbers) -> dict[str, float]:

@@ -23,6 +23,7 @@ from cmet.tracking.store import Store, StoreAway
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
 
 UNSENT = "unsent"
 OPENING = "run.json"
@@ -47,6 +48,10 @@ class Opening:
     """The id of that one, empty if the store had not made it yet."""
     run_id: str = ""
     """Empty as long as the store has not made it."""
+    datasets: Sequence[Mapping[str, str]] = ()
+    """What it works on, see `Origin.datasets`."""
+    note: str = ""
+    """Markdown that its page begins with; a run that goes on keeps what people have written there."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,20 @@ def begin(store: Store, opening: Opening) -> str:
         made = client.create_run(store.experiment, tags={"cmet.key": opening.key}, run_name=opening.name)
         run_id = made.info.run_id
         client.log_batch(run_id, params=[Param(key, opening.params[key]) for key in sorted(opening.params)])
+        tags["mlflow.note.content"] = opening.note
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    if opening.datasets:
+        client.log_inputs(run_id, [_dataset(described, opening.tags["cmet.stage"]) for described in opening.datasets])
     client.update_run(run_id, status="RUNNING")
     return run_id
+
+
+def _dataset(described: Mapping[str, str], stage: str) -> "DatasetInput":
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = {key: described[key] for key in ("path", "repo", "rev")}
+    dataset = Dataset(described["name"], described["digest"], "dvc", json.dumps(source))
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", stage)])
 
 
 def _runs_of(store: Store, key: str, further: str = "") -> list[str]:

@@ -8,13 +8,11 @@ once a run is open, an outage costs nothing: what is logged waits on disk (`outb
 import hashlib
 import json
 import logging
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import count
@@ -23,11 +21,13 @@ from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
-import yaml
 
 from cmet.environment import describe_environment
 from cmet.errors import UserError
+from cmet.experiments import SAMPLE, Difference, difference
 from cmet.params import Params, flatten
+from cmet.tracking.front import run_page, show_runs_first
+from cmet.tracking.origin import Origin, environment_tags
 from cmet.tracking.outbox import POINTS_PER_BATCH, Message, Opening, Outbox, begin, last_steps, send, send_unsent
 from cmet.tracking.store import Store, StoreAway, has_store, open_store
 from cmet.tracking.store import default_store as default_store
@@ -44,10 +44,9 @@ MAX_PARAM_LENGTH = 6000
 SYSTEM_PREFIX = "system/"
 """MLflow begins the names of system metrics so."""
 ENVIRONMENT = "environment.json"
-NO_COMMIT = "none: this folder is no checkout of git"
-"""Stands where a run would name its commit."""
-RECORDED = ("dvc.lock", "metrics", "plots", "params.yaml")
-"""Tracked files that say nothing of the code: runs write the first three, the last is logged in full."""
+STAGES_WITH_RUNS = ("train", "evaluate")
+MAX_CHANGES = 3
+"""Changes of parameters that the name of a run says."""
 
 
 class Run:
@@ -191,7 +190,7 @@ class About:
     """What a run is of; of two that are the same in all of it, one goes on where the other was killed."""
 
     name: str
-    """Shown in the list of runs."""
+    """Shown in the list of runs, for a stage of the project followed by what is special in its parameters."""
     stage: str
     """The stage that works."""
     backbone: str
@@ -204,6 +203,11 @@ class About:
     """Digest of the code that works (`cmet.closure`)."""
     root: Path
     """The project folder; the store lies there unless `MLFLOW_TRACKING_URI` names another."""
+
+    @property
+    def step(self) -> str:
+        """The stage as DVC calls it; a study, which DVC does not know, by its command."""
+        return f"{self.stage}@{self.backbone}"
 
     def key(self, parent: Run | None) -> str:
         """Same for two runs exactly if they would log the same numbers (and stand under the same parent)."""
@@ -239,21 +243,36 @@ def tracked_run(
     if outer is not None:
         parent, tags = parent or outer[0], {**outer[1], **(tags or {})}
     store = open_store(about.root)
+    if parent is None:
+        with suppress(StoreAway):
+            store.ask(lambda: show_runs_first(store.client, store.experiment))
     send_unsent(store, about.root)
+    environment, origin = describe_environment(), Origin(about.root)
+    special = difference(about.params, about.backbone, about.root)
     key = about.key(parent)
-    environment = describe_environment()
     tags = {
-        **_provenance(about.root, about.inputs),
-        **_environment_tags(environment),
+        **origin.tags(about.inputs),
+        **environment_tags(environment),
+        **_params_tags(about.params, special),
         **(tags or {}),
         "cmet.key": key,
         "cmet.stage": about.stage,
         "cmet.backbone": about.backbone,
+        "mlflow.source.name": about.step,
+        "mlflow.source.type": "LOCAL",
     }
-    flat = flatten(about.params)
-    params = {name: str(value)[:MAX_PARAM_LENGTH] for name, value in flat.items()}
-    above = (parent.key, parent.run_id) if parent else (None, "")
-    opening = Opening(store.address, key, about.name, params, tags, *above)
+    params = {name: str(value)[:MAX_PARAM_LENGTH] for name, value in flatten(about.params).items()}
+    opening = Opening(
+        store.address,
+        key,
+        _name(about, special, origin, is_of_study=outer is not None),
+        params,
+        tags,
+        parent.key if parent else None,
+        parent.run_id if parent else "",
+        datasets=origin.datasets(about.inputs),
+        note=_note(about, special, origin),
+    )
     run = Run(store, about.root, opening)
     status = "FAILED"
     try:
@@ -267,6 +286,30 @@ def tracked_run(
         raise
     finally:
         run.end(status)
+        if parent is None and run.run_id:
+            print(f"MLflow: {run_page(store.address, store.experiment, run.run_id)}", file=sys.stderr)
+
+
+def _params_tags(params: Params, special: Difference | None) -> dict[str, str]:
+    """Columns by which people compare."""
+    tags = {"cmet.seed": str(params.seed), "cmet.held_out": params.held_out_emotion or "none"}
+    return tags if special is None else {**tags, "cmet.base": special.base, "cmet.differs": str(special)}
+
+
+def _name(about: About, special: Difference | None, origin: Origin, is_of_study: bool) -> str:
+    """A name that tells a run from others; a study calls its variants by names of its own."""
+    if is_of_study or about.stage not in STAGES_WITH_RUNS or special is None:
+        return about.name
+    parts = [about.name, "" if special.base == SAMPLE else special.base, special.said(MAX_CHANGES)]
+    return " ".join([*filter(None, parts), *([f"({origin.experiment})"] if origin.experiment else [])])
+
+
+def _note(about: About, special: Difference | None, origin: Origin) -> str:
+    """What the page of a run begins with."""
+    lines = [f"Stage `{about.step}`", *origin.links()]
+    if special is not None:
+        lines.append(f"As `{special.base}`" + (f", but {special}" if special.changes else ""))
+    return "\n".join(f"- {line}" for line in lines)
 
 
 @contextmanager
@@ -330,59 +373,6 @@ def _asked(store: Store, question: Callable[[], Answer]) -> Answer:
         return store.ask(question)
     except StoreAway as error:
         raise UserError(f"MLflow at {store.address}: {error}") from error
-
-
-def _provenance(root: Path, inputs: Mapping[str, str]) -> dict[str, str]:
-    """Where a run comes from: inputs, what DVC calls them, git commit, the Dagster run that started it."""
-    tags = {f"cmet.input.{path}": digest for path, digest in inputs.items()}
-    tags |= {f"dvc.{path}": digest for path, digest in _dvc_hashes(root).items() if path in inputs}
-    # a download may lie in a repository that knows nothing of it
-    commit = _git(root, "rev-parse", "HEAD") if _git(root, "ls-files", "--", ".") else None
-    if commit:
-        tags["mlflow.source.git.commit"] = commit
-        tags["cmet.git.dirty"] = "true" if _is_dirty(root) else "false"
-    else:
-        tags["cmet.git.commit"] = NO_COMMIT
-    dagster_run = os.environ.get("DAGSTER_RUN_ID")
-    if dagster_run:
-        tags["dagster.run_id"] = dagster_run
-    return tags
-
-
-def _dvc_hashes(root: Path) -> dict[str, str]:
-    """Hash that DVC has for each output of the project, by path."""
-    lock = root / "dvc.lock"
-    if not lock.is_file():
-        return {}
-    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
-
-
-def _is_dirty(root: Path) -> bool:
-    """Whether tracked files differ from the commit, but for those that a run records itself."""
-    others = [f":(exclude){name}" for name in RECORDED]
-    # no lock: a commit made at this moment would fail
-    return bool(_git(root, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ":/", *others))
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        # an unpacked archive, or a machine without git, has no commit to name
-        return None
-    return done.stdout.strip()
-
-
-def _environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
-    """What runs are searched by; the rest is in environment.json."""
-    versions, torch = environment["versions"], environment["torch"] or {}
-    tags = {
-        "cmet.version": versions.get("cmet"),
-        "cmet.torch": versions.get("torch"),
-        "cmet.device": next((gpu["name"] for gpu in torch.get("gpus", [])), torch.get("device")),
-    }
-    return {key: value for key, value in tags.items() if value}
 
 
 @contextmanager

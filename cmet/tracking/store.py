@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from cmet.errors import UserError
+from cmet.tracking.front import show_runs_first
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,7 +145,9 @@ def _experiment(client: "MlflowClient", address: str, root: Path) -> str:
     own_artifacts = (root.resolve() / "mlruns").as_uri()
     if experiment is None:
         # a server decides itself where artifacts lie
-        return client.create_experiment(EXPERIMENT, own_artifacts if address.startswith("sqlite") else None)
+        made = client.create_experiment(EXPERIMENT, own_artifacts if address.startswith("sqlite") else None)
+        show_runs_first(client, made)
+        return made
     if not experiment.experiment_id:
         raise StoreAway("what answers is no MLflow server")
     if address == _own_store(root) and experiment.artifact_location != own_artifacts:

@@ -14,11 +14,10 @@ import pytest
 
 from cmet.errors import UserError
 from cmet.params import Params
+from cmet.tracking.origin import Origin, environment_tags, page_address
 from cmet.tracking.runs import (
     About,
     Run,
-    _environment_tags,
-    _provenance,
     default_store,
     download_file,
     find_run,
@@ -159,7 +158,7 @@ def test_a_run_says_what_it_was_computed_on(about: About, tmp_path: Path) -> Non
     ],
 )
 def test_the_device_is_the_first_gpu_where_torch_sees_one(torch: dict | None, device: str | None) -> None:
-    assert _environment_tags({"versions": {}, "torch": torch}).get("cmet.device") == device
+    assert environment_tags({"versions": {}, "torch": torch}).get("cmet.device") == device
 
 
 @pytest.mark.parametrize(
@@ -176,7 +175,7 @@ def test_a_commit_is_dirty_when_tracked_files_that_the_run_does_not_record_have_
     git(tmp_path, "commit", "-m", "one")
     if changed:
         (tmp_path / changed).write_text("{a: b}", encoding="utf-8")
-    tags = _provenance(tmp_path, {})
+    tags = Origin(tmp_path).tags({})
     assert len(tags["mlflow.source.git.commit"]) == 40
     assert tags["cmet.git.dirty"] == dirty
 
@@ -187,7 +186,7 @@ def test_a_download_in_the_repository_of_something_else_has_no_commit(tmp_path: 
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "one")
     (tmp_path / "download").mkdir()
-    assert "mlflow.source.git.commit" not in _provenance(tmp_path / "download", {})
+    assert "mlflow.source.git.commit" not in Origin(tmp_path / "download").tags({})
 
 
 def test_system_metrics_are_sampled_beside_the_metrics_of_a_run(

@@ -20,7 +20,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 # where the pages are: `make dev PORT=3001`, `make mlflow PORT=5001`; a variable MLFLOW_PORT is for both, since links go there
 MLFLOW_PORT ?= 5000
-MLFLOW_PAGE ?= http://localhost:$(MLFLOW_PORT)
+export CMET_MLFLOW_PAGE ?= http://localhost:$(MLFLOW_PORT)
 dev: PORT = 3000
 dev: REPORTS_PORT = $(shell expr $(PORT) + 1000)
 mlflow: PORT = $(MLFLOW_PORT)
@@ -81,7 +81,7 @@ dev: setup ## Dagster on http://localhost:3000, or PORT=
 	mkdir -p "$$DAGSTER_HOME"
 	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
 	python -m pipelines.reports_page $(REPORTS_PORT) $$$$ & \
-	  exec env MLFLOW_PAGE='$(MLFLOW_PAGE)' REPORTS_PAGE=http://127.0.0.1:$(REPORTS_PORT) \
+	  exec env CMET_DAGSTER_PAGE=http://localhost:$(PORT) REPORTS_PAGE=http://127.0.0.1:$(REPORTS_PORT) \
 	  dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 mlflow: setup ## MLflow on http://localhost:5000, or PORT=

@@ -43,8 +43,6 @@ SHEET_TILE_PX = 48
 STRIP_TILE_PX = 112
 MAX_SPEAKERS = 12
 FIRST_COLUMNS = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status"]
-MLFLOW_VARIABLE, MLFLOW_PAGE = "MLFLOW_PAGE", "http://localhost:5000"
-"""Where `make mlflow` serves, for stores that are no server themselves; the variable names another place."""
 REPORTS_VARIABLE = "REPORTS_PAGE"
 """Where `make dev` serves the folder of reports; without it the page is a path."""
 PICTURES = "cmet-pictures"
@@ -420,16 +418,14 @@ def _page(page: Path) -> dg.MetadataValue:
 
 def _mlflow(stage: str, backbone: str, project: Project) -> Metadata:
     """Link to the run that the stage has logged; nothing when the store was removed since, or does not answer."""
-    from cmet.tracking.runs import default_store, find_run
+    from cmet.tracking.runs import find_run_page
 
     try:
-        run_id = find_run(stage, backbone, project.root)
+        page = find_run_page(stage, backbone, project.root)
     except UserError:
         # the stage itself is done
         return {}
-    store = default_store(project.root)
-    page = store.rstrip("/") if store.startswith("http") else os.environ.get(MLFLOW_VARIABLE, MLFLOW_PAGE)
-    return {"mlflow": dg.MetadataValue.url(f"{page}/#/runs/{run_id}")} if run_id else {}
+    return {"mlflow": dg.MetadataValue.url(page)} if page else {}
 
 
 def _markdown(table: pd.DataFrame) -> dg.MetadataValue:

@@ -37,9 +37,10 @@ FETCHED = "runs"
 REMOVING = re.compile(r"^Removing (.+)$", re.MULTILINE)
 """What `dvc gc --dry` says of each entry."""
 
-Kind = Literal["work", "cache", "outputs"]
+Kind = Literal["work", "runs", "cache", "outputs"]
 TITLES: dict[Kind, str] = {
     "work": "Unfinished work that an interrupted stage would resume",
+    "runs": "Runs in MLflow",
     "cache": "DVC's cache",
     "outputs": "Outputs",
 }
@@ -66,6 +67,8 @@ class Leftover:
     """Why it stays."""
     locks: tuple[Path, ...] = ()
     """Those who work with it hold one of these, from the project."""
+    run_ids: tuple[str, ...] = ()
+    """Runs of MLflow that it consists of."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,21 @@ class Cleaning:
         return sum(one.size_bytes for one in self.leftovers if one.kept is None)
 
 
-def find_leftovers(root: Path, has_outputs: bool) -> list[Leftover]:
+def find_leftovers(root: Path, has_outputs: bool, num_kept_runs: int | None = None) -> list[Leftover]:
     """All that may go of a project.
 
     Args:
         root: Its folder.
         has_outputs: Whether what the stages have made is meant too, and not only what is of no use any more.
+        num_kept_runs: How many runs of MLflow stay, of each stage and backbone; all when None.
+
+    Raises:
+        UserError: MLflow's store is asked for and does not answer, or is a server.
     """
     root = root.resolve()
     found = [*_work(root), *_unpublished(root)]
+    if num_kept_runs is not None:
+        found += _runs(root, num_kept_runs)
     running = _running(root)
     in_use = f"in use: {', '.join(running)}" if running else None
     found += [replace(one, kept=one.kept or in_use) for one in _cache(root)]
@@ -103,7 +112,7 @@ def remove(root: Path, leftovers: Sequence[Leftover]) -> Cleaning:
     """Remove what is not kept; what has come to be held meanwhile stays.
 
     Raises:
-        UserError: DVC could not clear its cache.
+        UserError: DVC could not clear its cache, or MLflow not remove its runs.
     """
     root = root.resolve()
     return Cleaning([_removed(root, one) for one in leftovers], is_removed=True)
@@ -179,6 +188,18 @@ def _unpublished(root: Path) -> Iterator[Leftover]:
             step = "-".join(names)
             locks = [root / WORK / f"{name}.lock" for name in (step, names[0])]
             yield _leftover(root, "work", f"{_as_dvc_says(step)}, half written", path, locks)
+
+
+def _runs(root: Path, num_kept: int) -> Iterator[Leftover]:
+    """Runs of MLflow with their files; what the store itself needs for them is little."""
+    from cmet.tracking.old_runs import find_old_runs
+
+    found = find_old_runs(root, num_kept)
+    if found:
+        folders = [folder for folders in found.values() for folder in folders if folder.is_dir()]
+        size_bytes = sum(measured(folder)[0] for folder in folders)
+        what = f"{len(found)} beside the newest {num_kept} of each stage and backbone"
+        yield Leftover("runs", what, Path("mlruns"), size_bytes, None, run_ids=tuple(found))
 
 
 def _cache(root: Path) -> Iterator[Leftover]:
@@ -274,6 +295,11 @@ def _as_dvc_says(step: str) -> str:
 def _removed(root: Path, one: Leftover) -> Leftover:
     """The same, kept where it has come to be held since it was found."""
     if one.kept is not None:
+        return one
+    if one.kind == "runs":
+        from cmet.tracking.old_runs import remove_runs
+
+        remove_runs(root, one.run_ids)
         return one
     if one.kind != "work" and (running := _running(root)):
         return replace(one, kept=f"in use: {', '.join(running)}")

@@ -15,6 +15,12 @@ def clean(
         bool,
         typer.Option("--outputs", help="Also remove what the stages made: data/ and reports/, not weights or scores."),
     ] = False,
+    keep_runs: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-runs", min=1, help="Also remove runs of MLflow but the newest N of each stage and backbone."
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     project: Annotated[Path, typer.Option("--project", help="Folder of the project.")] = Path(),
 ) -> Answer:
@@ -26,7 +32,7 @@ def clean(
     odd = oddity(project / "params.yaml")
     if odd is not None and not (project / "params.yaml").is_file():
         raise UserError(f"{project / 'params.yaml'}: {odd}; run the command in the project folder")
-    cleaning = Cleaning(find_leftovers(project, outputs), is_removed=False)
+    cleaning = Cleaning(find_leftovers(project, outputs, keep_runs), is_removed=False)
     said = printed_leftovers(cleaning.leftovers)
     if any(one.kept is None for one in cleaning.leftovers):
         print(said)

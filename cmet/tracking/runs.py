@@ -343,6 +343,16 @@ def find_run(stage: str, backbone: str, root: Path) -> str | None:
     return next((run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
 
 
+def find_run_page(stage: str, backbone: str, root: Path) -> str | None:
+    """Address of the page of that run; None where there is none.
+
+    Raises:
+        UserError: The store does not answer.
+    """
+    run_id, store = find_run(stage, backbone, root), open_store(root)
+    return run_page(store.address, store.experiment, run_id) if run_id else None
+
+
 def download_file(run_id: str, name: str, root: Path) -> Path:
     """A file that a run has logged, in the work folder of the project.
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 EXPERIMENT = "cmet"
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 """MLflow alone waits for minutes; whoever has a slow server sets more in the environment."""
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    # runs below others, too, and on standard output
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 120.0
 """How long a store that did not answer is not asked again; twice as long after each time."""
 REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS")
@@ -97,7 +103,7 @@ def open_store(root: Path) -> Store:
         UserError: It does not answer, what answers is no MLflow server, or it belongs to another project.
     """
     address = default_store(root)
-    for name, value in {**PATIENCE, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}.items():
+    for name, value in {**PATIENCE, **QUIET}.items():
         os.environ.setdefault(name, value)
     known = _STORES.get((address, root.resolve()))
     try:

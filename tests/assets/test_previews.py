@@ -245,8 +245,8 @@ def test_edits_show_every_method_of_one_row_per_emotion(project: Project) -> Non
 def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cmet.tracking.runs.find_run", lambda stage, backbone, root: "abc")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:80/")
+    page = "http://tracking:80/#/experiments/1/runs/abc"
+    monkeypatch.setattr("cmet.tracking.runs.find_run_page", lambda stage, backbone, root: page)
     methods = {name: scores_of(0.5) for name in (*METHODS, GROUND_TRUTH)}
     methods["cmet"] = replace(methods["cmet"], metrics={"lmd/face": Value(0.0123, (0.01, 0.02), 10, 0)})
     held_out = HeldOut("disgusted", 0.4, (0.3, 0.5), 10, 1 / 7, {"cmet": scores_of(0.4)})
@@ -259,7 +259,7 @@ def test_evaluate_shows_accuracies_as_numbers_table_and_pictures(
     assert methods_shown == [*METHODS, GROUND_TRUTH]
     assert "| lmd/face |  |  | 0.012 |  |" in metadata["metrics"]
     assert "| fid | no weights |" in metadata["absent"]
-    assert metadata["mlflow"] == "http://tracking:80/#/runs/abc"
+    assert metadata["mlflow"] == page
     assert all(len(metadata[name]) < MAX_BYTES for name in ("methods", "emotions", "confusion"))
 
 

@@ -1,12 +1,13 @@
 """Layers of changes over experiments."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cmet.errors import UserError
-from cmet.experiments import flat_values, lay_over, read_experiment, read_layer, use_experiment
+from cmet.experiments import difference, flat_values, lay_over, read_experiment, read_layer, use_experiment
 from cmet.params import ParamsError, load_params, parse_params
 from cmet.weights.registry import HOMES
 from tests.hostile import alias_bomb
@@ -250,3 +251,33 @@ def test_a_root_is_asked_of_a_valid_experiment_only(tmp_path: Path) -> None:
     odd = layer(tmp_path, "odd", "manifest: [1]")
     with pytest.raises(ParamsError, match=r"odd\.yaml: .*bad value"):
         use_experiment(odd, tmp_path / "params.yaml", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "backbone", "changes", "said"),
+    [
+        ("sample", "facemesh", {}, "sample: "),
+        ("sample", "edtalk", {"backbones": ["edtalk"]}, "sample: "),
+        ("sample", "facemesh", {"seed": 8, "train": {"num_steps": 300}}, "sample: seed=8 num_steps=300"),
+        ("mead-pdfgc", "pdfgc", {"weights": "/lab/weights", "manifest": {"root": "/lab/MEAD"}}, "mead-pdfgc: "),
+        ("mead-edtalk", "edtalk", {"train": {"excluded_emotions": ["happy", "fear"]}},
+         "mead-edtalk: excluded_emotions=happy,fear"),
+    ],
+)  # fmt: skip
+def test_parameters_differ_from_the_experiment_that_is_most_like_them(
+    name: str, backbone: str, changes: dict, said: str
+) -> None:
+    values = read_experiment(ROOT / f"experiments/{name}.yaml")
+    for key, value in changes.items():
+        values[key] = {**values[key], **value} if isinstance(value, dict) else value
+    found = difference(parse_params(values, name), backbone, ROOT)
+    assert found and f"{found.base}: {found}" == said
+
+
+def test_a_folder_without_experiments_has_nothing_to_differ_from(tmp_path: Path) -> None:
+    params = load_params(SAMPLE)
+    assert difference(params, "facemesh", tmp_path) is None
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    (tmp_path / "experiments/half.yaml").write_text("seed: [1")
+    found = difference(params, "facemesh", tmp_path)
+    assert found and found.base == "sample"

@@ -89,7 +89,12 @@ def test_methods_are_runs_of_one_parent_with_the_same_metrics(project: Project) 
     assert len(read_results(download_file(driven, RESULTS, project.root))) == 3 * 8
     (entry,) = client.search_logged_models([experiment], "name = 'cmet-facemesh'")
     assert {metric.key: metric.value for metric in entry.metrics}["acc_emo"] == 0.5
-    tags = client.get_run(parent).data.tags
+    headline = client.get_run(parent).data
+    assert (headline.metrics["acc_emo"], headline.metrics["acc_emo_held_out"]) == (0.5, 1.0)
+    assert {"acc_emo_low", "acc_emo_high", "neutral/acc_emo", "ground_truth/acc_emo"} <= headline.metrics.keys()
+    tags = headline.tags
+    low, high = (headline.metrics[f"acc_emo_{end}"] for end in ("low", "high"))
+    assert (tags["cmet.method"], tags["cmet.interval"]) == ("cmet", f"{low:.3f} - {high:.3f}")
     for name in ("edits/facemesh", "judge", "train/facemesh"):
         assert tags[f"cmet.input.data/{name}"] == content_digest(project.root / "data" / name)
 

@@ -143,7 +143,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Line:
 @pytest.fixture
 def about(params: Params, tmp_path: Path, empty_store: Path) -> About:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return About("train", "train", "facemesh", params, {}, "code", tmp_path)
+    return About("train", "train", "facemesh", params, {"data/shards/facemesh": "abc"}, "code", tmp_path)
 
 
 def steps(run: Run, key: str = "loss") -> list[int]:
@@ -236,6 +236,8 @@ def test_runs_that_begin_in_an_outage_are_made_later_under_their_parents(about: 
     found = {run.info.run_name: run for run in store.client.search_runs([store.experiment])}
     assert found["below"].data.tags["mlflow.parentRunId"] == find_run("train", "facemesh", about.root)
     assert found["below"].data.metrics == {"loss": 1.0}
+    assert [read.dataset.name for read in found["below"].inputs.dataset_inputs] == ["shards/facemesh"]
+    assert "train@facemesh" in found["below"].data.tags["mlflow.note.content"]
 
 
 def test_what_waits_for_one_store_is_not_sent_to_another(

@@ -14,17 +14,19 @@ import pytest
 
 from cmet.errors import UserError
 from cmet.params import Params
-from cmet.tracking.origin import Origin, environment_tags, page_address
+from cmet.tracking.origin import Origin, environment_tags
 from cmet.tracking.runs import (
     About,
     Run,
     default_store,
     download_file,
     find_run,
+    find_run_page,
     runs_below,
     tracked_run,
 )
 
+ROOT = Path(__file__).parents[3]
 INPUTS = {"data/shards/facemesh": "abc"}
 LOCK = "stages:\n  shards@facemesh:\n    outs:\n    - {path: data/shards/facemesh, md5: 0123.dir}\n"
 
@@ -37,6 +39,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
     (root / "dvc.lock").write_text(LOCK, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_RUN_ID", "dagster-1")
+        patch.setenv("CMET_DAGSTER_PAGE", "http://lab:3001/")
         yield root
 
 
@@ -80,6 +83,43 @@ def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, about: A
     assert [file.path for file in run.client.list_artifacts(run.run_id)] == ["environment.json", "page.html"]
     assert find_run("train", "facemesh", root) == run.run_id
     assert find_run("train", "another", root) is None
+    assert logged.data.tags["mlflow.source.name"] == "train@facemesh"
+    (dataset,) = [read.dataset for read in logged.inputs.dataset_inputs]
+    assert (dataset.name, dataset.digest) == ("shards/facemesh", "0123.dir")
+    assert json.loads(dataset.source)["path"] == "data/shards/facemesh"
+    assert "[Run in Dagster](http://lab:3001/runs/dagster-1)" in logged.data.tags["mlflow.note.content"]
+    assert find_run_page("train", "facemesh", root) == f"http://localhost:5000/#/experiments/1/runs/{run.run_id}"
+    assert run.client.get_experiment("1").tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_a_run_is_called_by_what_is_special_in_its_parameters(
+    about: About, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    short = about.params.train.model_copy(update={"num_steps": 300})
+    special = replace(about, root=tmp_path, params=about.params.model_copy(update={"train": short, "seed": 8}))
+    names = []
+    for one, experiment in ((replace(about, root=tmp_path), ""), (special, ""), (special, "brave-lamb")):
+        monkeypatch.setenv("DVC_EXP_NAME", experiment)
+        with tracked_run(one) as run, runs_below(run, {}), tracked_run(replace(one, name="fold 1")) as below:
+            names.append(run.client.get_run(run.run_id).info.run_name)
+            assert run.client.get_run(below.run_id).info.run_name == "fold 1"
+    assert names == ["train", "train seed=8 num_steps=300", "train seed=8 num_steps=300 (brave-lamb)"]
+    tags = run.client.get_run(run.run_id).data.tags
+    assert (tags["cmet.base"], tags["cmet.differs"]) == ("sample", "seed=8 num_steps=300")
+    assert (tags["cmet.seed"], tags["cmet.held_out"], tags["dvc.exp_name"]) == ("8", "sad", "brave-lamb")
+
+
+def test_what_people_wrote_about_a_run_stays_when_it_goes_on(about: About) -> None:
+    failed = replace(about, name="train i")
+    with pytest.raises(RuntimeError), tracked_run(failed) as first:
+        first.client.set_tag(first.run_id, "mlflow.note.content", "mine")
+        raise RuntimeError
+    with tracked_run(failed) as second:
+        pass
+    assert second.run_id == first.run_id
+    assert second.client.get_run(second.run_id).data.tags["mlflow.note.content"] == "mine"
 
 
 def test_runs_below_another_have_its_tags_and_are_not_those_of_the_project(root: Path, about: About) -> None:

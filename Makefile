@@ -85,7 +85,7 @@ dev: setup ## Dagster on http://localhost:3000, or PORT=
 	  dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 mlflow: setup ## MLflow on http://localhost:5000, or PORT=
-	@CMET_MLFLOW_PAGE=http://localhost:$(PORT) $(PERCENT) python -m cmet.tracking.front
+	@CMET_MLFLOW_PAGE=http://localhost:$(PORT) $(PERCENT) python -m cmet.tracking.where
 	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
 	  $(PERCENT) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --app-name cmet --host 127.0.0.1 --port $(PORT) \
 	  --workers 1 --uvicorn-opts "--log-level warning" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; esac

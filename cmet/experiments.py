@@ -53,7 +53,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Difference:
+class Deviation:
     """In what parameters differ from the ready-made experiment that is most like them."""
 
     base: str
@@ -71,7 +71,7 @@ class Difference:
         return " ".join([*parts, *([f"and {more} more"] if more else [])])
 
 
-def difference(params: Params, backbone: str, root: Path) -> Difference | None:
+def deviation(params: Params, backbone: str, root: Path) -> Deviation | None:
     """In what a project's parameters differ from the experiment that is most like them; None where it has none.
 
     Experiments with the same corpus come first, and among them those with the backbone. Where a machine keeps corpus
@@ -95,7 +95,7 @@ def difference(params: Params, backbone: str, root: Path) -> Difference | None:
     if not found:
         return None
     *_, base, changes = min(found, key=lambda one: one[:4])
-    return Difference(base, changes)
+    return Deviation(base, changes)
 
 
 @cache

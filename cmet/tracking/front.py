@@ -1,17 +1,10 @@
-"""What the page of MLflow opens with: the runs, with the columns by which they are compared.
-
-`python -m cmet.tracking.front` prints the address, and makes the store where there is none yet.
-"""
+"""What the page of MLflow opens with: the runs, with the columns by which they are compared."""
 
 import json
 import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
-
-from cmet.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -81,16 +74,3 @@ def runs_page(store: str, experiment: str) -> str:
 def run_page(store: str, experiment: str, run_id: str) -> str:
     """Address of one run."""
     return f"{page_of(store)}/#/experiments/{experiment}/runs/{run_id}"
-
-
-if __name__ == "__main__":
-    from cmet.tracking.store import StoreAway, open_store
-
-    try:
-        opened = open_store(Path())
-        opened.ask(lambda: show_runs_first(opened.client, opened.experiment))
-    except (UserError, StoreAway) as error:
-        sys.exit(f"cmet: {error}")
-    is_served = opened.address.startswith("http")
-    front = runs_page(opened.address, opened.experiment) if is_served else f"{page_of(opened.address)} in some seconds"
-    print(f"The runs are on {front}", flush=True)

@@ -24,7 +24,7 @@ import pandas as pd
 
 from cmet.environment import describe_environment
 from cmet.errors import UserError
-from cmet.experiments import SAMPLE, Difference, difference
+from cmet.experiments import SAMPLE, Deviation, deviation
 from cmet.params import Params, flatten
 from cmet.tracking.front import run_page, show_runs_first
 from cmet.tracking.origin import Origin, environment_tags
@@ -248,7 +248,7 @@ def tracked_run(
             store.ask(lambda: show_runs_first(store.client, store.experiment))
     send_unsent(store, about.root)
     environment, origin = describe_environment(), Origin(about.root)
-    special = difference(about.params, about.backbone, about.root)
+    special = deviation(about.params, about.backbone, about.root)
     key = about.key(parent)
     tags = {
         **origin.tags(about.inputs),
@@ -290,13 +290,13 @@ def tracked_run(
             print(f"MLflow: {run_page(store.address, store.experiment, run.run_id)}", file=sys.stderr)
 
 
-def _params_tags(params: Params, special: Difference | None) -> dict[str, str]:
+def _params_tags(params: Params, special: Deviation | None) -> dict[str, str]:
     """Columns by which people compare."""
     tags = {"cmet.seed": str(params.seed), "cmet.held_out": params.held_out_emotion or "none"}
     return tags if special is None else {**tags, "cmet.base": special.base, "cmet.differs": str(special)}
 
 
-def _name(about: About, special: Difference | None, origin: Origin, is_of_study: bool) -> str:
+def _name(about: About, special: Deviation | None, origin: Origin, is_of_study: bool) -> str:
     """A name that tells a run from others; a study calls its variants by names of its own."""
     if is_of_study or about.stage not in STAGES_WITH_RUNS or special is None:
         return about.name
@@ -304,7 +304,7 @@ def _name(about: About, special: Difference | None, origin: Origin, is_of_study:
     return " ".join([*filter(None, parts), *([f"({origin.experiment})"] if origin.experiment else [])])
 
 
-def _note(about: About, special: Difference | None, origin: Origin) -> str:
+def _note(about: About, special: Deviation | None, origin: Origin) -> str:
     """What the page of a run begins with."""
     lines = [f"Stage `{about.step}`", *origin.links()]
     if special is not None:

@@ -6,7 +6,6 @@ has chosen stays, and so does every address that leads further.
 """
 
 import json
-from pathlib import Path
 
 from flask import Response
 from mlflow.server import app as pages
@@ -33,13 +32,17 @@ if (location.hash === "")
 """Runs before MLflow's own code, which is deferred."""
 
 
+_mlflows_own = pages.view_functions["serve"]
+
+
 def _page() -> Response:
     """MLflow's page, with the script."""
-    page = (Path(str(pages.static_folder)) / "index.html").read_text(encoding="utf-8")
+    answer = _mlflows_own()
+    # a file that would be passed on unread
+    answer.direct_passthrough = False
     script = SCRIPT % {"name": EXPERIMENT, "state": json.dumps(VIEW_STATE), "view": VIEW}
-    return Response(
-        page.replace("<head>", f"<head><script>{script}</script>", 1), headers={"Cache-Control": "no-cache"}
-    )
+    page = answer.get_data(as_text=True).replace("<head>", f"<head><script>{script}</script>", 1)
+    return Response(page, headers={"Cache-Control": "no-cache"})
 
 
 pages.view_functions["serve"] = _page

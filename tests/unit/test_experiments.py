@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from cmet.errors import UserError
-from cmet.experiments import difference, flat_values, lay_over, read_experiment, read_layer, use_experiment
+from cmet.experiments import deviation, flat_values, lay_over, read_experiment, read_layer, use_experiment
 from cmet.params import ParamsError, load_params, parse_params
 from cmet.weights.registry import HOMES
 from tests.hostile import alias_bomb
@@ -270,14 +270,14 @@ def test_parameters_differ_from_the_experiment_that_is_most_like_them(
     values = read_experiment(ROOT / f"experiments/{name}.yaml")
     for key, value in changes.items():
         values[key] = {**values[key], **value} if isinstance(value, dict) else value
-    found = difference(parse_params(values, name), backbone, ROOT)
+    found = deviation(parse_params(values, name), backbone, ROOT)
     assert found and f"{found.base}: {found}" == said
 
 
 def test_a_folder_without_experiments_has_nothing_to_differ_from(tmp_path: Path) -> None:
     params = load_params(SAMPLE)
-    assert difference(params, "facemesh", tmp_path) is None
+    assert deviation(params, "facemesh", tmp_path) is None
     shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
     (tmp_path / "experiments/half.yaml").write_text("seed: [1")
-    found = difference(params, "facemesh", tmp_path)
+    found = deviation(params, "facemesh", tmp_path)
     assert found and found.base == "sample"

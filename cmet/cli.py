@@ -22,6 +22,7 @@ from cmet.commands.compare import compare
 from cmet.commands.doctor import doctor
 from cmet.commands.edit import ManyValues, edit
 from cmet.commands.extended import ManyExtended, extended
+from cmet.commands.promote import promote
 from cmet.commands.score import ManyLabels, score
 from cmet.commands.sweep import ManySeeds, sweep
 from cmet.commands.unseen import unseen
@@ -66,6 +67,7 @@ app.command(cls=ManyValues)(edit)
 app.command(cls=ManyExtended, short_help="Emotions without a judge: measure, edit, show.")(extended)
 app.command(cls=ManyLabels, short_help="Judge clips that any method made.")(score)
 app.command(short_help="Compare two results clip by clip.")(compare)
+app.command(short_help="Give an alias to the best model in MLflow.")(promote)
 app.command(cls=ManySeeds, short_help="Train variants with several seeds and compare.")(sweep)
 app.command(cls=ManySeeds, short_help="Leave each emotion out of training in turn.")(unseen)
 

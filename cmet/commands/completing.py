@@ -3,6 +3,7 @@
 from pathlib import Path
 
 EXPERIMENTS = Path("experiments")
+TRAINED = Path("data/train")
 LAYERS = EXPERIMENTS / "ablations"
 
 
@@ -63,6 +64,14 @@ def metrics() -> list[str]:
     from cmet.scores.metrics.registry import METRICS
 
     return list(METRICS)
+
+
+def models() -> list[str]:
+    """Models of the current folder, and how MLflow calls the best; after other letters the shell offers files."""
+    return [
+        *sorted(str(path) for path in TRAINED.glob("*/")),
+        *(f"models:/cmet-{name}@champion" for name in backbones()),
+    ]
 
 
 def lips() -> list[str]:

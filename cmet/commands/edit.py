@@ -119,7 +119,13 @@ def edit(
         ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="Folder of a trained model; default data/train/<backbone>.")
+        str | None,
+        typer.Option(
+            "--model",
+            help="Folder of a trained model, or its address in MLflow (models:/cmet-facemesh@champion, models:/NAME/"
+            "VERSION, models:/m-ID, runs:/RUN/NAME); default data/train/<backbone>.",
+            autocompletion=completing.models,
+        ),
     ] = None,
     backbone: Annotated[
         str | None,
@@ -204,7 +210,7 @@ def edit(
     )
     check_emotions(emotion, options)
     check_files(video, emotion, neutral_speech, out, options)
-    editor = chosen_editor(model, connector, backbone, inference)
+    editor = chosen_editor(model_folder(model), connector, backbone, inference)
     given = {"--precision": precision, "--compile": compile_, "--batch-size": batch_size}
     unused = [name for name, value in given.items() if value] if editor.kind.picture_px is None else []
     with told_of_compiler():
@@ -270,6 +276,19 @@ def parsed_strength(text: str) -> float | None:
     if not 0 <= value <= MAX_STRENGTH:
         raise UserError(f"--strength {text}: expected auto or a number from 0 to {MAX_STRENGTH:g}")
     return value
+
+
+def model_folder(text: str | None) -> Path | None:
+    """Folder of the model that an option names; one in MLflow is fetched for the project in the current folder.
+
+    Raises:
+        UserError: MLflow does not have it, does not answer, or is not installed.
+    """
+    from cmet.tracking.registered import fetched_model, is_address
+
+    if text is None:
+        return None
+    return fetched_model(text, Path.cwd()) if is_address(text) else Path(text)
 
 
 def chosen_editor(

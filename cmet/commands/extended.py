@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cmet.commands.answer import Answer, answering
-from cmet.commands.completing import encoders
+from cmet.commands.completing import encoders, models
 from cmet.commands.edit import ManyValues
 
 
@@ -33,7 +33,12 @@ def extended(
         list[Path] | None, typer.Option("--video", help="Videos of one talking face, each edited with every emotion.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="Folder of a trained model; without one, only speech is measured.")
+        str | None,
+        typer.Option(
+            "--model",
+            help="Folder of a trained model, or its address in MLflow; without one, only speech is measured.",
+            autocompletion=models,
+        ),
     ] = None,
     connector: Annotated[
         Path | None, typer.Option("--connector", help="The authors' checkpoint (.pth) instead of --model.")
@@ -63,7 +68,7 @@ def extended(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
     """Measure the speech of any emotions, edit videos with it, and make a page that shows both."""
-    from cmet.commands.edit import chosen_editor
+    from cmet.commands.edit import chosen_editor, model_folder
     from cmet.editing.editor import INFERENCE
     from cmet.extended.request import Request
     from cmet.extended.running import write_extended
@@ -75,7 +80,7 @@ def extended(
         folders=folders,
         neutral_speech=neutral_speech,
         videos=video or (),
-        editor=chosen_editor(model, connector, None, INFERENCE) if is_model else None,
+        editor=chosen_editor(model_folder(model), connector, None, INFERENCE) if is_model else None,
         basic=basic,
         space=space,
         is_speaker_in_name=speaker_in_name,

@@ -49,8 +49,8 @@ class Tracker(Protocol):
     def flush(self) -> None:
         """Let nothing that was taken wait: what a checkpoint has behind it is not logged again."""
 
-    def log_file(self, path: Path, folder: str | None = None) -> None:
-        """Keep a copy of a file."""
+    def log_model(self, model: Path) -> None:
+        """Keep a copy of the trained model in a folder."""
 
 
 class Untracked:
@@ -62,8 +62,8 @@ class Untracked:
     def flush(self) -> None:
         """There is nothing that waits."""
 
-    def log_file(self, path: Path, folder: str | None = None) -> None:
-        """Take a file."""
+    def log_model(self, model: Path) -> None:
+        """Take a model."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What MLflow gets of an evaluation: figures, tables and files are made here and handed to `cmet.tracking`."""
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,13 +11,15 @@ import pandas as pd
 from cmet.clips.product import Clips
 from cmet.connector.product import Model
 from cmet.edits.product import Edits
+from cmet.outputs import content_digest
 from cmet.project import Project
 from cmet.scores.examples import Example, choose_examples, write_example_strip
 from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
 from cmet.scores.measured import JudgedNumbers, Numbers
 from cmet.scores.product import Scores
-from cmet.scores.results import RESULTS, write_results
+from cmet.scores.results import ACC_EMO, RESULTS, write_results
 from cmet.scores.tables import evaluation_metrics
+from cmet.tracking.models import CORPUS_TAG, JUDGE_TAG, PROTOCOL_TAG, ROWS_TAG
 from cmet.tracking.runs import About, Run, tracked_run
 
 
@@ -52,6 +55,7 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
     """
     metrics, results, params = scores.metrics, scores.results, about.params
     examples = choose_examples(scores.answers, edits, clips, params.report.num_examples, params.seed)
+    alike = comparability(scores, edits, clips)
     with tracked_run(about, tags=_headline_tags(metrics)) as parent:
         parent.log_file(scores.metrics_file)
         parent.log_file(scores.results_file)
@@ -61,12 +65,11 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
         parent.log_metrics(0, _headline_metrics(metrics) | _comparison_metrics(metrics))
         for method, measured in metrics.methods.items():
             values = evaluation_metrics(measured, metrics.held_out_methods.get(method))
-            tags = _method_tags(metrics, method)
+            tags = {**_method_tags(metrics, method), **alike}
             with tracked_run(replace(about, name=f"{about.backbone} {method}"), parent, tags) as run:
                 if method == "cmet":
                     # once for run and model: a metric of two steps is drawn as a curve
-                    name, rows = f"cmet-{about.backbone}", ("test rows", metrics.protocol)
-                    run.log_model(name, [model.weights, model.card], values, rows)
+                    run.log_scores(model.folder, values, ("test rows", metrics.protocol))
                 else:
                     run.log_metrics(0, values)
                 said = scores.answers[scores.answers["method"] == method]
@@ -80,6 +83,27 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
 
 HEADLINE = "cmet"
 """The method whose numbers stand for an evaluation."""
+
+
+def comparability(scores: Scores, edits: Edits, clips: Clips) -> dict[str, str]:
+    """Tags beside protocol and judge that evaluations share if their accuracies may be ranked (`COMPARABLE`).
+
+    Rows are those that accuracy is a mean of, so without the emotion that was held out; the corpus is told by its name
+    and by the prepared clips behind the rows.
+    """
+    results = scores.results
+    counted = results[(results.metric == ACC_EMO) & ~results.is_held_out.astype(bool)]
+    rows = sorted(set(counted.row_id))
+    shown = edits.table[edits.table.row_id.isin(rows)]
+    digest = hashlib.sha256()
+    for clip_id in sorted({*shown.source_clip, *shown.target_clip.dropna()}):
+        digest.update(f"{clip_id} {content_digest(clips.video(clip_id))}\n".encode())
+    corpora = "+".join(sorted(results.corpus.dropna().unique()))
+    return {
+        ROWS_TAG: f"{len(rows)} {hashlib.sha256(' '.join(rows).encode()).hexdigest()[:12]}",
+        CORPUS_TAG: f"{corpora} {digest.hexdigest()[:12]}",
+    }
+
 
 ANSWER_COLUMNS = ["row_id", "emotion", "intensity", "predicted", "correct"]
 """What the table of a run has of every clip."""
@@ -96,7 +120,7 @@ def _log_confusion(parent: Run, run: Run, confusion: Mapping[str, Mapping[str, i
 
 def _headline_tags(metrics: JudgedNumbers) -> dict[str, str]:
     """What the table of runs shows of an evaluation: the method that it is about."""
-    return _method_tags(metrics, HEADLINE) if HEADLINE in metrics.methods else {"cmet.protocol": metrics.protocol}
+    return _method_tags(metrics, HEADLINE) if HEADLINE in metrics.methods else {PROTOCOL_TAG: metrics.protocol}
 
 
 def _method_tags(metrics: JudgedNumbers, method: str) -> dict[str, str]:
@@ -104,8 +128,8 @@ def _method_tags(metrics: JudgedNumbers, method: str) -> dict[str, str]:
     return {
         "cmet.method": method,
         "cmet.interval": f"{low:.3f} - {high:.3f}",
-        "cmet.protocol": metrics.protocol,
-        "cmet.judge": f"{metrics.judge.network} {metrics.judge.sha256[:8]}",
+        PROTOCOL_TAG: metrics.protocol,
+        JUDGE_TAG: f"{metrics.judge.network} {metrics.judge.sha256[:8]}",
     }
 
 

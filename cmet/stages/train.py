@@ -45,8 +45,7 @@ def train(places: Places, params: Params, backbone: str, tracker: "Tracker | Non
             kept = {name: value for name, value in report.validation.items() if name in KEPT_METRICS}
             values = {"step": float(report.kept_step)} | kept
             tracker.log_metrics(report.kept_step, {f"kept/{name}": value for name, value in values.items()})
-            for path in model.files:
-                tracker.log_file(path, "model")
+            tracker.log_model(model.folder)
             # only now: until all is tracked, a failure may ask for the checkpoint
             rmtree(work)
     return report

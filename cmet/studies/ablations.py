@@ -218,7 +218,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class _Curves:
-    """Takes the curves of a training and no files: each model lies in the folder of its run, and there are many."""
+    """Takes the curves of a training and no model: each model lies in the folder of its run, and there are many."""
 
     run: Run
 
@@ -230,8 +230,8 @@ class _Curves:
         """Let nothing wait."""
         self.run.flush()
 
-    def log_file(self, path: Path, folder: str | None = None) -> None:
-        """Take no file."""
+    def log_model(self, model: Path) -> None:
+        """Take no model."""
 
 
 def model_metrics(model: Model) -> dict[str, float]:

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from cmet.outputs import fresh_folder, write_json
 from cmet.places import WORK
+from cmet.tracking.models import send_model, send_scores
 from cmet.tracking.store import Store, StoreAway
 
 if TYPE_CHECKING:
@@ -132,18 +133,6 @@ def _send_table(client: "MlflowClient", run_id: str, message: Message) -> None:
     client.log_table(run_id, pd.read_parquet(path), message.values["name"])
 
 
-def _send_model(client: "MlflowClient", run_id: str, message: Message) -> None:
-    values = message.values
-    experiment = client.get_run(run_id).info.experiment_id
-    entry = client.create_logged_model(experiment, name=values["name"], source_run_id=run_id, model_type="cmet")
-    for key, value in sorted(values["metrics"].items()):
-        client.log_metric(
-            run_id, key, value, step=0, model_id=entry.model_id,
-            dataset_name=values["dataset"][0], dataset_digest=values["dataset"][1],
-        )  # fmt: skip
-    client.finalize_logged_model(entry.model_id, "READY")
-
-
 def _send_end(client: "MlflowClient", run_id: str, message: Message) -> None:
     client.set_terminated(run_id, message.values["status"], message.values["at_ms"])
 
@@ -152,7 +141,8 @@ SENDERS: dict[str, Callable[["MlflowClient", str, Message], None]] = {
     "metrics": _send_metrics,
     "files": _send_files,
     "table": _send_table,
-    "model": _send_model,
+    "model": send_model,
+    "scores": send_scores,
     "end": _send_end,
 }
 

@@ -11,7 +11,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -22,14 +22,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
+from cmet.connector.product import Model
 from cmet.environment import describe_environment
 from cmet.errors import UserError
 from cmet.experiments import SAMPLE, Deviation, deviation
 from cmet.params import Params, flatten
 from cmet.tracking.front import run_page, show_runs_first
+from cmet.tracking.models import model_name, models_with
 from cmet.tracking.origin import Origin, environment_tags
 from cmet.tracking.outbox import POINTS_PER_BATCH, Message, Opening, Outbox, begin, last_steps, send, send_unsent
-from cmet.tracking.store import Store, StoreAway, has_store, open_store
+from cmet.tracking.store import Store, StoreAway, asked, has_store, open_store
 from cmet.tracking.store import default_store as default_store
 
 if TYPE_CHECKING:
@@ -117,19 +119,55 @@ class Run:
             figure.savefig(path)
             self.log_file(path, None if folder == "." else folder)
 
-    def log_model(
-        self, name: str, files: Sequence[Path], metrics: Mapping[str, float], dataset: tuple[str, str]
-    ) -> None:
-        """Make an entry under Models, so that trained ones are ranked by what was measured on the same rows.
+    def log_model(self, model: Path) -> None:
+        """Keep a trained model, so that it can be registered, loaded by MLflow and edited with.
 
         Args:
-            name: Of the entry.
-            files: What it consists of.
+            model: Its folder.
+
+        Raises:
+            UserError: It is damaged.
+        """
+        self._log_packed(Model(model), is_found=False)
+
+    def log_scores(self, model: Path, metrics: Mapping[str, float], dataset: tuple[str, str]) -> None:
+        """Attach what was measured to the logged model of a training, so that models of the same rows are ranked.
+
+        A model that is not in the store yet (another store has its training) is logged first.
+
+        Args:
+            model: Folder of the model.
             metrics: What was measured; the run gets them, too.
             dataset: Name and digest of the rows that they were measured on.
+
+        Raises:
+            UserError: The model is damaged.
         """
-        self._tell("files", {"folder": "model"}, files)
-        self._tell("model", {"name": name, "metrics": dict(metrics), "dataset": dataset})
+        measured = Model(model)
+        name, sha256 = model_name(measured.config.backbone), measured.sha256
+        try:
+            is_known = bool(self.store.ask(lambda: models_with(self.client, self.store.experiment, name, sha256)))
+        except StoreAway:
+            is_known = False
+        if not is_known:
+            self._log_packed(measured, is_found=True)
+        self._tell("scores", {"name": name, "sha256": sha256, "metrics": dict(metrics), "dataset": dataset})
+
+    def _log_packed(self, model: Model, is_found: bool) -> None:
+        """Log a model; one that was found and not trained here only where the store does not have it."""
+        # torch takes seconds to import
+        from cmet.tracking.packing import packed_model
+
+        with packed_model(model) as packed:
+            values = {
+                "name": packed.name,
+                "sha256": packed.sha256,
+                "card": packed.card,
+                "params": packed.params,
+                "step": model.config.step,
+                "is_found": is_found,
+            }
+            self._tell("model", values, [packed.folder])
 
     def log_table(self, table: pd.DataFrame, name: str) -> None:
         """Keep a table, `name` with .json; the page of MLflow compares tables of one name across runs."""
@@ -336,7 +374,7 @@ def find_run(stage: str, backbone: str, root: Path) -> str | None:
     """
     store = open_store(root)
     query = f"tags.`cmet.stage` = '{stage}' AND tags.`cmet.backbone` = '{backbone}' AND attributes.status = 'FINISHED'"
-    runs = _asked(
+    runs = asked(
         store,
         lambda: store.client.search_runs([store.experiment], query, order_by=["attributes.start_time DESC"]),
     )
@@ -365,7 +403,7 @@ def download_file(run_id: str, name: str, root: Path) -> Path:
 
     store = open_store(root)
     try:
-        logged = {file.path for file in _asked(store, lambda: store.client.list_artifacts(run_id))}
+        logged = {file.path for file in asked(store, lambda: store.client.list_artifacts(run_id))}
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -374,15 +412,7 @@ def download_file(run_id: str, name: str, root: Path) -> Path:
         raise UserError(f"{run_id}: this run logged no {name}; runs of `cmet evaluate` do")
     folder = root / ".work" / "runs" / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(_asked(store, lambda: store.client.download_artifacts(run_id, name, str(folder))))
-
-
-def _asked(store: Store, question: Callable[[], Answer]) -> Answer:
-    """What the store answers to a person who waits for it."""
-    try:
-        return store.ask(question)
-    except StoreAway as error:
-        raise UserError(f"MLflow at {store.address}: {error}") from error
+    return Path(asked(store, lambda: store.client.download_artifacts(run_id, name, str(folder))))
 
 
 @contextmanager

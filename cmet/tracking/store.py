@@ -25,7 +25,9 @@ QUIET = {
     "DO_NOT_TRACK": "true",
     # runs below others, too, and on standard output
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+"""What MLflow would tell others, and draw over the progress of a stage."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 120.0
 """How long a store that did not answer is not asked again; twice as long after each time."""
 REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS")
@@ -121,6 +123,18 @@ def open_store(root: Path) -> Store:
             "into mlflow.db of the project"
         ) from error
     return _STORES.setdefault((address, root.resolve()), Store(address, client, experiment))
+
+
+def asked(store: Store, question: Callable[[], Answer]) -> Answer:
+    """What the store answers to a person who waits for it.
+
+    Raises:
+        UserError: It does not answer.
+    """
+    try:
+        return store.ask(question)
+    except StoreAway as error:
+        raise UserError(f"MLflow at {store.address}: {error}") from error
 
 
 def _opened(address: str, root: Path) -> tuple["MlflowClient", str]:

@@ -21,6 +21,7 @@ from cmet.stages.tracked_timing import track_timing
 from cmet.stages.tracked_training import tracked_training
 from cmet.tracking.runs import default_store, download_file, find_run
 from tests.unit.conftest import TIMING
+from tests.unit.editing.models import write_model
 from tests.unit.scores.making import Said, judged, results_of
 
 
@@ -43,8 +44,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, params:
     evaluate = EvaluateParams(metrics=[], num_bootstrap=50, confidence=0.9)
     write_json(data / "evaluate/facemesh/metrics.json", judged(measure(results, evaluate, 0)))
     write_json(data / "judge/judge.json", {})
-    write_json(data / "train/facemesh/config.json", {})
-    (data / "train/facemesh/connector.safetensors").write_bytes(b"weights")
+    (data / "train").mkdir(parents=True)
+    write_model(data / "train/facemesh", "facemesh", 6, "opensmile", 88)
     write_edits(data, results)
     return Project.of(root, params)
 
@@ -89,6 +90,10 @@ def test_methods_are_runs_of_one_parent_with_the_same_metrics(project: Project) 
     assert len(read_results(download_file(driven, RESULTS, project.root))) == 3 * 8
     (entry,) = client.search_logged_models([experiment], "name = 'cmet-facemesh'")
     assert {metric.key: metric.value for metric in entry.metrics}["acc_emo"] == 0.5
+    compared = client.get_run(driven).data.tags
+    assert compared["cmet.rows"].startswith("2 ")  # without the emotion that was held out
+    assert compared["cmet.corpus"].startswith("sample ")
+    assert {"cmet.protocol", "cmet.judge", "cmet.model_id"} <= compared.keys()
     headline = client.get_run(parent).data
     assert (headline.metrics["acc_emo"], headline.metrics["acc_emo_held_out"]) == (0.5, 1.0)
     assert {"acc_emo_low", "acc_emo_high", "neutral/acc_emo", "ground_truth/acc_emo"} <= headline.metrics.keys()

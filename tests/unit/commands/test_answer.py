@@ -24,6 +24,7 @@ from cmet.scores.other_methods import VideoAnswer
 from cmet.scores.results import write_results
 from cmet.stages.registry import STAGES
 from cmet.studies.outcome import StudyReport
+from cmet.tracking.promotion import Candidate, Promotion
 from tests.conftest import ROOT, Command
 from tests.unit.scores.making import results_of
 
@@ -85,6 +86,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     editor = SimpleNamespace(kind=SimpleNamespace(picture_px=None, name="facemesh"))
     judge = SimpleNamespace(card=SimpleNamespace(as_scored=lambda: {"sha256": "0"}, clips=None))
     bundle = SimpleNamespace(config=SimpleNamespace(step=1, backbone="facemesh", speech_encoder="opensmile"))
+    best = Candidate("run", "facemesh cmet", "m-1", 0.5, 0)
+    promotion = Promotion("models:/cmet-facemesh@champion", 2, 1, best, [best], [], {"judge": "0"}, ["a tie"])
     extended = ExtendedReport(REPORT.rows, "opensmile", 1, 0, 0, ExtendedResult(Path("out")), float("nan"), [])
     replaced = {
         "cmet.cli.run_stage": plain(REPORT),
@@ -94,6 +97,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "cmet.commands.edit.chosen_editor": editor,
         "cmet.extended.running.write_extended": extended,
         "cmet.extended.table.printed_numbers": "a table",
+        "cmet.tracking.promotion.promote_best": promotion,
         "cmet.judge.released.open_judge": judge,
         "cmet.scores.other_methods.video_answers": [
             VideoAnswer(Path("v.mp4"), {"happy": float("nan"), "sad": 0.0}, None)
@@ -130,6 +134,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
         "table space num_clips num_edits num_left_out result page_mib passed_over",
         ["a", "--neutral-speech", "b.wav"],
     ),
+    "promote": ("address version version_before best compared refused alike notes", []),
     "score": ("judge videos remarks", ["v.mp4"]),
     "summary": ("loss page rows", []),
     "sweep": ("labels summary", ["layer.yaml", "--seeds", "1", "2"]),

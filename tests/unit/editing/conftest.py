@@ -2,24 +2,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from cmet.editing.editor import Editor
 from cmet.media.sound import write_sound
 from cmet.media.video import read_video, write_video
-from tests.unit.backbones.faces import made_model
-from tests.unit.editing.models import noise, write_model
+from tests.unit.editing.models import noise, write_facemesh_model
 
 
 @pytest.fixture(scope="session")
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Editor:
     """Facemesh on a made basis."""
-    folder = tmp_path_factory.mktemp("model")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        write_model(folder, "facemesh", 6, "opensmile", 88)
-    made_model(num_components=6).save(folder / "backbone")
-    return Editor.load(folder)
+    return Editor.load(write_facemesh_model(tmp_path_factory.mktemp("model")))
 
 
 @pytest.fixture

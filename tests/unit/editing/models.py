@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from cmet.connector.bundle import save_bundle
 from cmet.connector.card import BundleConfig
@@ -10,6 +11,7 @@ from cmet.connector.network import Connector
 from cmet.params import ClipForm, NetworkParams
 from cmet.speech.encoders.settings import SETTINGS
 from cmet.speech.scaling import SpeechScaling
+from tests.unit.backbones.faces import made_model
 
 NETWORK = NetworkParams(hidden=32, num_layers=1, num_heads=2, feedforward=32, window=5, dropout=0.0)
 
@@ -31,6 +33,15 @@ def write_model(
     limit_S = np.full(speech_width, 3.0)
     save_bundle(folder, connector.state_dict(), config, SpeechScaling.none(speech_width), limit_S)
     (folder / "backbone").mkdir()
+
+
+def write_facemesh_model(folder: Path, seed: int = 0) -> Path:
+    """One for a made basis of facemesh, whose weights are those of the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        write_model(folder, "facemesh", 6, "opensmile", 88)
+    made_model(num_components=6).save(folder / "backbone")
+    return folder
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:

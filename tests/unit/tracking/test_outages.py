@@ -21,6 +21,7 @@ from cmet.params import Params
 from cmet.tracking import store as stores
 from cmet.tracking.runs import About, Run, download_file, find_run, runs_below, tracked_run
 from cmet.tracking.store import StoreAway, open_store
+from tests.unit.editing.models import write_model
 
 Answer = TypeVar("Answer")
 REASON = "nothing answers there"
@@ -167,10 +168,28 @@ def log_all(run: Run, numbers: range, folder: Path) -> None:
     run.log_file(folder / "backbone", "parts")
     run.log_figure(Figure(), "figures/empty.png")
     run.log_table(pd.DataFrame({"correct": [True, None], "row_id": ["a", "b"]}), "predictions.json")
-    run.log_model("model", [folder / "page.html"], {"acc": 0.5}, ("rows", "digest"))
+    write_model(folder / "model", "facemesh", 6, "opensmile", 88)
+    run.log_model(folder / "model")
+    run.log_scores(folder / "model", {"acc": 0.5}, ("rows", "digest"))
 
 
-LOGGED = {"environment.json", "pages", "figures", "predictions.json", "model", "parts"}
+LOGGED = {"environment.json", "pages", "figures", "predictions.json", "parts"}
+
+
+def logged_models(run: Run) -> list[tuple[str, list[float], set[str]]]:
+    """Status, scores and files of all models of the store."""
+    return [
+        (str(entry.status), [metric.value for metric in entry.metrics],
+         {file.path for file in run.client.list_logged_model_artifacts(entry.model_id)})
+        for entry in run.client.search_logged_models([run.store.experiment])
+    ]  # fmt: skip
+
+
+def assert_one_whole_model(run: Run) -> None:
+    """One model, with the scores of the evaluation, that can be fetched."""
+    ((status, scores, files),) = logged_models(run)
+    assert (status, scores) == ("READY", [0.5])
+    assert files >= {"MLmodel", "README.md", "artifacts", "requirements.txt", "wheels"}
 
 
 def test_an_outage_within_a_run_costs_nothing(
@@ -185,6 +204,7 @@ def test_an_outage_within_a_run_costs_nothing(
         run.log_metrics(6, {"loss": 1.0})
     assert steps(run) == [1, 2, 3, 4, 5, 6]
     assert {file.path for file in run.client.list_artifacts(run.run_id)} == LOGGED
+    assert_one_whole_model(run)
     assert run.client.get_run(run.run_id).info.status == "FINISHED"
     assert waiting(about) == []
     said = capsys.readouterr().err
@@ -204,6 +224,7 @@ def test_what_a_run_could_not_send_is_sent_by_the_next_one(about: About, line: L
     assert waiting(about) == []
     assert steps(run) == [1, 2, 3, 4, 5]
     assert {file.path for file in run.client.list_artifacts(run.run_id)} == LOGGED
+    assert_one_whole_model(run)
     ended = run.client.get_run(run.run_id)
     assert (ended.info.status, ended.data.metrics["acc"]) == ("FINISHED", 0.5)
 

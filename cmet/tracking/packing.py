@@ -1,0 +1,221 @@
+"""A trained model as a folder of MLflow: models from code, safetensors, requirements, wheels and a card; no pickle."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cmet.connector.bundle import load_bundle
+from cmet.connector.product import Model
+from cmet.tracking.models import PART, model_name
+from cmet.tracking.wheels import pinned_requirements, write_wheels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import DataType, Schema
+    from mlflow.types.schema import Array, Map
+
+    from cmet.connector.bundle import Bundle
+    from cmet.connector.card import BundleConfig
+
+CODE = Path(__file__).with_name("served.py")
+WHEELS, CARD = "wheels", "README.md"
+DESCRIPTION = "MLmodel"
+EXAMPLE_FRAMES = 10
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A model ready to be logged."""
+
+    folder: Path
+    name: str
+    sha256: str
+    """Of its weights; by it an evaluation finds the model that it has measured."""
+    card: str
+    params: dict[str, str]
+    """What it was trained for, as MLflow shows it beside the metrics."""
+
+
+@contextmanager
+def packed_model(model: Model) -> Iterator[Packed]:
+    """A folder as `mlflow.pyfunc.load_model` takes it, for the length of the block.
+
+    Raises:
+        UserError: The model is damaged, or cmet is not installed.
+    """
+    from mlflow import pyfunc
+
+    bundle = load_bundle(model.folder)
+    config, name = bundle.config, model_name(bundle.config.backbone)
+    with tempfile.TemporaryDirectory() as made:
+        copy, wheels, folder = (Path(made) / part for part in (PART, WHEELS, name))
+        copy.mkdir()
+        for path in model.files:
+            _copy_readable(path, copy / path.name)
+        wheels.mkdir()
+        brought = [f"{WHEELS}/{path.name}" for path in write_wheels(wheels)]
+        requirements = pinned_requirements()
+        with _without_remarks():
+            pyfunc.save_model(
+                folder,
+                python_model=str(CODE),
+                artifacts={PART: str(copy)},
+                signature=_signature(),
+                input_example=_example(bundle),
+                pip_requirements=[_pinned_mlflow(), *requirements, *brought],
+            )
+        shutil.move(wheels, folder / WHEELS)
+        _forget_places(folder)
+        text = _card(config, name)
+        (folder / CARD).write_text(text, encoding="utf-8")
+        yield Packed(folder, name, model.sha256, text, _params(config))
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """A block in which MLflow does not tell of its steps, nor that there is no pip in an environment of uv."""
+    loggers = [logging.getLogger(name) for name in ("mlflow.pyfunc", "mlflow.utils.environment")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _forget_places(folder: Path) -> None:
+    """Leave out of the description where on this machine the parts came from."""
+    from mlflow.models import Model as Described
+
+    described = Described.load(str(folder))
+    how = described.flavors["python_function"]
+    how["model_code_path"] = CODE.name
+    how["artifacts"][PART]["uri"] = how["artifacts"][PART]["path"]
+    described.save(str(folder / DESCRIPTION))
+
+
+def _copy_readable(path: Path, copy: Path) -> None:
+    """Copy a file or folder so that a server's other users may read it."""
+    if path.is_dir():
+        copy.mkdir()
+        for inner in path.iterdir():
+            _copy_readable(inner, copy / inner.name)
+    else:
+        shutil.copyfile(path, copy)
+
+
+def _pinned_mlflow() -> str:
+    import mlflow
+
+    return f"mlflow=={mlflow.__version__}"
+
+
+def _signature() -> "ModelSignature":
+    from mlflow.models import ModelSignature
+    from mlflow.types import DataType
+    from mlflow.types.schema import Array, Map
+
+    matrix, texts = Array(Array(DataType.double)), Array(DataType.string)
+    inputs: dict[str, Array | DataType | Map] = {
+        "codes": matrix, "speech_vectors": matrix, "neutral_speech_vectors": matrix,
+        "video": DataType.string, "speech": texts, "neutral_speech": texts, "out": DataType.string,
+    }  # fmt: skip
+    outputs: dict[str, Array | DataType | Map] = {
+        "delta": matrix, "out": DataType.string, "num_frames": DataType.long, "fps": DataType.double,
+        "mean_change": DataType.double, "strength": DataType.double, "likeness": Map(DataType.double),
+        "remarks": texts,
+    }  # fmt: skip
+    return ModelSignature(_schema(inputs), _schema(outputs))
+
+
+def _schema(columns: "Mapping[str, Array | DataType | Map]") -> "Schema":
+    """Columns of which any may be missing: a row is of one of two kinds."""
+    from mlflow.types import ColSpec, Schema
+
+    return Schema([ColSpec(kind, name, required=False) for name, kind in columns.items()])
+
+
+def _example(bundle: "Bundle") -> "pd.DataFrame":
+    """A face that does not move, a voice at the centre of the training, and one that lies a spread beyond it."""
+    import pandas as pd
+
+    centre_S, spread_S = bundle.scaling.centre_S, bundle.scaling.spread_S
+    codes = np.zeros((EXAMPLE_FRAMES, bundle.config.expression_width))
+    vectors = [[[round(float(value), 6) for value in vector_S]] for vector_S in (centre_S + spread_S, centre_S)]
+    return pd.DataFrame(
+        {"codes": [codes.tolist()], "speech_vectors": [vectors[0]], "neutral_speech_vectors": [vectors[1]]}
+    )
+
+
+def _params(config: "BundleConfig") -> dict[str, str]:
+    return {
+        "backbone": config.backbone,
+        "speech_encoder": config.speech_encoder,
+        "held_out_emotion": str(config.held_out_emotion),
+        "step": str(config.step),
+        "seed": str(config.seed),
+    }
+
+
+def _card(config: "BundleConfig", name: str) -> str:
+    emotions = ", ".join(config.expression_deltas) or "not recorded"
+    clips = config.clips
+    return f"""\
+# {name}
+
+Gives the face in a video the emotion of a voice (C-MET, arXiv 2604.07786): a change of speech features becomes a change
+of the expression codes of the backbone `{config.backbone}`.
+
+| | |
+|---|---|
+| backbone | `{config.backbone}`, {config.expression_width} expression codes |
+| speech encoder | `{config.speech_encoder}`, {config.speech_width} features |
+| training clips | {clips.size_px} px, {clips.fps} frames/s, {clips.sample_rate_hz} Hz, crop `{clips.crop_rule}` |
+| emotions of the training pairs | {emotions} |
+| left out of training | {config.held_out_emotion or "none"} |
+| weights of step | {config.step}, seed {config.seed} |
+
+How well it does is told by the metrics attached to it, which belong to the rows, the judge and the corpus that the
+evaluation names. Data and code are named in the run that it comes from.
+
+## Use
+
+```python
+import mlflow
+
+model = mlflow.pyfunc.load_model("models:/{name}@champion")
+model.predict([
+    {{"video": "talk.mp4", "speech": ["happy.wav"], "neutral_speech": ["calm.wav"], "out": "happy.mp4"}},
+])
+model.predict([
+    {{"codes": codes, "speech_vectors": happy, "neutral_speech_vectors": calm}},
+])  # the answer has `delta`
+```
+
+`codes` are those of the backbone at {clips.fps} frames/s, a list of {config.expression_width} numbers for each frame;
+the vectors are lists of {config.speech_width} numbers as the encoder gives them, one list for each recording; `delta`
+is to be added to the codes. Or, with cmet installed and more options: `cmet edit talk.mp4 --model
+models:/{name}@champion ...`.
+
+## Environment
+
+Linux, Python 3.11, and what `requirements.txt` names, with the wheels in `wheels/`: cmet is on no index, and a stand-in
+for the OpenCV that MediaPipe asks for keeps the system's libGL out. They are named as seen from this folder, so `cd`
+into it before `pip install -r requirements.txt` (about 6 GB); MLflow's own `--env-manager virtualenv` and `uv` do so by
+themselves. The backbones edtalk and pdfgc need their published weights besides, in the folder that CMET_WEIGHTS names.
+
+## Limits and licences
+
+For faces of people who agree to it. A model hears the kind of voices that it was trained on. cmet is under Apache-2.0;
+openSMILE is for non-commercial use; corpora and published weights have licences of their own (cmet's docs/limits.md).
+"""

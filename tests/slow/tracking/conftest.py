@@ -1,0 +1,1 @@
+from tests.unit.editing.conftest import darkening, sounds  # noqa: F401

@@ -1,0 +1,63 @@
+"""What MLflow loads of a logged model, in a process that has the code of the logged wheel and no checkout."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cmet.connector.bundle import load_bundle
+from cmet.connector.inference import predict_deltas
+from cmet.connector.product import Model
+from cmet.tracking.packing import packed_model
+from tests.unit.editing.models import write_facemesh_model
+
+LOADED = """
+import json, sys
+import mlflow, cmet
+model = mlflow.pyfunc.load_model("packed")
+delta = model.predict(model.input_example).delta[0]
+edit = model.predict([json.loads(sys.argv[1])]).to_dict("records")[0]
+try:
+    model.predict([{"video": "v.mp4"}])
+except Exception as error:
+    said = str(error)
+print(json.dumps({"cmet": cmet.__file__, "delta": delta, "edit": edit, "said": said}))
+"""
+
+
+def test_a_logged_model_predicts_and_edits_with_the_code_that_it_brings(
+    tmp_path: Path, darkening: Path, sounds: dict[str, list[Path]]
+) -> None:
+    model, folder, unpacked = write_facemesh_model(tmp_path / "model"), tmp_path / "packed", str(tmp_path / "unpacked")
+    with packed_model(Model(model)) as packed:
+        packed.folder.rename(folder)
+    with zipfile.ZipFile(next((folder / "wheels").glob("cmet-*.whl"))) as wheel:
+        wheel.extractall(unpacked)
+    given = {name: [str(path) for path in paths] for name, paths in sounds.items()}
+    row = json.dumps({"video": str(darkening), "out": "edited.mp4", **given})
+    environ = os.environ | {"PYTHONPATH": unpacked, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, row], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["cmet"].startswith(unpacked)
+    bundle = load_bundle(model)
+    neutral_NS = bundle.scaling.centre_S[None]
+    speech_S = bundle.scaled_speech_delta(neutral_NS, neutral_NS + bundle.scaling.spread_S)
+    wanted_TK = predict_deltas(bundle.connector, speech_S, np.zeros((10, 6), np.float32))
+    np.testing.assert_allclose(told["delta"], wanted_TK, atol=1e-5)
+    assert (told["edit"]["out"], told["edit"]["num_frames"]) == ("edited.mp4", 7)
+    assert (tmp_path / "edited.mp4").is_file()
+    assert told["said"].startswith("row 0: expected codes, ")
+    # nothing that runs when it is read, no place of this machine, and versions that an index has
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pth", ".pt")]
+    assert not [path for path in ("MLmodel", "README.md") if str(tmp_path) in (folder / path).read_text()]
+    asked = (folder / "requirements.txt").read_text().splitlines()
+    assert f"torch=={torch.__version__.partition('+')[0]}" in asked
+    wheels = {f"wheels/{path.name}" for path in (folder / "wheels").iterdir()}
+    assert {line for line in asked if ".whl" in line} == wheels

@@ -258,6 +258,36 @@ def _failure_text(name: str, tail: Iterable[str], returncode: int) -> str:
     return f"{beginning}\n\nThe last lines of {name}:\n" + "\n".join(lines)
 
 
+def run_logged(
+    command: list[str], root: Path, log: logging.Logger, environment: Mapping[str, str], what: str
+) -> list[str]:
+    """Run a command in a session of its own, all of which is interrupted when this process is.
+
+    Args:
+        command: What runs.
+        root: Folder in which it runs.
+        log: Gets what it prints, as it comes.
+        environment: Variables for it, beside those of this process.
+        what: Begins the message of a failure.
+
+    Returns:
+        The last lines that it printed.
+
+    Raises:
+        dagster.Failure: It failed; the message holds the end of what it printed.
+    """
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    with _own_session(command, root, environment) as process:
+        for line in _lines(process):
+            log.info(line)
+            tail.append(line)
+    if process.returncode:
+        raise dg.Failure(
+            f"{what} failed (dvc ended with {process.returncode}).\n" + "\n".join(tail), allow_retries=False
+        )
+    return list(tail)
+
+
 @contextmanager
 def _own_session(command: list[str], root: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a session of its own; when the block is left early, all of the session is interrupted.

@@ -69,7 +69,8 @@ class ParamsError(UserError):
 class Section(BaseModel):
     """A part of params.yaml: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # what is said of a parameter here is shown wherever it can be set
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     @field_validator("*")
     @classmethod

@@ -26,6 +26,9 @@ WORK = ".work"
 COMPILED = "compiled"
 """Folder in it with the networks that torch has compiled, which later runs begin with."""
 
+EXPERIMENTS, COPIES = "experiments", "copies"
+"""Folders in it with the unfinished work of experiments, and with the copies of the project in which they run."""
+
 UNKNOWN = "unknown"
 """Stands for a process that does not say its number."""
 

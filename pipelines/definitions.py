@@ -8,6 +8,7 @@ from assets.checks import stage_checks
 from assets.dvc_project import DvcProject
 from assets.ledger import sources_observed
 from assets.stages import stage_assets
+from pipelines.experiments import experiment_jobs
 from pipelines.sensors import dvc_watch, params_changed
 
 project = DvcProject(root=str(Path(__file__).resolve().parents[1]))
@@ -24,7 +25,7 @@ groups = [
 defs = dg.Definitions(
     assets=[*stage_assets(stages), sources_observed(stages)],
     asset_checks=stage_checks(stages),
-    jobs=[everything, *groups],
+    jobs=[everything, *groups, *experiment_jobs(project.path)],
     sensors=[dvc_watch(stages), params_changed],
     resources={"project": project},
     # a stage is a process of its own and most fill the machine; a second process per step would cost three seconds each

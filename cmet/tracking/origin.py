@@ -16,6 +16,8 @@ NO_COMMIT = "none: this folder is no checkout of git"
 """Stands where a run would name its commit."""
 RECORDED = ("dvc.lock", "metrics", "plots", "params.yaml")
 """Tracked files that say nothing of the code: runs write the first three, the last is logged in full."""
+EXPERIMENT_TAG = "dvc.exp_name"
+"""Names the experiment of DVC that a run belongs to; runs of the project itself have none."""
 DAGSTER_PAGE = "http://localhost:3000"
 """Where `make dev` serves, unless `CMET_DAGSTER_PAGE` names another address."""
 MAX_DIGEST = 36
@@ -80,7 +82,7 @@ class Origin:
             tags["cmet.git.commit"] = NO_COMMIT
         known = {
             "mlflow.source.git.repoURL": self.repository,
-            "dvc.exp_name": self.experiment,
+            EXPERIMENT_TAG: self.experiment,
             "dagster.run_id": self.dagster_run,
         }
         return tags | {key: value for key, value in known.items() if value}

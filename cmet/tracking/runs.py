@@ -29,7 +29,7 @@ from cmet.experiments import SAMPLE, Deviation, deviation
 from cmet.params import Params, flatten
 from cmet.tracking.front import run_page, show_runs_first
 from cmet.tracking.models import model_name, models_with
-from cmet.tracking.origin import Origin, environment_tags
+from cmet.tracking.origin import EXPERIMENT_TAG, Origin, environment_tags
 from cmet.tracking.outbox import POINTS_PER_BATCH, Message, Opening, Outbox, begin, last_steps, send, send_unsent
 from cmet.tracking.store import Store, StoreAway, asked, has_store, open_store
 from cmet.tracking.store import default_store as default_store
@@ -369,6 +369,8 @@ _OUTER: ContextVar[tuple[Run, Mapping[str, str]] | None] = ContextVar("outer run
 def find_run(stage: str, backbone: str, root: Path) -> str | None:
     """Id of the newest finished top-level run of a stage, for a link; None where there is none.
 
+    In an experiment of DVC it is one of that experiment, elsewhere one of none.
+
     Raises:
         UserError: The store does not answer.
     """
@@ -378,7 +380,12 @@ def find_run(stage: str, backbone: str, root: Path) -> str | None:
         store,
         lambda: store.client.search_runs([store.experiment], query, order_by=["attributes.start_time DESC"]),
     )
-    return next((run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
+    experiment = os.environ.get("DVC_EXP_NAME")
+    for run in runs:
+        tags = run.data.tags
+        if "mlflow.parentRunId" not in tags and tags.get(EXPERIMENT_TAG) == experiment:
+            return str(run.info.run_id)
+    return None
 
 
 def find_run_page(stage: str, backbone: str, root: Path) -> str | None:

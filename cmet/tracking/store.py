@@ -93,7 +93,12 @@ def default_store(root: Path) -> str:
 def has_store(root: Path) -> bool:
     """Whether there is a store to look into: opening a SQLite file that is missing would make an empty one."""
     store = default_store(root)
-    return not store.startswith("sqlite") or Path(unquote(store.partition(":///")[2])).is_file()
+    return not store.startswith("sqlite") or _file(store).is_file()
+
+
+def _file(store: str) -> Path:
+    """Where a SQLite store lies."""
+    return Path(unquote(store.partition(":///")[2]))
 
 
 def open_store(root: Path) -> Store:
@@ -141,7 +146,7 @@ def _opened(address: str, root: Path) -> tuple["MlflowClient", str]:
     from mlflow import MlflowClient
 
     if address.startswith("sqlite"):
-        path = Path(unquote(address.partition(":///")[2]))
+        path = _file(address)
         # MLflow would make it, or try again for minutes
         if not os.access(path.parent, os.W_OK):
             raise StoreAway("no such folder, or none that can be written to")
@@ -164,8 +169,9 @@ def _experiment(client: "MlflowClient", address: str, root: Path) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     own_artifacts = (root.resolve() / "mlruns").as_uri()
     if experiment is None:
-        # a server decides itself where artifacts lie
-        made = client.create_experiment(EXPERIMENT, own_artifacts if address.startswith("sqlite") else None)
+        # a server decides itself where artifacts lie; a project may log into the file of another one
+        beside = (_file(address).resolve().parent / "mlruns").as_uri() if address.startswith("sqlite") else None
+        made = client.create_experiment(EXPERIMENT, beside)
         show_runs_first(client, made)
         return made
     if not experiment.experiment_id:

@@ -10,6 +10,7 @@ from assets.ledger import sources_observed
 from assets.stages import stage_assets
 from pipelines.experiments import experiment_jobs
 from pipelines.sensors import dvc_watch, params_changed
+from pipelines.studies import study_job
 
 project = DvcProject(root=str(Path(__file__).resolve().parents[1]))
 stages = project.stages()
@@ -25,7 +26,7 @@ groups = [
 defs = dg.Definitions(
     assets=[*stage_assets(stages), sources_observed(stages)],
     asset_checks=stage_checks(stages),
-    jobs=[everything, *groups, *experiment_jobs(project.path)],
+    jobs=[everything, *groups, *experiment_jobs(project.path), study_job(project.path)],
     sensors=[dvc_watch(stages), params_changed],
     resources={"project": project},
     # a stage is a process of its own and most fill the machine; a second process per step would cost three seconds each

@@ -82,8 +82,9 @@ def run_sweep(
         runs = [(ablation.variant.name, ablation.seed, ablation.metrics()) for ablation in ablations]
         table = long_table(runs, labels)
         summary = ablation_summary(table, labels)
-        Outcome("ablations", table, summary, ablation_figure(table, summary, labels)).write(study.results)
-        return StudyReport({"labels": labels, "summary": summary}, printed_ablations(table, summary, labels))
+        text = printed_ablations(table, summary, labels)
+        Outcome("ablations", table, summary, ablation_figure(table, summary, labels), text).write(study.results)
+        return StudyReport({"labels": labels, "summary": summary}, text)
 
 
 @dataclass(frozen=True)

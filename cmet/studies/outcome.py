@@ -21,15 +21,19 @@ class Outcome:
     summary: pd.DataFrame
     """Means and shares with their intervals."""
     figure: Figure
+    text: str
+    """What is told of it to a person, in Markdown."""
 
     def write(self, folder: Path) -> None:
-        """Write `<name>.parquet` with the table, `<name>.csv` with the summary, `<name>.png` with the figure."""
+        """Write `<name>.parquet` (table), `<name>.csv` (summary), `<name>.png` (figure) and `<name>.md` (text)."""
         with fresh_file(folder / f"{self.name}.parquet") as unfinished:
             self.table.to_parquet(unfinished, index=False)
         with fresh_file(folder / f"{self.name}.csv") as unfinished:
             self.summary.to_csv(unfinished, index=False)
         with fresh_file(folder / f"{self.name}.png") as unfinished:
             self.figure.savefig(unfinished, dpi=150)
+        with fresh_file(folder / f"{self.name}.md") as unfinished:
+            unfinished.write_text(f"{self.text}\n", encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,8 +65,10 @@ def run_unseen(
         )
         answers = pd.concat([run.answers() for run in runs], ignore_index=True)
         summary = unseen_summary(answers, SEEN, labels, params.evaluate, params.seed)
-        Outcome("unseen", answers_table(answers, labels), summary, unseen_figure(summary, labels)).write(study.results)
-        return StudyReport({"labels": labels, "summary": summary}, printed_unseen(summary, labels))
+        text = printed_unseen(summary, labels)
+        figure = unseen_figure(summary, labels)
+        Outcome("unseen", answers_table(answers, labels), summary, figure, text).write(study.results)
+        return StudyReport({"labels": labels, "summary": summary}, text)
 
 
 def check_experiment(params: Params) -> None:

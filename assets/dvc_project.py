@@ -19,7 +19,18 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.dvc_state import Holder, Look, StageState, holder, is_code, look, read_stages, sources_of, upstream_of
+from assets.dvc_state import (
+    Holder,
+    Look,
+    StageState,
+    cache_folder,
+    holder,
+    is_code,
+    look,
+    read_stages,
+    sources_of,
+    upstream_of,
+)
 from cmet.errors import UserError
 from cmet.project import Project
 from cmet.stages.registry import STAGES
@@ -133,6 +144,11 @@ class DvcProject(dg.ConfigurableResource):
     def path(self) -> Path:
         """The folder."""
         return Path(self.root)
+
+    @property
+    def cache(self) -> str:
+        """Where DVC keeps what it has of outputs."""
+        return cache_folder(self.path)
 
     def stages(self) -> list[DvcStage]:
         """All stages in the order of dvc.yaml, `matrix` stages resolved. Nothing needs to have run.

@@ -134,6 +134,16 @@ def read_stages(root: Path) -> list[Declared]:
         return [_declared(stage) for stage in _stages(repo)]
 
 
+def cache_folder(root: Path) -> str:
+    """Where DVC keeps what it has of outputs.
+
+    Raises:
+        UserError: DVC cannot read the project.
+    """
+    with _opened(root) as repo:
+        return str(repo.cache.local_cache_dir)
+
+
 def look(root: Path, names: Collection[str] | None = None, *, above: bool = False) -> Look:
     """Compare stages with what they would be made of now, as `dvc status` does.
 

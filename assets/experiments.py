@@ -9,15 +9,16 @@ made here (`snapshots`), with the cache of DVC shared, its own code first, and u
 import logging
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
+
 from assets.dvc_project import DvcProject, run_logged
 from assets.previews import Metadata, preview
-from assets.snapshots import PARAMS, Snapshot, clone_snapshot, fetch_experiment
+from assets.snapshots import PARAMS, Snapshot, clone_snapshot, fetch_experiment, git
 from cmet.experiments import OUTPUTS
 from cmet.params import load_params
 from cmet.places import COMPILED, COPIES, EXPERIMENTS, WORK, holder, only_run
@@ -28,8 +29,6 @@ DVC = [sys.executable, "-m", "dvc"]
 SETTINGS = """\
 [core]
     analytics = false
-    # what the line writes into folders of git belongs to the experiment
-    autostage = true
     site_cache_dir = "{site}"
 [cache]
     # files appear in the copy without being copied
@@ -80,8 +79,12 @@ def run_experiment(
         dagster.Failure: A stage failed; the message holds the end of what it printed.
     """
     environment = {**_environment(root, copy, snapshot), **environment}
-    for command in (["repro"], ["exp", "save", "--force", "--name", snapshot.name]):
-        run_logged([*DVC, *command], copy, log, environment, f"Experiment {snapshot.name}")
+    what = f"Experiment {snapshot.name}"
+    run_logged([*DVC, "repro"], copy, log, environment, what)
+    save = [*DVC, "exp", "save", "--force", "--name", snapshot.name]
+    for name in _kept_by_git(copy):
+        save += ["--include-untracked", name]
+    run_logged(save, copy, log, environment, what)
     fetch_experiment(root, copy, snapshot)
     shutil.rmtree(_work(root, snapshot.name))
 
@@ -121,6 +124,14 @@ def _environment(root: Path, copy: Path, snapshot: Snapshot) -> dict[str, str]:
     }
 
 
+def _kept_by_git(copy: Path) -> list[str]:
+    """Outputs that git does not know yet and does not ignore either, as it does those that are in DVC's cache."""
+    lock = yaml.safe_load((copy / "dvc.lock").read_text(encoding="utf-8"))
+    outs = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", [])]
+    found = git(copy, "ls-files", "-z", "--others", "--exclude-standard", "--", *outs)
+    return [name for name in found.split("\0") if name]
+
+
 def _lock(root: Path, name: str) -> Path:
     return root / WORK / f"experiment-{name}.lock"
 
@@ -131,8 +142,7 @@ def _work(root: Path, name: str) -> Path:
 
 def _share_cache(root: Path, copy: Path) -> None:
     """Give the copy settings of its own: those of the workspace that git does not have are about the workspace."""
-    done = subprocess.run([*DVC, "cache", "dir"], cwd=root, capture_output=True, text=True, check=True)
-    settings = SETTINGS.format(site=copy / ".dvc/tmp/site", cache=done.stdout.strip())
+    settings = SETTINGS.format(site=copy / ".dvc/tmp/site", cache=DvcProject(root=str(root)).cache)
     (copy / ".dvc/config.local").write_text(settings, encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ from typing import Literal
 
 from cmet.errors import UserError
 from cmet.experiments import OUTPUTS
-from cmet.places import COMPILED, WORK, holder, only_run
+from cmet.places import COMPILED, COPIES, WORK, holder, only_run
 from cmet.stages.registry import STAGES
 from cmet.text_tables import padded
 
@@ -161,6 +161,9 @@ def _work(root: Path) -> Iterator[Leftover]:
             yield _leftover(root, "work", "files fetched from MLflow", work / FETCHED)
         if any(path.is_file() for path in (work / COMPILED).rglob("*")):
             yield _leftover(root, "work", "networks that torch has compiled", work / COMPILED)
+        for folder in sorted((work / COPIES).glob("*")):
+            lock = work / f"experiment-{folder.name}.lock"
+            yield _leftover(root, "work", f"copy of the project for experiment {folder.name}", folder, [lock])
         for folder in _steps(work):
             # a study holds one lock for all that it does
             parts = folder.relative_to(work).parts
@@ -172,7 +175,7 @@ def _work(root: Path) -> Iterator[Leftover]:
 def _steps(folder: Path) -> Iterator[Path]:
     """Folders with the unfinished work of one stage, at any depth."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink() and path.name != COMPILED:
+        if path.is_dir() and not path.is_symlink() and path.name not in (COMPILED, COPIES):
             if any(KEY.fullmatch(below.name) for below in path.iterdir()):
                 yield path
             else:

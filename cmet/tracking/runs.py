@@ -8,6 +8,7 @@ once a run is open, an outage costs nothing: what is logged waits on disk (`outb
 import hashlib
 import json
 import logging
+import os
 import sys
 import tempfile
 import time

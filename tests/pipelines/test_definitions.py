@@ -82,9 +82,12 @@ def test_groups_and_pools_name_only_stages_that_exist() -> None:
     assert kinds >= HEAVY
 
 
-def test_there_is_a_job_for_everything_and_one_per_group() -> None:
+def test_there_is_a_job_for_everything_one_per_group_and_those_beside_the_workspace() -> None:
     assert {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")} == {
         "everything",
+        "experiment",
+        "held_out_emotions",
+        "study",
         *GROUPS.values(),
     }
     everything = defs.resolve_job_def("everything")

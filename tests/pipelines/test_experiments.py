@@ -1,5 +1,6 @@
 """Experiments beside a small project of which only the command `cmet` is not the real one."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import yaml
 from dvc.repo import Repo
 
 from assets.dvc_project import DvcProject
+from assets.experiments import experiment_copy
+from assets.snapshots import take_snapshot
+from cmet.errors import UserError
 from pipelines.experiments import experiment_jobs
 
 ROOT = Path(__file__).parents[2]
@@ -98,36 +102,124 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def launch(project: DvcProject, instance: dg.DagsterInstance, form: dict) -> dg.ExecuteInProcessResult:
     [experiment, _] = experiment_jobs(project.path)
-    return experiment.execute_in_process(
-        form, instance=instance, resources={"project": project}, raise_on_error=False
-    )
+    return experiment.execute_in_process(form, instance=instance, resources={"project": project}, raise_on_error=False)
 
 
 def said(result: dg.ExecuteInProcessResult) -> str:
     [failure] = [event for event in result.all_node_events if event.is_step_failure]
-    return str(failure.step_failure_data.user_failure_data)
+    return failure.step_failure_data.user_failure_data.description
 
 
 def files(root: Path) -> dict[str, str]:
-    """What an experiment must leave alone."""
-    return {
-        str(path.relative_to(root)): path.read_text()
-        for path in root.rglob("*")
-        if path.is_file() and not {".git", ".work", "tmp", "cache", "__pycache__"} & set(path.relative_to(root).parts)
-    }
+    """Of the workspace."""
+    found = [path for path in root.rglob("*") if not {".git", ".dvc", ".work"} & set(path.relative_to(root).parts)]
+    return {str(path): path.read_text() for path in found if path.is_file()}
 
 
 FORM = {"train": {"num_steps": 5}, "held_out_emotion": None}
+NAME = "held_out_emotion=none,train.num_steps=5"
 
 
 @pytest.fixture(scope="module")
 def twice(project: DvcProject, instance: dg.DagsterInstance) -> list[dg.ExecuteInProcessResult]:
     """An experiment that is broken off in the middle of its training, and launched again."""
-    return [launch(project, instance, FORM), launch(project, instance, FORM)]
+    before = files(project.path)
+    results = [launch(project, instance, FORM), launch(project, instance, FORM)]
+    assert files(project.path) == before
+    return results
 
 
-def test_an_experiment_goes_on_where_it_was_broken_off(
+def test_an_experiment_that_is_broken_off_goes_on_and_becomes_one_of_dvc(
     twice: list[dg.ExecuteInProcessResult], project: DvcProject
 ) -> None:
-    assert "the power is gone" in said(twice[0])
-    assert twice[1].success
+    root = project.path
+    broken, finished = twice
+    assert "the power is gone" in said(broken)
+    assert finished.success
+    reference = git(root, "for-each-ref", "--format=%(refname)", "refs/exps")
+    assert reference.endswith(f"/{NAME}")
+    params = git(root, "show", f"{reference}:params.yaml")
+    assert params.startswith("# How it is done.")
+    changed = yaml.safe_load(params)
+    assert (changed["train"]["num_steps"], changed["held_out_emotion"], changed["judge"]["num_epochs"]) == (5, None, 9)
+    tracked = yaml.safe_load(git(root, "show", f"{reference}:metrics/train.yaml"))
+    store = f"sqlite:///{root / 'mlflow.db'}"
+    assert tracked == {"DVC_EXP_NAME": NAME, "MLFLOW_TRACKING_URI": store, "DAGSTER_RUN_ID": finished.run_id}
+    with Repo(str(root), rev=git(root, "rev-parse", reference)) as experiment:
+        # the corpus beside git was found, and the code is that of the workspace, of which git knows nothing
+        assert experiment.dvcfs.read_text("data/model") == "one.mp4 two.mp4 5 of the form"
+
+
+def test_nothing_of_an_experiment_stays_beside_its_result(
+    twice: list[dg.ExecuteInProcessResult], project: DvcProject, instance: dg.DagsterInstance
+) -> None:
+    assert [
+        path for path in (project.path / ".work").rglob("*") if path.name not in {"experiments", "copies", "unsent"}
+    ] == []
+    assert instance.get_runs()[0].tags["cmet/experiment"] == NAME
+
+
+def test_a_copy_that_a_kill_has_left_is_removed_and_its_work_is_kept(project: DvcProject) -> None:
+    taken = take_snapshot(project.path, {}, "other")
+    left = project.path / ".work/copies/killed/data"
+    left.mkdir(parents=True)
+    work = project.path / ".work/experiments/killed/train/step"
+    work.parent.mkdir(parents=True)
+    work.write_text("7")
+    with experiment_copy(project.path, taken) as copy:
+        assert not left.exists()
+        assert (copy / "recordings/one.mp4").exists()
+        assert work.read_text() == "7"
+        with (
+            pytest.raises(UserError, match="experiment other: another run .* is at work"),
+            experiment_copy(project.path, taken),
+        ):
+            pass
+        assert copy.exists()
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"train": {"num_steps": -5}}, r"experiment: 1 bad value\(s\)\n  train\.num_steps: .* \(got -5\)"),
+        ({"name": "a b"}, "experiment 'a b': git cannot keep that name"),
+        (
+            {"name": NAME, "seed": 8},
+            f"experiment {NAME}: there is one of that name, with .*train.num_steps 5.*another name",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_runs(
+    twice: list[dg.ExecuteInProcessResult],
+    project: DvcProject,
+    instance: dg.DagsterInstance,
+    form: dict,
+    message: str,
+) -> None:
+    result = launch(project, instance, form)
+    assert re.search(message, said(result))
+    assert not list((project.path / ".work/copies").iterdir())
+
+
+@pytest.mark.parametrize("form", [{"train": {"num_steps": "many"}}, {"trian": {}}, {"held_out_emotion": "hapy"}])
+def test_the_form_knows_keys_types_and_allowed_values(
+    project: DvcProject, instance: dg.DagsterInstance, form: dict
+) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        launch(project, instance, form)
+
+
+def test_a_download_says_that_experiments_need_git(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    result = launch(DvcProject(root=str(write_project(tmp_path))), instance, {})
+    assert "experiments need git" in said(result)
+
+
+def test_each_emotion_has_a_partition_that_leaves_it_out(project: DvcProject) -> None:
+    [_, held_out] = experiment_jobs(project.path)
+    config = held_out.partitioned_config
+    assert config
+    assert "happy" in config.get_partition_keys()
+    assert config.get_run_config_for_partition_key("happy") == {
+        "ops": {"snapshot": {"config": {"held_out_emotion": "happy"}}}
+    }

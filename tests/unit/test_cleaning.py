@@ -33,6 +33,7 @@ def project(tmp_path: Path) -> Path:
     work = root / ".work"
     fill(work / "runs" / f"{KEY}{KEY}" / "results.parquet", 5)
     fill(work / f"compiled/fxgraph/{KEY}/graph", 2)
+    fill(work / f"copies/tried/data/{KEY}/a.mp4", 1)
     fill(work / f"sweep/facemesh/full/seed-1/train-facemesh/{KEY}/last.pt", 7)
     fill(work / f"clips/{KEY}/done/a.mp4", 100)
     fill(work / f"speech-wav2vec2-base/{KEY}/b.npy", 20, age_s=3 * DAY_S)
@@ -58,6 +59,7 @@ def files(root: Path) -> set[str]:
 WORK = [
     "files fetched from MLflow",
     "networks that torch has compiled",
+    "copy of the project for experiment tried",
     "clips",
     "speech@wav2vec2-base",
     "train@facemesh of sweep/facemesh/full/seed-1",
@@ -76,8 +78,8 @@ def test_unfinished_work_is_found_with_its_stage_size_and_age(project: Path) -> 
     assert by_name["clips"].age_s == pytest.approx(0, abs=60)
     lines = printed_leftovers(found).splitlines()
     assert lines[0].startswith("Unfinished work")
-    assert "  speech@wav2vec2-base" in lines[4] and " 20 B  " in lines[4] and "3 days old" in lines[4]
-    assert lines[-1] == "141 B can be freed in all."
+    assert "  speech@wav2vec2-base" in lines[5] and " 20 B  " in lines[5] and "3 days old" in lines[5]
+    assert lines[-1] == "142 B can be freed in all."
 
 
 def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, params: Params) -> None:
@@ -95,7 +97,7 @@ def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, p
 def test_removing_takes_work_and_nothing_else(project: Path) -> None:
     before = files(project)
     done = remove(project, find_leftovers(project, has_outputs=False))
-    assert done.size_bytes == 141
+    assert done.size_bytes == 142
     gone = before - files(project)
     assert {name.split("/")[0] for name in gone} == {".work", "data"}
     assert not any(name.startswith(".work") for name in files(project) - {".work"})

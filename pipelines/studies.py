@@ -10,6 +10,7 @@ from typing import Any, get_args
 import dagster as dg
 
 from assets.dvc_project import DvcProject, run_logged
+from cmet.errors import UserError
 from cmet.params import BackboneName, EmotionName
 from cmet.project import Project
 
@@ -81,7 +82,10 @@ def _names(name: str, values: Iterable[str]) -> dg.Enum:
 
 def _compare(context: dg.OpExecutionContext, root: Path) -> None:
     [(command, given)] = context.op_config["kind"].items()
-    project = Project.at(root / "params.yaml")
+    try:
+        project = Project.at(root / "params.yaml")
+    except UserError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     backbone = context.op_config.get("backbone") or project.params.backbones[0]
     arguments = _arguments(command, given, project.params.seed)
     if "backbone" in context.op_config:

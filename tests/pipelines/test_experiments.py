@@ -15,6 +15,7 @@ from assets.experiments import experiment_copy
 from assets.snapshots import take_snapshot
 from cmet.errors import UserError
 from pipelines.experiments import experiment_jobs
+from pipelines.forms import parameter_fields
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"telemetry": {"enabled": False}}
@@ -38,8 +39,9 @@ def main():
         work.parent.mkdir(parents=True)
         work.write_text("3")
         sys.exit("cmet: the power is gone")
-    print("goes on from step", work.read_text(), "with code", new.CODE)
-    Path("data/model").write_text(f"{Path('data/manifest').read_text()} {params['train']['num_steps']} {new.CODE}")
+    weights = sorted(path.name for path in Path("weights/judge").rglob("*"))
+    found = [Path("data/manifest").read_text(), weights, params["train"]["num_steps"], new.CODE, work.read_text()]
+    Path("data/model").write_text(" ".join(map(str, found)))
     Path("metrics").mkdir()
     Path("metrics/train.yaml").write_text(yaml.safe_dump(
         {name: os.environ[name] for name in ("DVC_EXP_NAME", "MLFLOW_TRACKING_URI", "DAGSTER_RUN_ID")}))
@@ -48,7 +50,7 @@ GRAPH = {
     "manifest": {"cmd": "cmet manifest", "deps": ["recordings"], "outs": ["data/manifest"]},
     "train": {
         "cmd": "cmet train",
-        "deps": ["data/manifest", "cmet"],
+        "deps": ["data/manifest", "weights/judge", "cmet"],
         "params": ["train"],
         "outs": ["data/model"],
         "metrics": [{"metrics/train.yaml": {"cache": False}}],
@@ -70,7 +72,9 @@ def write_project(root: Path) -> Path:
         "dvc.yaml": yaml.safe_dump({"stages": GRAPH}),
         "cmet/__init__.py": "",
         "cmet/__main__.py": PROGRAM,
-        ".gitignore": "/data/\n/.work/\n/recordings/\n__pycache__\n",
+        ".gitignore": "/data/\n/.work/\n/recordings/\n*.pth\n__pycache__\n",
+        "weights/judge/README.md": "",
+        "weights/judge/deep/judge.pth": "",
         "recordings/one.mp4": "",
         "recordings/two.mp4": "",
     }
@@ -146,8 +150,9 @@ def test_an_experiment_that_is_broken_off_goes_on_and_becomes_one_of_dvc(
     store = f"sqlite:///{root / 'mlflow.db'}"
     assert tracked == {"DVC_EXP_NAME": NAME, "MLFLOW_TRACKING_URI": store, "DAGSTER_RUN_ID": finished.run_id}
     with Repo(str(root), rev=git(root, "rev-parse", reference)) as experiment:
-        # the corpus beside git was found, and the code is that of the workspace, of which git knows nothing
-        assert experiment.dvcfs.read_text("data/model") == "one.mp4 two.mp4 5 of the form"
+        model = experiment.dvcfs.read_text("data/model")
+    # corpus and weights beside git, code that git does not know yet, and the step that the first run had reached
+    assert model == "one.mp4 two.mp4 ['README.md', 'deep', 'judge.pth'] 5 of the form 3"
 
 
 def test_nothing_of_an_experiment_stays_beside_its_result(
@@ -208,6 +213,14 @@ def test_the_form_knows_keys_types_and_allowed_values(
 ) -> None:
     with pytest.raises(dg.DagsterInvalidConfigError):
         launch(project, instance, form)
+
+
+def test_the_form_says_what_a_parameter_means_may_be_and_is() -> None:
+    fields = parameter_fields({"train": {"batch_size": 32, "patience": None}})
+    train = fields["train"].config_type.fields  # type: ignore[attr-defined]
+    assert train["batch_size"].description == "Samples per step, over all processes. Above 0. Now 32."
+    assert train["patience"].description.endswith("null trains for all steps. Above 0. Now null.")
+    assert "Now" not in fields["seed"].description
 
 
 def test_a_download_says_that_experiments_need_git(tmp_path: Path, instance: dg.DagsterInstance) -> None:

@@ -22,8 +22,10 @@ from assets.snapshots import PARAMS, Snapshot, clone_snapshot, fetch_experiment,
 from cmet.experiments import OUTPUTS
 from cmet.params import load_params
 from cmet.places import COMPILED, COPIES, EXPERIMENTS, WORK, holder, only_run
+from cmet.project import Project
 from cmet.tracking.outbox import UNSENT
 from cmet.tracking.store import default_store
+from cmet.vocabulary import in_order
 
 DVC = [sys.executable, "-m", "dvc"]
 SETTINGS = """\
@@ -90,13 +92,25 @@ def run_experiment(
 
 
 def experiment_metadata(root: Path, copy: Path, snapshot: Snapshot) -> Metadata:
-    """What came out of an experiment: accuracies, figures and the run of MLflow, for each backbone."""
+    """What came out of an experiment: accuracies with intervals, figures and the run of MLflow, for each backbone."""
     shown: Metadata = {}
     with _environ(_environment(root, copy, snapshot)):
         for stage in DvcProject(root=str(copy)).stages():
-            if stage.kind == "evaluate":
-                shown |= {f"{stage.variant}/{name}": value for name, value in preview(stage, copy).items()}
+            if stage.kind == "evaluate" and stage.variant:
+                shown |= _accuracies(copy, stage.variant)
+                seen = preview(stage, copy).items()
+                shown |= {f"{stage.variant}/{name}": value for name, value in seen if not name.startswith("acc_emo/")}
     return shown
+
+
+def _accuracies(copy: Path, backbone: str) -> Metadata:
+    """In words, which are read without a click."""
+    scores = Project.at(copy / PARAMS).scores(backbone).metrics
+    return {
+        f"{backbone}/acc_emo/{method}": f"{100 * found.acc_emo:.1f} % "
+        f"({100 * found.interval[0]:.1f} to {100 * found.interval[1]:.1f}), {found.n} clips"
+        for method, found in in_order(scores.methods).items()
+    }
 
 
 @contextmanager
@@ -149,10 +163,15 @@ def _share_cache(root: Path, copy: Path) -> None:
 def _link_inputs(root: Path, copy: Path) -> None:
     """Let the copy find what lies in the project and is not git's: corpus, weights, scores of other methods."""
     params = load_params(copy / PARAMS)
-    for name in (params.manifest.root, params.manifest.files, params.weights, "scores"):
-        # an absolute path is found as it is, and what stages make comes out of the cache
-        if not Path(name).is_absolute() and Path(name).parts[0] not in OUTPUTS:
-            _link_missing(root / name, copy / name)
+    named = [Path(name) for name in (params.manifest.root, params.manifest.files, params.weights, "scores")]
+    # an absolute path is found as it is, and what stages make comes out of the cache
+    inputs = [path for path in named if not path.is_absolute() and path.parts[0] not in OUTPUTS]
+    for path in inputs:
+        _link_missing(root / path, copy / path)
+    # DVC warns of files that git does not know
+    excluded = Path(git(copy, "rev-parse", "--absolute-git-dir")) / "info/exclude"
+    excluded.parent.mkdir(exist_ok=True)
+    excluded.write_text("".join(f"{path}\n" for path in (WORK, *inputs)), encoding="utf-8")
 
 
 def _link_missing(source: Path, target: Path) -> None:

@@ -72,7 +72,8 @@ def _of_snapshot(form: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leaving_out(emotion: str) -> dict[str, Any]:
-    return _of_snapshot({"held_out_emotion": emotion})
+    # a name in any case: it may be the one that params.yaml leaves out
+    return _of_snapshot({"name": f"held_out_emotion={emotion}", "held_out_emotion": emotion})
 
 
 def _snapshot(context: dg.OpExecutionContext, root: Path) -> Snapshot:

@@ -233,6 +233,5 @@ def test_each_emotion_has_a_partition_that_leaves_it_out(project: DvcProject) ->
     config = held_out.partitioned_config
     assert config
     assert "happy" in config.get_partition_keys()
-    assert config.get_run_config_for_partition_key("happy") == {
-        "ops": {"snapshot": {"config": {"held_out_emotion": "happy"}}}
-    }
+    form = {"name": "held_out_emotion=happy", "held_out_emotion": "happy"}
+    assert config.get_run_config_for_partition_key("happy") == {"ops": {"snapshot": {"config": form}}}

@@ -22,15 +22,15 @@ from cmet.inputs.texts import parse_yaml
 from cmet.params import flatten, load_params, parse_params
 
 PARAMS = "params.yaml"
-RUN_ON = ("cmet", "dvc.yaml", "dvc.lock", "versions.yaml", ".dvc/config", ".dvcignore")
+SNAPSHOT_PATHS = ("cmet", "dvc.yaml", "dvc.lock", "versions.yaml", ".dvc/config", ".dvcignore")
 """What the line runs on, taken although git may not know it yet."""
 
 MAX_MADE_NAME = 70
 
-UNCHANGED = "unchanged"
+NO_CHANGE = "unchanged"
 """Name of an experiment that changes no parameter."""
 
-NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._=,+-]{0,79}(?<!\.)(?<!\.lock)")
+EXPERIMENT_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._=,+-]{0,79}(?<!\.)(?<!\.lock)")
 """What an experiment may be called: git has it in the name of a reference."""
 
 
@@ -65,7 +65,7 @@ def take_snapshot(root: Path, overrides: Mapping[str, Any], name: str | None = N
     after = _values(text)
     changes = {key: value for key, value in after.items() if before.get(key) != value}
     name = name or _name(changes)
-    if not NAME.fullmatch(name):
+    if not EXPERIMENT_NAME.fullmatch(name):
         raise UserError(
             f"experiment {name!r}: git cannot keep that name; take up to 80 letters, digits and any of ._=,+- that "
             "begin with a letter or digit"
@@ -158,7 +158,7 @@ def _values(text: str) -> dict[str, Any]:
 
 def _name(changes: Mapping[str, Any]) -> str:
     """`train.num_steps=300,held_out_emotion=happy`; the same for the same changes."""
-    said = ",".join(f"{key}={'none' if value is None else value}" for key, value in changes.items()) or UNCHANGED
+    said = ",".join(f"{key}={'none' if value is None else value}" for key, value in changes.items()) or NO_CHANGE
     name = re.sub(r"[^A-Za-z0-9._=,+-]+|\.\.+", "-", said).strip(".-")
     if len(name) > MAX_MADE_NAME:
         name = f"{name[:MAX_MADE_NAME]}-{hashlib.sha256(said.encode()).hexdigest()[:6]}"
@@ -209,7 +209,7 @@ def _tree(root: Path, params: str) -> str:
         shutil.copy(git(root, "rev-parse", "--path-format=absolute", "--git-path", "index"), index)
         own = {"GIT_INDEX_FILE": str(index)}
         git(root, "add", "--update", "--", ":/", **own)
-        git(root, "add", "--", *(name for name in RUN_ON if (root / name).exists()), **own)
+        git(root, "add", "--", *(name for name in SNAPSHOT_PATHS if (root / name).exists()), **own)
         blob = git(root, "hash-object", "-w", "--stdin", text=params)
         prefix = git(root, "rev-parse", "--show-prefix")
         git(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{prefix}{PARAMS}", **own)

@@ -16,10 +16,10 @@ from cmet.errors import UserError
 from cmet.params import EmotionName, ParamsError, load_params
 from pipelines.forms import parameter_fields
 
-EXPERIMENT_TAG = "cmet/experiment"
+RUN_TAG = "cmet/experiment"
 """Tag of a run of Dagster: the name of the experiment."""
 
-NAME = dg.Field(
+NAME_FIELD = dg.Field(
     dg.String,
     is_required=False,
     description="What `dvc exp show` calls it; made of the changed parameters where it is left out.",
@@ -33,7 +33,7 @@ def experiment_jobs(root: Path) -> list[dg.JobDefinition]:
     Args:
         root: The project.
     """
-    fields = {"name": NAME, **parameter_fields(_present(root))}
+    fields = {"name": NAME_FIELD, **parameter_fields(_present(root))}
 
     @dg.op(config_schema=fields, out=dg.Out(Snapshot))
     def snapshot(context: dg.OpExecutionContext, project: DvcProject) -> Snapshot:
@@ -83,7 +83,7 @@ def _snapshot(context: dg.OpExecutionContext, root: Path) -> Snapshot:
         taken = take_snapshot(root, overrides, name)
     except UserError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    context.instance.add_run_tags(context.run_id, {EXPERIMENT_TAG: taken.name})
+    context.instance.add_run_tags(context.run_id, {RUN_TAG: taken.name})
     context.add_output_metadata({"experiment": taken.name, "commit": taken.baseline, **_shown(taken.changes)})
     return taken
 

@@ -10,7 +10,7 @@ from cmet.params import Params
 Node = Mapping[str, Any]
 """A part of the JSON schema of the parameters."""
 
-LIMITS = {
+BOUNDS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",
     "maximum": "at most",
@@ -63,7 +63,7 @@ def _choices(node: Node) -> list[str]:
 def _said(node: Node, key: str, present: Node) -> str:
     """What a parameter means, which values it may have, and which one it has."""
     given = next((one for one in node.get("anyOf", ()) if one.get("type") != "null"), node)
-    limits = [f"{words} {given[name]:,g}" for name, words in LIMITS.items() if name in given]
+    limits = [f"{words} {given[name]:,g}" for name, words in BOUNDS.items() if name in given]
     parts = [
         " ".join(node.get("description", "").split()),
         f"{', '.join(limits).capitalize()}." if limits else "",

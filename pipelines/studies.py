@@ -14,8 +14,8 @@ from cmet.errors import UserError
 from cmet.params import BackboneName, EmotionName
 from cmet.project import Project
 
-LAYERS = "experiments/ablations"
-RESULTS = {"sweep": "ablations", "unseen": "unseen"}
+LAYER_FOLDER = "experiments/ablations"
+STUDY_FILES = {"sweep": "ablations", "unseen": "unseen"}
 """What each study calls its files."""
 
 MAX_WIDTH_PX = 900
@@ -26,11 +26,11 @@ SEEDS = dg.Field(dg.Array(dg.Int), is_required=False, description="Seeds of trai
 
 def study_job(root: Path) -> dg.JobDefinition:
     """The job, with a form that knows the layers of a project."""
-    names = sorted(path.stem for path in (root / LAYERS).glob("*.yaml"))
+    names = sorted(path.stem for path in (root / LAYER_FOLDER).glob("*.yaml"))
     sweep = {
         "layers": dg.Field(
             dg.Array(_names("layer", names)),
-            description=f"Changes to compare, files of {LAYERS}; `full` is the experiment as it is.",
+            description=f"Changes to compare, files of {LAYER_FOLDER}; `full` is the experiment as it is.",
         ),
         "seeds": SEEDS,
         "no_edits": dg.Field(dg.Bool, default_value=False, description="Train and validate only."),
@@ -97,7 +97,7 @@ def _compare(context: dg.OpExecutionContext, root: Path) -> None:
         {"DAGSTER_RUN_ID": context.run_id},
         f"Study {command}",
     )
-    results = project.places.folder(command, backbone) / RESULTS[command]
+    results = project.places.folder(command, backbone) / STUDY_FILES[command]
     context.add_output_metadata(
         {
             "table": dg.MetadataValue.md(results.with_suffix(".md").read_text(encoding="utf-8")),
@@ -111,7 +111,7 @@ def _arguments(command: str, given: Mapping[str, Any], seed: int) -> list[str]:
     """The form as the command line has it."""
     seeds = ["--seeds", *map(str, given.get("seeds") or [seed])]
     if command == "sweep":
-        layers = [f"{LAYERS}/{name}.yaml" for name in given["layers"]]
+        layers = [f"{LAYER_FOLDER}/{name}.yaml" for name in given["layers"]]
         return [*layers, *seeds, *(["--no-edits"] if given["no_edits"] else [])]
     return [*given.get("emotions", []), *seeds]
 

@@ -223,19 +223,25 @@ class DvcProject(dg.ConfigurableResource):
             UserError: Something above is out of date, and no process that was waited for is there to change it.
         """
         waited: list[Holder] = []
+        seen: list[StageState] = []
         while True:
+            # between two stages DVC holds nothing, and its next one may be the one that is out of date
+            at_work = [one for one in waited if one.is_alive]
             now = self.look(name, above=True)
             own = now.states[name].declared
             outs = [out for state in now.above(name) for out in state.declared.outs]
-            other = holder(self.path, [*own.deps, *outs], own.outs)
             changed = now.changed_above(name)
+            other = holder(self.path, [*own.deps, *outs], own.outs)
             if other is None:
                 if not changed:
                     return
-                # between two stages DVC holds nothing; its next one may be the one that is out of date
-                other = next((one for one in waited if one.is_alive), None)
+                other = next(iter(at_work), None)
             if other is None:
-                raise UserError(_first_to_materialize(name, changed[0]))
+                # twice: a process may have ended, and written dvc.lock, during the look
+                if changed == seen:
+                    raise UserError(_first_to_materialize(name, changed[0]))
+                seen = changed
+                continue
             if other not in waited:
                 log.info(f"Waiting for process {other.pid}, which is at work here: {other.command}")
                 waited.append(other)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from dvc.stage import PipelineStage
 
 PARAMS = "params.yaml"
+MAX_LOOKS = 5
+SETTLED_NS = 1_000_000_000
+"""DVC writes dvc.lock in place: what is younger than this may be half of it, and a look at it is taken again."""
 CODE = "cmet"
 """Folder of the code that stages run."""
 
@@ -150,16 +154,31 @@ def look(root: Path, names: Collection[str] | None = None, *, above: bool = Fals
     Args:
         root: The project.
         names: Stages to compare, all by default. The others are there with what dvc.lock has.
-        above: Compare those that stand above the named ones, too.
+        above: Compare those that stand above the named ones, instead.
 
     Raises:
         UserError: DVC cannot read the project.
     """
+    for _ in range(MAX_LOOKS - 1):
+        before = _lock_written_ns(root)
+        with suppress(UserError):
+            found = _look(root, names, above)
+            if _lock_written_ns(root) == before:
+                return found
+        if time.time_ns() - _lock_written_ns(root) > SETTLED_NS:
+            break
+        time.sleep(SETTLED_NS / 1e9 / 2)
+    return _look(root, names, above)
+
+
+def _look(root: Path, names: Collection[str] | None, above: bool) -> Look:
     with _opened(root) as repo:
         stages = {stage.name: stage for stage in _stages(repo)}
         declared = {name: _declared(stage) for name, stage in stages.items()}
         upstream = {name: upstream_of(stage, declared.values()) for name, stage in declared.items()}
-        compared = set(stages) if names is None else _with_above(names, upstream) if above else set(names)
+        compared = set(stages if names is None else names)
+        if above:
+            compared = _with_above(compared, upstream) - compared
         hashes = _Hashes()
         states = {
             name: _state(stages[name], declared[name], upstream[name], hashes if name in compared else None)
@@ -173,6 +192,11 @@ def look(root: Path, names: Collection[str] | None = None, *, above: bool = Fals
                 section = source.removeprefix(f"{PARAMS}:")
                 sources[source] = _digest(hashes.of(files[source]) if source in files else values.get(section))
         return Look(states, sources, values)
+
+
+def _lock_written_ns(root: Path) -> int:
+    path = root / "dvc.lock"
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def sources_of(stage: Declared, stages: Collection[Declared]) -> tuple[str, ...]:

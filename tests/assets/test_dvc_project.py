@@ -171,3 +171,15 @@ def test_a_stage_waits_for_a_terminal_that_is_at_work_above_it_and_says_so(proje
     assert terminal.returncode == 0
     assert re.fullmatch(rf"Waiting for process {terminal.pid}, which is at work here: dvc repro -q words", lines[0])
     assert (project.path / "count").exists()
+
+
+def test_a_lock_file_that_is_being_written_is_waited_for(project: DvcProject) -> None:
+    with Repo(str(project.path)) as repo:
+        repo.reproduce(all_pipelines=True)
+    whole = (project.path / "dvc.lock").read_text()
+    for half in ("", "schema: '2.0'\nstages:\n  words:\n    cmd"):
+        (project.path / "dvc.lock").write_text(half)
+        writer = threading.Timer(0.3, (project.path / "dvc.lock").write_text, [whole])
+        writer.start()
+        assert not any(state.changes for state in project.look().states.values())
+        writer.join()

@@ -173,7 +173,8 @@ def test_a_stage_waits_for_a_terminal_that_is_at_work_above_it_and_says_so(proje
     assert (project.path / "count").exists()
 
 
-def test_a_lock_file_that_is_being_written_is_waited_for(project: DvcProject) -> None:
+def test_a_lock_file_that_is_being_written_is_waited_for(project: DvcProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.path)
     with Repo(str(project.path)) as repo:
         repo.reproduce(all_pipelines=True)
     whole = (project.path / "dvc.lock").read_text()

@@ -199,14 +199,29 @@ def usual_matrix(width: int, height: int) -> int:
     return BT709 if width >= 1280 or height > 576 else BT601
 
 
-def to_yuv(picture: av.VideoFrame, matrix: int, scaler: VideoReformatter) -> av.VideoFrame:
-    """An RGB picture as it is written: 8 bits of 4:2:0 in limited range."""
-    return scaler.reformat(
-        picture, format="yuv420p", dst_colorspace=READ_AS[matrix], dst_color_range=ColorRange.MPEG, threads=1
-    )
+class YuvPictures:
+    """RGB pictures of one size as they are written: 8 bits of 4:2:0 in limited range."""
+
+    def __init__(self, width: int, height: int, matrix: int) -> None:
+        """Make room for a picture; both sides are even."""
+        # one frame for all: a new one each time takes as long as the conversion
+        self._rgb = av.VideoFrame(width, height, "rgb24")
+        self._rows = np.frombuffer(memoryview(self._rgb.planes[0]), np.uint8).reshape(height, -1)[:, : 3 * width]
+        self._scaler, self._matrix = VideoReformatter(), READ_AS[matrix]
+
+    def of(self, picture: np.ndarray) -> av.VideoFrame:
+        """One picture, shape (height, width, 3), uint8."""
+        self._rows[:] = picture.reshape(self._rows.shape)
+        return self._scaler.reformat(
+            self._rgb,
+            format="yuv420p",
+            dst_colorspace=self._matrix,
+            dst_color_range=ColorRange.MPEG,
+            threads=1,
+        )
 
 
 def tag(track: av.VideoCodecContext, matrix: int, shown: tuple[int, int]) -> None:
-    """Say in a track how what `to_yuv` makes is to be shown, by its primaries and transfer."""
+    """Say in a track how `YuvPictures` are to be shown, by the primaries and transfer of what they were made of."""
     track.colorspace, track.color_range = matrix, ColorRange.MPEG
     track.color_primaries, track.color_trc = shown

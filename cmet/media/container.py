@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -61,13 +62,17 @@ class Container:
                 _refuse_large(path, track.codec_context.width, track.codec_context.height)
                 track.codec_context.options = options
                 track.codec_context.thread_count = 1
-                first, num_packets, end_s = None, 0, 0.0
+                first, num_packets = None, 0
+                ends: dict[int, int] = {}
+                units_s: dict[int, Fraction] = {}
                 order = PacketOrder(container, track)
                 for packet in container.demux():
                     if packet.size and not packet.is_corrupt:
+                        index = packet.stream_index
                         if packet.pts is not None:
-                            end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-                        if packet.stream_index == track.index:
+                            ends[index] = max(ends.get(index, 0), packet.pts + (packet.duration or 0))
+                            units_s[index] = units_s.get(index) or packet.time_base
+                        if index == track.index:
                             num_packets += 1
                             order.add(packet)
                             first = first or _first_picture(packet)
@@ -89,7 +94,7 @@ class Container:
                     declared_frames=track.frames or None,
                     num_packets=num_packets,
                     declared_s=container.duration / av.time_base if container.duration else None,
-                    end_s=end_s,
+                    end_s=max((float(end * units_s[index]) for index, end in ends.items()), default=0.0),
                     longest_gap_s=longest_gap_s(container),
                     order=order,
                     # a packet of an interlaced video may hold half a picture

@@ -108,8 +108,8 @@ class DecordReader:
         """See `Reader`."""
         for start in range(0, len(indices), self._batch):
             with _Refusals(self.path):
-                frames = self._reader.get_batch(list(indices[start : start + self._batch])).asnumpy()
-            yield from frames
+                frames = self._reader.get_batch(list(indices[start : start + self._batch]))
+            yield from np.asarray(_Lent(frames))
 
 
 class PyavReader:
@@ -202,6 +202,16 @@ def _rising(ticks: Sequence[int | None], unit_s: float, step_s: float, longest_g
         times_s.append(time_s)
     # as exact as decord's, so that both mean the same frame where an instant falls between two
     return np.array(times_s, np.float32).astype(np.float64)
+
+
+class _Lent:
+    """decord's frames for numpy, without the copy that `asnumpy` makes."""
+
+    def __init__(self, frames: decord.nd.NDArray) -> None:
+        # numpy keeps this object, and so the frames, as long as it uses them
+        self.frames = frames
+        address = frames.handle.contents.data
+        self.__array_interface__ = {"data": (address, False), "shape": frames.shape, "typestr": "|u1", "version": 3}
 
 
 class _Refusals:

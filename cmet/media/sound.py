@@ -214,18 +214,19 @@ def resampled_frames(frames: Iterable[av.AudioFrame], layout: str | None, rate_h
         layout: Channels wanted; those of its start when None.
         rate_hz: Rate wanted.
     """
-    resampler, kind, clock = None, None, None
+    resampler, kind, clock, has_changed = None, None, None, False
     for frame in frames:
         layout = layout or frame.layout.name
         found = (frame.format.name, frame.layout.name, frame.sample_rate)
         blocks = []
         if resampler is None or kind != found:
             blocks += _rest(resampler)
+            has_changed = resampler is not None
             resampler, kind = av.AudioResampler("fltp", layout, rate_hz), found
         blocks += resampler.resample(frame)
         for block in blocks:
             clock = clock or block.time_base
-            yield _by_clock(block, clock)
+            yield _by_clock(block, clock) if has_changed else block
     for block in _rest(resampler):
         yield _by_clock(block, clock)
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 import av
 import numpy as np
 
+from cmet.errors import ClipError
 from cmet.media.files import open_media
 from cmet.media.packets import longest_gap_s
 from cmet.media.sound import clock_start_s, decoded_frames, resampled_frames, sound_fault, sound_track
@@ -34,18 +36,24 @@ class SoundTrack:
         self.container = container
         self.output: av.AudioStream | None = None
         self.source: av.container.InputContainer | None = None
-        if sound_fault(path) is not None:
-            return
-        self.source = open_media(path)
-        self.input = sound_track(self.source)
-        if self.input is None:
+        self.pieces: Iterator[av.AudioFrame] | None = None
+        """What is encoded anew; None where packets are copied."""
+        self.input: av.AudioStream | None = None
+        with suppress(av.FFmpegError, ClipError):
+            self.source = open_media(path)
+            self.input = sound_track(self.source)
+        if self.source is None or self.input is None:
             return
         self.start_s = clock_start_s(self.source)
-        self.is_copied = _is_copied(path)
-        if self.is_copied:
+        context = self.input.codec_context
+        # asked of these formats alone, since each answer opens the file once more
+        if context.codec.canonical_name in COPIED and sound_fault(path) is None and _is_copied(path):
             self.output = container.add_stream_from_template(self.input)
-        else:
-            context = self.input.codec_context
+            return
+        pieces = _until_broken(decoded_frames(self.source, self.input, []))
+        first = next(pieces, None)
+        if first is not None:
+            self.pieces = chain([first], pieces)
             self.output = container.add_stream("aac", rate=aac_rate(context.sample_rate), options={"aac_coder": "fast"})
             self.output.codec_context.layout = "stereo" if context.channels > 1 else "mono"
 
@@ -57,15 +65,14 @@ class SoundTrack:
             if self.output is None:
                 return
             assert self.input is not None
-            if self.is_copied:
+            if self.pieces is None:
                 for packet in self.source.demux(self.input):
                     if packet.dts is not None and self._moved_into_view(packet):
                         packet.stream = self.output
                         self.container.mux(packet)
                 return
             context = self.output.codec_context
-            pieces = _until_broken(decoded_frames(self.source, self.input, []))
-            whole = in_step(pieces, longest_gap_s(self.source))
+            whole = in_step(self.pieces, longest_gap_s(self.source))
             seen = (frame for frame in whole if self._moved_into_view(frame))
             for frame in resampled_frames(seen, context.layout.name, context.sample_rate):
                 self.container.mux(self.output.encode(_finite(frame)))
@@ -94,16 +101,18 @@ def in_step(frames: Iterable[av.AudioFrame], longest_gap_s: float) -> Iterator[a
     """Sound whose clock neither steps back nor goes too far ahead: what follows comes right after what was before."""
     end_s, late_s = None, 0.0
     for frame in frames:
-        assert frame.time_base is not None
+        unit = frame.time_base
+        assert unit is not None
         if frame.pts is None:
-            frame.pts = round((end_s or 0.0) / frame.time_base)
+            frame.pts = round((end_s or 0.0) / unit)
         else:
-            start_s = float(frame.pts * frame.time_base)
+            start_s = frame.pts * unit.numerator / unit.denominator
             least_s = -MAX_OVERLAP / frame.sample_rate
             if end_s is not None and not least_s <= start_s + late_s - end_s <= longest_gap_s:
                 late_s = end_s - start_s
-            frame.pts += round(late_s / frame.time_base)
-        end_s = float(frame.pts * frame.time_base) + frame.samples / frame.sample_rate
+            if late_s:
+                frame.pts += round(late_s / unit)
+        end_s = frame.pts * unit.numerator / unit.denominator + frame.samples / frame.sample_rate
         yield frame
 
 
@@ -114,11 +123,10 @@ def _until_broken(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
 
 
 def _is_copied(path: Path) -> bool:
-    """Whether mp4 takes the packets of a sound as they are: their format, their order and their times."""
+    """Whether mp4 takes the packets of a sound as they are: their order and their times."""
     with open_media(path) as source, av.open(BytesIO(), "w", format="mp4") as trial:
         track = sound_track(source)
-        if track is None or track.codec_context.codec.canonical_name not in COPIED:
-            return False
+        assert track is not None
         output = trial.add_stream_from_template(track)
         last_s = None
         try:
@@ -140,10 +148,9 @@ def _is_copied(path: Path) -> bool:
 
 def _finite(frame: av.AudioFrame) -> av.AudioFrame:
     """The same without NaN and infinite samples, which the encoder refuses."""
-    samples: np.ndarray = frame.to_ndarray()
-    if np.isfinite(samples).all():
+    if all(np.isfinite(np.frombuffer(memoryview(plane), np.float32, frame.samples)).all() for plane in frame.planes):
         return frame
-    bounded = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32)
+    bounded = np.nan_to_num(frame.to_ndarray(), nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32)
     mended = av.AudioFrame.from_ndarray(bounded, format="fltp", layout=frame.layout.name)
     mended.sample_rate, mended.pts, mended.time_base = frame.sample_rate, frame.pts, frame.time_base
     return mended

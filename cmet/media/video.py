@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from cmet.errors import ClipError
 from cmet.inputs.files import predicate
-from cmet.media.colour import BT601, BT709, tag, to_yuv, usual_matrix
+from cmet.media.colour import BT709, YuvPictures, tag, usual_matrix
 from cmet.media.container import Container
 from cmet.media.files import create_media
 from cmet.media.readers import Reader, open_reader
@@ -146,7 +144,7 @@ def write_video(
             take for granted at this size.
     """
     num_frames = 0
-    scaler, matrix = VideoReformatter(), BT601
+    pictures: YuvPictures | None = None
     with create_media(path, movflags="+faststart") as container:
         stream = container.add_stream(
             "libx264",
@@ -157,14 +155,14 @@ def write_video(
         track = SoundTrack(container, sound) if sound is not None else None
         for frame in frames:
             height, width = frame.shape[:2]
-            if num_frames == 0:
+            if pictures is None:
                 stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
                 matrix = usual_matrix(stream.width, stream.height)
                 tag(stream.codec_context, matrix, shown)
+                pictures = YuvPictures(stream.width, stream.height, matrix)
             if height % 2 or width % 2:
                 frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            container.mux(stream.encode(to_yuv(picture, matrix, scaler)))
+            container.mux(stream.encode(pictures.of(frame)))
             num_frames += 1
         if num_frames:
             container.mux(stream.encode(None))

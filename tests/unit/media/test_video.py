@@ -149,3 +149,14 @@ def _click_s(path: Path) -> float:
 def _sound_packets(path: Path) -> list[bytes]:
     with av.open(str(path)) as container:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def test_frames_outlive_what_they_came_from(moving_square: Path) -> None:
+    file = VideoFile(moving_square)
+    assert file.reader == "decord"
+    frames = list(file.frames_at(range(20)))
+    copies = [frame.copy() for frame in frames]
+    del file
+    VideoFile(moving_square)
+    assert all((frame == copy).all() for frame, copy in zip(frames, copies, strict=True))
+    assert frames[0].flags.writeable

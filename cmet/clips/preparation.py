@@ -24,11 +24,14 @@ BY_LABEL = frozenset({"bad_name", "unknown_speaker", "known_defect", "off_script
 
 BY_FILE = frozenset(
     {
-        "zero_bytes", "lfs_pointer", "html_page", "bad_archive", "truncated_archive", "refused_member", "missing_file",
-        "no_medium", "unreadable_file", "unsupported_archive", "outside_root",
+        "zero_bytes", "html_page", "bad_archive", "truncated_archive", "refused_member", "missing_file", "no_medium",
+        "unreadable_file", "unsupported_archive", "outside_root",
     }
 )  # fmt: skip
 """Reasons in a manifest by which a file is lost, just like one that cannot be prepared."""
+
+NOT_FETCHED = "lfs_pointer"
+"""The reason by which a file is no loss, as long as there are others: a corpus may be fetched in part."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
 
     Raises:
         UserError: More clips were quarantined than `max_rejected` allows, or all. Files that the manifest could not
-            read count as clips.
+            read count as clips, but for git-lfs pointers.
     """
     usable = manifest[manifest.status == "ok"]
     lost = _lost_files(manifest)
@@ -125,7 +128,8 @@ def _lost_files(manifest: pd.DataFrame) -> pd.DataFrame:
             f"first {told.clip_id.iloc[0]}: {told.reason.iloc[0]}",
             file=sys.stderr,
         )
-    return out[codes.isin(BY_FILE)]
+    is_any_usable = len(out) < len(manifest)
+    return out[codes.isin(BY_FILE if is_any_usable else BY_FILE | {NOT_FETCHED})]
 
 
 def _check_share(clips: pd.DataFrame, lost: pd.DataFrame, max_rejected: float) -> None:

@@ -37,7 +37,7 @@ def manifest() -> pd.DataFrame:
 
 @pytest.fixture
 def settings(params: Params) -> ClipsParams:
-    return params.clips.model_copy(update={"max_rejected": 0.7, "detect_stride": 5})
+    return params.clips.model_copy(update={"max_rejected": 0.5, "detect_stride": 5})
 
 
 @pytest.mark.workers
@@ -168,7 +168,7 @@ def test_files_that_the_manifest_could_not_read_count_as_rejected_before_the_wor
     rows = with_lost(manifest, *reasons)
     with pytest.raises(
         UserError,
-        match="clips: 3 of 4 clips rejected, but clips.max_rejected allows 5%: 1 html_page, 1 lfs_pointer, 1 outside",
+        match="clips: 2 of 3 clips rejected, but clips.max_rejected allows 5%: 1 html_page, 1 outside_root",
     ):
         prepare_clips(rows, root, tmp_path / "out", tmp_path / "work", params.clips)
     assert not (tmp_path / "work").exists()
@@ -176,6 +176,19 @@ def test_files_that_the_manifest_could_not_read_count_as_rejected_before_the_wor
         "clips: WARNING: 3 of 5 rows of the manifest are already quarantined: 1 html_page, 1 lfs_pointer, "
         "1 outside_root; first lost0: html_page: a.mp4\n"
     ) in capsys.readouterr().err
+
+
+def test_a_corpus_that_was_fetched_in_part_runs_with_what_is_there_and_says_so(
+    tmp_path: Path, root: Path, manifest: pd.DataFrame, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = with_lost(manifest, *["lfs_pointer: a.mp4 is a git-lfs pointer"] * 3)
+    strict = params.clips.model_copy(update={"detect_stride": 5})
+    assert prepare_clips(rows, root, tmp_path / "out", tmp_path / "work", strict).num_clips == 1
+    assert (
+        "clips: WARNING: 3 of 4 rows of the manifest are already quarantined: 3 lfs_pointer" in capsys.readouterr().err
+    )
+    with pytest.raises(UserError, match="3 of 3 clips rejected.*3 lfs_pointer"):
+        prepare_clips(rows[1:], root, tmp_path / "none", tmp_path / "work", strict)
 
 
 def test_rows_that_are_left_out_for_their_labels_are_no_loss(

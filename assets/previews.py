@@ -193,7 +193,7 @@ def preview_train(project: Project, backbone: str) -> Metadata:
 
     report = project.places.reported("train", backbone)
     return {
-        "curves": _figure(curves_figure(project.model(backbone).history, is_stacked=True)),
+        "curves": _figure(curves_figure(project.model(backbone).history, is_narrow=True)),
         **_mlflow("train", backbone, project),
         **_numbers(report),
         **_numbers(report["validation"], "validation/"),

@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from matplotlib.figure import Figure
 
 from cmet.clips.product import Clips
 from cmet.connector.product import Model
@@ -263,12 +265,8 @@ def _backbone_section(name: str, made: Reported, labels: Labels, clips: Clips, p
     metrics, edits = made.scores.metrics, made.edits.table
     methods, held_out_methods = metrics.methods, metrics.held_out_methods
     chosen = choose_examples(made.scores.answers, made.edits, clips, params.report.num_examples, params.seed)
-    drawn = {
-        "methods": figures.method_figure(methods, metrics.chance or CHANCE),
-        "emotions": figures.emotion_figure(_joined_emotions(methods, held_out_methods)),
-        "levels": figures.level_figure(methods),
-        "curves": figures.curves_figure(made.model.history),
-    }
+    emotions = partial(figures.emotion_figure, _joined_emotions(methods, held_out_methods))
+    curves = partial(figures.curves_figure, made.model.history)
     return {
         "name": name,
         "metrics": metrics,
@@ -280,10 +278,19 @@ def _backbone_section(name: str, made: Reported, labels: Labels, clips: Clips, p
         "values": _value_rows(methods),
         "has_landmarks": any(name.startswith("lmd/") for scores in methods.values() for name in scores.metrics),
         "emotions": sorted(methods[GROUND_TRUTH].per_emotion),
-        "figures": {part: figures.to_svg(figure, f"{name}-{part}") for part, figure in drawn.items()},
+        "figures": {
+            "methods": figures.to_svg(
+                figures.method_figure(methods, metrics.chance or CHANCE, is_narrow=True), f"{name}-methods"
+            ),
+            "emotions": _in_both_widths(emotions, f"{name}-emotions"),
+            "levels": figures.to_svg(figures.level_figure(methods), f"{name}-levels"),
+            "curves": _in_both_widths(curves, f"{name}-curves"),
+        },
         "confusions": {
             method: figures.to_svg(
-                figures.confusion_figure(_joined_confusion(scores, held_out_methods.get(method)), method),
+                figures.confusion_figure(
+                    _joined_confusion(scores, held_out_methods.get(method)), method, is_narrow=True
+                ),
                 f"{name}-confusion-{method}",
             )
             for method, scores in methods.items()
@@ -291,6 +298,11 @@ def _backbone_section(name: str, made: Reported, labels: Labels, clips: Clips, p
         "examples": [_shown_example(example) for example in chosen],
         "failures": edits.loc[edits["status"] != "ok", "reason"].fillna("unknown").value_counts().to_dict(),
     }
+
+
+def _in_both_widths(draw: Callable[..., Figure], name: str) -> dict[str, str]:
+    """A figure as SVG for a screen and for a phone, of which the page shows the one that fits."""
+    return {width: figures.to_svg(draw(is_narrow=width == "narrow"), f"{name}-{width}") for width in ("wide", "narrow")}
 
 
 def _value_rows(methods: Mapping[str, MethodScores]) -> list[dict[str, Any]]:
@@ -376,4 +388,6 @@ def _environment() -> Environment:
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
     environment.filters["significant"] = lambda value: f"{value:#.3g}".rstrip(".")
     environment.filters["shown"] = figures.display_name
+    environment.filters["measure"] = lambda name: name.capitalize() if name in ("sync", "identity") else name.upper()
+    environment.filters["in_full"] = lambda method: "judge on true clips" if method == GROUND_TRUTH else method
     return environment

@@ -1,7 +1,7 @@
 """Figures of the report and of the tracked runs, in colours that colour-blind readers can tell apart.
 
 They have no background and a middle-grey ink, so they are readable on light and dark pages; `to_svg` lets the
-page choose the ink.
+page choose the ink. A narrow one (`is_narrow`) fits a phone in its own size, so that its letters stay as large.
 """
 
 import io
@@ -31,6 +31,9 @@ COLOURS = {
 
 NAMES = {GROUND_TRUTH: "true clips"}
 """What a method is called in a figure or table, where that is not its own name."""
+
+NARROW_IN = 3.3
+"""Width of a narrow figure: a card of the report on a phone."""
 
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
@@ -63,11 +66,15 @@ def display_name(method: str) -> str:
     return NAMES.get(method, method)
 
 
-def method_figure(methods: Mapping[str, MethodScores], chance: float = CHANCE) -> Figure:
+def method_figure(methods: Mapping[str, MethodScores], chance: float = CHANCE, is_narrow: bool = False) -> Figure:
     """Accuracy per method with its interval, the judge on true clips as a line, chance as another."""
+    shown = [method for method in METHODS if method in methods]
+    if is_narrow:
+        return _narrow_method_figure(
+            {method: methods[method] for method in (*shown, GROUND_TRUTH) if method in methods}, chance
+        )
     with rc_context(STYLE):
         figure, axes = _axes(5.6, 3.0)
-        shown = [method for method in METHODS if method in methods]
         for place, method in enumerate(shown):
             value, (low, high) = 100 * methods[method].acc_emo, np.multiply(100, methods[method].interval)
             axes.bar(place, value, 0.62, color=COLOURS[method])
@@ -83,30 +90,31 @@ def method_figure(methods: Mapping[str, MethodScores], chance: float = CHANCE) -
         return figure
 
 
-def emotion_figure(methods: Mapping[str, MethodScores]) -> Figure:
-    """Accuracy per emotion, one group of bars per emotion."""
+def emotion_figure(methods: Mapping[str, MethodScores], is_narrow: bool = False) -> Figure:
+    """Accuracy per emotion, one group of bars per emotion; the groups stand below each other where it is narrow."""
     emotions = sorted({emotion for scores in methods.values() for emotion in scores.per_emotion})
     values = {method: [scores.per_emotion.get(emotion) for emotion in emotions] for method, scores in methods.items()}
-    return _grouped_bars(values, emotions, 10.5)
+    return _grouped_rows(values, emotions) if is_narrow else _grouped_bars(values, emotions)
 
 
 def level_figure(methods: Mapping[str, MethodScores]) -> Figure:
-    """Accuracy per intensity level."""
+    """Accuracy per intensity level; narrow."""
     levels = sorted({level for scores in methods.values() for level in scores.per_level})
     values = {method: [scores.per_level.get(level) for level in levels] for method, scores in methods.items()}
-    return _grouped_bars(values, [level.replace("_", " ") for level in levels], 5.6)
+    names = [level.replace("_", " ") for level in levels]
+    return _grouped_rows(values, names)
 
 
 DARK_SHARE = 0.45
 """Cells of a confusion matrix with more of their row are dark enough for white numbers."""
 
 
-def confusion_figure(confusion: Mapping[str, Mapping[str, int]], method: str) -> Figure:
+def confusion_figure(confusion: Mapping[str, Mapping[str, int]], method: str, is_narrow: bool = False) -> Figure:
     """What the judge said (columns) for each target emotion (rows): counts, shaded by their share of the row."""
     table = pd.DataFrame.from_dict(dict(confusion), orient="index")
     shares = table.div(table.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     with rc_context(STYLE):
-        figure, axes = _axes(4.3, 3.5)
+        figure, axes = _axes(NARROW_IN if is_narrow else 4.3, 3.5)
         colours = np.empty((*shares.shape, 4))
         colours[..., :3] = to_rgb(COLOURS[method])
         # shaded by transparency: the same picture works on a light and on a dark page
@@ -117,7 +125,8 @@ def confusion_figure(confusion: Mapping[str, Mapping[str, int]], method: str) ->
                 # grey on the colour itself cannot be read
                 ink = "white" if shares[row, column] > DARK_SHARE else INK
                 axes.text(column + 0.5, row + 0.5, str(count), ha="center", va="center", color=ink, weight="bold")
-        axes.set_xticks(np.arange(table.shape[1]) + 0.5, list(table.columns), rotation=40, ha="right")
+        turned: dict[str, Any] = {"rotation": 90} if is_narrow else {"rotation": 40, "ha": "right"}
+        axes.set_xticks(np.arange(table.shape[1]) + 0.5, list(table.columns), **turned)
         axes.set_yticks(np.arange(table.shape[0]) + 0.5, list(table.index))
         axes.tick_params(length=0)
         axes.invert_yaxis()
@@ -125,11 +134,8 @@ def confusion_figure(confusion: Mapping[str, Mapping[str, int]], method: str) ->
         return figure
 
 
-def curves_figure(history: pd.DataFrame, *, is_stacked: bool = False) -> Figure:
-    """Loss terms of training, error and cosine on the validation speaker (columns step, metric, value).
-
-    The panels stand side by side, or one above the other.
-    """
+def curves_figure(history: pd.DataFrame, is_narrow: bool = False) -> Figure:
+    """Loss terms of training, error and cosine on the validation speaker (columns step, metric, value)."""
     parts = history.assign(split=history["metric"].str.split("/").str[0], name=history["metric"].str.split("/").str[1])
     losses = parts[parts["split"] == "train"]
     val = parts[parts["split"] == "val"]
@@ -139,19 +145,21 @@ def curves_figure(history: pd.DataFrame, *, is_stacked: bool = False) -> Figure:
     panels = [("training loss", losses), ("validation: error of the delta", errors), ("validation: cosine", cosines)]
     panels = [(title, rows) for title, rows in panels if not rows.empty]
     with rc_context(STYLE):
-        across, down = (1, max(1, len(panels))) if is_stacked else (max(1, len(panels)), 1)
-        figure = Figure((3.5 * across, 2.8 * down), layout="constrained")
+        number_of = max(1, len(panels))
+        rows_columns = (number_of, 1) if is_narrow else (1, number_of)
+        size = (NARROW_IN, 2.5 * number_of) if is_narrow else (3.2 * number_of, 2.8)
+        figure = Figure(size, layout="constrained")
         if not panels:
             figure.text(0.5, 0.5, "no training step", ha="center")
             return figure
-        for axes, (title, rows) in zip(figure.subplots(down, across, squeeze=False).flat, panels, strict=True):
+        for axes, (title, rows) in zip(figure.subplots(*rows_columns, squeeze=False).flat, panels, strict=True):
             for number, (name, line) in enumerate(rows.groupby("name", sort=False)):
                 label, place = _LINES.get(str(name), (str(name), number))
                 colour = [COLOURS["cmet"], COLOURS["reference"], COLOURS["oracle"], COLOURS[GROUND_TRUTH]][place % 4]
                 axes.plot(line["step"], line["value"], color=colour, label=label, linewidth=1.5)
             axes.set(title=title, xlabel="step")
             axes.grid(axis="y")
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=9)
         return figure
 
 
@@ -172,10 +180,11 @@ def judge_figure(history: pd.DataFrame) -> Figure:
     """Accuracy of the judge on its augmented training frames, per epoch."""
     line = history[history["metric"] == "acc"]
     with rc_context(STYLE):
-        figure, axes = _axes(3.6, 2.4)
+        figure, axes = _axes(NARROW_IN, 2.4)
         axes.plot(line["step"], 100 * line["value"], color=COLOURS[GROUND_TRUTH], marker="o", markersize=3)
         axes.set(xlabel="epoch")
-        _percent(axes, "augmented frames named correctly, %")
+        axes.set_title("augmented frames named correctly, %", fontsize=9.5)
+        _percent(axes, "")
         return figure
 
 
@@ -195,9 +204,9 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _grouped_bars(values: Mapping[str, list[float | None]], groups: list[str], width: float) -> Figure:
+def _grouped_bars(values: Mapping[str, list[float | None]], groups: list[str]) -> Figure:
     with rc_context(STYLE):
-        figure, axes = _axes(width, 3.0)
+        figure, axes = _axes(9.4, 3.0)
         bar = 0.82 / max(1, len(values))
         for number, (method, heights) in enumerate(values.items()):
             places = np.arange(len(groups)) + (number - (len(values) - 1) / 2) * bar
@@ -206,8 +215,62 @@ def _grouped_bars(values: Mapping[str, list[float | None]], groups: list[str], w
         axes.axhline(100 * CHANCE, color=INK, linestyle=":", linewidth=1)
         axes.set_xticks(range(len(groups)), groups)
         _percent(axes)
-        figure.legend(loc="outside upper center", ncols=len(values), fontsize=8.5)
+        figure.legend(loc="outside upper center", ncols=len(values), fontsize=9)
         return figure
+
+
+def _grouped_rows(values: Mapping[str, list[float | None]], groups: list[str]) -> Figure:
+    """The same lying on its side: as wide as a phone, and as high as it has to be."""
+    with rc_context(STYLE):
+        figure, axes = _axes(NARROW_IN, 0.9 + 0.13 * len(groups) * (len(values) + 1.3))
+        bar = 0.82 / max(1, len(values))
+        for number, (method, lengths) in enumerate(values.items()):
+            places = np.arange(len(groups)) + (number - (len(values) - 1) / 2) * bar
+            percent = [100 * (length or 0.0) for length in lengths]
+            axes.barh(places, percent, 0.9 * bar, color=COLOURS[method], label=display_name(method))
+        axes.axvline(100 * CHANCE, color=INK, linestyle=":", linewidth=1)
+        _lying(axes, groups)
+        figure.legend(loc="outside upper center", ncols=3, fontsize=8.5)
+        return figure
+
+
+def _narrow_method_figure(methods: Mapping[str, MethodScores], chance: float) -> Figure:
+    """A bar lies below the other, the judge on true clips as the last one."""
+    with rc_context(STYLE):
+        figure, axes = _axes(NARROW_IN, 0.8 + 0.36 * len(methods))
+        for place, (method, scores) in enumerate(methods.items()):
+            low, high = np.multiply(100, scores.interval)
+            axes.barh(place, 100 * scores.acc_emo, 0.62, color=COLOURS[method])
+            axes.hlines(place, low, high, color=INK, linewidth=1.6)
+            # at the edge, where no interval crosses it
+            axes.annotate(
+                f"{100 * scores.acc_emo:.1f}",
+                (1, place),
+                (4, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="center",
+                annotation_clip=False,
+            )
+        axes.axvline(100 * chance, color=INK, linestyle=":", linewidth=1.4)
+        axes.annotate(
+            "chance", (100 * chance, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha="center", fontsize=8.5, annotation_clip=False,
+        )  # fmt: skip
+        _lying(axes, [display_name(method) for method in methods])
+        return figure
+
+
+def _lying(axes: Axes, names: list[str]) -> None:
+    """Axes of bars that lie below each other."""
+    axes.set_yticks(range(len(names)), names)
+    axes.margins(y=0.02)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 104)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_xlabel("accuracy of emotion, %")
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
 
 
 def _level(axes: Axes, value: float, label: str, colour: str) -> None:

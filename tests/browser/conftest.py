@@ -1,0 +1,81 @@
+"""A browser, a lab, its servers, and pages that leave a picture behind when a test fails."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.lab import Dagster, Lab
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keep whether the test itself has failed where fixtures see it."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser of this machine: `CHROMIUM`, or what the system's package installs. CI has to have one."""
+    named = os.environ.get("CHROMIUM")
+    path = next((found for name in ((named,) if named else NAMES) if (found := shutil.which(name))), None)
+    if path is None:
+        said = f"no browser ({named or ', '.join(NAMES)}): install the package chromium, or name one with CHROMIUM"
+        if os.environ.get("CI") == "true":
+            pytest.fail(said, pytrace=False)
+        pytest.skip(said)
+    # Chromium has no sandbox for root, which is who runs a container
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page of 1400 x 900; when the test fails, its picture is kept, and pytest says where."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    # the pages of a machine on which other tests run
+    page.set_default_timeout(60_000)
+    yield page
+    if request.node.stash.get(FAILED, False):
+        picture = tmp_path_factory.getbasetemp() / f"{request.node.name}.png"
+        page.screenshot(path=picture)
+        print(f"screenshot: {picture} of {page.url}")
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A small project in which every stage has run; without a browser it is not made."""
+    if not (Path(__file__).parents[2] / ".git").exists():
+        pytest.skip("git says which files the lab is made of")
+    lab = Lab.make(tmp_path_factory.mktemp("lab"))
+    lab.run_the_line()
+    return lab
+
+
+@pytest.fixture(scope="session")
+def dagster(lab: Lab) -> Iterator[Dagster]:
+    """Dagster of the lab."""
+    with lab.serve_dagster() as dagster:
+        yield dagster
+
+
+@pytest.fixture(scope="session")
+def mlflow(lab: Lab) -> Iterator[str]:
+    """Address of MLflow of the lab."""
+    with lab.serve_mlflow() as url:
+        yield url

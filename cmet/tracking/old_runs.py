@@ -106,7 +106,7 @@ def _all_but_newest(runs: Mapping[str, "Run"], num_kept: int, pinned: Collection
 
 def _top(run_id: str, runs: Mapping[str, "Run"]) -> str:
     above = runs[run_id].data.tags.get("mlflow.parentRunId")
-    return run_id if above not in runs else _top(above, runs)
+    return run_id if above is None or above not in runs else _top(above, runs)
 
 
 def _all_runs(store: Store) -> Iterator["Run"]:

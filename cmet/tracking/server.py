@@ -6,6 +6,7 @@ has chosen stays, and so does every address that leads further.
 """
 
 import json
+from typing import cast
 
 from flask import Response
 from mlflow.server import app as pages
@@ -37,7 +38,7 @@ _mlflows_own = pages.view_functions["serve"]
 
 def _page() -> Response:
     """MLflow's page, with the script."""
-    answer = _mlflows_own()
+    answer = cast(Response, _mlflows_own())
     # a file that would be passed on unread
     answer.direct_passthrough = False
     script = SCRIPT % {"name": EXPERIMENT, "state": json.dumps(VIEW_STATE), "view": VIEW}

@@ -183,5 +183,6 @@ def frames_at_rate(start_times_s: np.ndarray, fps: float, num_frames: int) -> np
         Shape (num_frames,), indices into the source, ascending.
     """
     instants = (np.arange(num_frames) + 0.5) / fps
-    shown = np.searchsorted(start_times_s, instants, side="right") - 1
+    # a frame that begins at the very instant is shown, though its time was rounded to 32 bits
+    shown = np.searchsorted(start_times_s, instants * (1 + np.finfo(np.float32).eps), side="right") - 1
     return np.clip(shown, 0, len(start_times_s) - 1)

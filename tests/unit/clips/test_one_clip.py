@@ -38,6 +38,13 @@ def test_30_frames_a_second_become_25_evenly() -> None:
     assert (np.diff(shown) >= 1).all()
 
 
+@pytest.mark.parametrize("rate", [30, 50, 60])
+def test_a_frame_that_begins_at_the_instant_is_shown_however_its_time_is_rounded(rate: int) -> None:
+    times = (np.arange(8 * rate) / rate).astype(np.float32).astype(np.float64)
+    exact = [(2 * number + 1) * rate // 50 for number in range(175)]
+    assert frames_at_rate(times, 25, 175).tolist() == exact
+
+
 def test_a_variable_rate_follows_time_not_index() -> None:
     # half a second at 10 frames/s, then half a second at 50
     times = np.concatenate([np.arange(5) / 10, 0.5 + np.arange(25) / 50])

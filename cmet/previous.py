@@ -71,10 +71,10 @@ def _recorded(root: Path, step: str) -> Iterator[tuple[Path, str]]:
     stages = (yaml.load(lock.read_text(encoding="utf-8"), loader) or {}).get("stages", {})
     kind, _, variant = step.partition("@")
     places, named = Places(root, root, root), None if variant in ("", kind) else variant
-    folder, metrics = places.folder(kind, named), places.metrics_file(kind, named)
+    own = (places.folder(kind, named), places.metrics_file(kind, named), places.metrics, places.plots)
     for out in stages.get(step, {}).get("outs", ()):
         place = root / out["path"]
-        if "md5" in out and (place == metrics or place.is_relative_to(folder)):
+        if "md5" in out and any(place.is_relative_to(one) for one in own):
             yield place, out["md5"]
 
 

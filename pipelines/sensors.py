@@ -88,7 +88,7 @@ def _tell(
         if time.monotonic() > end_s:
             break
         try:
-            metadata = preview(stage, project.path)
+            metadata = preview(stage, project.path, instance)
         except UserError as error:
             errors.append(f"{stage.name} cannot be shown: {error}")
             continue

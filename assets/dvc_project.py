@@ -20,13 +20,13 @@ from pathlib import Path
 import dagster as dg
 
 from assets.dvc_state import (
+    DvcStatus,
     Holder,
-    Look,
     StageState,
     cache_folder,
-    holder,
     is_code,
     look,
+    process_at_work,
     read_stages,
     sources_of,
     upstream_of,
@@ -116,7 +116,7 @@ class DvcStage:
 class Reproduction:
     """What reproducing a stage came to."""
 
-    look: Look
+    look: DvcStatus
     """What DVC says of the stage after it, and what dvc.lock has of the others."""
     is_cached: bool
     """DVC had the outputs already, so the command did not run."""
@@ -169,7 +169,7 @@ class DvcProject(dg.ConfigurableResource):
             for stage in declared
         ]
 
-    def look(self, *names: str, above: bool = False) -> Look:
+    def look(self, *names: str, above: bool = False) -> DvcStatus:
         """What DVC says of some stages, or of all; see `look`.
 
         Raises:
@@ -231,7 +231,7 @@ class DvcProject(dg.ConfigurableResource):
             own = now.states[name].declared
             outs = [out for state in now.above(name) for out in state.declared.outs]
             changed = now.changed_above(name)
-            other = holder(self.path, [*own.deps, *outs], own.outs)
+            other = process_at_work(self.path, [*own.deps, *outs], own.outs)
             if other is None:
                 if not changed:
                     return
@@ -246,7 +246,7 @@ class DvcProject(dg.ConfigurableResource):
                 log.info(f"Waiting for process {other.pid}, which is at work here: {other.command}")
                 waited.append(other)
             time.sleep(POLL_S)
-            while holder(self.path, [*own.deps, *outs], own.outs) == other:
+            while process_at_work(self.path, [*own.deps, *outs], own.outs) == other:
                 time.sleep(POLL_S)
 
 

@@ -99,7 +99,7 @@ class Holder(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
+class DvcStatus:
     """What DVC said at one moment."""
 
     states: Mapping[str, StageState]
@@ -148,7 +148,7 @@ def cache_folder(root: Path) -> str:
         return str(repo.cache.local_cache_dir)
 
 
-def look(root: Path, names: Collection[str] | None = None, *, above: bool = False) -> Look:
+def look(root: Path, names: Collection[str] | None = None, *, above: bool = False) -> DvcStatus:
     """Compare stages with what they would be made of now, as `dvc status` does.
 
     Args:
@@ -171,7 +171,7 @@ def look(root: Path, names: Collection[str] | None = None, *, above: bool = Fals
     return _look(root, names, above)
 
 
-def _look(root: Path, names: Collection[str] | None, above: bool) -> Look:
+def _look(root: Path, names: Collection[str] | None, above: bool) -> DvcStatus:
     with _opened(root) as repo:
         stages = {stage.name: stage for stage in _stages(repo)}
         declared = {name: _declared(stage) for name, stage in stages.items()}
@@ -191,7 +191,7 @@ def _look(root: Path, names: Collection[str] | None, above: bool) -> Look:
             for source in sources_of(declared[name], declared.values()):
                 section = source.removeprefix(f"{PARAMS}:")
                 sources[source] = _digest(hashes.of(files[source]) if source in files else values.get(section))
-        return Look(states, sources, values)
+        return DvcStatus(states, sources, values)
 
 
 def _lock_written_ns(root: Path) -> int:
@@ -222,7 +222,7 @@ def overlap(one: str, other: str) -> bool:
     return Path(one).is_relative_to(other) or Path(other).is_relative_to(one)
 
 
-def holder(root: Path, reads: Collection[str], writes: Collection[str]) -> Holder | None:
+def process_at_work(root: Path, reads: Collection[str], writes: Collection[str]) -> Holder | None:
     """A living process that DVC has let write what would be read here, or use what would be written here.
 
     Args:

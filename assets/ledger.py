@@ -25,7 +25,7 @@ from dagster._core.definitions.data_version import (
 )
 
 from assets.dvc_project import DvcProject, DvcStage, asset_key
-from assets.dvc_state import PARAMS, Look, overlap
+from assets.dvc_state import PARAMS, DvcStatus, overlap
 from cmet.text_tables import markdown_text, text_table
 
 INPUTS, STATUS = "inputs", "dvc"
@@ -79,7 +79,7 @@ def _specs(stages: Sequence[DvcStage]) -> list[dg.AssetSpec]:
     ]
 
 
-def made_tags(look: Look, name: str) -> dict[str, str]:
+def made_tags(look: DvcStatus, name: str) -> dict[str, str]:
     """What a materialization says of the versions of a stage and of what it was made of, as Dagster keeps it.
 
     Args:
@@ -106,7 +106,7 @@ def made_tags(look: Look, name: str) -> dict[str, str]:
     }
 
 
-def observe(instance: dg.DagsterInstance, look: Look, names: Iterable[str]) -> int:
+def observe(instance: dg.DagsterInstance, look: DvcStatus, names: Iterable[str]) -> int:
     """Tell Dagster what some stages stand on, where it has last heard something else.
 
     Args:
@@ -126,7 +126,7 @@ def observe(instance: dg.DagsterInstance, look: Look, names: Iterable[str]) -> i
     return len(new)
 
 
-def is_told(instance: dg.DagsterInstance, look: Look, name: str) -> bool:
+def is_told(instance: dg.DagsterInstance, look: DvcStatus, name: str) -> bool:
     """Whether Dagster's last materialization of a stage says what DVC says; True where there is nothing to tell.
 
     A stage that is out of date has to be there as it was made last, and needs to agree in nothing else.
@@ -143,7 +143,7 @@ def is_told(instance: dg.DagsterInstance, look: Look, name: str) -> bool:
     return all(tags.get(tag) == wanted[tag] for tag in decisive)
 
 
-def _found(look: Look, names: Iterable[str]) -> dict[dg.AssetKey, tuple[str, dict[str, Any]]]:
+def _found(look: DvcStatus, names: Iterable[str]) -> dict[dg.AssetKey, tuple[str, dict[str, Any]]]:
     """Versions and metadata of what some stages stand on."""
     found = {}
     for name in names:
@@ -154,7 +154,7 @@ def _found(look: Look, names: Iterable[str]) -> dict[dg.AssetKey, tuple[str, dic
     return found
 
 
-def _state_observed(look: Look, name: str) -> tuple[str, dict[str, Any]]:
+def _state_observed(look: DvcStatus, name: str) -> tuple[str, dict[str, Any]]:
     """Version and metadata of what DVC says of a stage."""
     changed = look.out_of_date(name)
     if not changed:
@@ -173,7 +173,7 @@ def _state_observed(look: Look, name: str) -> tuple[str, dict[str, Any]]:
     return _older(look.states[name].recipe, *(row for cells in rows for row in cells)), shown
 
 
-def _source_shown(look: Look, source: str) -> dict[str, Any]:
+def _source_shown(look: DvcStatus, source: str) -> dict[str, Any]:
     file, _, section = source.partition(":")
     if file == PARAMS:
         return {"values": dg.MetadataValue.json({section: look.values.get(section)})}

@@ -88,6 +88,10 @@ class Places:
         """The few numbers by which commits are compared; git keeps them."""
         return self.root / "metrics"
 
+    def compared_file(self, stage: str) -> Path:
+        """Those of one stage."""
+        return self.metrics / f"{stage}.json"
+
     @property
     def plots(self) -> Path:
         """Tables that DVC draws for several commits; git keeps them."""

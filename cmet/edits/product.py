@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -79,10 +78,8 @@ class Timed:
     """Those of the warm-up first."""
     warm_up: int
     """How many of them the clock did not count."""
-    edits: dict[str, Any]
-    """That section of params.yaml."""
-    inference: dict[str, Any]
-    """That section of params.yaml."""
+    settings_sha256: str
+    """Of the sections `edits` and `inference` of params.yaml."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ render   drawing the frames, which are thrown away
 `neutral` has no drive. Where a backbone changes frames in place it shows the clip as it is, and only reads.
 """
 
+import hashlib
 import json
 import time
 from collections import deque
@@ -144,11 +145,14 @@ def time_edits(
         if any(method in laps for _, laps in timed)
     }
     backbone = bundle.config.backbone
-    settings = recipe.edits.model_dump(), recipe.inference.model_dump()
+    sections = json.dumps(
+        [recipe.edits.model_dump(mode="json"), recipe.inference.model_dump(mode="json")], sort_keys=True
+    )
+    settings = hashlib.sha256(sections.encode()).hexdigest()
     timed_rows = [str(row["row_id"]) for row in chosen]
     with fresh_folder(out) as folder:
         write_json(
-            folder / TIMED, Timed(model_sha256, backbone, encoder.name, timed_rows, params.num_warm_up, *settings)
+            folder / TIMED, Timed(model_sha256, backbone, encoder.name, timed_rows, params.num_warm_up, settings)
         )
         # first: where DVC has what was timed, there are seconds
         facts = _facts(content_digest(folder / TIMED), summary, backbone, params, encoder)

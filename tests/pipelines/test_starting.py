@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
     ("words", "said"),
     [
         (["dev"], ["--port 3000", "reports_page 4000", "REPORTS_PAGE=http://127.0.0.1:4000"]),
-        (["dev", "MLFLOW_PORT=5002"], ["MLFLOW_PAGE='http://localhost:5002'"]),
+        (["dev", "MLFLOW_PORT=5002"], ["CMET_MLFLOW_PAGE='http://localhost:5002'"]),
         (["dev", "PORT=3001"], ["--port 3001", "reports_page 4001"]),
         (["mlflow"], ["--port 5000"]),
         (["mlflow", "PORT=5001"], ["--port 5001"]),
@@ -32,4 +32,4 @@ def test_dg_finds_the_definitions(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pipelines/dagster.yaml", tmp_path)
     environment = os.environ | {"DAGSTER_HOME": str(tmp_path), "VIRTUAL_ENV": str(dg.parents[1])}
     done = subprocess.run([dg, "list", "defs"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert "facemesh/train" in done.stdout
+    assert "train_facemesh" in done.stdout

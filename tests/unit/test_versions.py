@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 NEUTRAL = {
     "cmet",
     "filelock",
+    "flask",
     "funasr",
     "mlflow",
     "packaging",

@@ -48,7 +48,7 @@ def page(browser: Browser, request: pytest.FixtureRequest, tmp_path_factory: pyt
     """A page of 1400 x 900; when the test fails, its picture is kept, and pytest says where."""
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     # the pages of a machine on which other tests run
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)
     yield page
     if request.node.stash.get(FAILED, False):
         picture = tmp_path_factory.getbasetemp() / f"{request.node.name}.png"

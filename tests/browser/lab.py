@@ -178,7 +178,7 @@ class Dagster:
             for run in found["runsOrError"]["results"]
         ]
 
-    def wait_for_run(self, num_before: int, timeout_s: float = 400) -> dict[str, Any]:
+    def wait_for_run(self, num_before: int, timeout_s: float = 900) -> dict[str, Any]:
         """The newest run, when there are more than before and it has ended."""
         wait_for(lambda: len(self.runs()) > num_before, "a run to begin", 60)
         ended = ("SUCCESS", "FAILURE", "CANCELED")

@@ -81,7 +81,7 @@ dev: setup ## Dagster on http://localhost:3000, or PORT=
 	mkdir -p "$$DAGSTER_HOME"
 	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
 	python -m pipelines.reports_page $(REPORTS_PORT) $$$$ & \
-	  exec env CMET_MLFLOW_PAGE='$(CMET_MLFLOW_PAGE)' CMET_DAGSTER_PAGE=http://localhost:$(PORT) \
+	  exec env DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS=300 CMET_MLFLOW_PAGE='$(CMET_MLFLOW_PAGE)' CMET_DAGSTER_PAGE=http://localhost:$(PORT) \
 	  REPORTS_PAGE=http://127.0.0.1:$(REPORTS_PORT) \
 	  dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 

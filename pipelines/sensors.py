@@ -29,7 +29,8 @@ MAX_REST_S = 30.0
 """No longer, where a file was edited: an edit is to be seen within a minute."""
 
 BUDGET_S = 20.0
-"""Dagster ends a tick after a minute; what is left is told at the next one."""
+"""Dagster ends a tick after a minute, unless it is told to wait longer as `make dev` does; what is left after this time
+is told at the next tick. One stage is told at each tick, however long it takes."""
 
 UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
@@ -52,9 +53,9 @@ def dvc_watch(stages: Sequence[DvcStage]) -> dg.SensorDefinition:
         is_edited = files != before.get("files")
         if before and age_s < (min(rest_s, MAX_REST_S) if is_edited else max(rest_s, MAX_REST_S)):
             return dg.SkipReason("nothing has been edited" if not is_edited else "an edit waits for the next look")
-        started_s, cpu_s = time.monotonic(), time.process_time()
+        cpu_s = time.process_time()
         try:
-            said, is_whole = _tell(context.instance, project, stages, started_s + BUDGET_S)
+            said, is_whole = _tell(context.instance, project, stages)
         except UserError as error:
             # files may be edited in the middle of this, and are whole again soon
             said, is_whole = f"DVC could not be asked: {error}", True
@@ -69,9 +70,7 @@ def dvc_watch(stages: Sequence[DvcStage]) -> dg.SensorDefinition:
     return watch
 
 
-def _tell(
-    instance: dg.DagsterInstance, project: DvcProject, stages: Sequence[DvcStage], end_s: float
-) -> tuple[str, bool]:
+def _tell(instance: dg.DagsterInstance, project: DvcProject, stages: Sequence[DvcStage]) -> tuple[str, bool]:
     """Tell Dagster what it does not know of the project yet: what was done in words, and whether that was all."""
     # asked before, too: what a run reports in the meantime is newer than this look
     planned = _planned(instance)
@@ -84,8 +83,9 @@ def _tell(
     ]
     done: list[DvcStage] = []
     errors: list[str] = []
+    end_s = time.monotonic() + BUDGET_S
     for stage in untold:
-        if time.monotonic() > end_s:
+        if done and time.monotonic() > end_s:
             break
         try:
             metadata = preview(stage, project.path, instance)

@@ -35,6 +35,12 @@ def misbehave(job: Job, folder: Path) -> Record:
     return {}
 
 
+def tell_shared_memory(job: Job, folder: Path) -> Record:
+    """The shared memory of a worker at work: a lock in there would stay taken where its holder is killed."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return {"shared": [line for line in lines if "/dev/shm/" in line]}
+
+
 class Meeting:
     """A function that can only be read by two processes at once."""
 

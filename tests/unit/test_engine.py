@@ -17,7 +17,7 @@ from cmet import outputs, workers
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError, UserError
 from cmet.outputs import published_after
-from tests.clip_jobs import Meeting, fail, jobs, misbehave, write_double
+from tests.clip_jobs import Meeting, fail, jobs, misbehave, tell_shared_memory, write_double
 from tests.clip_maps import without_workers
 
 
@@ -184,6 +184,12 @@ def test_workers_import_what_the_work_needs_side_by_side(tmp_path: Path) -> None
     clip_map = ClipMap(Meeting(tmp_path / "meeting"), tmp_path / "work", "test")
     records = clip_map.run(jobs(1, 2), num_workers=2)
     assert [record["status"] for record in records] == ["ok", "ok"]
+
+
+@pytest.mark.workers
+def test_workers_share_no_memory_in_which_a_killed_one_could_leave_a_lock(tmp_path: Path) -> None:
+    (record,) = ClipMap(tell_shared_memory, tmp_path, "test").run(jobs(1), num_workers=1)
+    assert record["shared"] == []
 
 
 @pytest.mark.workers

@@ -149,3 +149,18 @@ def test_a_stage_reads_what_params_name_and_tells_of_what_the_variable_names(
             run_stage("judge", Project.at("params.yaml"))
         said = f"CMET_WEIGHTS names {elsewhere}, which holds judge/{file}, but stages read {store}, which DVC watches"
         assert (said in capsys.readouterr().err) == has_file
+
+
+@pytest.mark.parametrize(("experiment", "made"), [("sample", ["sample@sample"]), ("ravdess", [])])
+def test_a_corpus_from_elsewhere_does_not_make_the_sample(in_project: Path, experiment: str, made: list[str]) -> None:
+    corpus = in_project.parent / "corpus" if experiment == "ravdess" else None
+    if corpus:
+        corpus.mkdir()
+    use_experiment(ROOT / f"experiments/{experiment}.yaml", in_project / "params.yaml", corpus)
+    shutil.copy(ROOT / "dvc.yaml", in_project)
+    shutil.copy(ROOT / "versions.yaml", in_project)
+    Repo.init(str(in_project), no_scm=True).close()
+    with Repo(str(in_project)) as repo:
+        names = [stage.addressing for stage in repo.index.stages]
+    assert "manifest" in names
+    assert [name for name in names if name.startswith("sample")] == made

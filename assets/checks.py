@@ -51,22 +51,43 @@ def stage_checks(stages: Sequence[DvcStage]) -> list[dg.AssetChecksDefinition]:
 
 def asset_check(check: Check, stage: DvcStage) -> dg.AssetChecksDefinition:
     """A check as Dagster runs it after its asset."""
-    severity = dg.AssetCheckSeverity.ERROR if check.is_blocking else dg.AssetCheckSeverity.WARN
 
     @dg.asset_check(
         asset=stage.key, name=check.name, blocking=check.is_blocking, description=check.function.__doc__ or ""
     )
     def fact(project: DvcProject) -> dg.AssetCheckResult:
-        try:
-            found, weight = _looked_at(check, project.path, stage.arguments), severity
-        except ParamsError as error:
-            # somebody is editing it: no reason to fail a run whose stage is done
-            found, weight = Fact(False, f"not looked at: {error}", {}), dg.AssetCheckSeverity.WARN
-        # the page of Dagster takes a description for Markdown
-        shown = markdown_text(found.description)
-        return dg.AssetCheckResult(passed=found.is_true, severity=weight, description=shown, metadata=found.numbers)
+        return _result(check, stage, project.path)
 
     return fact
+
+
+def check_evaluations(stage: DvcStage, root: Path) -> list[dg.AssetCheckEvaluation]:
+    """What the checks of a stage find now, for one that no run of Dagster has made."""
+    checks = CHECKS.get(stage.kind, ())
+    return [
+        dg.AssetCheckEvaluation(
+            asset_key=stage.key,
+            check_name=check.name,
+            passed=found.passed,
+            metadata=found.metadata,
+            severity=found.severity,
+            description=found.description,
+            blocking=check.is_blocking,
+        )
+        for check, found in ((check, _result(check, stage, root)) for check in checks)
+    ]
+
+
+def _result(check: Check, stage: DvcStage, root: Path) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if check.is_blocking else dg.AssetCheckSeverity.WARN
+    try:
+        found = _looked_at(check, root, stage.arguments)
+    except ParamsError as error:
+        # somebody is editing it: no reason to fail a run whose stage is done
+        found, severity = Fact(False, f"not looked at: {error}", {}), dg.AssetCheckSeverity.WARN
+    # the page of Dagster takes a description for Markdown
+    shown = markdown_text(found.description)
+    return dg.AssetCheckResult(passed=found.is_true, severity=severity, description=shown, metadata=found.numbers)
 
 
 def _looked_at(check: Check, root: Path, variant: Sequence[str]) -> Fact:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.checks import check_evaluations
 from assets.dvc_project import DvcProject, DvcStage, asset_key
 from assets.dvc_state import PARAMS
 from assets.ledger import is_told, made_tags, observe
@@ -88,13 +89,15 @@ def _tell(instance: dg.DagsterInstance, project: DvcProject, stages: Sequence[Dv
         if done and time.monotonic() > end_s:
             break
         try:
-            metadata = preview(stage, project.path, instance)
+            metadata, evaluations = preview(stage, project.path, instance), check_evaluations(stage, project.path)
         except UserError as error:
             errors.append(f"{stage.name} cannot be shown: {error}")
             continue
         instance.report_runless_asset_event(
             dg.AssetMaterialization(stage.key, metadata=metadata, tags=made_tags(look, stage.name))
         )
+        for evaluation in evaluations:
+            instance.report_runless_asset_event(evaluation)
         done.append(stage)
     stale = sum(bool(look.out_of_date(name)) for name in look.states)
     told = f"told Dagster of {len(done)} of {len(untold)} stages and {observed} inputs; {stale} stages are out of date"

@@ -8,6 +8,7 @@ import pytest
 from assets.checks import (
     CHECKS,
     asset_check,
+    check_evaluations,
     cmet_beats_no_edit,
     every_emotional_clip_has_a_neutral,
     every_method_edited_every_row,
@@ -148,7 +149,7 @@ def test_a_half_edited_params_file_fails_no_run_whose_stage_is_done(project: Pro
     (project.root / "params.yaml").write_text("seed: [7")
     found = {}
     for name in ("manifest", "clips"):
-        stage = DvcStage(name, "", (), (), "")
+        stage = DvcStage(name, "", (), ())
 
         @dg.asset(key=stage.key)
         def made() -> None:
@@ -192,3 +193,18 @@ def test_a_false_blocking_fact_stops_what_comes_after(project: Project) -> None:
     assert any("&#60;b&#62;" in (check.description or "") for check in found)
     assert not result.success
     assert not ran
+
+
+def test_checks_of_what_a_terminal_has_made_are_reported_without_a_run(project: Project) -> None:
+    clips = clip_table()
+    write_table(project, "manifest", "manifest.parquet", clips[clips.split != "test"])
+    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
+        for evaluation in check_evaluations(DvcStage("manifest", "", (), ()), project.root):
+            instance.report_runless_asset_event(evaluation)
+        latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
+            [dg.AssetCheckKey(dg.AssetKey("manifest"), check.name) for check in CHECKS["manifest"]]
+        )
+    assert {key.name: record.status.value for key, record in latest.items()} == {
+        "speakers_do_not_cross_splits": "SUCCEEDED",
+        "every_split_has_speakers": "FAILED",
+    }

@@ -204,15 +204,11 @@ class DvcProject(dg.ConfigurableResource):
         while True:
             self._wait_for_inputs(name, log)
             started_s = time.monotonic()
-            tail: deque[str] = deque(maxlen=TAIL_LINES)
-            with _own_session(command, self.path, environment) as process:
-                for line in _lines(process):
-                    log.info(line)
-                    tail.append(line)
-            if not process.returncode:
+            returncode, tail = _followed(command, self.path, log, environment)
+            if not returncode:
                 break
             if not any(BUSY in line for line in tail):
-                raise dg.Failure(_failure_text(name, tail, process.returncode), allow_retries=False)
+                raise dg.Failure(_failure_text(f"Stage {name}", tail, returncode), allow_retries=False)
         is_cached = any(re.match(rf"Stage '{re.escape(name)}' (didn't change|is cached)", line) for line in tail)
         return Reproduction(self.look(name), is_cached, time.monotonic() - started_s)
 
@@ -268,16 +264,16 @@ def _asset_name(name: str) -> str:
     return asset_key(name).to_user_string()
 
 
-def _failure_text(name: str, tail: Iterable[str], returncode: int) -> str:
-    """What a stage that failed has to say: the sentence of `cmet` first, where it has said one."""
+def _failure_text(what: str, tail: Iterable[str], returncode: int) -> str:
+    """What something that failed has to say: the sentence of `cmet` first, where it has said one."""
     lines = [line for line in tail if line]
     said = [number for number, line in enumerate(lines) if line.startswith(SENTENCE)]
     end = next(
         (number for number, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")), len(lines)
     )
     first = lines[said[-1] : end] if said and said[-1] < end else []
-    beginning = "\n".join(first).removeprefix(SENTENCE) or f"Stage {name} failed (dvc ended with {returncode})."
-    return f"{beginning}\n\nThe last lines of {name}:\n" + "\n".join(lines)
+    beginning = "\n".join(first).removeprefix(SENTENCE) or f"{what} failed (exit status {returncode})."
+    return f"{beginning}\n\nThe last lines:\n" + "\n".join(lines)
 
 
 def run_logged(
@@ -298,16 +294,22 @@ def run_logged(
     Raises:
         dagster.Failure: It failed; the message holds the end of what it printed.
     """
+    returncode, tail = _followed(command, root, log, environment)
+    if returncode:
+        raise dg.Failure(_failure_text(what, tail, returncode), allow_retries=False)
+    return tail
+
+
+def _followed(
+    command: list[str], root: Path, log: logging.Logger, environment: Mapping[str, str]
+) -> tuple[int, list[str]]:
+    """Exit status of a command and the last lines that it printed; the log gets all of them as they come."""
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     with _own_session(command, root, environment) as process:
         for line in _lines(process):
             log.info(line)
             tail.append(line)
-    if process.returncode:
-        raise dg.Failure(
-            f"{what} failed (dvc ended with {process.returncode}).\n" + "\n".join(tail), allow_retries=False
-        )
-    return list(tail)
+    return process.returncode, list(tail)
 
 
 @contextmanager

@@ -92,15 +92,16 @@ class DecordReader:
             starts = np.asarray(self._reader.get_frame_timestamp(indices))[:, 0].astype(np.float64)
             if not len(starts):
                 raise ClipError("unreadable_video", f"{path.name} holds no frames")
-        self.times_s = starts - starts[0]
+        self._starts_s = starts - starts[0]
+        # decord's times are rounded, by which an instant between two frames may get the wrong one
+        self.times_s = container.order.times_s()
         self._batch = max(1, min(MAX_BATCH, BATCH_BYTES // container.display.num_bytes))
 
     def sees(self, order: PacketOrder) -> bool:
         """Whether decord's index has the same frames at the same times, and the same key frames."""
-        times_s = order.times_s()
         return (
-            len(times_s) == len(self.times_s)
-            and bool(np.allclose(times_s, self.times_s, rtol=RELATIVE_ERROR, atol=RELATIVE_ERROR))
+            len(self.times_s) == len(self._starts_s)
+            and bool(np.allclose(self.times_s, self._starts_s, rtol=RELATIVE_ERROR, atol=RELATIVE_ERROR))
             and self._reader.get_key_indices() == order.keys
         )
 
@@ -200,8 +201,7 @@ def _rising(ticks: Sequence[int | None], unit_s: float, step_s: float, longest_g
             offset_s += expected_s - time_s
             time_s = expected_s
         times_s.append(time_s)
-    # as exact as decord's, so that both mean the same frame where an instant falls between two
-    return np.array(times_s, np.float32).astype(np.float64)
+    return np.array(times_s)
 
 
 class _Lent:

@@ -21,6 +21,9 @@ FASTEST = "ultrafast"
 """x264 preset for clips that are made to be read again: twice the speed of `veryfast`, twice the bytes."""
 
 MAX_RATE_ERROR = 0.1
+ROUNDING = 1e-12
+"""Relative error of times that were computed in 64 bits. The ticks of no video are as near to each other."""
+
 LIMIT_OF_RATE = 100_000
 """Denominator limit of a written frame rate; enough for 30000/1001."""
 
@@ -183,6 +186,6 @@ def frames_at_rate(start_times_s: np.ndarray, fps: float, num_frames: int) -> np
         Shape (num_frames,), indices into the source, ascending.
     """
     instants = (np.arange(num_frames) + 0.5) / fps
-    # a frame that begins at the very instant is shown, though its time was rounded to 32 bits
-    shown = np.searchsorted(start_times_s, instants * (1 + np.finfo(np.float32).eps), side="right") - 1
+    # a frame that begins at the very instant is shown, though its time is a rounded one
+    shown = np.searchsorted(start_times_s, instants * (1 + ROUNDING), side="right") - 1
     return np.clip(shown, 0, len(start_times_s) - 1)

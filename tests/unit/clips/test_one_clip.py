@@ -38,11 +38,16 @@ def test_30_frames_a_second_become_25_evenly() -> None:
     assert (np.diff(shown) >= 1).all()
 
 
-@pytest.mark.parametrize("rate", [30, 50, 60])
-def test_a_frame_that_begins_at_the_instant_is_shown_however_its_time_is_rounded(rate: int) -> None:
-    times = (np.arange(8 * rate) / rate).astype(np.float32).astype(np.float64)
-    exact = [(2 * number + 1) * rate // 50 for number in range(175)]
-    assert frames_at_rate(times, 25, 175).tolist() == exact
+@pytest.mark.parametrize("rate", ["24000/1001", "30", "30000/1001", "50", "60", "60000/1001"])
+def test_the_frame_of_each_instant_is_exact_in_ten_minutes(rate: str) -> None:
+    clock_hz = 90_000
+    ticks = [round(index * clock_hz / Fraction(rate)) for index in range(int(600 * Fraction(rate)) + 1)]
+    exact, latest = [], 0
+    for number in range(15_000):
+        while latest + 1 < len(ticks) and 50 * ticks[latest + 1] <= (2 * number + 1) * clock_hz:
+            latest += 1
+        exact.append(latest)
+    assert frames_at_rate(np.array(ticks) / clock_hz, 25, 15_000).tolist() == exact
 
 
 def test_a_variable_rate_follows_time_not_index() -> None:

@@ -56,6 +56,9 @@ GROUPS = {
 HEAVY = frozenset({"sample", "clips", "speech", "expression", "train", "judge", "edits", "timing", "evaluate"})
 """Stages that fill the machine; one of them at a time, over all runs."""
 
+MADE_BY_STUDY = frozenset({"train", "edits", "timing"})
+"""Stages above `evaluate` in whose place a study has its own trainings and edits."""
+
 TAIL_LINES = 25
 STOP_TIMEOUT_S = 60.0
 POLL_S = 1.0
@@ -196,13 +199,26 @@ class DvcProject(dg.ConfigurableResource):
         except UserError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
 
+    def wait_for_study(self, backbone: str, log: logging.Logger) -> None:
+        """Return when all that a study reads is up to date: what `evaluate` stands on, but what a study makes itself.
+
+        Waits while another process of DVC is at work there.
+
+        Raises:
+            dagster.Failure: Something of it is out of date; the message says what to materialize.
+        """
+        try:
+            self._wait_for_inputs(f"evaluate@{backbone}", log, "the study", MADE_BY_STUDY)
+        except UserError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+
     def _reproduce(self, name: str, log: logging.Logger, environment: Mapping[str, str]) -> Reproduction:
         if _kind_and_variant(name)[0] in STAGES:
             # the command would say the same, but DVC deletes the outputs before it runs that
             Project.at(self.path / "params.yaml")
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
         while True:
-            self._wait_for_inputs(name, log)
+            self._wait_for_inputs(name, log, _asset_name(name))
             started_s = time.monotonic()
             returncode, tail = _followed(command, self.path, log, environment)
             if not returncode:
@@ -212,8 +228,16 @@ class DvcProject(dg.ConfigurableResource):
         is_cached = any(re.match(rf"Stage '{re.escape(name)}' (didn't change|is cached)", line) for line in tail)
         return Reproduction(self.look(name), is_cached, time.monotonic() - started_s)
 
-    def _wait_for_inputs(self, name: str, log: logging.Logger) -> None:
+    def _wait_for_inputs(
+        self, name: str, log: logging.Logger, reader: str, apart: frozenset[str] = frozenset()
+    ) -> None:
         """Return when everything above a stage is up to date and nobody else is at work there.
+
+        Args:
+            name: As DVC calls the stage.
+            log: Is told who is waited for.
+            reader: What is about to read all this, as the message calls it.
+            apart: Kinds of stages above that it does not read.
 
         Raises:
             UserError: Something above is out of date, and no process that was waited for is there to change it.
@@ -226,7 +250,7 @@ class DvcProject(dg.ConfigurableResource):
             now = self.look(name, above=True)
             own = now.states[name].declared
             outs = [out for state in now.above(name) for out in state.declared.outs]
-            changed = now.changed_above(name)
+            changed = [state for state in now.changed_above(name) if _kind_and_variant(state.name)[0] not in apart]
             other = process_at_work(self.path, [*own.deps, *outs], own.outs)
             if other is None:
                 if not changed:
@@ -235,7 +259,7 @@ class DvcProject(dg.ConfigurableResource):
             if other is None:
                 # twice: a process may have ended, and written dvc.lock, during the look
                 if changed == seen:
-                    raise UserError(_first_to_materialize(name, changed[0]))
+                    raise UserError(_first_to_materialize(reader, changed[0]))
                 seen = changed
                 continue
             if other not in waited:
@@ -246,9 +270,9 @@ class DvcProject(dg.ConfigurableResource):
                 time.sleep(POLL_S)
 
 
-def _first_to_materialize(name: str, first: StageState) -> str:
-    """Why a stage cannot run, and what to do; `first` is the one above it that is out of date."""
-    below, above = _asset_name(name), _asset_name(first.name)
+def _first_to_materialize(below: str, first: StageState) -> str:
+    """Why something cannot run, and what to do; `first` is the stage above it that is out of date."""
+    above = _asset_name(first.name)
     if not first.has_outputs:
         return (
             f"{below} has nothing to read yet: {above} has to be made ({first.reason}). Materialize {above} and what "

@@ -64,7 +64,7 @@ def study_job(root: Path) -> dg.JobDefinition:
     @dg.op(config_schema=form, pool="heavy", out=dg.Out(dg.Nothing))
     def compare(context: dg.OpExecutionContext, project: DvcProject) -> None:
         """Train the variants, on the data that is there, and compare them; one that was stopped goes on."""
-        _compare(context, project.path)
+        _compare(context, project)
 
     @dg.graph
     def study() -> None:
@@ -80,19 +80,22 @@ def _names(name: str, values: Iterable[str]) -> dg.Enum:
     return dg.Enum(name, [dg.EnumValue(value) for value in values])
 
 
-def _compare(context: dg.OpExecutionContext, root: Path) -> None:
+def _compare(context: dg.OpExecutionContext, dvc: DvcProject) -> None:
     [(command, given)] = context.op_config["kind"].items()
     try:
-        project = Project.at(root / "params.yaml")
+        project = Project.at(dvc.path / "params.yaml")
     except UserError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     backbone = context.op_config.get("backbone") or project.params.backbones[0]
     arguments = _arguments(command, given, project.params.seed)
     if "backbone" in context.op_config:
         arguments += ["--backbone", backbone]
+    if backbone in project.params.backbones:
+        # the command names those there are, else
+        dvc.wait_for_study(backbone, context.log)
     run_logged(
         [sys.executable, "-m", "cmet", command, *arguments],
-        root,
+        dvc.path,
         context.log,
         {"DAGSTER_RUN_ID": context.run_id},
         f"Study {command}",

@@ -1,5 +1,8 @@
 """The job `study` in a project whose command `cmet` only tells how it was called."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -26,18 +29,47 @@ folder.mkdir(parents=True)
 Image.new("RGB", (1800, 600)).save(folder / "ablations.png")
 """
 
+STAGES = """
+stages:
+  clips:
+    cmd: echo clips > clips
+    params: [clips.fps]
+    outs: [clips]
+  train:
+    matrix: {backbone: [facemesh]}
+    cmd: cat clips > model
+    deps: [clips]
+    params: [train.num_steps]
+    outs: [model]
+  evaluate:
+    matrix: {backbone: [facemesh]}
+    cmd: cat model > scores
+    deps: [model]
+    outs: [scores]
+"""
 
-@pytest.fixture
-def project(tmp_path: Path) -> DvcProject:
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which every stage has run."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     for name, text in {
         "cmet/__main__.py": PROGRAM,
         "cmet/__init__.py": "",
         "experiments/ablations/mse.yaml": "",
+        "dvc.yaml": STAGES,
     }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    return DvcProject(root=str(tmp_path))
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for arguments in (["init", "--no-scm", "--quiet"], ["repro", "--quiet"]):
+        subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> DvcProject:
+    return DvcProject(root=str(shutil.copytree(made, tmp_path / "project")))
 
 
 def launch(project: DvcProject, form: dict) -> dg.ExecuteInProcessResult:
@@ -67,6 +99,23 @@ def test_a_study_that_cannot_begin_says_why(project: DvcProject) -> None:
     result = launch(project, {"kind": {"unseen": {"emotions": ["happy"]}}})
     [failure] = [event for event in result.all_node_events if event.is_step_failure]
     assert "run `dvc repro judge`" in failure.step_failure_data.user_failure_data.description
+
+
+def test_a_study_runs_on_nothing_that_is_out_of_date_but_has_trainings_of_its_own(project: DvcProject) -> None:
+    params = project.path / "params.yaml"
+    edit(params, "num_steps: 900", "num_steps: 300")
+    assert launch(project, {"kind": SWEEP}).success
+    edit(params, "fps: 25", "fps: 30")
+    [failure] = [event for event in launch(project, {"kind": SWEEP}).all_node_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data.description.startswith(
+        "the study would mix results: clips is out of date (clips.fps is 30, was 25). Materialize clips"
+    )
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
 
 
 SWEEP = {"sweep": {"layers": ["mse"]}}

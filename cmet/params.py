@@ -31,7 +31,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 CorpusName = Literal["sample", "mead", "cremad", "ravdess", "meld", "table"]
 EmotionName = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
 SpeechDraw = Literal["strided", "random"]
-MetricName = Literal["landmarks", "fid", "fvd", "sync", "identity"]
+MetricName = Literal["landmarks", "fid", "fvd", "sync", "identity", "fer"]
 EncoderName = Literal[
     "opensmile",
     "emotion2vec",

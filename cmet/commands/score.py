@@ -49,7 +49,9 @@ def score(
     ] = None,
     metrics: Annotated[
         list[str] | None,
-        typer.Option(help="landmarks, fid, fvd, sync, identity; default landmarks.", autocompletion=completing.metrics),
+        typer.Option(
+            help="landmarks, fid, fvd, sync, identity, fer; default landmarks.", autocompletion=completing.metrics
+        ),
     ] = None,
     beside: Annotated[
         Path | None,

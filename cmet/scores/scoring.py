@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FILES = ["video", "truth", "source", "sound"]
 """Columns with paths, or None."""
+JUDGED = "judged"
+"""Column with the emotion that the judge names, or None."""
 
 JudgeAnswer = np.ndarray | str
 """Mean logits of a clip, or the reason why there are none."""
@@ -36,7 +38,10 @@ def score_clips(clips: pd.DataFrame, judge: "Judge", metrics: Mapping[str, Metri
         label: Of the progress bars.
     """
     clips = clips.assign(judge=judge.card.sha256, sample_id=sample_ids(clips)).reset_index(drop=True)
-    parts = [_judged(clips, _answers(clips, judge, label), judge.classes)]
+    said = _answers(clips, judge, label)
+    names = [None if isinstance(answer, str) else judge.classes[int(answer.argmax())] for answer in said]
+    clips[JUDGED] = pd.Series(names, dtype=object)
+    parts = [_judged(clips, said, judge.classes)]
     edited = clips[clips.method != GROUND_TRUTH]
     for name, metric in metrics.items():
         for _, group in edited.groupby(["method", "is_held_out"], sort=False) if metric.IS_OF_SETS else [("", edited)]:
@@ -56,13 +61,12 @@ def _answers(clips: pd.DataFrame, judge: "Judge", label: str) -> list[JudgeAnswe
 
 def _judged(clips: pd.DataFrame, answers: Sequence[JudgeAnswer], classes: Sequence[str]) -> pd.DataFrame:
     """The rows of `ACC_EMO` and of the logits."""
-    named = [None if isinstance(answer, str) else classes[int(answer.argmax())] for answer in answers]
     reasons = [answer if isinstance(answer, str) else None for answer in answers]
     facts = clips[["sample_id", *SET, *ROW]]
     accuracy = facts.assign(
         metric=ACC_EMO,
-        value=[float(said == wanted) for said, wanted in zip(named, clips.emotion, strict=True)],
-        answer=pd.Series(named, dtype=object),
+        value=[float(said == wanted) for said, wanted in zip(clips[JUDGED], clips.emotion, strict=True)],
+        answer=clips[JUDGED],
         reason=pd.Series(reasons, dtype=object),
     )
     is_read = np.array([not isinstance(answer, str) for answer in answers])
@@ -79,7 +83,7 @@ def _judged(clips: pd.DataFrame, answers: Sequence[JudgeAnswer], classes: Sequen
 def _measured(clips: pd.DataFrame, metric: Metric, label: str) -> pd.DataFrame:
     """The rows of one metric; a clip without a video gets the reason why."""
     is_made = clips.video.notna().to_numpy()
-    shown = [Shown(*files) for files in clips.loc[is_made, FILES].itertuples(index=False)]
+    shown = [Shown(*files) for files in clips.loc[is_made, [*FILES, "emotion", JUDGED]].itertuples(index=False)]
     measured = metric.measure(shown, label) if shown else Measured([], {})
     answers = iter(measured.per_clip)
     per_clip = [next(answers) if made else ClipError("not_made", "") for made in is_made]

@@ -19,6 +19,10 @@ class Shown:
     """The neutral clip that was edited, frame by frame in step."""
     sound: Path | None
     """What the lips should follow: the neutral source's sound, a wav or a video that has one."""
+    emotion: str | None = None
+    """The wanted one."""
+    judged: str | None = None
+    """What the judge of `acc_emo` names; None where it has no answer."""
 
 
 @dataclass(frozen=True)

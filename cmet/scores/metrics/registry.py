@@ -14,6 +14,7 @@ METRICS = {
     "fvd": "cmet.scores.metrics.fvd:FrechetVideoDistance",
     "sync": "cmet.scores.metrics.sync:SyncConfidence",
     "identity": "cmet.scores.metrics.identity:IdentitySimilarity",
+    "fer": "cmet.scores.metrics.fer:FerAccuracy",
 }
 """Module and class, imported when asked for: reading results must not wait for networks."""
 

@@ -1,6 +1,9 @@
 # Two commands: `make demo` (the whole pipeline on the built-in corpus) and `make test`.
 
 VENV := .venv
+# `make setup PYTHON=3.13`; an environment that is there keeps its own
+PYTHON = $(or $(shell sed -n 's/^version_info = \([0-9]*\.[0-9]*\).*/\1/p' $(VENV)/pyvenv.cfg 2>/dev/null),3.11)
+READY = $(VENV)/.ready-$(PYTHON)
 BIN := $(VENV)/bin
 UV := .boot/bin/uv
 # a file of tests stays in one process, since its tests share what is costly to make; slow files come early
@@ -13,7 +16,7 @@ LOCKED := pipeline dagster dev
 COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,sklearn.linear_model \
   dagster dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats
 # settings of alembic take % in the path of a package for a placeholder: for MLflow there is a way without, for Dagster none
-PERCENT := $(if $(findstring %,$(CURDIR)),PYTHONPATH=/proc/self/cwd/$(VENV)/lib/python3.11/site-packages)
+PERCENT := $(if $(findstring %,$(CURDIR)),PYTHONPATH=/proc/self/cwd/$(VENV)/lib/python$(PYTHON)/site-packages)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -36,7 +39,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.ready ## Install the locked dependencies into .venv
+setup: $(READY) ## Install the locked dependencies into .venv; PYTHON=3.12, 3.13
 	@test -e .git || git rev-parse >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true # a download without git
 
 # the pip of python3 works in .boot too, and only a Python without one needs another there, which takes seconds
@@ -44,8 +47,8 @@ $(UV):
 	python3 -m venv --without-pip .boot
 	python3 -m pip --python .boot install --quiet uv || { python3 -m venv .boot && .boot/bin/python -m pip install --quiet uv; }
 
-$(VENV)/.ready: requirements.lock pyproject.toml | $(UV)
-	test -x $(BIN)/python || $(UV) venv --quiet --python 3.11 $(VENV)
+$(READY): requirements.lock pyproject.toml | $(UV)
+	test -x $(BIN)/python$(PYTHON) || $(UV) venv --quiet --clear --python $(PYTHON) $(VENV)
 	$(UV) pip sync --quiet requirements.lock
 	$(UV) pip install --quiet --no-deps --editable .
 	printf '%s\n' $(COMPILED) | xargs -P 0 -I{} $(BIN)/python -c 'import {}'
@@ -92,7 +95,7 @@ mlflow: setup ## MLflow on http://localhost:5000, or PORT=
 	  --workers 1 --uvicorn-opts "--log-level warning" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; esac
 
 lock: $(UV) ## Resolve the dependencies again
-	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --python-version 3.11 --generate-hashes \
+	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	$(UV) run --no-project --quiet --python 3.11 python -m cmet.versions
 

@@ -26,7 +26,7 @@ from cmet.commands.promote import promote
 from cmet.commands.score import ManyLabels, score
 from cmet.commands.sweep import ManySeeds, sweep
 from cmet.commands.unseen import unseen
-from cmet.environment import own_version
+from cmet.environment import missing_library, own_version
 from cmet.errors import UserError
 from cmet.launching import end_soon_after_signals, is_first_process, is_under_torchrun, run_under_torchrun
 from cmet.native_logs import silence_native_logs
@@ -202,6 +202,9 @@ def main() -> None:
     except Exception as error:
         if said := no_room_said(error):
             print(f"cmet: {full_disk(getattr(error, 'filename', None) or 'the disk', said)}", file=sys.stderr)
+            sys.exit(2)
+        if isinstance(error, ImportError | OSError) and (said := missing_library(str(error))):
+            print(f"cmet: {said}", file=sys.stderr)
             sys.exit(2)
         traceback.print_exc()
         sys.exit(os.EX_SOFTWARE)

@@ -26,7 +26,7 @@ NUM_WORKERS_ON_GPU = 2
 LIBRARIES = {
     "PIL": "pillow",
     "av": "av",
-    "cv2": "opencv-python-headless",
+    "cv2": "opencv-contrib-python",
     "decord": "decord",
     "espeakng_loader": "espeakng-loader",
     "jinja2": "jinja2",
@@ -47,6 +47,13 @@ LIBRARIES = {
     "webdataset": "webdataset",
 }
 """Libraries whose version can change numbers or bytes of outputs: the name in imports, and that of the distribution."""
+
+SYSTEM_PACKAGES = ("libegl1", "libgles2", "libgl1", "libglib2.0-0")
+"""Packages of Debian and Ubuntu with what MediaPipe (the first two) and OpenCV load from the system."""
+
+_MISSING_LIBRARY = re.compile(
+    r"(lib(?:EGL|GLESv2|GL|GLX|X11|xcb|glib-2\.0|gthread-2\.0)\.so\.\d+): cannot open shared object"
+)
 
 PACKAGES = ("cmet", "funasr", "safetensors", *LIBRARIES.values())
 """Distributions that a description names; FunASR is not among the locked ones."""
@@ -194,6 +201,17 @@ def versions() -> Mapping[str, str]:
             # a part of the pipeline that is not installed decided nothing
             continue
     return found
+
+
+def missing_library(said: str) -> str | None:
+    """A sentence where the text of an error says that MediaPipe or OpenCV miss a library of the system."""
+    found = _MISSING_LIBRARY.search(said)
+    if found is None:
+        return None
+    return (
+        f"{found.group(1)} is missing, which MediaPipe and OpenCV load from the system, also where there is no screen; "
+        f"on Debian and Ubuntu: apt-get install {' '.join(SYSTEM_PACKAGES)}"
+    )
 
 
 def work_digest(begin: str, chosen: tuple[str, ...] = ()) -> str:

@@ -17,9 +17,16 @@ def versions_text(lock: str) -> str:
     """What `versions.yaml` holds.
 
     Args:
-        lock: Text of a requirements file in which every library has one line with its version.
+        lock: Text of a requirements file.
+
+    Raises:
+        ValueError: A library has several versions, each for some versions of Python.
     """
-    locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
+    lines = re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE)
+    locked = dict(lines)
+    several = [package for package in LIBRARIES.values() if [name for name, _ in lines].count(package) > 1]
+    if several:
+        raise ValueError(f"several versions of {', '.join(several)} in the lock; constrain them in pyproject.toml")
     # quoted: 0.10 is no number
     return HEADER + "".join(f'{name}: "{locked[package]}"\n' for name, package in LIBRARIES.items())
 

@@ -240,7 +240,8 @@ def clone(folder: Path) -> None:
     (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / ".boot").symlink_to(ROOT / ".boot")
     # the editable installation points to this checkout; its code is the clone's as long as nothing is uncommitted
-    (ROOT / ".venv/.ready").touch()
+    for ready in (ROOT / ".venv").glob(".ready-*"):
+        ready.touch()
 
 
 def timed(command: list[str], folder: Path) -> float:

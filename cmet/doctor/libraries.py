@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings, gib
+from cmet.environment import missing_library
 
 LIMIT_S = 60
 
@@ -106,13 +107,13 @@ def probe_video() -> Findings:
 
 
 def probe_face_mesh() -> Findings:
-    """Start MediaPipe's face mesh; its models are in the wheel."""
+    """Look for a face with MediaPipe where there is none."""
     import numpy as np
-    from mediapipe.python.solutions.face_mesh import FaceMesh
 
-    with FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
-        mesh.process(np.zeros((64, 64, 3), np.uint8))
-    yield Finding("face mesh", "ok", "MediaPipe and its models load")
+    from cmet.media.landmarks import still_landmarks
+
+    still_landmarks([np.zeros((64, 64, 3), np.uint8)])
+    yield Finding("face mesh", "ok", "MediaPipe and its model load")
 
 
 def probe_opensmile() -> Findings:
@@ -185,5 +186,6 @@ def answer_of(name: str, child: subprocess.Popen[str], limit_s: float = LIMIT_S)
         return [Finding(name, "problem", f"the process died of {died}", advice)]
     if child.returncode:
         last = next((line for line in reversed(err.splitlines()) if line.strip()), "no message")
-        return [Finding(name, "problem", last.strip()[-300:], "`make setup` installs the locked versions")]
+        advice = missing_library(last) or "`make setup` installs the locked versions"
+        return [Finding(name, "problem", last.strip()[-300:], advice)]
     return [Finding(**finding) for finding in json.loads(out.splitlines()[-1])]

@@ -18,8 +18,9 @@ from cmet.doctor.finding import Finding, Findings
 EXTRAS_OF_SAMPLE = frozenset({"", "pipeline"})
 INSTALL_UNLOCKED = {"emotion2vec": "`.boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'`"}
 """How an extra is installed that the lock does not hold."""
-KNOWN_ABSENT = frozenset({("mediapipe", "opencv-contrib-python")})
-"""Requirements left out on purpose: the headless OpenCV provides the same module."""
+OPENCV = "opencv-contrib-python"
+"""The build of OpenCV that MediaPipe asks for; each build brings the folder `cv2`."""
+OTHER_OPENCVS = ("opencv-contrib-python-headless", "opencv-python", "opencv-python-headless")
 
 
 def installed() -> dict[str, str]:
@@ -104,14 +105,13 @@ def probe_clashes(have: Mapping[str, str], asked: Iterable[tuple[str, str]]) -> 
 
 
 def _known_clashes(have: Mapping[str, str]) -> Findings:
-    windowed = [name for name in ("opencv-contrib-python", "opencv-python") if name in have]
-    if windowed and "opencv-python-headless" in have:
+    others = [name for name in OTHER_OPENCVS if name in have]
+    if others:
         yield Finding(
             "clashes",
             "note",
-            f"{' and '.join(windowed)} and opencv-python-headless share the folder cv2; the last one installed wins, "
-            "and the build with windows needs libGL.so.1 and libgthread-2.0.so.0 from the system",
-            f"pip uninstall {' '.join(windowed)}; pip install --force-reinstall --no-deps opencv-python-headless",
+            f"{' and '.join(others)} and {OPENCV} share the folder cv2; the last one installed wins",
+            f"pip uninstall {' '.join(others)}; pip install --force-reinstall --no-deps {OPENCV}",
         )
     antlr = have.get("antlr4-python3-runtime")
     if antlr is not None and "dagster" in have and Version(antlr) < Version("4.13"):
@@ -132,8 +132,6 @@ def _known_clashes(have: Mapping[str, str]) -> Findings:
 def _declared_clashes(have: Mapping[str, str], asked: Iterable[tuple[str, str]]) -> Findings:
     for package, text in asked:
         line = Requirement(text)
-        if (package, canonicalize_name(line.name)) in KNOWN_ABSENT:
-            continue
         if line.marker is None or line.marker.evaluate({"extra": ""}):
             mismatch = _mismatch(line, have)
             if mismatch:

@@ -103,7 +103,7 @@ def _method_rows(
     columns = ["row_id", "speaker", "sentence", "emotion", "intensity", "source_clip", "target_clip", "is_held_out"]
     made = records.reindex(rows.row_id)
     reasons = rows.reason.where(rows.reason.notna(), made.reason.to_numpy())
-    status = pd.Series(np.where(rows.reason.notna(), "failed", made.status.to_numpy()), index=rows.index)
+    status: pd.Series = pd.Series(np.where(rows.reason.notna(), "failed", made.status.to_numpy()), index=rows.index)
     if method == "reference":
         absent = (status == "ok") & rows.row_id.map(references).isna()
         status = status.mask(absent, "failed")

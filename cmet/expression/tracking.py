@@ -23,7 +23,7 @@ def track_clip(job: Job, files: Path) -> Record:
     file = VideoFile(Path(job["video"]))
     tracker = _tracker(job["backbone"], job["weights"], InferenceParams(**job["inference"]))
     track = tracker(file.frames_at(range(len(file))))
-    is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
+    is_found = np.array([np.isfinite(frame).all() for frame in track])
     if is_found.mean() < job["min_face_ratio"]:
         raise ClipError(
             "face_lost",

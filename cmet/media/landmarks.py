@@ -1,8 +1,9 @@
-"""Face landmarks by MediaPipe's face mesh; its models ship in the wheel."""
+"""Face landmarks by MediaPipe's Face Landmarker; its model lies in `models`, with a notice."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,11 @@ import numpy as np
 NUM_LANDMARKS = 478
 """468 points of the face and 10 of the irises."""
 
+
+MODEL = files("cmet.media") / "models/face_landmarker.task"
+
+STEP_MS = 40
+"""From one frame to the next, as MediaPipe is told: how much it smooths depends on it, and 25 frames/s are the rule."""
 
 MAX_FACES = 4
 """Faces looked for in one frame."""
@@ -54,11 +60,11 @@ def find_faces(frames: Iterable[np.ndarray], region: Region | None = None) -> It
         frames: RGB uint8 pictures (H, W, 3).
         region: Where to look; boxes are those of the frame nevertheless.
     """
-    mesh = _face_mesh(static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=False)
+    finder = _finder(MAX_FACES)
     offset = np.array([region.left, region.top] if region else [0, 0], np.float32)
     for frame in frames:
         part = region.of(frame) if region else frame
-        points = [_pixels(face, part)[:, :2] + offset for face in mesh.process(part).multi_face_landmarks or []]
+        points = [face[:, :2] + offset for face in finder.faces(part)]
         yield [np.concatenate([xy.min(axis=0), xy.max(axis=0)]) for xy in points]
 
 
@@ -122,37 +128,80 @@ def track_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
         Shape (T, 478, 3), float32: x and y in pixels, z in the same unit, smaller is nearer. NaN where no face
         was found.
     """
-    mesh = _face_mesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
-    # the tracker loses the face of the clip before; a new one would cost as much as several frames
-    while mesh.process(_BLANK).multi_face_landmarks:
-        pass
-    return _landmarks(mesh, frames)
+    tracker = _tracker()
+    tracker.lose_face()
+    return _first_faces(tracker, frames)
 
 
 def still_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
     """Landmarks of the face in single frames, each found anew, shape (T, 478, 3) as `track_landmarks` has them."""
-    return _landmarks(_face_mesh(static_image_mode=True, max_num_faces=1, refine_landmarks=True), frames)
+    return _first_faces(_finder(1), frames)
 
 
-def _landmarks(mesh: Any, frames: Iterable[np.ndarray]) -> np.ndarray:
-    track = []
-    for frame in frames:
-        faces = mesh.process(frame).multi_face_landmarks
-        track.append(_pixels(faces[0], frame) if faces else np.full((NUM_LANDMARKS, 3), np.nan, np.float32))
+def _first_faces(landmarker: "_Finder | _Tracker", frames: Iterable[np.ndarray]) -> np.ndarray:
+    nothing = np.full((NUM_LANDMARKS, 3), np.nan, np.float32)
+    track = [next(iter(landmarker.faces(frame)), nothing) for frame in frames]
     return np.stack(track) if track else np.zeros((0, NUM_LANDMARKS, 3), np.float32)
+
+
+class _Finder:
+    """Finds faces in single frames."""
+
+    def __init__(self, max_faces: int) -> None:
+        self._landmarker = _landmarker("IMAGE", max_faces)
+
+    def faces(self, frame: np.ndarray) -> list[np.ndarray]:
+        """Landmarks of each face, shape (478, 3), pixels."""
+        return _pixels(self._landmarker.detect(_image(frame)), frame)
+
+
+class _Tracker:
+    """Follows one face; the time that it is told can only go forward."""
+
+    def __init__(self) -> None:
+        self._landmarker = _landmarker("VIDEO", 1)
+        self._time_ms = 0
+
+    def faces(self, frame: np.ndarray) -> list[np.ndarray]:
+        """Landmarks of the face if there is one, shape (478, 3), pixels."""
+        self._time_ms += STEP_MS
+        return _pixels(self._landmarker.detect_for_video(_image(frame), self._time_ms), frame)
+
+    def lose_face(self) -> None:
+        """Forget the clip before, to the bit; a new tracker would cost as much as several frames."""
+        while self.faces(_BLANK):
+            pass
 
 
 _BLANK = np.zeros((256, 256, 3), np.uint8)
 
-
-@cache
-def _face_mesh(**options: Any) -> Any:
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-
-    return FaceMesh(**options)
+_finder = cache(_Finder)
+_tracker = cache(_Tracker)
 
 
-def _pixels(face: Any, frame: np.ndarray) -> np.ndarray:
+def _landmarker(mode: str, max_faces: int) -> Any:
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_buffer=MODEL.read_bytes()),
+        running_mode=vision.RunningMode[mode],
+        num_faces=max_faces,
+    )
+    landmarker = vision.FaceLandmarker.create_from_options(options)
+    # it lives as long as the process, at whose end it would close itself by threads that are gone by then
+    landmarker.close = lambda: None
+    return landmarker
+
+
+def _image(frame: np.ndarray) -> Any:
+    from mediapipe import Image, ImageFormat
+
+    return Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(frame))
+
+
+def _pixels(result: Any, frame: np.ndarray) -> list[np.ndarray]:
     height, width = frame.shape[:2]
-    points = np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
-    return points * np.array([width, height, width], np.float32)
+    scale = np.array([width, height, width], np.float32)
+    return [
+        np.array([(point.x, point.y, point.z) for point in face], np.float32) * scale for face in result.face_landmarks
+    ]

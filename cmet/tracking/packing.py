@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ import numpy as np
 
 from cmet.connector.bundle import load_bundle
 from cmet.connector.product import Model
+from cmet.environment import SYSTEM_PACKAGES
 from cmet.tracking.models import PART, model_name
-from cmet.tracking.wheels import pinned_requirements, write_wheels
+from cmet.tracking.wheels import pinned_requirements, write_wheel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +63,7 @@ def packed_model(model: Model) -> Iterator[Packed]:
         for path in model.files:
             _copy_readable(path, copy / path.name)
         wheels.mkdir()
-        brought = [f"{WHEELS}/{path.name}" for path in write_wheels(wheels)]
+        brought = f"{WHEELS}/{write_wheel(wheels).name}"
         requirements = pinned_requirements()
         with _without_remarks():
             pyfunc.save_model(
@@ -70,7 +72,7 @@ def packed_model(model: Model) -> Iterator[Packed]:
                 artifacts={PART: str(copy)},
                 signature=_signature(),
                 input_example=_example(bundle),
-                pip_requirements=[_pinned_mlflow(), *requirements, *brought],
+                pip_requirements=[_pinned_mlflow(), *requirements, brought],
             )
         shutil.move(wheels, folder / WHEELS)
         _forget_places(folder)
@@ -209,10 +211,11 @@ models:/{name}@champion ...`.
 
 ## Environment
 
-Linux, Python 3.11, and what `requirements.txt` names, with the wheels in `wheels/`: cmet is on no index, and a stand-in
-for the OpenCV that MediaPipe asks for keeps the system's libGL out. They are named as seen from this folder, so `cd`
-into it before `pip install -r requirements.txt` (about 6 GB); MLflow's own `--env-manager virtualenv` and `uv` do so by
-themselves. The backbones edtalk and pdfgc need their published weights besides, in the folder that CMET_WEIGHTS names.
+Linux, Python {sys.version_info.major}.{sys.version_info.minor}, and what `requirements.txt` names, with the wheel of
+cmet in `wheels/`, as cmet is on no index. It is named as seen from this folder, so `cd` into it before `pip install -r
+requirements.txt` (about 6 GB); MLflow's own `--env-manager virtualenv` and `uv` do so by themselves. The system has to
+have the libraries of `apt-get install {" ".join(SYSTEM_PACKAGES)}`. The backbones edtalk and pdfgc need
+their published weights besides, in the folder that CMET_WEIGHTS names.
 
 ## Limits and licences
 

@@ -1,11 +1,11 @@
-"""What a logged model asks of its environment: pinned versions, and wheels of what no index has."""
+"""What a logged model asks of its environment: pinned versions, and a wheel of cmet, which no index has."""
 
 import base64
 import hashlib
 import zipfile
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -16,8 +16,6 @@ from cmet.closure import PACKAGE
 from cmet.errors import UserError
 
 OWN = "cmet"
-HEADLESS, WINDOWED = "opencv-python-headless", "opencv-contrib-python"
-"""Both bring the folder `cv2`; MediaPipe asks for the second, which needs the system's libGL, and the first serves."""
 
 TAG = "Wheel-Version: 1.0\nGenerator: cmet\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 """What a wheel says of itself."""
@@ -45,10 +43,10 @@ def pinned_requirements() -> tuple[str, ...]:
     return tuple(sorted(found.values()))
 
 
-def write_wheels(folder: Path) -> list[Path]:
-    """Wheels that a clean environment needs besides: cmet as it runs here, and a stand-in for OpenCV with windows.
+def write_wheel(folder: Path) -> Path:
+    """The wheel that a clean environment needs besides: cmet as it runs here.
 
-    The version of the first ends in a digest of the code, so that no environment takes other code for it.
+    Its version ends in a digest of the code, so that no environment takes other code for it.
 
     Raises:
         UserError: cmet is not installed.
@@ -57,10 +55,25 @@ def write_wheels(folder: Path) -> list[Path]:
         own = distribution(OWN)
     except PackageNotFoundError as error:
         raise UserError("cmet is not installed here, so no wheel of it can be logged; run `make setup`") from error
-    wheels = [_write_own(own, folder)]
-    if _is_installed(HEADLESS) and not _is_installed(WINDOWED):
-        wheels.append(_write_stand_in(folder))
-    return wheels
+    code = {
+        path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    digest = hashlib.sha256()
+    for name in sorted(code):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(code[name]).digest())
+    named = f"{own.version}+{digest.hexdigest()[:12]}"
+    info = f"{OWN}-{named}.dist-info"
+    # an installed distribution has the first, a checkout that was built in place the second
+    metadata = own.read_text("METADATA") or own.read_text("PKG-INFO") or ""
+    beside = {"METADATA": metadata.replace(f"\nVersion: {own.version}\n", f"\nVersion: {named}\n", 1), "WHEEL": TAG}
+    for name in ("entry_points.txt", *(f"licenses/{file}" for file in own.metadata.get_all("License-File", []))):
+        if text := own.read_text(name):
+            beside[name] = text
+    path = folder / f"{OWN}-{named}-py3-none-any.whl"
+    _write_files(path, f"{info}/RECORD", code | {f"{info}/{name}": text.encode() for name, text in beside.items()})
+    return path
 
 
 def _is_installed(name: str) -> bool:
@@ -71,56 +84,22 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def _write_own(own: Distribution, folder: Path) -> Path:
-    code = {
-        path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes()
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    digest = hashlib.sha256()
-    for name in sorted(code):
-        digest.update(name.encode() + b"\0" + hashlib.sha256(code[name]).digest())
-    named = f"{own.version}+{digest.hexdigest()[:12]}"
-    info = _info_folder(OWN, named)
-    # an installed distribution has the first, a checkout that was built in place the second
-    metadata = own.read_text("METADATA") or own.read_text("PKG-INFO") or ""
-    beside = {"METADATA": metadata.replace(f"\nVersion: {own.version}\n", f"\nVersion: {named}\n", 1), "WHEEL": TAG}
-    for name in ("entry_points.txt", *(f"licenses/{file}" for file in own.metadata.get_all("License-File", []))):
-        if text := own.read_text(name):
-            beside[name] = text
-    return _write_wheel(folder, OWN, named, code | {f"{info}/{name}": text.encode() for name, text in beside.items()})
+def _write_files(path: Path, record: str, files: Mapping[str, bytes]) -> None:
+    """Write a wheel.
 
-
-def _write_stand_in(folder: Path) -> Path:
-    """A wheel without files that has the name of one OpenCV and asks for the other.
-
-    pip cannot be told to leave out what another package asks for, and would overwrite parts of one with the other.
+    Args:
+        path: Of the wheel.
+        record: Name in it of the list of its files.
+        files: Content by name.
     """
-    named = f"{version(HEADLESS)}+headless"
-    metadata = (
-        f"Metadata-Version: 2.1\nName: {WINDOWED}\nVersion: {named}\n"
-        f"Summary: Stands for {WINDOWED}: {HEADLESS} has the same module\nRequires-Dist: {HEADLESS}\n"
-    )
-    info = _info_folder(WINDOWED, named)
-    return _write_wheel(folder, WINDOWED, named, {f"{info}/METADATA": metadata.encode(), f"{info}/WHEEL": TAG.encode()})
-
-
-def _info_folder(name: str, named: str) -> str:
-    return f"{name.replace('-', '_')}-{named}.dist-info"
-
-
-def _write_wheel(folder: Path, name: str, named: str, files: Mapping[str, bytes]) -> Path:
-    record = f"{_info_folder(name, named)}/RECORD"
     lines = []
     for file, content in sorted(files.items()):
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
         lines.append(f"{file},sha256={digest},{len(content)}\n")
     lines.append(f"{record},,\n")
-    path = folder / f"{name.replace('-', '_')}-{named}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file, content in [*sorted(files.items()), (record, "".join(lines).encode())]:
             entry = zipfile.ZipInfo(file, LONG_AGO)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content)
-    return path

@@ -4,6 +4,7 @@ import ast
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from cmet.environment import LIBRARIES
@@ -48,6 +49,12 @@ def test_the_file_holds_what_is_locked() -> None:
 def test_versions_are_words_and_a_name_that_begins_alike_is_another() -> None:
     lock = "".join(f"{name}-x==9\n{name}==0.10 \\\n    --hash=sha256:0\n" for name in LIBRARIES.values())
     assert set(yaml.safe_load(versions_text(lock)).values()) == {"0.10"}
+
+
+def test_a_library_with_another_version_on_another_python_is_refused() -> None:
+    lock = "".join(f"{name}==1\n" for name in LIBRARIES.values()) + "numpy==2 ; python_full_version >= '3.12' \\\n"
+    with pytest.raises(ValueError, match="several versions of numpy in the lock"):
+        versions_text(lock)
 
 
 def test_every_library_that_is_imported_decides_outputs_or_is_known_not_to() -> None:

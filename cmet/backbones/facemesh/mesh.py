@@ -62,9 +62,10 @@ def face_triangles() -> np.ndarray:
 
 def _surface() -> list[tuple[int, int, int]]:
     # imported here: it takes two seconds
-    from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
+    from mediapipe.tasks.python.vision import FaceLandmarksConnections
 
-    edges = {(min(edge), max(edge)) for edge in FACEMESH_TESSELATION}
+    tesselation = FaceLandmarksConnections.FACE_LANDMARKS_TESSELATION
+    edges = {(min(edge.start, edge.end), max(edge.start, edge.end)) for edge in tesselation}
     neighbours: dict[int, set[int]] = {}
     for a, b in edges:
         neighbours.setdefault(a, set()).add(b)

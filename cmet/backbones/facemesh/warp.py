@@ -79,12 +79,13 @@ def _backward_shift(
     # row -1 serves the pixels outside of every triangle
     slopes = np.concatenate([slopes, np.zeros((1, 2, 3), np.float32)])
     grid_x, grid_y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    return tuple(
+    shift_x, shift_y = (
         np.take(part[:, 0], number, mode="wrap") * grid_x
         + np.take(part[:, 1], number, mode="wrap") * grid_y
         + np.take(part[:, 2], number, mode="wrap")
         for part in (slopes[:, 0], slopes[:, 1])
     )
+    return shift_x, shift_y
 
 
 def _folded_first(area: np.ndarray) -> np.ndarray:

@@ -66,9 +66,10 @@ def turned(track: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def test_the_mouth_is_what_mediapipe_calls_the_lips() -> None:
-    from mediapipe.python.solutions.face_mesh_connections import FACEMESH_LIPS
+    from mediapipe.tasks.python.vision import FaceLandmarksConnections
 
-    assert set(MOUTH) == {point for edge in FACEMESH_LIPS for point in edge}
+    lips = FaceLandmarksConnections.FACE_LANDMARKS_LIPS
+    assert set(MOUTH) == {point for edge in lips for point in (edge.start, edge.end)}
 
 
 def test_a_face_is_at_no_distance_from_itself(face: np.ndarray) -> None:

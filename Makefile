@@ -51,7 +51,7 @@ $(READY): requirements.lock pyproject.toml | $(UV)
 	test -x $(BIN)/python$(PYTHON) || $(UV) venv --quiet --clear --python $(PYTHON) $(VENV)
 	$(UV) pip sync --quiet requirements.lock
 	$(UV) pip install --quiet --no-deps --editable .
-	printf '%s\n' $(COMPILED) | xargs -P 0 -I{} $(BIN)/python -c 'import {}'
+	printf '%s\n' $(COMPILED) | xargs -P 0 -I{} $(BIN)/python -c 'import {}' || { $(BIN)/cmet doctor; exit 1; }
 	touch $@
 
 demo: setup ## Sample corpus to accuracy table, through DVC

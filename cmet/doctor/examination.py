@@ -15,6 +15,10 @@ PROBE_ERRORS = (OSError, ImportError, ValueError, RuntimeError, AttributeError, 
 """What looking at files, packages and other programs can raise, also where they are damaged."""
 
 
+OF_PIPELINE = frozenset({"pipeline", "espeak-ng", "tools", "project"})
+"""Probes of what the pipeline needs and `cmet edit` does not."""
+
+
 def examine(root: Path) -> list[Finding]:
     """Run every probe; takes a few seconds.
 
@@ -56,6 +60,11 @@ def isolated(name: str, probe: Callable[[], Findings]) -> list[Finding]:
         return list(probe())
     except PROBE_ERRORS as error:
         return [Finding(name, "problem", f"the probe failed: {type(error).__name__}: {error}")]
+
+
+def can_edit(findings: Iterable[Finding]) -> bool:
+    """Whether nothing stands in the way of `cmet edit`, wherever it is called."""
+    return can_run_sample(finding for finding in findings if finding.probe not in OF_PIPELINE)
 
 
 def can_run_sample(findings: Iterable[Finding]) -> bool:

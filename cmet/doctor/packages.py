@@ -15,7 +15,8 @@ from packaging.version import Version
 
 from cmet.doctor.finding import Finding, Findings
 
-EXTRAS_OF_SAMPLE = frozenset({"", "pipeline"})
+PIPELINE = "pipeline"
+EXTRAS_OF_SAMPLE = frozenset({"", PIPELINE})
 INSTALL_UNLOCKED = {"emotion2vec": "`.boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'`"}
 """How an extra is installed that the lock does not hold."""
 OPENCV = "opencv-contrib-python"
@@ -73,13 +74,14 @@ def probe_packages(wanted: Mapping[str, Sequence[Requirement]], have: Mapping[st
         needed = [line for line in lines if line.marker is None or line.marker.evaluate({"extra": extra})]
         wrong = [f"{line.name} {_mismatch(line, have)}" for line in needed if _mismatch(line, have)]
         name, is_needed = f"cmet[{extra}]" if extra else "cmet", extra in EXTRAS_OF_SAMPLE
+        probe = PIPELINE if extra == PIPELINE else "packages"
         if not wrong:
-            yield Finding("packages", "ok", f"{name}: all {len(needed)} requirements are met")
+            yield Finding(probe, "ok", f"{name}: all {len(needed)} requirements are met")
         else:
             # quotes, since a shell may take the brackets for a pattern
             advice = INSTALL_UNLOCKED.get(extra, f"pip install '{name}'")
             yield Finding(
-                "packages",
+                probe,
                 "problem" if is_needed else "note",
                 f"{name}: {'; '.join(wrong)}",
                 ("`make setup` installs the locked versions, " if is_needed else "") + advice,

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cmet.commands.doctor import doctor
 from cmet.doctor import libraries, machine, packages, project
-from cmet.doctor.examination import can_run_sample, isolated
+from cmet.doctor.examination import can_edit, can_run_sample, isolated
 from cmet.doctor.finding import Finding
 from cmet.environment import GIB
 from cmet.weights.registry import CHECKPOINTS, HOMES
@@ -61,6 +61,39 @@ def test_a_probe_that_fails_is_a_problem_with_its_error() -> None:
 @pytest.mark.parametrize(("status", "can_run"), [("ok", True), ("note", True), ("problem", False)])
 def test_only_problems_stop_the_sample(status: str, can_run: bool) -> None:
     assert can_run_sample([Finding("a", status, "b")]) is can_run  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("probe", "is_project", "can", "code", "end"),
+    [
+        ("disk", False, False, 1, "The built-in sample cannot run: 1 problem."),
+        ("espeak-ng", False, True, 0, "The built-in sample cannot run: 1 problem. `cmet edit` can."),
+        ("pipeline", True, True, 1, "The built-in sample cannot run: 1 problem. `cmet edit` can."),
+    ],
+)
+def test_who_has_no_project_wants_to_edit(
+    probe: str, is_project: bool, can: bool, code: int, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings = [Finding(probe, "problem", "b")]
+    assert can_edit(findings) is can
+    monkeypatch.setattr("cmet.doctor.examination.examine", lambda root: findings)
+    if is_project:
+        (tmp_path / "dvc.yaml").touch()
+    app = typer.Typer()
+    app.command()(doctor)
+    answer = CliRunner().invoke(app, ["--project", str(tmp_path)])
+    assert (answer.exit_code, answer.stdout.splitlines()[-1]) == (code, end)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"), [("libGL.so.1", True), ("libEGL.so.1", True), ("libcudart.so.13", False)]
+)
+def test_a_missing_library_of_the_system_is_said_with_the_command_that_brings_it(name: str, is_known: bool) -> None:
+    code = f"raise ImportError('{name}: cannot open shared object file: No such file or directory')"
+    (finding,) = libraries.answer_of("face mesh", libraries.start_python(code))
+    assert finding.found == f"ImportError: {name}: cannot open shared object file: No such file or directory"
+    advice = "apt-get install libegl1 libgles2 libgl1 libglib2.0-0" if is_known else "`make setup` installs"
+    assert advice in finding.advice
 
 
 # The machine

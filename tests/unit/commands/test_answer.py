@@ -124,7 +124,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "clean": ("leftovers is_removed size_bytes", []),
     "compare": ("a b metric confidence main held_out clips notes", ["a", "b"]),
     "corpus check": ("corpus root num_found is_complete", ["mead", "tree"]),
-    "doctor": ("can_run_sample findings", []),
+    "doctor": ("can_run_sample can_edit findings", []),
     "edit": (
         "out num_frames fps width_px height_px face_ratio mean_change clamped_share strength has_typical_unit likeness "
         "emotions remarks notes",

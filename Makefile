@@ -11,7 +11,7 @@ UV := .boot/bin/uv
 MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 NUMPY_MADVISE_HUGEPAGE=0
 PYTEST := $(MEMORY) OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # the other extras are for some machines only and are installed by name
-LOCKED := pipeline dagster dev
+LOCKED := pipeline dagster postgres dev
 # Python compiles what is imported first: here side by side, or else each process of the first run does it for itself
 COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,sklearn.linear_model \
   dagster dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats
@@ -64,12 +64,15 @@ test: setup ## All tests
 check: lint ## Format, lint, types and unit tests
 	$(PYTEST) tests/unit
 
-lint: setup ## ruff, mypy, the layers of imports and the workflows
+lint: setup ## ruff, mypy, the layers of imports, workflows, containers and the citation
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
 	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml compose.gpu.yaml
+	check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
+	hadolint Dockerfile
 
 format: setup ## Format the code
 	ruff format .

@@ -1,4 +1,4 @@
-"""`cmet corpus`: what is there of a raw corpus."""
+"""`cmet corpus`: what is there of a raw corpus, and the card of a prepared one."""
 
 import sys
 from dataclasses import asdict
@@ -10,7 +10,7 @@ import typer
 from cmet.commands.answer import Answer, answering
 from cmet.params import CorpusName
 
-app = typer.Typer(no_args_is_help=True, help="Inspect raw corpora.")
+app = typer.Typer(no_args_is_help=True, help="Inspect corpora.")
 
 COMPLETE, INCOMPLETE = 0, 1
 """Exit codes; 2, as for every mistake of the caller, when the folder is not of this corpus."""
@@ -18,7 +18,7 @@ COMPLETE, INCOMPLETE = 0, 1
 
 @app.callback()
 def about_corpora() -> None:
-    """Inspect raw corpora."""
+    """Inspect corpora."""
 
 
 @app.command()
@@ -45,3 +45,20 @@ def check(
         check_table(report, sys.maxsize if full else MAX_LISTED),
         exit_code=COMPLETE if report.is_complete else INCOMPLETE,
     )
+
+
+@app.command()
+@answering
+def card(
+    contact: Annotated[
+        str | None, typer.Option("--contact", help="Whom to ask for removal: a name or an address.")
+    ] = None,
+    project: Annotated[Path, typer.Option("--project", help="Folder of the project.")] = Path(),
+) -> Answer:
+    """Print the data card of the prepared corpus: who and what is in it, what was set aside, licence, removal."""
+    from cmet.cards import data_card, printed_card
+    from cmet.project import Project
+
+    opened = Project.at(project / "params.yaml")
+    made = data_card(opened.clips(), opened.params, contact)
+    return Answer(made, printed_card(made))

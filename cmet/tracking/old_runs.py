@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cmet.errors import UserError
-from cmet.tracking.store import Store, default_store, has_store, open_store
+from cmet.tracking.store import Store, default_store, files_of, has_store, is_database, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
@@ -30,16 +30,19 @@ def find_old_runs(root: Path, num_kept: int) -> dict[str, list[Path]]:
         num_kept: How many of each stage and backbone stay.
 
     Raises:
-        UserError: The store does not answer, or is a server.
+        UserError: The store does not answer, is a server, or is the database of another project.
     """
     address = default_store(root)
-    if not address.startswith("sqlite"):
+    if not is_database(address):
         raise UserError(
             f"MLFLOW_TRACKING_URI {address}: not the project's own store; clean it where it is, by mlflow gc"
         )
     if not has_store(root):
         return {}
     store = open_store(root)
+    files = store.client.get_experiment(store.experiment).artifact_location
+    if files != files_of(address, root).as_uri():
+        raise UserError(f"{address}: its runs have their files in {files}; clean them in the project of that folder")
     runs = {run.info.run_id: run for run in _all_runs(store)}
     models = defaultdict(list)
     for model in _all_models(store):
@@ -58,7 +61,7 @@ def find_old_runs(root: Path, num_kept: int) -> dict[str, list[Path]]:
 
 
 def remove_runs(root: Path, run_ids: Collection[str]) -> None:
-    """Remove runs, their files and the models that they have logged, and let the store's file shrink.
+    """Remove runs, their files and the models that they have logged, and let a store's file shrink.
 
     Raises:
         UserError: MLflow could not remove them, or its file is in use.
@@ -76,6 +79,9 @@ def remove_runs(root: Path, run_ids: Collection[str]) -> None:
     for run in runs:
         # MLflow leaves it, empty
         _folder(run.info.artifact_uri).parent.rmdir()
+    if not store.address.startswith("sqlite"):
+        # Postgres uses the room again by itself
+        return
     path = Path(unquote(store.address.partition(":///")[2]))
     try:
         with sqlite3.connect(path, timeout=30) as database:

@@ -76,7 +76,7 @@ def packed_model(model: Model) -> Iterator[Packed]:
             )
         shutil.move(wheels, folder / WHEELS)
         _forget_places(folder)
-        text = _card(config, name)
+        text = _card(config, name, model.sha256)
         (folder / CARD).write_text(text, encoding="utf-8")
         yield Packed(folder, name, model.sha256, text, _params(config))
 
@@ -169,9 +169,12 @@ def _params(config: "BundleConfig") -> dict[str, str]:
     }
 
 
-def _card(config: "BundleConfig", name: str) -> str:
+def _card(config: "BundleConfig", name: str, sha256: str) -> str:
     emotions = ", ".join(config.expression_deltas) or "not recorded"
-    clips = config.clips
+    clips, network = config.clips, config.network
+    size = f"{network.num_layers} layer(s) of {network.hidden}, {network.num_heads} heads"
+    settings = ", ".join(f"{key} {value}" for key, value in config.speech_settings.items()) or "none"
+    versions = ", ".join(f"{library} {version}" for library, version in config.versions.items()) or "not recorded"
     return f"""\
 # {name}
 
@@ -181,14 +184,17 @@ of the expression codes of the backbone `{config.backbone}`.
 | | |
 |---|---|
 | backbone | `{config.backbone}`, {config.expression_width} expression codes |
-| speech encoder | `{config.speech_encoder}`, {config.speech_width} features |
+| speech encoder | `{config.speech_encoder}`, {config.speech_width} features; settings: {settings} |
+| network | {size}, windows of {network.window} frames |
 | training clips | {clips.size_px} px, {clips.fps} frames/s, {clips.sample_rate_hz} Hz, crop `{clips.crop_rule}` |
 | emotions of the training pairs | {emotions} |
 | left out of training | {config.held_out_emotion or "none"} |
-| weights of step | {config.step}, seed {config.seed} |
+| weights of step | {config.step}, seed {config.seed}; SHA-256 {sha256} |
+| trained with | {versions} |
 
 How well it does is told by the metrics attached to it, which belong to the rows, the judge and the corpus that the
-evaluation names. Data and code are named in the run that it comes from.
+evaluation names. Data and code are named in the run that it comes from; who is in the data, what was set aside and how
+to be removed from it, say `cmet corpus card` where it was prepared.
 
 ## Use
 

@@ -1,5 +1,6 @@
 """Where runs are kept: the address of the store, whether it answers, and what is said where it does not."""
 
+import logging
 import math
 import os
 import re
@@ -9,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from cmet.errors import UserError
 from cmet.tracking.front import show_runs_first
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "cmet"
-PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    # Postgres
+    "PGCONNECT_TIMEOUT": "10",
+}
 """MLflow alone waits for minutes; whoever has a slow server sets more in the environment."""
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -96,6 +102,17 @@ def has_store(root: Path) -> bool:
     return not store.startswith("sqlite") or _file(store).is_file()
 
 
+def is_database(store: str) -> bool:
+    """Whether runs are in a database that MLflow itself opens (a file of SQLite, Postgres), and not with a server."""
+    return store.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql")
+
+
+def files_of(store: str, root: Path) -> Path:
+    """Where the files of a database's runs lie: beside a file of SQLite, else in the project that began with it."""
+    beside = _file(store).resolve().parent if store.startswith("sqlite") else root.resolve()
+    return beside / "mlruns"
+
+
 def _file(store: str) -> Path:
     """Where a SQLite store lies."""
     return Path(unquote(store.partition(":///")[2]))
@@ -151,8 +168,24 @@ def _opened(address: str, root: Path) -> tuple["MlflowClient", str]:
         if not os.access(path.parent, os.W_OK):
             raise StoreAway("no such folder, or none that can be written to")
         _find_migrations()
+    elif is_database(address):
+        _reach(address)
     client = MlflowClient(address)
     return client, _experiment(client, address, root)
+
+
+def _reach(address: str) -> None:
+    """See that a database answers: MLflow would ask for minutes, and show a traceback each time."""
+    import sqlalchemy
+
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    try:
+        with sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool).connect():
+            pass
+    except ImportError as error:
+        raise StoreAway(f"{error}; 'cmet[postgres]' has the driver of postgresql+psycopg2://") from error
+    except sqlalchemy.exc.OperationalError as error:
+        raise StoreAway(_said(error)) from error
 
 
 def _find_migrations() -> None:
@@ -170,8 +203,7 @@ def _experiment(client: "MlflowClient", address: str, root: Path) -> str:
     own_artifacts = (root.resolve() / "mlruns").as_uri()
     if experiment is None:
         # a server decides itself where artifacts lie; a project may log into the file of another one
-        beside = (_file(address).resolve().parent / "mlruns").as_uri() if address.startswith("sqlite") else None
-        made = client.create_experiment(EXPERIMENT, beside)
+        made = client.create_experiment(EXPERIMENT, files_of(address, root).as_uri() if is_database(address) else None)
         show_runs_first(client, made)
         return made
     if not experiment.experiment_id:
@@ -182,6 +214,9 @@ def _experiment(client: "MlflowClient", address: str, root: Path) -> str:
             f"{root}: mlflow.db belongs to a project elsewhere, whose files are at {experiment.artifact_location}; "
             "delete mlflow.db and mlruns to start afresh here, or set MLFLOW_TRACKING_URI to continue there"
         )
+    files = urlsplit(experiment.artifact_location)
+    if is_database(address) and files.scheme == "file" and not Path(unquote(files.path)).parent.is_dir():
+        raise StoreAway(f"files of its runs are in {unquote(files.path)}, which this machine does not have")
     return experiment.experiment_id
 
 
@@ -215,9 +250,12 @@ def _said(error: Exception) -> str:
     known = {
         "not in a valid JSON format": "what answers is no MLflow server but perhaps a page to log in",
         "timed out": "no answer in time",
+        "timeout expired": "no answer in time",
         "Connection refused": "nothing answers there",
         "Connection aborted": "the connection broke off",
         "resolve": "no such host",
+        "translate host name": "no such host",
+        "password": "the database wants another password; set PGPASSWORD, or write it into ~/.pgpass",
     }
     if status in (401, 403):
         variables = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"

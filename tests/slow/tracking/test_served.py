@@ -57,6 +57,11 @@ def test_a_logged_model_predicts_and_edits_with_the_code_that_it_brings(
     # nothing that runs when it is read, no place of this machine, and versions that an index has
     assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pth", ".pt")]
     assert not [path for path in ("MLmodel", "README.md") if str(tmp_path) in (folder / path).read_text()]
+    # the card says what the model has recorded
+    card = (folder / "README.md").read_text()
+    recorded = [f"SHA-256 {Model(model).sha256} |", f"| {bundle.config.network.num_layers} layer(s) of 32, 2 heads, "]
+    recorded += [f"{key} {value}" for key, value in bundle.config.speech_settings.items()]
+    assert all(value in card for value in recorded)
     asked = (folder / "requirements.txt").read_text().splitlines()
     assert f"torch=={torch.__version__.partition('+')[0]}" in asked
     wheels = {f"wheels/{path.name}" for path in (folder / "wheels").iterdir()}

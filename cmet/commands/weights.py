@@ -215,7 +215,8 @@ def _offerings(folder: Path) -> Answer:
     lines = [f"{'name':<22}{'size':<18}{'here':<6}licence"]
     lines += [f"{row['name']:<22}{row['size']:<18}{'yes' if row['path'] else 'no':<6}{row['licence']}" for row in rows]
     lines.append("")
-    lines += [f"--for {purpose}: {', '.join(names)}" for purpose, names in PURPOSES.items()]
+    for purpose, members in PURPOSES.items():
+        lines += textwrap.wrap(f"--for {purpose}: {', '.join(members)}", 120, subsequent_indent=" " * 10)
     return Answer({"folder": folder, "checkpoints": rows, "purposes": PURPOSES}, "\n".join(lines))
 
 

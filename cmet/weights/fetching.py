@@ -17,7 +17,7 @@ from cmet.weights.registry import CHECKPOINTS, PURPOSES, Checkpoint
 from cmet.weights.routes import Download, DriveRoute, HubRoute, ManualRoute, Route, WebRoute
 from cmet.weights.transfer import (
     DIGESTS,
-    Origin,
+    Address,
     Part,
     RouteFailed,
     check_room,
@@ -51,7 +51,7 @@ class Offer:
     """The first route that has a file."""
 
     route: Route
-    origin: Origin | None
+    address: Address | None
     """None where the route does not say what it has before it sends it."""
     cached: Path | None
     """Where the file lies already in the cache of the hub's client."""
@@ -204,23 +204,23 @@ class _ByHand(Exception):
 
 
 def _offer(file: MissingFile, route: Route) -> Offer:
-    origin: Origin | None = None
+    address: Address | None = None
     cached: Path | None = None
     match route:
         case HubRoute():
-            origin, cached = _hub_origin(route, file.download)
+            address, cached = _hub_address(route, file.download)
         case WebRoute():
-            origin = _web_origin(route, file.download)
+            address = _web_address(route, file.download)
         case DriveRoute():
             if not is_installed("drive"):
                 raise RouteFailed(f"gdown, which fetches from there, is not installed: {install_command('drive')}")
         case ManualRoute():
             raise _ByHand(_by_hand(file, route))
-    size_bytes = file.download.size_bytes or (origin.size_bytes if origin else None)
+    size_bytes = file.download.size_bytes or (address.size_bytes if address else None)
     part = _part_of(file)
     held = [*part.parent.glob(f"{part.name}*.part"), part] if part.parent.is_dir() else []
     num_here = sum(path.stat().st_size for path in held if path.is_file())
-    return Offer(route, origin, cached, size_bytes, num_here)
+    return Offer(route, address, cached, size_bytes, num_here)
 
 
 def _by_hand(file: MissingFile, route: ManualRoute) -> str:
@@ -236,7 +236,7 @@ def _identity(download: Download, place: str) -> str:
     return f"sha256 {download.sha256}" if download.sha256 else place
 
 
-def _hub_origin(route: HubRoute, download: Download) -> tuple[Origin, Path | None]:
+def _hub_address(route: HubRoute, download: Download) -> tuple[Address, Path | None]:
     """What the hub has, and where its client keeps it already.
 
     The client finds repository, commit and token, and honours HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and its cache. The
@@ -274,7 +274,7 @@ def _hub_origin(route: HubRoute, download: Download) -> tuple[Origin, Path | Non
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise RouteFailed(f"gives no answer that can be used ({shown(str(error))})") from error
     size_bytes = _expected_size(download, found.file_size)
-    origin = Origin(
+    address = Address(
         hf_hub_url(route.repo, route.file, repo_type=route.kind, revision=found.commit_hash),
         _identity(download, f"{route.kind} {route.repo} {route.file} {found.commit_hash}"),
         is_fixed=True,
@@ -283,7 +283,7 @@ def _hub_origin(route: HubRoute, download: Download) -> tuple[Origin, Path | Non
         is_hub=True,
         headers=build_hf_headers(library_name="cmet", library_version=version("cmet")),
     )
-    return origin, Path(found.local_path) if found.is_cached else None
+    return address, Path(found.local_path) if found.is_cached else None
 
 
 def _page(route: HubRoute) -> str:
@@ -299,7 +299,7 @@ def _reason(error: BaseException) -> str:
     return shown(str(error), 160)
 
 
-def _web_origin(route: WebRoute, download: Download) -> Origin:
+def _web_address(route: WebRoute, download: Download) -> Address:
     import requests
 
     try:
@@ -313,7 +313,7 @@ def _web_origin(route: WebRoute, download: Download) -> Origin:
     size_bytes = _expected_size(download, int(said) if said.isdecimal() else None)
     is_fixed = download.sha256 is not None
     identity = _identity(download, route.url)
-    return Origin(route.url, identity, is_fixed=is_fixed, size_bytes=size_bytes, max_bytes=download.max_bytes)
+    return Address(route.url, identity, is_fixed=is_fixed, size_bytes=size_bytes, max_bytes=download.max_bytes)
 
 
 def _expected_size(download: Download, said: int | None) -> int | None:
@@ -348,8 +348,8 @@ def _bring(file: MissingFile, offer: Offer) -> str:
         fetch_from_drive(offer.route, part, file.name, file.download.max_bytes)
         known = Part("")
     else:
-        assert offer.origin is not None
-        known = transfer(offer.origin, part, file.name)
+        assert offer.address is not None
+        known = transfer(offer.address, part, file.name)
     try:
         sha256 = _checked(file, part, known)
         if file.download.members:

@@ -56,7 +56,7 @@ class RouteFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Origin:
+class Address:
     """An address, and what is known of the file there."""
 
     url: str
@@ -81,11 +81,11 @@ class Part:
     """As a hub states it."""
 
 
-def transfer(origin: Origin, path: Path, label: str) -> Part:
+def transfer(address: Address, path: Path, label: str) -> Part:
     """Bring the rest of a file, or all of it, to `path`, the name of its part.
 
     Args:
-        origin: Where it is.
+        address: Where it is.
         path: Grows with every chunk, and stays after an error.
         label: Stands before the progress.
 
@@ -98,13 +98,13 @@ def transfer(origin: Origin, path: Path, label: str) -> Part:
     """
     import requests
 
-    total = None if origin.size_bytes is None else _mebibytes(origin.size_bytes)
-    held = _held(path) if _part(path).identity == origin.identity else 0
+    total = None if address.size_bytes is None else _mebibytes(address.size_bytes)
+    held = _held(path) if _part(path).identity == address.identity else 0
     with (
         requests.Session() as session,
         progress(label, total, "MiB", _mebibytes(held), is_passing=total is not None and total < SHORT_MIB) as bar,
     ):
-        run = _Run(session, origin, path, label, _Counter(bar, held))
+        run = _Run(session, address, path, label, _Counter(bar, held))
         failures = 0
         while not run.is_whole:
             before = run.counter.num_bytes
@@ -197,7 +197,7 @@ class _Counter:
 @dataclass
 class _Run:
     session: "Session"
-    origin: Origin
+    address: Address
     path: Path
     label: str
     counter: _Counter
@@ -206,20 +206,20 @@ class _Run:
     def go_on(self) -> None:
         """One request, for what is missing."""
         part, held = _part(self.path), _held(self.path)
-        if part.identity != self.origin.identity:
-            part, held = Part(self.origin.identity), 0
-        if held and held == self.origin.size_bytes:
+        if part.identity != self.address.identity:
+            part, held = Part(self.address.identity), 0
+        if held and held == self.address.size_bytes:
             self.is_whole = True
             return
-        asked = dict(self.origin.headers) | {"Accept-Encoding": "identity"}
-        if held and (self.origin.is_fixed or part.validator):
+        asked = dict(self.address.headers) | {"Accept-Encoding": "identity"}
+        if held and (self.address.is_fixed or part.validator):
             asked["Range"] = f"bytes={held}-"
-            if not self.origin.is_fixed and part.validator:
+            if not self.address.is_fixed and part.validator:
                 asked["If-Range"] = part.validator
         elif held:
             self._say("it cannot be told whether the file is still the same")
             held = 0
-        with self.session.get(self.origin.url, headers=asked, stream=True, timeout=(CONNECT_S, SILENCE_S)) as answer:
+        with self.session.get(self.address.url, headers=asked, stream=True, timeout=(CONNECT_S, SILENCE_S)) as answer:
             self._take(answer, part, held)
 
     def _take(self, answer: "Response", part: Part, held: int) -> None:
@@ -237,18 +237,18 @@ class _Run:
             raise RouteFailed(f"sends bytes from {begins:,} on, though those from {held:,} on were asked for")
         if held and not begins:
             self._say("the server sends ranges of no file, or the file has changed")
-        size = self.origin.size_bytes
+        size = self.address.size_bytes
         if size is not None and total_bytes not in (None, size):
             raise RouteFailed(f"has {total_bytes:,} bytes, but {size:,} are published: another file")
         total_bytes = size if total_bytes is None else total_bytes
-        if (total_bytes or 0) > self.origin.max_bytes:
+        if (total_bytes or 0) > self.address.max_bytes:
             raise RouteFailed(f"has {total_bytes:,} bytes, which is more than this file can have")
         self.counter.move(begins - self.counter.num_bytes)
         if total_bytes is not None:
             check_room(self.path.parent, total_bytes - begins)
         if not begins:
             part.validator = _validator(answer)
-            part.digest = _stated_digest(answer) if self.origin.is_hub else None
+            part.digest = _stated_digest(answer) if self.address.is_hub else None
             self._empty()
             write_json(state_file(self.path), asdict(part))
         self._write(answer, begins)
@@ -262,8 +262,8 @@ class _Run:
             stream.truncate(begins)
             stream.seek(begins)
             for chunk in answer.iter_content(CHUNK_BYTES):
-                if self.counter.num_bytes + len(chunk) > self.origin.max_bytes:
-                    raise RouteFailed(f"sends more than {self.origin.max_bytes:,} bytes, so it is another file")
+                if self.counter.num_bytes + len(chunk) > self.address.max_bytes:
+                    raise RouteFailed(f"sends more than {self.address.max_bytes:,} bytes, so it is another file")
                 rest = memoryview(chunk)
                 while rest:
                     rest = rest[stream.write(rest) :]

@@ -164,7 +164,7 @@ def test_a_later_call_goes_on_with_a_file_of_drive(
 def test_a_quota_of_drive_is_told_in_its_words(drive: Drive, tmp_path: Path) -> None:
     drive.is_over_quota = True
     (outcome,) = brought(tmp_path / "weights", "judge-mead")
-    assert "gives no file (Too many users have viewed or downloaded this file recently.)" in outcome.said
+    assert "Too many users have viewed or downloaded this file recently." in outcome.said
     assert "https://drive.google.com/file/d/1H0tqOEe5-EqlmomB_FujgbrG8C7dadf1/view" in outcome.said
 
 

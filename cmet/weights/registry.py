@@ -415,7 +415,8 @@ CHECKPOINTS = {
                         WebRoute("https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model"),
                         HubRoute("ByteDance/LatentSync-1.6", "auxiliary/syncnet_v2.model"),
                     ),
-                    54_573_114,
+                    # no exact size, or else a file that was saved anew would be refused
+                    about_bytes=54_573_114,
                     sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
                 ),
             ),

@@ -42,6 +42,8 @@ from tests.bench_judge import judge_speed
 from tests.bench_media import prepare_256, prepare_1080p
 from tests.bench_speech import opensmile_speedup
 from tests.bench_training import killed_while_training, memory_while_reading, sampling_speeds, step_times
+from tests.bench_weights import NUM_KILLS as NUM_DOWNLOAD_KILLS
+from tests.bench_weights import SIZE_MIB, killed_while_downloading
 from tests.processes import tree_bytes
 
 ROOT = Path(__file__).parents[1]
@@ -422,6 +424,13 @@ def killed_training(bench: Bench) -> Iterator[float]:
     yield killed.num_kills * killed.is_identical
 
 
+def killed_downloading(bench: Bench) -> Iterator[float]:
+    found = [killed_while_downloading(bench.scratch, is_hub, NUM_DOWNLOAD_KILLS, SIZE_MIB) for is_hub in (True, False)]
+    yield min(one.num_kills for one in found)
+    yield sum(one.num_broken + one.num_from_elsewhere for one in found)
+    yield max(one.sent_share for one in found)
+
+
 def scanning(bench: Bench) -> Iterator[float]:
     yield from scan_all_of_mead(bench.scratch)
 
@@ -533,6 +542,15 @@ PARTS = (
     ),
     Part("training", (at_most("reading MEAD's front views for training, peak memory", "MiB", 2048),), reading),
     Part("training", (at_least("SIGKILLs while training, the weights the same", "kills", 10),), killed_training),
+    Part(
+        "weights",
+        (
+            at_least("SIGKILLs while downloading, each by hub and by plain address", "kills", NUM_DOWNLOAD_KILLS),
+            at_most("files broken, or begun elsewhere than where they were interrupted", "times", 0),
+            at_most("bytes sent in all, of those of the files", "", 1.05),
+        ),
+        killed_downloading,
+    ),
     Part(
         "corpora",
         (

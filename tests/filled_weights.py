@@ -44,7 +44,7 @@ def _written(folder: Path, name: Literal["edtalk", "pdfgc", "connector"]) -> lis
     }[name]
     for checkpoint, (kind, profile) in networks.items():
         published = CHECKPOINTS[checkpoint]
-        assert published.file is not None and published.network is not None
+        assert published.network is not None
         files.append(folder / published.home / published.file)
         files[-1].parent.mkdir(exist_ok=True)
         if files[-1].exists():

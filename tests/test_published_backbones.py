@@ -78,7 +78,7 @@ def test_every_stage_that_sees_a_backbone_works_with_published_weights(
     monkeypatch.delenv("CMET_WEIGHTS", raising=False)
     project = make_project(tmp_path)
     for backbone in BACKBONES:
-        with pytest.raises(UserError, match=rf"is missing: get it from .* and put it into .*weights/{backbone}/"):
+        with pytest.raises(UserError, match=rf"is missing in .*weights/{backbone}/; run `cmet weights get {backbone}"):
             run_stage("expression", project, backbone)
         (project.places.weights / backbone).mkdir(parents=True)
         for path in write_filled_weights(filled, backbone):

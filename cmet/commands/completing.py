@@ -42,6 +42,13 @@ def checkpoints() -> list[str]:
     return list(CHECKPOINTS)
 
 
+def purposes() -> list[str]:
+    """What weights are got for."""
+    from cmet.weights.registry import PURPOSES
+
+    return list(PURPOSES)
+
+
 def experiments() -> list[str]:
     """Experiments of the current folder."""
     return _files(EXPERIMENTS)

@@ -301,7 +301,7 @@ def chosen_editor(
     """
     from cmet.backbones.registry import backbone_class
     from cmet.editing.editor import Editor
-    from cmet.weights.registry import CHECKPOINTS, weights_folder
+    from cmet.weights.registry import CHECKPOINTS, get_command, weights_folder
 
     if model is not None and connector is not None:
         raise UserError("--model and --connector name two models; leave one out")
@@ -314,8 +314,8 @@ def chosen_editor(
             connector = official.located(weights_folder())
             if connector is None:
                 raise UserError(
-                    f"{model}: no trained model; train one with `dvc repro`, or put the authors' {official.file} into "
-                    f"{weights_folder() / official.home}/ (from {official.source}), or name it with --connector"
+                    f"{model}: no trained model; train one with `dvc repro`, or get the authors' with "
+                    f"`{get_command('--for edit', weights_folder())}`, or name one with --connector"
                 )
     if connector is not None:
         return Editor.official(connector, backbone, inference)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings
-from cmet.weights.registry import CHECKPOINTS, FOLDER_VARIABLE, HOMES, project_weights
+from cmet.weights.registry import CHECKPOINTS, FOLDER_VARIABLE, HOMES, Checkpoint, get_command, project_weights
 
 
 def probe_tools(which: Callable[[str], str | None] | None = None) -> Findings:
@@ -109,15 +109,13 @@ def probe_weights(root: Path, variables: Mapping[str, str]) -> Findings:
             f"{folder} has no folder {', '.join(missing_homes)}, which dvc asks for",
             f"mkdir -p {' '.join(str(folder / home) for home in missing_homes)}",
         )
-    groups: dict[str, list[str]] = {}
-    homes: dict[str, Path] = {}
+    groups: dict[str, list[Checkpoint]] = {}
     num_here = 0
     for checkpoint in CHECKPOINTS.values():
-        if checkpoint.enables is not None and checkpoint.file is not None:
+        if checkpoint.enables is not None:
             missing = groups.setdefault(checkpoint.enables, [])
-            homes[checkpoint.enables] = folder / checkpoint.home
             if checkpoint.located(folder) is None:
-                missing.append(checkpoint.file)
+                missing.append(checkpoint)
             else:
                 num_here += 1
     if not num_here:
@@ -125,13 +123,13 @@ def probe_weights(root: Path, variables: Mapping[str, str]) -> Findings:
             "weights",
             "note",
             f"no published weights are in {folder}/; the demo needs none",
-            "`cmet weights` says what each is for, where to get it and where to put it",
+            f"`cmet weights` lists them; to edit as in the paper run `{get_command('--for edit', folder)}`",
         )
         return
-    for ability, files in groups.items():
-        if files:
-            found = f"{ability} still needs {', '.join(files)}"
-            hint = f"`cmet weights` says where to get them; they belong in {homes[ability]}/"
+    for ability, missing in groups.items():
+        if missing:
+            found = f"{ability} still needs {', '.join(one.file for one in missing)}"
+            hint = f"run `{get_command(' '.join(one.name for one in missing), folder)}`"
             yield Finding("weights", "note", found, hint)
         else:
             yield Finding("weights", "ok", f"{ability}: all files are in {folder}/")

@@ -12,7 +12,7 @@ from cmet.judge.emotion_fan import NUM_FEATURES, PlainJudge, ResNet18
 from cmet.vocabulary import order_problem
 from cmet.weights.containers import UnreadableWeights, kind_of, not_finite, state_dicts
 from cmet.weights.identify import match
-from cmet.weights.registry import CHECKPOINTS, NETWORKS, find_weight, is_watched
+from cmet.weights.registry import CHECKPOINTS, NETWORKS, find_weight, get_command, is_watched
 
 HOME = "judge"
 """Folder among the weights where such files belong."""
@@ -45,7 +45,9 @@ def find_checkpoint(named: str, key: str, root: Path, weights: Path) -> Path:
     home = weights / HOME
     found = [path for path in (root / named, home / named) if path.is_file()]
     if not found:
-        raise UserError(f"{key}: {named}: no such file, neither below {root} nor in {home}")
+        known = [one.name for one in CHECKPOINTS.values() if one.file == named]
+        hint = f"; run `{get_command(known[0], weights)}`" if known else ""
+        raise UserError(f"{key}: {named}: no such file, neither below {root} nor in {home}{hint}")
     if not is_watched(found[0], home):
         raise UserError(f"{key}: {named}: DVC watches only {home}; copy or link the file there and give its name")
     return found[0]

@@ -1,4 +1,4 @@
-"""Where hubs keep on this machine what other programs have downloaded from them; nothing is downloaded here."""
+"""Where hubs keep on this machine what other programs have downloaded from them."""
 
 import os
 from pathlib import Path

@@ -158,7 +158,7 @@ class Identification:
 
 def _name(network: Network) -> str:
     files = (checkpoint.file for checkpoint in CHECKPOINTS.values() if checkpoint.network == network)
-    return f"{network.title} ({' or '.join(file for file in files if file)})"
+    return f"{network.title} ({' or '.join(files)})"
 
 
 def identify(path: Path, name: str | None = None) -> Identification:
@@ -198,13 +198,13 @@ def load_file_as(path: Path, name: str) -> "dict[str, Tensor]":
         name: A checkpoint whose key set is registered.
 
     Raises:
-        UserError: It cannot be read, is another checkpoint or holds values that are not finite; the message says where
+        UserError: It cannot be read, is another checkpoint or holds values that are not finite; the message says how
             to get the right one.
     """
     network = _network_of(name)
     found, places = _examine(path, name)
     if not found.loads or found.wanted is None:
-        raise UserError(f"{path}: {found.sentence}; get it from {checkpoint_named(name).source}")
+        raise UserError(f"{path}: {found.sentence}; delete it and run `cmet weights get {name}`")
     return {key: tensor for key, tensor in places[found.wanted.place].items() if key in network.shapes}
 
 

@@ -384,7 +384,7 @@ def test_another_strength_is_refused(text: str) -> None:
             None,
             None,
             "edtalk",
-            r"data/train/edtalk: no trained model; .*_epoch_2105.* into none/connector/ .* --connector",
+            r"data/train/edtalk: no trained model; .*`cmet weights get --for edit`, .* --connector",
         ),
         (None, None, "pdfgc", "data/train/pdfgc: no trained model"),
         (None, None, None, "data/train/facemesh: no trained model"),

@@ -338,7 +338,9 @@ def test_missing_weights_say_what_they_would_enable(tmp_path: Path) -> None:
     for name in ("appearance_model.pth", "motion_model.pth", "audio_model.pth", "generator_model.pth"):
         (weights / "pdfgc" / name).touch()
     findings = list(project.probe_weights(tmp_path, {}))
-    assert "backbone edtalk still needs Audio2Lip.pt -> `cmet weights` says where" in said(findings)
+    assert f"backbone edtalk still needs Audio2Lip.pt -> run `cmet weights get audio2lip --folder {weights}`" in said(
+        findings
+    )
     assert [finding.found for finding in findings if finding.status == "ok"] == [
         f"backbone pdfgc: all files are in {weights}/"
     ]

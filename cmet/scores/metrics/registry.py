@@ -7,6 +7,7 @@ from typing import cast
 
 from cmet.errors import UserError
 from cmet.scores.metrics.metric import Metric
+from cmet.weights.registry import MissingWeights
 
 METRICS = {
     "landmarks": "cmet.scores.metrics.landmarks:LandmarkDistances",
@@ -31,7 +32,9 @@ def load_metrics(names: Iterable[str], weights: Path) -> tuple[dict[str, Metric]
     for name in names:
         try:
             ready[name] = metric_class(name).load(weights)
+        # the reason stands in results, which are the same wherever the project lies
+        except MissingWeights as error:
+            absent[name] = error.reason
         except UserError as error:
-            # the reason stands in results, which are the same wherever the project lies
             absent[name] = str(error).replace(str(weights), weights.name)
     return ready, absent

@@ -13,9 +13,7 @@ from cmet.errors import UserError
 from cmet.speech.encoders.encoder import check_speech_length, finite
 from cmet.speech.encoders.settings import BUNDLES
 from cmet.weights.hubs import torch_checkpoints
-from cmet.weights.registry import CHECKPOINTS, watched_file
-
-URL = "https://download.pytorch.org/torchaudio/models/"
+from cmet.weights.registry import CHECKPOINTS, MissingWeights
 
 
 def embed_with_bundle(samples: np.ndarray, name: str, weights: Path) -> np.ndarray:
@@ -48,9 +46,7 @@ def check_bundle(name: str, weights: Path) -> None:
     Raises:
         UserError: They are not here.
     """
-    import torchaudio
-
-    _find(name, getattr(torchaudio.pipelines, BUNDLES[name][0])._path, weights)
+    _find(name, weights)
 
 
 @cache
@@ -64,19 +60,19 @@ def _load(name: str, weights: Path) -> tuple[Any, bool]:
     # the bundle's own get_model() downloads what it misses, so its parts are used, which have no public names
     bundle = getattr(torchaudio.pipelines, BUNDLES[name][0])
     build = {"Wav2Vec2": wav2vec2_model, "WavLM": wavlm_model}[bundle._model_type]
-    path = _find(name, bundle._path, weights)
+    path = _find(name, weights)
     model = build(**bundle._params)
     fill_model(model, path, name)
     return model.eval(), bundle._normalize_waveform
 
 
-def _find(name: str, file: str, weights: Path) -> Path:
-    home = CHECKPOINTS["torchaudio-bundles"].home
-    path = watched_file(weights, home, file)
+def _find(name: str, weights: Path) -> Path:
+    checkpoint = CHECKPOINTS[name]
+    path = checkpoint.located(weights)
     if path is not None:
         return path
     # where torchaudio itself keeps what it has downloaded
-    cached, place = torch_checkpoints() / file, (weights / home).absolute()
+    cached, place = torch_checkpoints() / checkpoint.file, (weights / checkpoint.home).absolute()
     if cached.is_file():
         raise UserError(f"{name}: its weights belong in {place}/; copy them: cp {cached} {place}/")
-    raise UserError(f"{name}: its weights are missing; download {URL}{file} to {place}/")
+    raise MissingWeights(name, weights)

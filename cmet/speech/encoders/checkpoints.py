@@ -42,5 +42,7 @@ def fill_model(
         )
     bad = not_finite({key: state[key] for key in expected if key in state})
     if bad:
-        raise UserError(f"{path}: NaN or infinity in {len(bad)} tensor(s), first {bad[0]}; download it again")
+        raise UserError(
+            f"{path}: NaN or infinity in {len(bad)} tensor(s), first {bad[0]}; delete it and run `cmet weights get`"
+        )
     model.load_state_dict({key: state.get(key, value) for key, value in expected.items()})

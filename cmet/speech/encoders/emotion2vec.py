@@ -5,7 +5,6 @@ Files     config.yaml, model.pt
 Source    Ma et al., arXiv 2312.15185; FunASR, funasr/models/emotion2vec/model.py, Emotion2vec.inference
 """
 
-import importlib.util
 import re
 from contextlib import redirect_stdout
 from functools import cache
@@ -20,16 +19,15 @@ from cmet.inputs.files import BadFile
 from cmet.inputs.texts import read_yaml
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_speech_length, finite
 from cmet.speech.encoders.settings import GRANULARITY
+from cmet.weights.extras import install_command, is_installed
 from cmet.weights.hubs import emotion2vec_folders
-from cmet.weights.registry import CHECKPOINTS
+from cmet.weights.registry import CHECKPOINTS, MissingWeights, get_command
 
 WIDTH = 1024
 MODEL = CHECKPOINTS["emotion2vec"]
 
 PRETRAINING = re.compile(r"\.decoder\.")
 """Weights that the published file lacks and no embedding needs."""
-
-INSTALL = "install the extra in the project folder: .boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'"
 
 PLAIN_LAYERS = re.compile(r"[\d\s,*+()\[\]]+")
 
@@ -59,8 +57,8 @@ def check_emotion2vec(weights: Path) -> None:
         UserError: One of them is not here.
     """
     _read_model_conf(_find(weights) / "config.yaml")
-    if importlib.util.find_spec("funasr") is None:
-        raise UserError(f"emotion2vec: FunASR is not installed; {INSTALL}")
+    if not is_installed("emotion2vec"):
+        raise UserError(f"emotion2vec: FunASR is not installed: {install_command('emotion2vec')}")
 
 
 @cache
@@ -76,7 +74,9 @@ def _load(weights: Path) -> Any:
         try:
             from funasr import AutoModel
         except ImportError as error:
-            raise UserError(f"emotion2vec: FunASR cannot be imported ({error}); {INSTALL}") from error
+            raise UserError(
+                f"emotion2vec: FunASR cannot be imported ({error}): {install_command('emotion2vec')}"
+            ) from error
         # Given the architecture itself instead of a model's name, it asks no hub, runs no code of the folder and
         # opens no pickle; its own loading would pass over a weight that is missing or has another shape.
         encoder = AutoModel(
@@ -96,17 +96,16 @@ def _find(weights: Path) -> Path:
     if folder is not None:
         missing = [name for name in MODEL.parts if not (folder / name).is_file()]
         if missing:
-            raise UserError(f"emotion2vec: {folder} has no {' and no '.join(missing)}; download the model again")
+            raise UserError(
+                f"emotion2vec: {folder} has no {' and no '.join(missing)}; run `{get_command(MODEL.name, weights)}`"
+            )
         return folder
-    home = (weights / MODEL.home / str(MODEL.file)).absolute()
+    home = (weights / MODEL.home / MODEL.file).absolute()
     for cached in emotion2vec_folders():
         if cached.is_dir():
             # links of Hugging Face's cache become files
             raise UserError(f"emotion2vec: its model belongs in {home}; copy it: cp -rL {cached} {home}")
-    raise UserError(
-        f"emotion2vec: its model is missing; put {' and '.join(MODEL.parts)} into {home}, for example with "
-        f"`modelscope download --model iic/{MODEL.file} --local_dir {home}`"
-    )
+    raise MissingWeights(MODEL.name, weights)
 
 
 def _read_model_conf(path: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ BUNDLES = {
 }
 """Our names: the bundle in torchaudio.pipelines and its width."""
 
-_EMOTION2VEC = str(CHECKPOINTS["emotion2vec"].file)
+_EMOTION2VEC = CHECKPOINTS["emotion2vec"].file
 
 _COMPUTED: dict[str, dict[str, str | int]] = {
     "opensmile": {"feature_set": FEATURE_SET, "feature_level": FEATURE_LEVEL},

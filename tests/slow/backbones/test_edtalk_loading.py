@@ -46,6 +46,8 @@ def test_a_file_of_the_other_network_is_named_for_what_it_is(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("load", "file"), [(load_generator, "EDTalk.pt"), (load_audio2lip, "Audio2Lip.pt")])
-def test_a_missing_file_is_named_with_its_source(load: Callable[[Path], nn.Module], file: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"{file} .*is missing: get it from .*put it into"):
+def test_a_missing_file_is_named_with_the_command_that_gets_it(
+    load: Callable[[Path], nn.Module], file: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=rf"{file} .*is missing in .*run `cmet weights get "):
         load(tmp_path)

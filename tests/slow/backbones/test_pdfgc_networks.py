@@ -106,7 +106,9 @@ def test_another_network_is_named_for_what_it_is(networks: Networks, tmp_path: P
 
 
 def test_a_missing_file_says_where_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"appearance_model.pth .* is missing: get it from checkpoints.tar"):
+    with pytest.raises(
+        UserError, match=r"appearance_model.pth .* is missing in .*run `cmet weights get pdfgc-appearance"
+    ):
         load_networks(tmp_path)
 
 

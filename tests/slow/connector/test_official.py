@@ -319,9 +319,9 @@ def test_shards_of_other_widths_are_refused(
     assert not (tmp_path / "model").exists()
 
 
-def test_a_missing_checkpoint_is_named_with_its_source(
+def test_a_missing_checkpoint_is_named_with_the_command_that_gets_it(
     folder: Path, make_pairs: MakePairs, begin_params: MakeParams
 ) -> None:
     shards = write_shards(folder, make_pairs, {"train": "ab"})
-    with pytest.raises(UserError, match=f"{FILE} .* is missing: get it from"):
+    with pytest.raises(UserError, match=f"{FILE} .* is missing in .*run `cmet weights get cmet-connector"):
         run(shards, folder / "model", begin_params(num_steps=0), folder / "weights")

@@ -141,6 +141,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "unseen": ("labels summary", ["happy", "--seeds", "1"]),
     "use": ("params experiment changed", [str(ROOT / "experiments/ravdess.yaml")]),
     "weights": ("folder checkpoints", []),
+    "weights get": ("folder paths files needs", ["emotion-fan-ms1m", "--accept-licence"]),
     "weights export-connector": ("out step backbone speech_encoder", ["model", "o.pth"]),
     "weights verify": ("path kind size_bytes sha256 loads sentence", ["w.pth"]),
 }

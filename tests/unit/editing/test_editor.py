@@ -43,7 +43,7 @@ def test_a_model_for_codes_of_another_width_is_refused(tmp_path: Path, editor: E
 def test_weights_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CMET_WEIGHTS", str(tmp_path / "none"))
     write_model(tmp_path, "edtalk", 10, "opensmile", 88)
-    with pytest.raises(UserError, match=r"EDTalk.pt .* is missing: get it from .*, and put it into .*none/"):
+    with pytest.raises(UserError, match=r"EDTalk.pt .* is missing in .*none/edtalk/; run `cmet weights get edtalk`"):
         Editor.load(tmp_path)
 
 

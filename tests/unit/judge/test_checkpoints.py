@@ -118,8 +118,8 @@ def test_a_file_is_found_by_its_name_or_its_path_and_may_be_a_link(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["emotion-fan-ferplus", "judge-mead"])
-def test_a_published_file_that_is_missing_is_named_with_its_source(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=r"is missing: get it from .+ and put it into .+/judge/"):
+def test_a_published_file_that_is_missing_is_named_with_the_command_that_gets_it(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"is missing in .+/judge/; run `cmet weights get {name}"):
         find_checkpoint(name, "judge.begin_from", tmp_path, tmp_path / "weights")
 
 

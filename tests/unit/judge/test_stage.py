@@ -50,7 +50,9 @@ def test_a_start_that_is_missing_is_named_before_anything_is_read(
     project_with: Callable[[JudgeParams], Project],
 ) -> None:
     project = project_with(params(**RESNET, begin_from="emotion-fan-ms1m"))
-    with pytest.raises(UserError, match=r"Resnet18_MS1M_pytorch.pth.tar .+ is missing: get it from OneDrive"):
+    with pytest.raises(
+        UserError, match=r"Resnet18_MS1M_pytorch.pth.tar .+ is missing in .+ run `cmet weights get emotion-fan-ms1m"
+    ):
         run_stage("judge", project)
     assert not project.places.folder("judge").exists()
 

@@ -92,11 +92,11 @@ def test_an_embedding_is_the_time_mean_of_what_torchaudio_gives(name: str, shrin
 def test_weights_are_found_in_their_home(weights: Path, name: str) -> None:
     path = weights / "speech" / bundle_of(name)._path
     path.touch()
-    assert bundles._find(name, path.name, weights) == path
+    assert bundles._find(name, weights) == path
 
 
 def test_the_registry_knows_the_files_of_the_bundles() -> None:
-    assert set(CHECKPOINTS["torchaudio-bundles"].parts) == {bundle_of(name)._path for name in BUNDLES}
+    assert {name: CHECKPOINTS[name].file for name in BUNDLES} == {name: bundle_of(name)._path for name in BUNDLES}
 
 
 @pytest.mark.parametrize("variables", [{}, {"XDG_CACHE_HOME": "~/cache"}, {"TORCH_HOME": "~/torch"}])
@@ -136,9 +136,8 @@ def test_absent_weights_are_one_sentence_and_no_download(
     monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("downloads"))
     with pytest.raises(UserError) as caught:
         bundles.embed_with_bundle(SOUND, name, weights)
-    file = bundle_of(name)._path
-    said = f"{name}: its weights are missing; download {bundles.URL}{file} to {weights}/speech/"
-    assert str(caught.value) == said
+    said = f"{bundle_of(name)._path} (speech encoder {name}, through torchaudio) is missing in {weights}/speech/"
+    assert str(caught.value) == f"{said}; run `cmet weights get {name} --folder {weights}`"
 
 
 def write_clips(folder: Path, *names: str) -> Clips:
@@ -152,8 +151,8 @@ def test_absent_weights_are_told_before_any_process_starts(weights: Path, tmp_pa
     clips = write_clips(tmp_path, "a")
     params, work = SpeechParams(max_rejected=0), tmp_path / "work"
     for name, said in (
-        ("wavlm-base", "wavlm-base: its weights are missing"),
-        ("emotion2vec", "its model is missing"),
+        ("wavlm-base", "wavlm_base.pth .* is missing in .* run `cmet weights get wavlm-base"),
+        ("emotion2vec", "emotion2vec_plus_large .* is missing in .* run `cmet weights get emotion2vec"),
     ):
         with pytest.raises(UserError, match=said):
             write_embeddings(clips, name, weights, tmp_path / "out", work, params)

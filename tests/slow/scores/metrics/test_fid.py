@@ -156,7 +156,7 @@ def test_without_weights_the_reason_says_where_to_get_them(tmp_path: Path) -> No
     ready, absent = load_metrics(["fid"], tmp_path)
     assert not ready
     assert absent["fid"].startswith(f"{FILE} (FID as in the paper: Inception v3, 2048 features) is missing")
-    assert absent["fid"].endswith(f"and put it into {tmp_path.name}/metrics/")
+    assert absent["fid"].endswith("; run `cmet weights get fid-inception`")
 
 
 def test_a_file_of_another_size_is_refused_by_name(weights: Path) -> None:

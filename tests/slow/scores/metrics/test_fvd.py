@@ -120,7 +120,7 @@ def test_without_weights_the_reason_says_where_to_get_them(tmp_path: Path) -> No
     ready, absent = load_metrics(["fvd"], tmp_path)
     assert not ready
     assert absent["fvd"].startswith(f"{FILE} (FVD: I3D of Kinetics-400")
-    assert absent["fvd"].endswith(f"and put it into {tmp_path.name}/metrics/")
+    assert absent["fvd"].endswith("; run `cmet weights get fvd-i3d`")
 
 
 def test_another_file_is_refused_by_name(tmp_path: Path) -> None:

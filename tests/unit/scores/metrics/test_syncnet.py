@@ -62,8 +62,8 @@ def test_another_file_is_refused_by_name(tmp_path: Path, published: dict[str, Te
     assert str(caught.value).startswith(f"{tmp_path / 'metrics' / FILE}: this is SyncNet")
 
 
-def test_a_missing_file_is_said_with_its_source(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"{FILE} .* is missing: get it from .*, and put it into {tmp_path}/metrics/"):
+def test_a_missing_file_is_said_with_the_command_that_gets_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"{FILE} .* is missing in {tmp_path}/metrics/; run `cmet weights get syncnet"):
         load_syncnet(tmp_path)
 
 

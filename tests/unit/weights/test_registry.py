@@ -19,9 +19,20 @@ from cmet.commands.weights import app
 from cmet.errors import UserError
 from cmet.weights.containers import kind_of, load_content
 from cmet.weights.identify import identify, load_weights
-from cmet.weights.registry import CHECKPOINTS, HOMES, NETWORKS, Checkpoint, find_weight, project_weights, weights_folder
+from cmet.weights.registry import (
+    CHECKPOINTS,
+    HOMES,
+    NETWORKS,
+    PURPOSES,
+    Checkpoint,
+    MissingWeights,
+    find_weight,
+    get_command,
+    project_weights,
+    weights_folder,
+)
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 Tensors = dict[str, torch.Tensor]
 
@@ -48,14 +59,14 @@ class Malicious:
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS.values(), ids=CHECKPOINTS)
 def test_an_entry_says_what_it_is_for_and_where_users_get_it(checkpoint: Checkpoint) -> None:
     assert checkpoint.purpose and checkpoint.source
-    assert checkpoint.file is None or "/" not in checkpoint.file
+    assert "/" not in checkpoint.file
+    assert all(one.path.split("/")[0] == checkpoint.file or one.members for one in checkpoint.downloads)
+    assert all(one.routes for one in checkpoint.downloads)
     assert checkpoint.network is None or checkpoint.network is NETWORKS[checkpoint.network.name]
-    # what a person would wait for has a name to be looked for
-    assert checkpoint.enables is None or checkpoint.file
 
 
 def test_no_two_entries_have_one_file() -> None:
-    files = [checkpoint.file for checkpoint in CHECKPOINTS.values() if checkpoint.file]
+    files = [checkpoint.file for checkpoint in CHECKPOINTS.values()]
     assert len(set(files)) == len(files)
 
 
@@ -64,14 +75,20 @@ def test_the_key_set_of_the_connector_is_the_golden_one() -> None:
     assert NETWORKS["connector"].shapes == {key: tuple(value["shape"]) for key, value in golden.items()}
 
 
-def test_a_missing_weight_is_one_sentence_with_file_source_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
+def test_a_missing_weight_is_one_sentence_with_the_command_that_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MissingWeights) as caught:
         find_weight("audio2lip", tmp_path)
-    assert str(caught.value) == (
-        "Audio2Lip.pt (backbone edtalk: lips from speech) is missing: get it from Hugging Face coldhyuk/C-MET, folder "
-        "pretrained_weights/; Hugging Face tanhshuai0219/EDTalk; EDTalk's Google Drive folder, "
-        f"and put it into {tmp_path}/edtalk/"
-    )
+    said = "Audio2Lip.pt (backbone edtalk: lips from speech) is missing"
+    assert str(caught.value) == (f"{said} in {tmp_path}/edtalk/; run `cmet weights get audio2lip --folder {tmp_path}`")
+    assert caught.value.reason == f"{said}; run `cmet weights get audio2lip`"
+    monkeypatch.setenv("CMET_WEIGHTS", str(tmp_path))
+    assert get_command("--for edit", tmp_path) == "cmet weights get --for edit"
+
+
+def test_every_purpose_is_made_of_registered_checkpoints() -> None:
+    assert {name for names in PURPOSES.values() for name in names} <= set(CHECKPOINTS)
 
 
 @pytest.mark.parametrize("place", ["EDTalk.pt", "pretrained_weights/EDTalk.pt"])
@@ -98,16 +115,9 @@ def test_weights_in_a_linked_folder_are_refused_unless_it_is_the_home_itself(tmp
     find_weight("emotion2vec", tmp_path / "weights")
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("edtalc", "unknown checkpoint 'edtalc'; expected one of"),
-        ("torchaudio-bundles", "its published file name is unknown"),
-    ],
-)
-def test_a_weight_that_cannot_be_looked_for_is_refused(tmp_path: Path, name: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        find_weight(name, tmp_path)
+def test_a_weight_that_nobody_knows_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown checkpoint 'edtalc'; expected one of"):
+        find_weight("edtalc", tmp_path)
 
 
 def test_the_folder_is_what_the_variable_or_the_parameters_or_nobody_says(
@@ -115,7 +125,7 @@ def test_the_folder_is_what_the_variable_or_the_parameters_or_nobody_says(
 ) -> None:
     monkeypatch.delenv("CMET_WEIGHTS", raising=False)
     assert weights_folder(tmp_path) == tmp_path / "weights"
-    text = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(text.replace("weights: weights", "weights: lab"), encoding="utf-8")
     assert weights_folder(tmp_path) == tmp_path / "lab"
     monkeypatch.setenv("CMET_WEIGHTS", "elsewhere")
@@ -384,7 +394,7 @@ def write_not_finite(path: Path) -> None:
         (lambda path: save(path, {"gen": filled("edtalk")}), "this is EDTalk's renderer"),
     ],
 )
-def test_a_file_that_does_not_load_is_refused_with_where_to_get_it(
+def test_a_file_that_does_not_load_is_refused_with_the_command_that_gets_it(
     tmp_path: Path, write: Callable[[Path], object], said: str
 ) -> None:
     path = tmp_path / "edtalk/Audio2Lip.pt"
@@ -393,7 +403,7 @@ def test_a_file_that_does_not_load_is_refused_with_where_to_get_it(
     with pytest.raises(UserError) as caught:
         load_weights("audio2lip", tmp_path)
     assert str(caught.value).startswith(f"{path}: {said}")
-    assert str(caught.value).endswith(f"; get it from {CHECKPOINTS['audio2lip'].source}")
+    assert str(caught.value).endswith("; delete it and run `cmet weights get audio2lip`")
 
 
 # Commands
@@ -411,7 +421,7 @@ def test_the_listing_fits_a_terminal_and_says_what_is_here(tmp_path: Path) -> No
     lines = {line.split()[0]: line for line in text.splitlines() if line and not line.startswith(" ")}
     assert code == 0
     assert max(map(len, text.splitlines()[:-3])) <= 120
-    assert lines["edtalk"].split() == ["edtalk", "EDTalk.pt", "Apache-2.0", "not", "stated", "298", "yes"]
+    assert lines["edtalk"].split() == ["edtalk", "EDTalk.pt", "not", "stated", "298", "yes"]
     assert lines["audio2lip"].endswith("no")
     assert f"1 of {len(CHECKPOINTS)} are in {tmp_path}/" in text
 

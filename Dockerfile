@@ -3,10 +3,11 @@
 ARG BASE=debian:12-slim
 FROM ${BASE}
 
-# newer ones of the same release only mend what is broken
+# the libraries are what MediaPipe and OpenCV load; newer ones of the same release only mend what is broken
 # hadolint ignore=DL3008
 RUN apt-get update \
-  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates git python3 python3-venv \
+  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+    ca-certificates git libegl1 libgl1 libgles2 libglib2.0-0 python3 python3-venv \
   && rm -rf /var/lib/apt/lists/*
 
 # uv brings the Python that the lock is for, where the base has another one

@@ -34,7 +34,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # where it is set, every process would compile pandas and torch anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check lint format bench dev mlflow lock clean
+.PHONY: help setup demo model test check lint format bench dev mlflow lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,6 +57,9 @@ $(READY): requirements.lock pyproject.toml | $(UV)
 demo: setup ## Sample corpus to accuracy table, through DVC
 	dvc repro
 	@cmet summary
+
+model: setup ## The model in the package anew: the demo's line with no emotion held out, in a copy
+	python -m pipelines.built_in_model
 
 test: setup ## All tests
 	$(PYTEST)

@@ -8,8 +8,9 @@ import hashlib
 import json
 import re
 import tarfile
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -61,11 +62,24 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class MeanDelta:
+    """Means over pairs of one emotion."""
+
+    speech: list[float]
+    """Shape (S,), scaled."""
+    expression: list[float]
+    """Shape (K,)."""
+
+
+@dataclass(frozen=True)
 class ShardList:
     """What shards.json holds."""
 
     format: int
     splits: dict[str, list[Shard]]
+    left_out: dict[str, MeanDelta] = field(default_factory=dict)
+    """Of the training speakers' pairs of the held-out emotion, which are in no shard: a model knows the emotion by
+    them, and learns nothing from them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +210,15 @@ class Shards:
         return read_listing(self.folder).splits
 
     @property
+    def left_out(self) -> dict[str, MeanDelta]:
+        """Means of the held-out emotion, by its name, as `ShardList` has them.
+
+        Raises:
+            UserError: As `read_listing`.
+        """
+        return read_listing(self.folder).left_out
+
+    @property
     def scaling(self) -> SpeechScaling:
         """How the speech in them was scaled."""
         return SpeechScaling.load(self.folder)
@@ -220,7 +243,8 @@ def write_shards(
 ) -> ShardsReport:
     """Pack pairs into WebDataset tars, the same bytes for the same pairs and seed.
 
-    Pairs of the held-out emotion go to the test shards only; those of other speakers are left out and counted.
+    Pairs of the held-out emotion go to the test shards only; those of other speakers are left out and counted, and of
+    those of training speakers the means are kept.
     Training draws means over all clips of a speaker, so its clips without a partner are packed as well.
 
     Args:
@@ -258,7 +282,8 @@ def write_shards(
                     bar.update(len(batch))
         scaling.save(folder)
         pd.DataFrame(index, columns=["key", "split", "shard", "sha256"]).to_parquet(folder / INDEX)
-        write_json(folder / LISTING, ShardList(FORMAT, table))
+        unseen = pairs[is_left_out & (pairs["split"] == "train")]
+        write_json(folder / LISTING, ShardList(FORMAT, table, _mean_deltas(_pairs(unseen, speech, faces))))
     shards = [shard for entries in table.values() for shard in entries]
     return ShardsReport(
         num_shards=len(shards),
@@ -368,6 +393,20 @@ def _pairs(rows: pd.DataFrame, speech: dict[str, np.ndarray], faces: "Faces") ->
         )
 
 
+def _mean_deltas(pairs: Iterable[PairSample]) -> dict[str, MeanDelta]:
+    """Means of each emotion."""
+    found: dict[str, list[PairSample]] = defaultdict(list)
+    for pair in pairs:
+        found[pair.emotion].append(pair)
+    return {
+        emotion: MeanDelta(
+            np.mean([pair.speech_delta for pair in same], axis=0, dtype=np.float64).tolist(),
+            np.mean([pair.expression_delta for pair in same], axis=0, dtype=np.float64).tolist(),
+        )
+        for emotion, same in sorted(found.items())
+    }
+
+
 def _labels(row: dict[Any, Any]) -> dict[str, Any]:
     return {
         "corpus": row["corpus"],
@@ -456,15 +495,15 @@ def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 def _check_shapes(values: dict[str, np.ndarray], widths: dict[str, int], name: str) -> None:
     """Refuse arrays of another kind or width than those before them, and such as hold NaN or infinity."""
-    for field, array in values.items():
-        what = "speech" if "speech" in field else "expression"
-        num_axes = 2 if field.removeprefix("neutral_").removeprefix("emotional_") == "expression" else 1
+    for part, array in values.items():
+        what = "speech" if "speech" in part else "expression"
+        num_axes = 2 if part.removeprefix("neutral_").removeprefix("emotional_") == "expression" else 1
         width = array.shape[-1] if array.ndim == num_axes and array.size else 0
         if array.dtype != np.float32 or not width or widths.setdefault(what, width) != width:
             expected = f"{num_axes} axes and {widths.get(what, 'some')} {what} features"
-            raise BadFile(f"{name}.{field}: {array.dtype} of shape {array.shape}, expected float32 with {expected}")
+            raise BadFile(f"{name}.{part}: {array.dtype} of shape {array.shape}, expected float32 with {expected}")
         if not np.isfinite(array).all():
-            raise BadFile(f"{name}.{field}: holds NaN or infinity")
+            raise BadFile(f"{name}.{part}: holds NaN or infinity")
 
 
 def _checked_labels(found: Any, labels: Sequence[str], name: str) -> dict[str, Any]:

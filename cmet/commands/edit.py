@@ -14,13 +14,8 @@ from cmet.errors import UserError
 
 if TYPE_CHECKING:
     from cmet.editing.editor import Editor
-    from cmet.editing.options import EditReport, EmotionReport, LipsFrom, WantedEmotion
+    from cmet.editing.options import EditReport, EmotionReport, LipsFrom, NamedEmotion, WantedEmotion
     from cmet.params import InferenceParams
-
-MODELS = Path("data/train")
-DEFAULT_BACKBONE = "facemesh"
-OFFICIAL = "cmet-connector"
-"""The authors' checkpoint, in the registry of weights."""
 
 MAX_STRENGTH = 5.0
 FAINT_CHANGE = 0.6
@@ -86,29 +81,39 @@ class ManyValues(TyperCommand):
 @answering
 def edit(
     video: Annotated[Path, typer.Argument(help="Video of one talking face.")],
+    out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
     speech: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--speech",
             metavar="PATH...",
             help="Recordings of the emotion you want, files or folders; for a model of emotion2vec, .npy vectors too. "
             "The word neutral: no change at first, and --then names what follows.",
         ),
-    ],
+    ] = None,
     neutral_speech: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option("--neutral-speech", metavar="PATH...", help="Calm recordings, given the same way."),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
+    ] = None,
+    emotion: Annotated[
+        str | None,
+        typer.Option(
+            "--emotion",
+            help="The emotion you want by its name, in place of --speech and --neutral-speech: one that the model "
+            "knows, such as happy; an unknown one is answered with the list. neutral: no change at first.",
+            autocompletion=completing.emotions,
+        ),
+    ] = None,
     then: Annotated[
         list[str] | None,
         typer.Option(
             "--then",
             metavar="PATH...",
-            help="Recordings of the emotion that comes next, given the same way; repeat for each further emotion. "
-            "The word neutral: back to no change (./neutral is a folder of that name). The first and the last window "
-            "(5 frames, at the rate of the model's clips) show the first and the last emotion fully; each emotion in "
-            "between gets at least one window. A video with fewer windows than emotions is refused.",
+            help="Recordings of the emotion that comes next, given the same way, or with --emotion its name; repeat "
+            "for each further emotion. The word neutral: back to no change (./neutral is a folder of that name). The "
+            "first and the last window (5 frames, at the rate of the model's clips) show the first and the last "
+            "emotion fully; each emotion in between gets at least one window. A video with fewer windows than emotions "
+            "is refused.",
         ),
     ] = None,
     transition: Annotated[
@@ -123,7 +128,8 @@ def edit(
         typer.Option(
             "--model",
             help="Folder of a trained model, or its address in MLflow (models:/cmet-facemesh@champion, models:/NAME/"
-            "VERSION, models:/m-ID, runs:/RUN/NAME); default data/train/<backbone>.",
+            "VERSION, models:/m-ID, runs:/RUN/NAME); default data/train/<backbone>, or else the authors' Connector "
+            "with EDTalk and emotion2vec if their weights are here, or else the built-in model.",
             autocompletion=completing.models,
         ),
     ] = None,
@@ -187,20 +193,20 @@ def edit(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures to put through a network at once.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
-    """Give the face in a video another emotion, heard in speech."""
+    """Give the face in a video another emotion, heard in speech or told by its name."""
     from cmet.editing.checks import check_emotions, check_files
     from cmet.editing.options import EditOptions
     from cmet.editing.video import edit_video
     from cmet.params import InferenceParams
 
-    emotion = parsed_emotion("--speech", speech)
+    first, later = wanted_emotions(emotion, speech, neutral_speech, then)
     options = EditOptions(
         framing=framing,
         lips=parsed_lips(lips),
         source=source,
         sound=sound,
         strength=parsed_strength(strength),
-        then=tuple(parsed_emotion("--then", group.split(ManyValues.PART)) for group in then or ()),
+        then=later,
         transition=transition,
         is_parity=parity,
         is_quiet=quiet,
@@ -208,13 +214,14 @@ def edit(
     inference = InferenceParams(
         batch_size=batch_size, precision=precision or ("float32" if parity else "bfloat16"), compile=compile_
     )
-    check_emotions(emotion, options)
-    check_files(video, emotion, neutral_speech, out, options)
-    editor = chosen_editor(model_folder(model), connector, backbone, inference)
+    calm = neutral_speech or ()
+    check_emotions(first, calm, options)
+    check_files(video, first, calm, out, options)
+    editor = chosen_editor(model_folder(model), connector, backbone, inference, is_told=emotion is not None)
     given = {"--precision": precision, "--compile": compile_, "--batch-size": batch_size}
     unused = [name for name, value in given.items() if value] if editor.kind.picture_px is None else []
     with told_of_compiler():
-        report = edit_video(video, emotion, neutral_speech, out, editor, options)
+        report = edit_video(video, first, calm, out, editor, options)
     said = [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
     said += edit_notes(report)
     return Answer(
@@ -241,6 +248,48 @@ def parsed_lips(text: str | None) -> "LipsFrom | None":
     """A word of `EditOptions.lips`, or else a path."""
     words: dict[str | None, LipsFrom | None] = {None: None, "own": "own", "speech": "speech"}
     return words[text] if text in words or text is None else Path(text)
+
+
+def wanted_emotions(
+    emotion: str | None, speech: Sequence[str] | None, neutral_speech: Sequence[Path] | None, then: Sequence[str] | None
+) -> "tuple[WantedEmotion, tuple[WantedEmotion, ...]]":
+    """The first emotion and those that follow it, all heard or all told.
+
+    Args:
+        emotion: Of `--emotion`.
+        speech: Of `--speech`.
+        neutral_speech: Of `--neutral-speech`.
+        then: A text for each `--then`, with the parts between `ManyValues.PART`.
+
+    Raises:
+        UserError: There is none, or one is both heard and told.
+    """
+    groups = [group.split(ManyValues.PART) for group in then or ()]
+    if emotion is None:
+        if speech is None:
+            raise UserError("name the emotion: --speech with --neutral-speech, or --emotion")
+        return parsed_emotion("--speech", speech), tuple(parsed_emotion("--then", group) for group in groups)
+    given = {"--speech": speech, "--neutral-speech": neutral_speech}
+    doubled = [option for option, values in given.items() if values]
+    if doubled:
+        raise UserError(f"--emotion {emotion} takes the place of recordings; leave out {' and '.join(doubled)}")
+    several = next((group for group in groups if len(group) > 1), None)
+    if several is not None:
+        raise UserError(f"--then {' '.join(several)}: beside --emotion it takes the name of one emotion")
+    return told_emotion("--emotion", emotion), tuple(told_emotion("--then", name) for (name,) in groups)
+
+
+def told_emotion(option: str, name: str) -> "NamedEmotion | Literal['neutral']":
+    """An emotion by its name, or no change.
+
+    Raises:
+        UserError: The name is empty.
+    """
+    from cmet.editing.options import NamedEmotion
+
+    if not name:
+        raise UserError(f"{option}: the name is empty; name an emotion, such as happy")
+    return NEUTRAL if name == NEUTRAL else NamedEmotion(name)
 
 
 def parsed_emotion(option: str, texts: Sequence[str]) -> "WantedEmotion":
@@ -292,35 +341,31 @@ def model_folder(text: str | None) -> Path | None:
 
 
 def chosen_editor(
-    model: Path | None, connector: Path | None, backbone: str | None, inference: "InferenceParams"
+    model: Path | None,
+    connector: Path | None,
+    backbone: str | None,
+    inference: "InferenceParams",
+    *,
+    is_told: bool = False,
 ) -> "Editor":
-    """The model that the options name; the authors' where edtalk is wished for and none was trained here.
+    """The model that the options name, or `default_editor`.
 
     Raises:
         UserError: There is none, both are named, or it does not fit the backbone.
     """
     from cmet.backbones.registry import backbone_class
+    from cmet.editing.choice import default_editor
     from cmet.editing.editor import Editor
-    from cmet.weights.registry import CHECKPOINTS, get_command, weights_folder
 
     if model is not None and connector is not None:
         raise UserError("--model and --connector name two models; leave one out")
     if backbone is not None:
         backbone_class(backbone)  # an unknown name is told before a missing model
-    if model is None and connector is None:
-        model = MODELS / (backbone or DEFAULT_BACKBONE)
-        if backbone == "edtalk" and not model.exists():
-            official = CHECKPOINTS[OFFICIAL]
-            connector = official.located(weights_folder())
-            if connector is None:
-                raise UserError(
-                    f"{model}: no trained model; train one with `dvc repro`, or get the authors' with "
-                    f"`{get_command('--for edit', weights_folder())}`, or name one with --connector"
-                )
     if connector is not None:
         return Editor.official(connector, backbone, inference)
-    assert model is not None
-    return Editor.load(model, backbone, inference)
+    if model is not None:
+        return Editor.load(model, backbone, inference)
+    return default_editor(backbone, inference, is_told=is_told)
 
 
 def told(report: "EditReport") -> str:
@@ -334,25 +379,28 @@ def told(report: "EditReport") -> str:
         f"change of expression {report.mean_change:.2f}{unit}"
     )
     if not report.emotions:
-        return f"{done} at strength {report.strength:.3g}{_likeness(report)}"
-    return f"{done}: " + "; ".join(f"{n}. {_told_of(emotion)}" for n, emotion in enumerate(report.emotions, 1))
+        towards = "" if report.told_emotion is None else f" towards {report.told_emotion}"
+        return f"{done} at strength {report.strength:.3g}{towards}{_likeness(report, report.held_out_emotion)}"
+    said = (_told_of(emotion, report.held_out_emotion) for emotion in report.emotions)
+    return f"{done}: " + "; ".join(f"{n}. {one}" for n, one in enumerate(said, 1))
 
 
-def _told_of(emotion: "EmotionReport") -> str:
+def _told_of(emotion: "EmotionReport", held_out: str | None) -> str:
     # not by the name: a folder may be called neutral
     if not emotion.mean_change:
         return f"{emotion.name}, no change"
-    return f"{emotion.name}, {emotion.mean_change:.2f} at strength {emotion.strength:.3g}{_likeness(emotion)}"
+    return f"{emotion.name}, {emotion.mean_change:.2f} at strength {emotion.strength:.3g}{_likeness(emotion, held_out)}"
 
 
-def _likeness(report: "EditReport | EmotionReport") -> str:
+def _likeness(report: "EditReport | EmotionReport", held_out: str | None) -> str:
     """What the model took the speech for, so that a wrong emotion shows before the video is watched."""
     if not report.likeness or not report.mean_change:
         return ""
     first, *others = report.likeness.items()
     others = [other for other in others if other[1] > MIN_SECOND_COSINE]
     second = f", then {others[0][0]} ({others[0][1]:.2f})" if others else ""
-    return f", most like {first[0]} (cosine {first[1]:.2f}){second}"
+    unseen = ", which training left out" if first[0] == held_out else ""
+    return f", most like {first[0]} (cosine {first[1]:.2f}{unseen}){second}"
 
 
 def edit_notes(report: "EditReport") -> list[str]:
@@ -367,7 +415,14 @@ def edit_notes(report: "EditReport") -> list[str]:
 
 
 def _notes_of(report: "EditReport | EmotionReport", has_typical_unit: bool, more: str = "") -> list[str]:
+    from cmet.editing.editor import MIN_LIKENESS, is_like_none
+
     found = []
+    if report.likeness and report.mean_change and is_like_none(report.likeness):
+        found.append(
+            f"the change is like no emotion that this model knows (no cosine reaches {MIN_LIKENESS:g}), so auto does "
+            "not make it stronger: the model may have misheard"
+        )
     if report.clamped_share > 0.25:
         found.append(
             f"{report.clamped_share:.0%} of the speech features lie outside the range this model was trained on "

@@ -85,6 +85,22 @@ class Bundle:
         scaled = (self.scaling.apply(embeddings) for embeddings in (neutral_NS, emotional_MS))
         return clamp_delta(speech_delta(*scaled), self.speech_limit_S)
 
+    def told_speech_delta(self, emotion: str) -> np.ndarray:
+        """Scaled speech delta that stands for an emotion by its name, shape (S,).
+
+        Raises:
+            UserError: The model has none; the message lists those it has.
+        """
+        known = self.config.speech_deltas
+        if not known:
+            raise UserError(
+                f"{self.folder}: this model does not record how emotions sound, so none can be told by its name; give "
+                "recordings"
+            )
+        if emotion not in known:
+            raise UserError(f"{shown(emotion)}: this model knows {', '.join(sorted(known))}")
+        return clamp_delta(np.array(known[emotion], np.float32), self.speech_limit_S)
+
 
 def clamp_delta(delta_S: np.ndarray, limit_S: np.ndarray) -> np.ndarray:
     """Keep every feature of scaled speech deltas inside the range seen in training."""

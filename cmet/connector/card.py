@@ -41,16 +41,26 @@ class BundleConfig(Section):
     seed: int
     held_out_emotion: Name | None
     expression_deltas: dict[Name, list[float]] = {}
-    """Mean expression delta of the training pairs, by emotion; empty where unknown."""
+    """Mean expression delta of the training speakers' pairs, by emotion; empty where unknown. The held-out emotion is
+    among them where the corpus has it: the model can name it, and has learned nothing from it."""
+    speech_deltas: dict[Name, list[float]] = {}
+    """Mean scaled speech delta of the same pairs: what stands for an emotion that is told and not heard."""
     versions: dict[str, str] = {}
     """Versions of the libraries that trained it, by distribution; empty where unknown."""
 
     @model_validator(mode="after")
     def _deltas_are_codes(self) -> "BundleConfig":
-        wrong = [name for name, delta in self.expression_deltas.items() if len(delta) != self.expression_width]
-        if wrong:
-            raise ValueError(f"expression_deltas of {wrong[0]}: expected {self.expression_width} values")
+        widths = {"expression_deltas": self.expression_width, "speech_deltas": self.speech_width}
+        for key, width in widths.items():
+            wrong = [name for name, delta in getattr(self, key).items() if len(delta) != width]
+            if wrong:
+                raise ValueError(f"{key} of {wrong[0]}: expected {width} values")
         return self
+
+    @property
+    def trained_emotions(self) -> list[str]:
+        """Emotions of the training pairs; none where unknown."""
+        return [emotion for emotion in self.expression_deltas if emotion != self.held_out_emotion]
 
     @property
     def min_weights(self) -> int:
@@ -60,7 +70,7 @@ class BundleConfig(Section):
         return network.num_layers * per_layer + network.hidden * (self.speech_width + self.expression_width)
 
     def likeness(self, delta_NK: np.ndarray) -> dict[str, float]:
-        """Cosine of a clip's mean delta with that of each trained emotion, the highest first."""
+        """Cosine of a clip's mean delta with that of each known emotion, the highest first."""
         mean_K = delta_NK.mean(axis=0, dtype=np.float64)
         cosines = {
             emotion: float(mean_K @ delta_K / max(np.linalg.norm(mean_K) * np.linalg.norm(delta_K), 1e-12))

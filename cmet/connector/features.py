@@ -29,6 +29,8 @@ class PairFacts:
     """Largest scaled speech delta per feature, without sign."""
     sums: dict[str, np.ndarray] = field(default_factory=lambda: defaultdict(lambda: np.zeros(())))
     """Sum of the expression deltas of each emotion, float64."""
+    speech_sums: dict[str, np.ndarray] = field(default_factory=lambda: defaultdict(lambda: np.zeros(())))
+    """Sum of the scaled speech deltas of each emotion, float64."""
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     distances: dict[Group, float] = field(default_factory=dict)
     nearest: dict[Group, np.ndarray] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class PairFacts:
         self.num_pairs += 1
         self.speech_limit_S = np.maximum(self.speech_limit_S, np.abs(pair.speech_delta))
         self.sums[pair.emotion] = self.sums[pair.emotion] + pair.expression_delta.astype(np.float64)
+        self.speech_sums[pair.emotion] = self.speech_sums[pair.emotion] + pair.speech_delta.astype(np.float64)
         self.counts[pair.emotion] += 1
         for group, delta_S in asked.items():
             distance = float(np.linalg.norm(delta_S - pair.speech_delta))
@@ -54,9 +57,15 @@ class PairFacts:
     @property
     def emotion_deltas(self) -> dict[str, np.ndarray]:
         """Mean expression delta of each emotion, float32."""
-        return {
-            emotion: (self.sums[emotion] / self.counts[emotion]).astype(np.float32) for emotion in sorted(self.sums)
-        }
+        return self._means(self.sums)
+
+    @property
+    def speech_deltas(self) -> dict[str, np.ndarray]:
+        """Mean scaled speech delta of each emotion, float32."""
+        return self._means(self.speech_sums)
+
+    def _means(self, sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {emotion: (sums[emotion] / self.counts[emotion]).astype(np.float32) for emotion in sorted(sums)}
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,7 @@ def train_connector(
                 f"train: no validation gave a number for {SCORE}, so there are no weights to keep; "
                 "lower train.learning_rate, or look for extreme values in the features"
             )
+        unseen = shards.left_out
         config = BundleConfig(
             clips=purpose.clips,
             backbone=purpose.backbone,
@@ -198,7 +199,8 @@ def train_connector(
             step=state.best_step if has_validation else state.step,
             seed=seed,
             held_out_emotion=purpose.held_out_emotion,
-            expression_deltas={emotion: delta_K.tolist() for emotion, delta_K in facts.emotion_deltas.items()},
+            expression_deltas=_by_name(facts.emotion_deltas, {name: mean.expression for name, mean in unseen.items()}),
+            speech_deltas=_by_name(facts.speech_deltas, {name: mean.speech for name, mean in unseen.items()}),
             versions=dict(versions()),
         )
         history = pd.DataFrame(state.history, columns=["step", "metric", "value"])
@@ -224,6 +226,11 @@ def train_connector(
             if purpose.backbone_model is not None:
                 copytree(purpose.backbone_model, folder / BACKBONE)
     return report
+
+
+def _by_name(seen: dict[str, np.ndarray], unseen: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Deltas of all emotions, by the alphabet."""
+    return dict(sorted(({emotion: delta.tolist() for emotion, delta in seen.items()} | unseen).items()))
 
 
 def _run_steps(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmet.archives import refuse_stand_in
 from cmet.editing.editor import BackboneKind
-from cmet.editing.options import EditOptions, WantedEmotion, named
+from cmet.editing.options import EditOptions, NamedEmotion, WantedEmotion, named, recordings
 from cmet.errors import ClipError, UserError
 from cmet.inputs.files import oddity
 from cmet.media.kinds import sorted_out
@@ -29,13 +29,13 @@ def check_files(
     """
     files = {"the video itself": video, **_named_files(options)}
     _check_out(out)
-    recordings = [
-        ("--speech", speech),
+    heard = [
+        ("--speech", recordings(speech)),
         ("--neutral-speech", neutral_speech),
-        *(("--then", one) for one in options.then),
+        *(("--then", recordings(one)) for one in options.then),
     ]
     listed = [(name, path) for name, path in files.items()]
-    listed += [(name, path) for name, emotion in recordings for path in _files(emotion)]
+    listed += [(name, path) for name, paths in heard for path in _files(paths)]
     for name, path in listed:
         if _is_same(out, path):
             raise UserError(f"--out is {_role(name)} ({path}); name another file")
@@ -52,16 +52,25 @@ def check_files(
             raise UserError(named(path, error.message, option.strip())) from error
 
 
-def check_emotions(speech: WantedEmotion, options: EditOptions) -> None:
+def check_emotions(speech: WantedEmotion, neutral_speech: Sequence[Path], options: EditOptions) -> None:
     """Make sure that the emotions make an edit.
 
     Raises:
-        UserError: There is none, or there is one and a transition, or they are several and follow the authors.
+        UserError: There is none, or there is one and a transition, or they are several or told and follow the authors,
+            or calm recordings are missing or not needed.
     """
-    if all(one == "neutral" for one in (speech, *options.then)):
+    emotions = (speech, *options.then)
+    if all(one == "neutral" for one in emotions):
         raise UserError(
-            "--speech neutral changes nothing; name an emotion with --then (./neutral is a folder of that name)"
+            "neutral alone changes nothing; name an emotion with --then (./neutral is a folder of that name)"
         )
+    is_heard = any(recordings(one) for one in emotions)
+    if is_heard and not neutral_speech:
+        raise UserError("--neutral-speech: recordings of an emotion need calm ones to compare with; name some")
+    if neutral_speech and not is_heard:
+        raise UserError("--neutral-speech is for recordings of an emotion, and there are none; leave it out")
+    if options.is_parity and isinstance(speech, NamedEmotion):
+        raise UserError("--parity: the authors hear the emotion in recordings; name some with --speech")
     if options.transition is not None and not options.then:
         raise UserError(f"--transition {options.transition}: there is only one emotion; name another with --then")
     if options.then and options.is_parity:
@@ -109,9 +118,9 @@ def _role(name: str) -> str:
     return f"the file of {name}" if name.startswith("--") else name
 
 
-def _files(emotion: WantedEmotion) -> Iterator[Path]:
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
     """Files as given, and what folders hold."""
-    for path in () if isinstance(emotion, str) else emotion:
+    for path in paths:
         if path.is_dir():
             yield from sorted_out(path.iterdir())[0]
         else:

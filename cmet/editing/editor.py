@@ -1,6 +1,6 @@
 """A trained model with all it needs to edit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,6 +31,9 @@ HAVE_TYPICAL_UNIT = frozenset({"facemesh"})
 
 MAX_AUTO_STRENGTH = 3.0
 
+MIN_LIKENESS = 0.5
+"""Cosine with a known emotion below which a change is taken to be like none."""
+
 
 class BackboneKind(BackboneClass, Protocol):
     """What is known of a backbone before it is loaded."""
@@ -47,6 +50,8 @@ class Editor:
     encoder: SpeechEncoder
     opens: Callable[[], Backbone]
     """Loads the backbone."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of this model."""
 
     @classmethod
     def load(cls, model: Path, backbone: str | None = None, inference: InferenceParams = INFERENCE) -> "Editor":
@@ -130,12 +135,20 @@ class Editor:
         """Frames of a video at the rate of the training."""
         return max(1, round(num_frames * self.clips.fps / fps))
 
-    def strength_for(self, delta_TK: np.ndarray, wished: float | None) -> float:
-        """Factor on a predicted delta: the wished one, or what makes it a typical one; never weaker than predicted."""
+    def strength_for(
+        self, delta_TK: np.ndarray, wished: float | None, likeness: Mapping[str, float] | None = None
+    ) -> float:
+        """Factor on a predicted delta: the wished one, or what makes it a typical one; never weaker than predicted.
+
+        Args:
+            delta_TK: The delta.
+            wished: What a person wants; None to have one found.
+            likeness: To the emotions that the model knows; a delta that is like none of them is left as it is.
+        """
         if wished is not None:
             return wished
         size = root_mean_square(delta_TK)
-        if not self.has_typical_unit or not size:
+        if not self.has_typical_unit or not size or (likeness and is_like_none(likeness)):
             return 1.0
         return float(np.clip(1 / size, 1.0, MAX_AUTO_STRENGTH))
 
@@ -150,6 +163,11 @@ def hearing_clips(encoder: SpeechEncoder, sample_rate_hz: int) -> SpeechEncoder:
         return embed(resample(resample(samples, SAMPLE_RATE_HZ, sample_rate_hz), sample_rate_hz, SAMPLE_RATE_HZ))
 
     return replace(encoder, embed=embed_prepared)
+
+
+def is_like_none(likeness: Mapping[str, float]) -> bool:
+    """Whether a change is like none of the emotions that it was compared with."""
+    return max(likeness.values()) < MIN_LIKENESS
 
 
 def root_mean_square(values: np.ndarray) -> float:

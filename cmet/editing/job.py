@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cmet.editing.editor import Editor
-from cmet.editing.emotions import HeardEmotion
+from cmet.editing.emotions import KnownEmotion
 from cmet.editing.options import EditOptions, LipsFrom
 from cmet.editing.source import Source
 
@@ -16,7 +16,7 @@ class EditJob:
     """What both ways of editing need."""
 
     editor: Editor
-    emotions: tuple[HeardEmotion, ...]
+    emotions: tuple[KnownEmotion, ...]
     """In their order along the result."""
     options: EditOptions
     lips: LipsFrom

@@ -15,8 +15,21 @@ CRF = 14
 
 LipsFrom = Literal["own", "speech"] | Path
 
-WantedEmotion = Sequence[Path] | Literal["neutral"]
-"""Recordings with one emotion, files and folders; or no change of the video."""
+
+@dataclass(frozen=True)
+class NamedEmotion:
+    """An emotion that is told, so that no recording has to show it; what it sounds like the model has on record."""
+
+    name: str
+
+
+WantedEmotion = Sequence[Path] | NamedEmotion | Literal["neutral"]
+"""Recordings with one emotion, files and folders; one that is told; or no change of the video."""
+
+
+def recordings(emotion: WantedEmotion) -> Sequence[Path]:
+    """Those in which an emotion is to be heard; none where it is told, and of no change."""
+    return () if isinstance(emotion, NamedEmotion | str) else emotion
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ class EmotionReport:
     """What one of several emotions does where it stands alone."""
 
     name: str
-    """Where its speech was; `neutral` where nothing is changed."""
+    """Where its speech was, or what was told; `neutral` where nothing is changed."""
     mean_change: float
     """As `EditReport` has it."""
     strength: float
@@ -59,6 +72,8 @@ class EmotionReport:
     """As `EditReport` has it."""
     clamped_share: float = 0.0
     """As `EditReport` has it."""
+    is_told: bool = False
+    """Whether it was told by its name."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,12 @@ class EditReport:
     has_typical_unit: bool = True
     """Whether a delta of 1 is a typical emotional one."""
     likeness: dict[str, float] = field(default_factory=dict)
-    """Cosine of the mean delta with that of each emotion the model was trained on, the highest first."""
+    """Cosine of the mean delta with that of each emotion the model knows, the highest first; empty for an emotion that
+    was told, since nothing was heard."""
+    told_emotion: str | None = None
+    """The emotion, where one was told by its name."""
+    held_out_emotion: str | None = None
+    """Emotion that the model knows only by its mean, as training left it out."""
     emotions: tuple[EmotionReport, ...] = ()
     """In their order, where there are several; they have the strengths, likenesses and clamped shares then."""
     remarks: tuple[str, ...] = ()

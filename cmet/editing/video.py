@@ -12,7 +12,7 @@ from cmet.backbones.backbone import Backbone
 from cmet.backbones.frames import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import check_num_windows, emotional_delta, hear_emotion
+from cmet.editing.emotions import check_num_windows, emotional_delta, know_emotion
 from cmet.editing.framing import (
     MIN_FACE_RATIO,
     NUM_LOOKS,
@@ -67,8 +67,9 @@ def edit_video(
 
     Args:
         video: The face to edit.
-        speech: Recordings with the wanted emotion, by anyone; or no change, where others follow.
-        neutral_speech: Calm recordings, best by the same voice.
+        speech: Recordings with the wanted emotion, by anyone; or the emotion by its name, if the model knows it; or no
+            change, where others follow.
+        neutral_speech: Calm recordings, best by the same voice; none where there are no others.
         out: Target mp4; appears whole or not at all.
         editor: The model.
         options: What else is wished for.
@@ -78,7 +79,7 @@ def edit_video(
             the backbone cannot do what is wished for.
     """
     options = options or EditOptions()
-    check_emotions(speech, options)
+    check_emotions(speech, neutral_speech, options)
     kind, window = editor.kind, editor.bundle.connector.window
     check_wishes(kind, options)
     lips = chosen_lips(kind, options.lips, is_parity=options.is_parity)
@@ -93,24 +94,31 @@ def edit_video(
     sound = options.sound or (lips if isinstance(lips, Path) else video)
     sound_s = _duration_s(options.sound)
     person, remarks = _person(options, kind.picture_px, editor.clips)
-    neutral = hear(editor.encoder, neutral_speech, "--neutral-speech")
+    neutral = hear(editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
+    neutral_NS = None if neutral is None else neutral.vectors_NS
     named = [("--speech", speech), *(("--then", emotion) for emotion in options.then)]
-    emotions = tuple(hear_emotion(editor, emotion, neutral.vectors_NS, option) for option, emotion in named)
+    emotions = tuple(know_emotion(editor, emotion, neutral_NS, option) for option, emotion in named)
     job = EditJob(editor, emotions, options, lips, samples, person, sound, out)
     if options.is_parity:
         # facemesh must not wait for the networks of the others
         from cmet.editing.parity import edit_as_published
 
-        assert emotions[0].heard is not None
+        assert emotions[0].heard is not None and neutral is not None
         report = edit_as_published(source, neutral.vectors_NS, emotions[0].heard.vectors_NS, job)
     else:
         edit = _edit_in_place if kind.picture_px is None else _edit_by_drawing
         with told_of(video):
             report = edit(source, job)
-    heard = [emotion.heard for emotion in emotions if emotion.heard is not None]
-    remarks += _of_colour(source) + _of_sound(lips, job.sound, sound_s, report) + _absence(editor, neutral, *heard)
-    remarks += _passed_over(neutral, *heard)
-    return replace(report, remarks=report.remarks + remarks)
+    heard = [one for one in (neutral, *(emotion.heard for emotion in emotions)) if one is not None]
+    remarks += _of_colour(source) + _of_sound(lips, job.sound, sound_s, report) + _absence(editor, *heard)
+    remarks += _passed_over(*heard)
+    told = emotions[0].name if len(emotions) == 1 and emotions[0].is_told else None
+    return replace(
+        report,
+        told_emotion=told,
+        held_out_emotion=editor.bundle.config.held_out_emotion,
+        remarks=editor.remarks + report.remarks + remarks,
+    )
 
 
 def _person(options: EditOptions, picture_px: int | None, clips: ClipForm) -> tuple[np.ndarray | None, tuple[str, ...]]:

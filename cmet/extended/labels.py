@@ -129,14 +129,16 @@ def _face_notes(request: Request, measured: HeardAndMade) -> list[str]:
         return ["No edited clips: no video was named (--video)."]
     config = request.editor.bundle.config
     notes = [
-        "The cosines of a face compare the predicted change with the model's own mean change of each emotion it was "
-        "trained on: they say what the model took the speech for.",
+        "The cosines of a face compare the predicted change with the model's own mean change of each emotion it "
+        "knows: they say what the model took the speech for.",
         "An edit uses the plain difference between all emotional and all neutral clips, whoever speaks, kept within "
         "the range that the model was trained on.",
     ]
     if not config.expression_deltas:
         notes.append("This model does not state its typical changes, so the faces have no cosines.")
-    if config.held_out_emotion:
+    if config.held_out_emotion in config.expression_deltas:
+        notes.append(f"The model was not trained on {config.held_out_emotion} and knows only its mean change.")
+    elif config.held_out_emotion:
         notes.append(f"The model was not trained on {config.held_out_emotion}, so no face can be near it here.")
     return notes
 

@@ -12,7 +12,7 @@ from cmet.outputs import fresh_folder, write_json
 from cmet.speech.encoders.encoder import SCALED
 from cmet.speech.product import RESULT, TEXT, Directions, DirectionsFacts, Voices
 from cmet.text_tables import text_table
-from cmet.vocabulary import TARGET_EMOTIONS
+from cmet.vocabulary import EMOTIONS, TARGET_EMOTIONS
 
 PROTOCOL = "leave-one-speaker-out nearest direction, single clips, micro-averaged"
 
@@ -61,7 +61,7 @@ def _mean_direction(
 
 
 def measure_directions(clips: pd.DataFrame, voices: Voices, encoder: str) -> Directions:
-    """Score one encoder on all usable clips of a corpus.
+    """Score one encoder on all usable clips with an emotion of the vocabulary, since no other can be the answer.
 
     Raises:
         UserError: Fewer than two speakers have neutral clips.
@@ -75,6 +75,8 @@ def measure_directions(clips: pd.DataFrame, voices: Voices, encoder: str) -> Dir
     if encoder in SCALED:
         spread = vectors.std(axis=0)
         vectors = vectors / np.where(spread > 0, spread, 1.0)
+    is_known = rows.emotion.isin(EMOTIONS).to_numpy()
+    rows, vectors = rows[is_known], vectors[is_known]
     emotions = rows.emotion.to_numpy()
     nearest = nearest_directions(vectors, rows.speaker.to_numpy(), emotions)
     is_right = pd.Series(nearest == emotions)[emotions != "neutral"]

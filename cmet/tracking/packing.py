@@ -130,7 +130,8 @@ def _signature() -> "ModelSignature":
     matrix, texts = Array(Array(DataType.double)), Array(DataType.string)
     inputs: dict[str, Array | DataType | Map] = {
         "codes": matrix, "speech_vectors": matrix, "neutral_speech_vectors": matrix,
-        "video": DataType.string, "speech": texts, "neutral_speech": texts, "out": DataType.string,
+        "video": DataType.string, "speech": texts, "neutral_speech": texts, "emotion": DataType.string,
+        "out": DataType.string,
     }  # fmt: skip
     outputs: dict[str, Array | DataType | Map] = {
         "delta": matrix, "out": DataType.string, "num_frames": DataType.long, "fps": DataType.double,
@@ -170,7 +171,7 @@ def _params(config: "BundleConfig") -> dict[str, str]:
 
 
 def _card(config: "BundleConfig", name: str, sha256: str) -> str:
-    emotions = ", ".join(config.expression_deltas) or "not recorded"
+    emotions = ", ".join(config.trained_emotions) or "not recorded"
     clips, network = config.clips, config.network
     size = f"{network.num_layers} layer(s) of {network.hidden}, {network.num_heads} heads"
     settings = ", ".join(f"{key} {value}" for key, value in config.speech_settings.items()) or "none"
@@ -209,6 +210,8 @@ model.predict([
     {{"codes": codes, "speech_vectors": happy, "neutral_speech_vectors": calm}},
 ])  # the answer has `delta`
 ```
+
+In place of speech, `"emotion": "happy"` tells one of the emotions above by its name.
 
 `codes` are those of the backbone at {clips.fps} frames/s, a list of {config.expression_width} numbers for each frame;
 the vectors are lists of {config.speech_width} numbers as the encoder gives them, one list for each recording; `delta`

@@ -20,6 +20,10 @@ OF_CODES = frozenset({"codes", "speech_vectors", "neutral_speech_vectors"})
 OF_VIDEO = frozenset({"video", "speech", "neutral_speech", "out"})
 """Columns of the two kinds of rows."""
 
+TOLD = frozenset({"emotion"})
+OF_CODES_TOLD, OF_VIDEO_TOLD = TOLD | {"codes"}, TOLD | {"video", "out"}
+"""Columns of rows that tell the emotion by its name."""
+
 
 class ServedModel(PythonModel):
     """A trained model behind `mlflow.pyfunc`."""
@@ -42,7 +46,8 @@ class ServedModel(PythonModel):
             model_input: Rows of two kinds. `codes` (T, K) at the frame rate of the training clips, `speech_vectors`
                 (N, S) and `neutral_speech_vectors` (M, S), raw as the speech encoder gives them: the answer has
                 `delta` (T, K), to be added to the codes. Or `video`, `speech` and `neutral_speech` (paths, and lists of
-                paths), and `out`, the mp4 to write: the answer has what `cmet edit --json` tells.
+                paths), and `out`, the mp4 to write: the answer has what `cmet edit --json` tells. In either, `emotion`
+                may tell by its name what is to be heard otherwise.
             params: None are known.
 
         Raises:
@@ -52,30 +57,39 @@ class ServedModel(PythonModel):
 
     def _answer(self, number: int, row: dict[Any, Any]) -> dict[str, Any]:
         given = {name: value for name, value in row.items() if not _is_missing(value)}
-        if given.keys() == OF_CODES:
+        if given.keys() in (OF_CODES, OF_CODES_TOLD):
             return {"delta": self._delta(number, given)}
-        if given.keys() == OF_VIDEO:
+        if given.keys() in (OF_VIDEO, OF_VIDEO_TOLD):
             return self._edited(given)
-        wanted = " or ".join(f"{', '.join(sorted(kind))}" for kind in (OF_CODES, OF_VIDEO))
+        kinds = (OF_CODES, OF_CODES_TOLD, OF_VIDEO, OF_VIDEO_TOLD)
+        wanted = " or ".join(f"{', '.join(sorted(kind))}" for kind in kinds)
         raise UserError(f"row {number}: expected {wanted}; found {', '.join(sorted(map(str, given))) or 'nothing'}")
 
     def _delta(self, number: int, given: dict[Any, Any]) -> list[list[float]]:
         config = self.bundle.config
         widths = {"codes": config.expression_width, **dict.fromkeys(OF_CODES - {"codes"}, config.speech_width)}
-        arrays = {name: _matrix(given[name], f"row {number}: {name}", width) for name, width in widths.items()}
-        speech_S = self.bundle.scaled_speech_delta(arrays["neutral_speech_vectors"], arrays["speech_vectors"])
+        arrays = {
+            name: _matrix(given[name], f"row {number}: {name}", width)
+            for name, width in widths.items()
+            if name in given
+        }
+        if "emotion" in given:
+            speech_S = self.bundle.told_speech_delta(given["emotion"])
+        else:
+            speech_S = self.bundle.scaled_speech_delta(arrays["neutral_speech_vectors"], arrays["speech_vectors"])
         return predict_deltas(self.bundle.connector, speech_S, arrays["codes"]).tolist()
 
     def _edited(self, given: dict[Any, Any]) -> dict[str, Any]:
         from cmet.editing.editor import Editor
-        from cmet.editing.options import EditOptions
+        from cmet.editing.options import EditOptions, NamedEmotion, WantedEmotion
         from cmet.editing.video import edit_video
 
         if self.editor is None:
             self.editor = Editor.load(self.folder)
-        speech, neutral = ([Path(path) for path in given[name]] for name in ("speech", "neutral_speech"))
+        speech, neutral = ([Path(path) for path in given.get(name, ())] for name in ("speech", "neutral_speech"))
+        wanted: WantedEmotion = NamedEmotion(given["emotion"]) if "emotion" in given else speech
         out = Path(given["out"])
-        report = edit_video(Path(given["video"]), speech, neutral, out, self.editor, EditOptions(is_quiet=True))
+        report = edit_video(Path(given["video"]), wanted, neutral, out, self.editor, EditOptions(is_quiet=True))
         told = ("num_frames", "fps", "mean_change", "strength", "likeness", "remarks")
         return {"out": str(out), **{name: getattr(report, name) for name in told}}
 

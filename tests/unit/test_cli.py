@@ -17,10 +17,10 @@ from cmet.commands.edit import (
     parsed_strength,
     told,
     told_of_compiler,
+    wanted_emotions,
 )
-from cmet.editing.options import EditReport, EmotionReport
+from cmet.editing.options import EditReport, EmotionReport, NamedEmotion
 from cmet.errors import UserError
-from cmet.media.sound import write_sound
 from cmet.params import Params
 from cmet.project import Project
 from tests.conftest import Command
@@ -264,11 +264,39 @@ def test_a_stage_keeps_what_torch_compiles_in_the_project(
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / ".work/compiled")
 
 
-def test_an_edit_without_a_model_says_how_to_get_one(cmet: Command, tmp_path: Path) -> None:
-    write_sound(tmp_path / "a.wav", [0.0] * 16_000, 16_000)
-    (tmp_path / "v.mp4").write_bytes(b"not looked at yet")
-    result = cmet("edit", "v.mp4", "--speech", "a.wav", "--neutral-speech", "a.wav", "--out", "o.mp4", cwd=tmp_path)
+def test_an_edit_without_a_model_gets_as_far_as_the_video(cmet: Command, tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"no video")
+    result = cmet("edit", "v.mp4", "--emotion", "happy", "--out", "o.mp4", cwd=tmp_path)
+    assert_one_message(result, "v.mp4", "cannot be decoded")
+    (tmp_path / "model").mkdir()
+    result = cmet("edit", "v.mp4", "--emotion", "happy", "--model", "model", "--out", "o.mp4", cwd=tmp_path)
     assert_one_message(result, "no trained model", "connector.safetensors")
+
+
+def test_emotions_are_all_heard_or_all_told() -> None:
+    happy, sad = NamedEmotion("happy"), NamedEmotion("sad")
+    assert wanted_emotions("happy", None, None, None) == (happy, ())
+    assert wanted_emotions("neutral", None, None, ["sad", "neutral"]) == ("neutral", (sad, "neutral"))
+    # beside recordings, a name is a path
+    assert wanted_emotions(None, ["happy"], [Path("b")], ["sad"]) == ((Path("happy"),), ((Path("sad"),),))
+
+
+@pytest.mark.parametrize(
+    ("emotion", "speech", "calm", "then", "said"),
+    [
+        (None, None, None, None, "name the emotion: --speech with --neutral-speech, or --emotion"),
+        ("happy", ["a"], [Path("b")], None, "--emotion happy takes .*; leave out --speech and --neutral-speech"),
+        ("happy", None, [Path("b")], None, "--emotion happy takes the place of recordings; leave out --neutral-speech"),
+        ("happy", None, None, ["sad\0b.wav"], "--then sad b.wav: beside --emotion it takes the name of one emotion"),
+        ("", None, None, None, "--emotion: the name is empty"),
+        ("happy", None, None, [""], "--then: the name is empty"),
+    ],
+)
+def test_emotions_that_are_heard_and_told_are_refused(
+    emotion: str | None, speech: list[str] | None, calm: list[Path] | None, then: list[str] | None, said: str
+) -> None:
+    with pytest.raises(UserError, match=f"^{said}"):
+        wanted_emotions(emotion, speech, calm, then)
 
 
 def test_an_edit_that_cannot_be_written_is_told_before_a_model_is_looked_for(
@@ -277,7 +305,7 @@ def test_an_edit_that_cannot_be_written_is_told_before_a_model_is_looked_for(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "v.mp4").touch()
     with pytest.raises(UserError, match="--out is the video itself"):
-        edit(Path("v.mp4"), ["a.wav"], [Path("b.wav")], Path("v.mp4"))
+        edit(Path("v.mp4"), Path("v.mp4"), ["a.wav"], [Path("b.wav")])
 
 
 def test_emotions_are_read_group_by_group_before_a_model_is_looked_for(
@@ -290,7 +318,7 @@ def test_emotions_are_read_group_by_group_before_a_model_is_looked_for(
     args = ["edit", "v.mp4", "--speech", "neutral", "--neutral-speech", "b.wav", "--out", "sad/o.mp4"]
     then = ["--then", "a.wav", "b.wav", "--then", "neutral", "--then", "c.wav", "sad"]
     for more, said in (
-        ([], "--speech neutral changes nothing"),
+        ([], "neutral alone changes nothing"),
         (then, r"--out is the file of --then \(sad/o.mp4\)"),
         ([*then, "--parity"], "--parity takes one emotion for the whole video"),
     ):
@@ -342,6 +370,10 @@ def test_an_edit_tells_its_strength_and_claims_a_unit_only_where_there_is_one() 
     )
     assert [note.split(" ")[0] for note in edit_notes(report)] == ["a", "30%"]
     assert told(replace(report, num_frames=1)).startswith("1 frame of 64x48")
+    assert told(replace(report, told_emotion="happy")).endswith("at strength 1.88 towards happy")
+    unseen = replace(report, likeness={"sad": 0.7, "happy": 0.2}, held_out_emotion="sad")
+    assert told(unseen).endswith(", most like sad (cosine 0.70, which training left out)")
+    assert told(replace(unseen, held_out_emotion=None)).endswith(", most like sad (cosine 0.70)")
     bare = replace(report, face_ratio=None, has_typical_unit=False, strength=1.0)
     assert told(bare) == "10 frames of 64x48 at 25 frames/s, change of expression 1.00 at strength 1"
 
@@ -357,11 +389,20 @@ def test_an_edit_tells_its_emotions_in_their_order_and_what_each_is_like() -> No
     )
     folder = replace(report, emotions=(happy, replace(happy, name="neutral")))
     assert "; 2. neutral, 1.00 at strength 1.98, most like happy" in told(folder)
+    told_ones = replace(report, emotions=(replace(happy, likeness={}, is_told=True), angry))
+    assert "1. happy/, 1.00 at strength 1.98; 2. a.wav" in told(told_ones)
     lies, faint = edit_notes(report)
     assert lies.startswith("happy/: 30% of the speech features lie outside")
     assert faint == (
         "a.wav and 1 more: the change is faint; `--strength 2.0` makes it typical, but applies to all emotions"
     )
+
+
+def test_a_change_that_is_like_no_emotion_is_told() -> None:
+    report = EditReport(10, 25.0, 64, 64, 1.0, 0.9, likeness={"happy": 0.49, "sad": -0.3})
+    (note,) = edit_notes(report)
+    assert note.startswith("the change is like no emotion that this model knows (no cosine reaches 0.5), so auto does")
+    assert edit_notes(replace(report, likeness={"happy": 0.51})) == []
 
 
 @pytest.mark.parametrize(("text", "value"), [("auto", None), ("0", 0.0), ("2.5", 2.5), ("5", 5.0)])
@@ -384,10 +425,9 @@ def test_another_strength_is_refused(text: str) -> None:
             None,
             None,
             "edtalk",
-            r"data/train/edtalk: no trained model; .*`cmet weights get --for edit`, .* --connector",
+            r"data/train/edtalk: no trained model, .*`cmet weights get --for edit`, .* --connector",
         ),
         (None, None, "pdfgc", "data/train/pdfgc: no trained model"),
-        (None, None, None, "data/train/facemesh: no trained model"),
         ("m", None, "edtalk", "m: no trained model"),
         (None, "c.pth", None, "c.pth"),
     ],

@@ -68,6 +68,20 @@ def test_the_held_out_emotion_reaches_the_test_split_only(inputs: Inputs, tmp_pa
     assert report.num_shards == 3 + 2 + 3
 
 
+def test_of_the_held_out_emotion_the_means_over_training_speakers_are_kept(inputs: Inputs, tmp_path: Path) -> None:
+    pairs, voices, faces = inputs
+    write_shards(pairs, voices, faces, SMALL, seed=0, out=tmp_path / "s")
+    rows = pairs.table
+    rows = rows[(rows["emotion"] == "disgusted") & (rows["split"] == "train")]
+    assert len(rows) == 2 * NUM_SENTENCES
+    speech = {clip: pairs.scaling.apply(vector) for clip, vector in voices.vectors.items()}
+    deltas_S = [speech[row.emotional_clip] - speech[row.neutral_clip] for row in rows.itertuples()]
+    ((emotion, mean),) = Shards(tmp_path / "s").left_out.items()
+    assert emotion == "disgusted"
+    np.testing.assert_allclose(mean.speech, np.mean(deltas_S, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(mean.expression, np.mean(np.stack(rows["expression_delta"]), axis=0), rtol=1e-5)
+
+
 def test_pairs_come_back_with_scaled_speech(inputs: Inputs, tmp_path: Path) -> None:
     write_shards(*inputs, SMALL, 7, tmp_path / "out")
     pairs = {pair.key: pair for pair in read_shards(tmp_path / "out", "train")}

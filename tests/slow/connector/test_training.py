@@ -1,10 +1,12 @@
 """Training learns, resumes exactly, and says what is wrong."""
 
 import itertools
+import json
 import resource
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -23,11 +25,11 @@ from cmet.connector.product import BACKBONE, HISTORY, LAST, Model
 from cmet.connector.sampler import Batch, Sampler
 from cmet.connector.training import CHECKPOINT, Purpose, TrainReport, Untracked, train_connector
 from cmet.errors import UserError
-from cmet.outputs import content_digest
+from cmet.outputs import content_digest, write_json
 from cmet.params import TrainParams
-from cmet.shards import Shards, read_shards
+from cmet.shards import LISTING, Shards, read_shards
 from cmet.speech.scaling import SpeechScaling
-from tests.connector_shards import CLIPS
+from tests.connector_shards import CLIPS, EXPRESSION_WIDTH, SPEECH_WIDTH
 from tests.layouts import rename
 
 MakeParams = Callable[..., TrainParams]
@@ -243,6 +245,22 @@ def test_an_excluded_emotion_is_not_trained_on_and_has_no_part_in_the_choice_of_
     assert "delta_cosine_happy" in report.validation
     whole = run(shards, tmp_path / "all", make_params())
     assert report.validation["delta_mse_zero"] != whole.validation["delta_mse_zero"]
+
+
+def test_a_model_records_how_emotions_sound_and_learns_nothing_from_what_was_left_out(
+    shards: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    with_more = Path(copytree(shards, tmp_path / "with more"))
+    left_out = {"calm": {"speech": [0.5] * SPEECH_WIDTH, "expression": [0.25] * EXPRESSION_WIDTH}}
+    write_json(with_more / LISTING, json.loads((shards / LISTING).read_text()) | {"left_out": left_out})
+    for folder, name in ((shards, "all"), (with_more, "more")):
+        run(folder, tmp_path / name, make_params())
+    config = load_bundle(tmp_path / "more").config
+    assert config.speech_deltas["calm"] == [0.5] * SPEECH_WIDTH
+    assert config.expression_deltas["calm"] == [0.25] * EXPRESSION_WIDTH
+    happy = [pair.speech_delta for pair in read_shards(shards, "train") if pair.emotion == "happy"]
+    np.testing.assert_allclose(config.speech_deltas["happy"], np.mean(happy, axis=0), rtol=1e-5)
+    assert Model(tmp_path / "more").sha256 == Model(tmp_path / "all").sha256
 
 
 def test_training_beside_the_honest_baselines(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:

@@ -14,7 +14,7 @@ from cmet.clips.crop import CROP_RULES
 from cmet.connector.card import read_config
 from cmet.connector.inference import predict_deltas
 from cmet.editing.editor import Editor, hearing_clips
-from cmet.editing.emotions import HeardEmotion, check_num_windows
+from cmet.editing.emotions import KnownEmotion, check_num_windows
 from cmet.editing.options import EditOptions
 from cmet.editing.speech import hear
 from cmet.editing.video import edit_video
@@ -71,7 +71,7 @@ def test_windows_are_counted_at_the_rate_of_the_training(trained_on: Callable[..
     editor = trained_on(fps=50)
     # 10 frames at 25 a second are 20 at 50: four windows of five
     assert (editor.num_windows(10, 25.0), trained_on(fps=25).num_windows(10, 25.0)) == (4, 2)
-    emotions = [HeardEmotion(name, None, None) for name in "abcde"]
+    emotions = [KnownEmotion(name, None, None) for name in "abcde"]
     with pytest.raises(ClipError, match=r"10 frames hold 4 window\(s\) of 0.1 s, but each of the 5 emotions needs one"):
         check_num_windows(editor, emotions, 10, 25.0)
 

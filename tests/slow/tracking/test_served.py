@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from cmet.connector.bundle import load_bundle
+from cmet.connector.card import CONFIG, read_config
 from cmet.connector.inference import predict_deltas
 from cmet.connector.product import Model
+from cmet.outputs import write_json
 from cmet.tracking.packing import packed_model
 from tests.unit.editing.models import write_facemesh_model
 
@@ -21,12 +23,16 @@ import json, sys
 import mlflow, cmet
 model = mlflow.pyfunc.load_model("packed")
 delta = model.predict(model.input_example).delta[0]
-edit = model.predict([json.loads(sys.argv[1])]).to_dict("records")[0]
+row = json.loads(sys.argv[1])
+edit = model.predict([row]).to_dict("records")[0]
+by_name = {"emotion": "happy"}
+told = model.predict([{"codes": model.input_example["codes"][0], **by_name}]).delta[0]
+seen = model.predict([{"video": row["video"], "out": "told.mp4", **by_name}]).to_dict("records")[0]
 try:
     model.predict([{"video": "v.mp4"}])
 except Exception as error:
     said = str(error)
-print(json.dumps({"cmet": cmet.__file__, "delta": delta, "edit": edit, "said": said}))
+print(json.dumps({"cmet": cmet.__file__, "delta": delta, "edit": edit, "said": said, "told": told, "seen": seen}))
 """
 
 
@@ -34,6 +40,8 @@ def test_a_logged_model_predicts_and_edits_with_the_code_that_it_brings(
     tmp_path: Path, darkening: Path, sounds: dict[str, list[Path]]
 ) -> None:
     model, folder, unpacked = write_facemesh_model(tmp_path / "model"), tmp_path / "packed", str(tmp_path / "unpacked")
+    sounds_of = {"speech_deltas": {"happy": np.linspace(-1, 1, 88).tolist()}}
+    write_json(model / CONFIG, read_config(model).model_copy(update=sounds_of).model_dump())
     with packed_model(Model(model)) as packed:
         packed.folder.rename(folder)
     with zipfile.ZipFile(next((folder / "wheels").glob("cmet-*.whl"))) as wheel:
@@ -51,6 +59,9 @@ def test_a_logged_model_predicts_and_edits_with_the_code_that_it_brings(
     speech_S = bundle.scaled_speech_delta(neutral_NS, neutral_NS + bundle.scaling.spread_S)
     wanted_TK = predict_deltas(bundle.connector, speech_S, np.zeros((10, 6), np.float32))
     np.testing.assert_allclose(told["delta"], wanted_TK, atol=1e-5)
+    named_TK = predict_deltas(bundle.connector, bundle.told_speech_delta("happy"), np.zeros((10, 6), np.float32))
+    np.testing.assert_allclose(told["told"], named_TK, atol=1e-5)
+    assert (told["seen"]["out"], told["seen"]["num_frames"], told["seen"]["likeness"]) == ("told.mp4", 7, {})
     assert (told["edit"]["out"], told["edit"]["num_frames"]) == ("edited.mp4", 7)
     assert (tmp_path / "edited.mp4").is_file()
     assert told["said"].startswith("row 0: expected codes, ")

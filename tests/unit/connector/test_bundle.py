@@ -16,6 +16,7 @@ from cmet.connector.card import CONFIG as CONFIG_FILE
 from cmet.connector.card import WEIGHTS, BundleConfig
 from cmet.connector.network import Connector
 from cmet.errors import UserError
+from cmet.outputs import write_json
 from cmet.params import PAPER_CLIPS, NetworkParams
 from cmet.speech.encoders.settings import SETTINGS
 from cmet.speech.scaling import FILE as SPEECH_SCALING
@@ -43,6 +44,20 @@ def test_likeness_is_the_cosine_with_each_trained_emotion() -> None:
     found = config.likeness(np.array([[-3.0, 3.0, 0, 0, 0, 0], [-1.0, 1.0, 0, 0, 0, 0]]))
     assert list(found) == ["sad", "happy"]
     assert found == pytest.approx({"sad": 1, "happy": -(0.5**0.5)})
+
+
+def test_an_emotion_is_told_by_the_sound_it_had_in_training_within_its_range(model: Path) -> None:
+    speech_deltas = {"happy": [1.0] * 87 + [9.0], "sad": [-1.0] * 88}
+    write_json(model / CONFIG_FILE, CONFIG.model_copy(update={"speech_deltas": speech_deltas}).model_dump())
+    bundle = load_bundle(model)
+    np.testing.assert_array_equal(bundle.told_speech_delta("happy"), np.float32([1.0] * 87 + [3.0]))
+    with pytest.raises(UserError, match="^bored: this model knows happy, sad$"):
+        bundle.told_speech_delta("bored")
+
+
+def test_a_model_that_records_no_sound_of_emotions_says_so_when_one_is_told(model: Path) -> None:
+    with pytest.raises(UserError, match="this model does not record how emotions sound.*give recordings"):
+        load_bundle(model).told_speech_delta("happy")
 
 
 def test_nothing_is_like_what_is_not_known() -> None:
@@ -88,6 +103,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "deltas nan": (says(expression_deltas={"sad": [float("nan")] * 6}), "expression_deltas.sad.0: Input should be a"),
     "deltas inf": (says(expression_deltas={"sad": [float("inf")] * 6}), "expression_deltas.sad.0: Input should be a"),
     "few deltas": (says(expression_deltas={"sad": [1.0, 2.0]}), "expression_deltas of sad: expected 6 values"),
+    "few speech deltas": (says(speech_deltas={"sad": [1.0, 2.0]}), "speech_deltas of sad: expected 88 values"),
     "deltas no numbers": (says(expression_deltas={"sad": [{}] * 6}), "expression_deltas.sad.0: Input should be a"),
     "a list": (is_now(CONFIG_FILE, "[]"), "not the description of a trained model"),
     "a number": (is_now(CONFIG_FILE, "3"), "not the description of a trained model"),

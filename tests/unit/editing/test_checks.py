@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cmet.editing.checks import check_emotions, check_files
-from cmet.editing.options import EditOptions, WantedEmotion, named
+from cmet.editing.options import EditOptions, NamedEmotion, WantedEmotion, named
 from cmet.errors import UserError
 from tests.unit.corpora.trees import pointer
 
@@ -80,8 +80,8 @@ def test_a_result_that_is_a_recording_of_a_later_emotion_is_refused(folder: Path
 @pytest.mark.parametrize(
     ("speech", "options", "said"),
     [
-        ("neutral", EditOptions(), "^--speech neutral changes nothing; name an emotion with --then"),
-        ("neutral", EditOptions(then=("neutral",)), "^--speech neutral changes nothing"),
+        ("neutral", EditOptions(), "^neutral alone changes nothing; name an emotion with --then"),
+        ("neutral", EditOptions(then=("neutral",)), "^neutral alone changes nothing"),
         (
             [Path("a")],
             EditOptions(transition="smooth"),
@@ -92,13 +92,25 @@ def test_a_result_that_is_a_recording_of_a_later_emotion_is_refused(folder: Path
 )
 def test_emotions_that_make_no_edit_are_refused(speech: WantedEmotion, options: EditOptions, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        check_emotions(speech, options)
+        check_emotions(speech, [Path("calm")], options)
 
 
 def test_an_edit_may_begin_or_end_without_change() -> None:
-    check_emotions([Path("a")], EditOptions())
-    check_emotions([Path("a")], EditOptions(then=("neutral",), transition="switch"))
-    check_emotions("neutral", EditOptions(then=([Path("a")], "neutral")))
+    calm = [Path("calm")]
+    check_emotions([Path("a")], calm, EditOptions())
+    check_emotions([Path("a")], calm, EditOptions(then=("neutral",), transition="switch"))
+    check_emotions("neutral", calm, EditOptions(then=([Path("a")], "neutral")))
+
+
+def test_calm_recordings_go_with_recordings_of_an_emotion() -> None:
+    happy, then = NamedEmotion("happy"), EditOptions(then=([Path("a")],))
+    check_emotions(happy, [], EditOptions())
+    with pytest.raises(UserError, match="^--neutral-speech: recordings of an emotion need calm ones"):
+        check_emotions(happy, [], then)
+    with pytest.raises(UserError, match="^--neutral-speech is for recordings of an emotion, and there are none"):
+        check_emotions(happy, [Path("calm")], EditOptions())
+    with pytest.raises(UserError, match="^--parity: the authors hear the emotion in recordings"):
+        check_emotions(happy, [], EditOptions(is_parity=True))
 
 
 @pytest.mark.parametrize("option", ["lips", "sound"])

@@ -28,6 +28,13 @@ def test_a_faint_change_is_made_a_typical_one_unless_a_strength_is_given(
     assert other.strength_for(change, wished) == (wished or 1.0)
 
 
+def test_a_change_that_is_like_no_known_emotion_is_not_made_stronger(editor: Editor) -> None:
+    change = np.full((30, 6), 0.5)
+    assert editor.strength_for(change, None, {"happy": 0.49, "sad": -0.9}) == 1
+    assert editor.strength_for(change, None, {"happy": 0.51, "sad": -0.9}) == pytest.approx(2)
+    assert editor.strength_for(change, 1.5, {"happy": 0.1}) == 1.5
+
+
 def test_a_model_for_another_backbone_is_refused(editor: Editor) -> None:
     with pytest.raises(UserError, match="trained for backbone 'facemesh', not 'edtalk'"):
         Editor.load(editor.bundle.folder, backbone="edtalk")

@@ -5,7 +5,7 @@ import pytest
 
 from cmet.connector.inference import predict_deltas
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import HeardEmotion, check_num_windows, emotional_delta, hear_emotion
+from cmet.editing.emotions import KnownEmotion, check_num_windows, emotional_delta, know_emotion
 from cmet.editing.options import EditOptions
 from cmet.editing.transition import Transition
 from cmet.errors import ClipError, UserError
@@ -13,8 +13,8 @@ from cmet.media.sound import write_sound
 from tests.unit.editing.models import noise
 
 SAD_S, ANGRY_S = np.random.default_rng(1).normal(size=(2, 88)).astype(np.float32)
-SAD, ANGRY = HeardEmotion("sad", None, SAD_S), HeardEmotion("angry", None, ANGRY_S, clamped_share=0.5)
-NEUTRAL = HeardEmotion("neutral", None, None)
+SAD, ANGRY = KnownEmotion("sad", None, SAD_S), KnownEmotion("angry", None, ANGRY_S, clamped_share=0.5)
+NEUTRAL = KnownEmotion("neutral", None, None)
 
 
 def made_codes(num_frames: int) -> np.ndarray:
@@ -22,7 +22,7 @@ def made_codes(num_frames: int) -> np.ndarray:
 
 
 def change_of(
-    editor: Editor, *emotions: HeardEmotion, num_frames: int = 23, fps: float = 25.0, **options: float | str
+    editor: Editor, *emotions: KnownEmotion, num_frames: int = 23, fps: float = 25.0, **options: float | str
 ) -> np.ndarray:
     always, wishes = np.ones(num_frames, np.float32), EditOptions(**options)  # type: ignore[arg-type]
     change, _ = emotional_delta(editor, emotions, made_codes(num_frames), fps, always, wishes)
@@ -105,11 +105,11 @@ def test_an_emotion_is_named_after_its_first_recording(tmp_path: Path, editor: E
     for seed, path in enumerate(paths):
         write_sound(path, noise(1.0, seed), 16_000)
     calm_1S = np.zeros((1, 88), np.float32)
-    one, both = (hear_emotion(editor, some, calm_1S, "--then") for some in (paths[:1], paths))
+    one, both = (know_emotion(editor, some, calm_1S, "--then") for some in (paths[:1], paths))
     assert (one.name, both.name) == (str(paths[0]), f"{paths[0]} and 1 more")
     assert one.delta_S is not None and one.delta_S.shape == (88,)
     # embeddings from zero lie far from what the made model allows
     assert one.clamped_share == np.mean(np.abs(one.delta_S) == editor.bundle.speech_limit_S) > 0
-    assert hear_emotion(editor, "neutral", calm_1S, "--then").delta_S is None
+    assert know_emotion(editor, "neutral", calm_1S, "--then").delta_S is None
     with pytest.raises(UserError, match=f"^--then: {tmp_path}/none does not exist"):
-        hear_emotion(editor, [tmp_path / "none"], calm_1S, "--then")
+        know_emotion(editor, [tmp_path / "none"], calm_1S, "--then")

@@ -45,6 +45,24 @@ def test_clear_directions_are_always_found_whatever_the_speaker(tmp_path: Path) 
     assert (result.num_clips, result.num_speakers, result.chance) == (60, 4, pytest.approx(1 / 3))
 
 
+def test_clips_whose_emotion_cannot_be_the_answer_do_not_count(tmp_path: Path) -> None:
+    """As in RAVDESS: six actors, eight clips of each emotion, calm among them, four neutral ones."""
+    random = np.random.default_rng(0)
+    emotions = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgusted", "surprised"]
+    directions = dict(zip(emotions, np.eye(8), strict=True))
+    named = [
+        (f"{actor:02}", emotion)
+        for actor in range(6)
+        for emotion in emotions
+        for _ in range(4 if emotion == "neutral" else 8)
+    ]
+    clips = pd.DataFrame([(str(n), *names) for n, names in enumerate(named)], columns=["clip_id", "speaker", "emotion"])
+    vectors = np.stack([5 * directions[emotion] + 0.1 * random.normal(size=8) for emotion in clips.emotion])
+    result = measure_directions(clips, voices_of(tmp_path, clips, vectors), "opensmile")
+    assert (result.accuracy, result.num_clips, result.chance) == (1, 6 * 6 * 8, pytest.approx(1 / 6))
+    assert "calm" not in result.per_emotion
+
+
 def test_noise_alone_is_near_chance(tmp_path: Path) -> None:
     clips, embeddings = corpus(noise=0.1)
     shuffled = voices_of(tmp_path, clips, np.random.default_rng(1).normal(size=embeddings.shape))

@@ -1,0 +1,68 @@
+"""An emotion that is told by its name, with the built-in model."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmet.editing.built_in import BUILT_IN
+from cmet.editing.editor import Editor
+from cmet.editing.emotions import emotional_delta, know_emotion
+from cmet.editing.options import EditOptions, NamedEmotion
+from cmet.editing.video import edit_video
+from cmet.errors import UserError
+from cmet.vocabulary import TARGET_EMOTIONS
+
+QUIET = EditOptions(is_quiet=True)
+STILL = np.zeros((50, 10), np.float32)
+
+
+@pytest.fixture(scope="module")
+def built_in() -> Editor:
+    return Editor.load(BUILT_IN)
+
+
+@pytest.mark.parametrize("emotion", TARGET_EMOTIONS)
+def test_a_told_emotion_changes_the_face_as_that_emotion_did_in_training(built_in: Editor, emotion: str) -> None:
+    told = know_emotion(built_in, NamedEmotion(emotion), None, "--emotion")
+    always = np.ones(len(STILL), np.float32)
+    delta_TK, (report,) = emotional_delta(built_in, [told], STILL, 25.0, always, EditOptions())
+    likeness = built_in.bundle.config.likeness(delta_TK)
+    assert next(iter(likeness)) == emotion and likeness[emotion] > 0.8
+    # nothing was heard, so there is nothing that it was taken for
+    assert (report.name, report.is_told, report.likeness, report.clamped_share) == (emotion, True, {}, 0)
+    assert report.mean_change == pytest.approx(1, abs=0.01) or report.strength == 1
+
+
+def test_an_edit_with_told_emotions_needs_no_recording(tmp_path: Path, built_in: Editor, darkening: Path) -> None:
+    happy = NamedEmotion("happy")
+    report = edit_video(darkening, happy, (), tmp_path / "out.mp4", built_in, QUIET)
+    assert (report.told_emotion, report.likeness, report.emotions) == ("happy", {}, ())
+    assert (tmp_path / "out.mp4").is_file() and report.mean_change > 0.5
+    both = edit_video(darkening, happy, (), tmp_path / "out.mp4", built_in, replace(QUIET, then=(NamedEmotion("sad"),)))
+    assert both.told_emotion is None
+    assert [(one.name, one.is_told, one.likeness) for one in both.emotions] == [("happy", True, {}), ("sad", True, {})]
+
+
+def test_told_and_heard_emotions_may_follow_each_other(
+    tmp_path: Path, built_in: Editor, darkening: Path, sounds: dict[str, list[Path]]
+) -> None:
+    options = replace(QUIET, then=(sounds["speech"],))
+    report = edit_video(
+        darkening, NamedEmotion("sad"), sounds["neutral_speech"], tmp_path / "out.mp4", built_in, options
+    )
+    assert [one.is_told for one in report.emotions] == [True, False]
+    assert not report.emotions[0].likeness and set(report.emotions[1].likeness) == set(TARGET_EMOTIONS)
+
+
+def test_an_emotion_that_the_model_lacks_is_refused_with_those_it_has(
+    tmp_path: Path, built_in: Editor, editor: Editor, darkening: Path
+) -> None:
+    bored, out = NamedEmotion("bored"), tmp_path / "out.mp4"
+    known = "angry, contempt, disgusted, fear, happy, sad, surprised"
+    with pytest.raises(UserError, match=f"^bored: this model knows {known}$"):
+        edit_video(darkening, bored, (), out, built_in, QUIET)
+    with pytest.raises(UserError, match="does not record how emotions sound"):
+        edit_video(darkening, bored, (), out, editor, QUIET)
+    assert not out.exists()

@@ -399,12 +399,14 @@ def _mean_deltas(pairs: Iterable[PairSample]) -> dict[str, MeanDelta]:
     for pair in pairs:
         found[pair.emotion].append(pair)
     return {
-        emotion: MeanDelta(
-            np.mean([pair.speech_delta for pair in same], axis=0, dtype=np.float64).tolist(),
-            np.mean([pair.expression_delta for pair in same], axis=0, dtype=np.float64).tolist(),
-        )
+        emotion: MeanDelta(_mean([pair.speech_delta for pair in same]), _mean([pair.expression_delta for pair in same]))
         for emotion, same in sorted(found.items())
     }
+
+
+def _mean(vectors: list[np.ndarray]) -> list[float]:
+    mean: np.ndarray = np.mean(vectors, axis=0, dtype=np.float64)
+    return list(mean.tolist())
 
 
 def _labels(row: dict[Any, Any]) -> dict[str, Any]:

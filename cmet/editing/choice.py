@@ -50,8 +50,8 @@ def default_editor(
     if backbone == PUBLISHED_BACKBONE:
         if connector is None:
             raise UserError(
-                f"{trained}: no trained model, and the authors' is not here; train one with `dvc repro`, or get theirs and "
-                f"all that it needs with {GET}, or name one with --connector"
+                f"{trained}: no trained model, and the authors' is not here; train one with `dvc repro`, or get theirs "
+                f"and all that it needs with {GET}, or name one with --connector"
             )
         return Editor.official(connector, backbone, inference)
     lacks = list(_lacks(weights))

@@ -405,8 +405,7 @@ def _mean_deltas(pairs: Iterable[PairSample]) -> dict[str, MeanDelta]:
 
 
 def _mean(vectors: list[np.ndarray]) -> list[float]:
-    mean: np.ndarray = np.mean(vectors, axis=0, dtype=np.float64)
-    return list(mean.tolist())
+    return np.stack(vectors).mean(axis=0, dtype=np.float64).tolist()
 
 
 def _labels(row: dict[Any, Any]) -> dict[str, Any]:

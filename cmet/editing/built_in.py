@@ -88,7 +88,7 @@ def pack(model: Model, recipe: Recipe, out: Path = BUILT_IN) -> None:
         # without the modes of the files: others install the package than who made it
         copytree(model.backbone, Model(folder).backbone, copy_function=copyfile)
         write_json(folder / RECIPE, recipe)
-        (folder / CARD).write_text(card(read_recipe(folder), Model(folder).config), encoding="utf-8")
+        (folder / CARD).write_text(model_card(read_recipe(folder), Model(folder).config), encoding="utf-8")
 
 
 def read_recipe(folder: Path = BUILT_IN) -> Recipe:
@@ -100,7 +100,7 @@ def read_recipe(folder: Path = BUILT_IN) -> Recipe:
     return read_record(folder / RECIPE, Recipe, "make model")
 
 
-def card(recipe: Recipe, config: BundleConfig) -> str:
+def model_card(recipe: Recipe, config: BundleConfig) -> str:
     """The card of a model, from what is recorded with it."""
     accuracies = [
         [name, f"{100 * one.acc_emo:.1f} %", f"{100 * one.interval[0]:.1f} to {100 * one.interval[1]:.1f}", str(one.n)]

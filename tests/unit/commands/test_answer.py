@@ -96,6 +96,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "cmet.editing.video.edit_video": EditReport(10, 25.0, 64, 64, None, float("nan")),
         "cmet.commands.edit.chosen_editor": editor,
         "cmet.extended.running.write_extended": extended,
+        "cmet.cards.data_card": REPORT,
+        "cmet.cards.printed_card": "a card",
         "cmet.extended.table.printed_numbers": "a table",
         "cmet.tracking.promotion.promote_best": promotion,
         "cmet.judge.released.open_judge": judge,
@@ -110,6 +112,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     for name, result in replaced.items():
         monkeypatch.setattr(name, noisy(result))
+    monkeypatch.setattr(Project, "clips", lambda _: None)
     monkeypatch.setattr(Project, "report", lambda _: Report(Path("reports")))
     monkeypatch.setattr(Report, "summary", REPORT)
     return tmp_path
@@ -123,6 +126,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "benchmark paper": ("table1-mead table6 table8-mead plug-in", ["mead"]),
     "clean": ("leftovers is_removed size_bytes", []),
     "compare": ("a b metric confidence main held_out clips notes", ["a", "b"]),
+    "corpus card": ("loss page rows", []),
     "corpus check": ("corpus root num_found is_complete", ["mead", "tree"]),
     "doctor": ("can_run_sample can_edit findings", []),
     "edit": (

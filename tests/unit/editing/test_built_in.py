@@ -7,7 +7,7 @@ from shutil import copy, copytree, ignore_patterns
 import pytest
 
 from cmet.connector.product import Model
-from cmet.editing.built_in import BUILT_IN, CARD, MAX_BYTES, card, pack, read_recipe
+from cmet.editing.built_in import BUILT_IN, CARD, MAX_BYTES, model_card, pack, read_recipe
 from cmet.editing.editor import Editor
 from cmet.experiments import EXPERIMENTS, flat_values, read_experiment
 from cmet.vocabulary import METHODS, TARGET_EMOTIONS
@@ -46,7 +46,7 @@ def test_the_recipe_is_the_demo_s_with_no_emotion_held_out() -> None:
 def test_the_card_says_what_is_recorded() -> None:
     recipe, config = read_recipe(), Model(BUILT_IN).config
     text = (BUILT_IN / CARD).read_text()
-    assert text == card(recipe, config)
+    assert text == model_card(recipe, config)
     measured = recipe.accuracy["cmet"]
     said = [
         f"| cmet | {100 * measured.acc_emo:.1f} % | ",

@@ -16,7 +16,7 @@ from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH
 from cmet.connector.product import LAST
 from cmet.errors import UserError
-from cmet.params import PUBLISHED_CONNECTOR, ClipForm
+from cmet.params import PUBLISHED_CONNECTOR, ClipForm, SpeechForm
 from cmet.weights.containers import not_finite, optimizer_state
 from cmet.weights.identify import load_file_as
 from cmet.weights.registry import CHECKPOINTS, find_weight, is_watched
@@ -68,7 +68,7 @@ def beginning_path(name: str, root: Path, weights: Path) -> Path:
     return path
 
 
-def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: str) -> None:
+def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: str, speech_form: SpeechForm) -> None:
     """Take over the weights of a model, and the state of its optimizer where the file has it.
 
     Args:
@@ -76,6 +76,7 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         state: Filled in place; its step stays 0.
         backbone: What the new model is for; a folder must be for the same.
         speech_encoder: Likewise.
+        speech_form: What is taken of the encoder; likewise.
 
     Raises:
         UserError: The weights are missing, damaged, not finite, of another size or made for another backbone or speech
@@ -84,7 +85,7 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
     connector = state.module.connector
     if (path / CONFIG).is_file():
         bundle = load_bundle(path)
-        bundle.expect(backbone=backbone, speech_encoder=speech_encoder)
+        bundle.expect(backbone=backbone, speech_encoder=speech_encoder, speech_form=speech_form)
         _fill(connector, bundle.connector.state_dict(), path)
     elif path.is_dir():
         raise UserError(f"train.begin_from: {path}: no {CONFIG} in this folder, so it is not a trained model")

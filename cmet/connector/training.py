@@ -32,10 +32,10 @@ from cmet.connector.validation import SCORE, Validator
 from cmet.environment import versions
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
-from cmet.params import ClipForm, TrainParams
+from cmet.params import USUAL_SPEECH, ClipForm, SpeechForm, TrainParams
 from cmet.progress import progress
 from cmet.shards import Shards
-from cmet.speech.encoders.settings import SETTINGS
+from cmet.speech.encoders.settings import settings_of
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -79,6 +79,8 @@ class Purpose:
     """What the backbone was fitted to; copied into the model, so that an edit needs nothing else."""
     beginning: Path | None = None
     """Weights to begin with (`cmet.connector.beginning`); drawn ones when None."""
+    speech_form: SpeechForm = USUAL_SPEECH
+    """What was taken of the speech encoder."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def train_connector(
         module = TrainingStep(connector.train(), params, processes)
         state = TrainingState.begin(module, make_batches(features, params, seed, processes), params)
         if purpose.beginning is not None:
-            begin_from(purpose.beginning, state, purpose.backbone, purpose.speech_encoder)
+            begin_from(purpose.beginning, state, purpose.backbone, purpose.speech_encoder, purpose.speech_form)
             if not params.num_steps:
                 check_clips(purpose.beginning, purpose.clips)
         state.update_average()
@@ -191,7 +193,7 @@ def train_connector(
             backbone=purpose.backbone,
             backbone_sha256=backbone_digests(purpose.backbone_model) if purpose.backbone_model else {},
             speech_encoder=purpose.speech_encoder,
-            speech_settings=dict(SETTINGS[purpose.speech_encoder]),
+            speech_settings=dict(settings_of(purpose.speech_encoder, purpose.speech_form)),
             expression_width=connector.expression_width,
             speech_width=connector.speech_width,
             network=params.network,

@@ -329,6 +329,23 @@ CHECKPOINTS = {
             ),
             home="speech",
         ),
+        *(
+            Checkpoint(
+                f"whisper-{name}",
+                f"speech encoder whisper-{name}: the encoder of Whisper {name}",
+                f"https://openaipublic.azureedge.net/main/whisper/models/{sha256}/{name}.pt",
+                f"whisper-{name}.pt",
+                home="speech",
+                licence="MIT",
+                sha256=sha256,
+            )
+            for name, sha256 in (
+                ("tiny", "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9"),
+                ("tiny.en", "d3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03"),
+                ("base", "ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e"),
+                ("base.en", "25a8566e1d0c1e2231d1c762132cd20e0f96a85d16145c3a00adf5d1ac670ead"),
+            )
+        ),
     )
 }
 

@@ -16,8 +16,8 @@ from cmet.connector.card import CONFIG as CONFIG_FILE
 from cmet.connector.card import WEIGHTS, BundleConfig
 from cmet.connector.network import Connector
 from cmet.errors import UserError
-from cmet.params import PAPER_CLIPS, NetworkParams
-from cmet.speech.encoders.settings import SETTINGS
+from cmet.params import PAPER_CLIPS, NetworkParams, SpeechForm
+from cmet.speech.encoders.settings import SETTINGS, settings_of
 from cmet.speech.scaling import FILE as SPEECH_SCALING
 from cmet.speech.scaling import SpeechScaling
 from tests.hostile import DEEP_JSON, npy
@@ -58,6 +58,21 @@ def model(tmp_path: Path) -> Path:
         weights = Connector(CONFIG.network, CONFIG.expression_width, CONFIG.speech_width).state_dict()
     save_bundle(tmp_path, weights, CONFIG, SpeechScaling.none(88), np.full(88, 3.0))
     return tmp_path
+
+
+def test_a_model_of_another_layer_is_refused_and_one_that_is_followed_is_not(model: Path) -> None:
+    form = SpeechForm(layer=3, pooling="mean-std")
+    settings = dict(settings_of("whisper-base", form))
+    says(speech_encoder="whisper-base", speech_settings=settings)(model)
+    bundle = load_bundle(model)
+    assert bundle.speech_form == form
+    for accepted in (form, None):
+        bundle.expect(backbone="facemesh", speech_encoder="whisper-base", speech_form=accepted)
+    said = r"other settings of whisper-base \(layer 3, not 2 and pooling mean-std, not mean\); train it again"
+    with pytest.raises(UserError, match=said):
+        bundle.expect(
+            backbone="facemesh", speech_encoder="whisper-base", speech_form=SpeechForm(layer=None, pooling="mean")
+        )
 
 
 def says(**changes: Any) -> Callable[[Path], object]:

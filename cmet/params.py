@@ -31,6 +31,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 CorpusName = Literal["sample", "mead", "cremad", "ravdess", "meld", "table"]
 EmotionName = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
 Pooling = Literal["mean", "mean-std"]
+TellingRule = Literal["none", "whitening", "lda"]
+ProjectionRule = TellingRule | Literal["auto"]
 SpeechDraw = Literal["strided", "random"]
 MetricName = Literal["landmarks", "fid", "fvd", "sync", "identity", "fer"]
 EncoderName = Literal[
@@ -218,6 +220,11 @@ class DeltasParams(Section):
     speech_scale: Literal["train-spread", "none"]
     """`train-spread` centres each speech feature, divides it by its spread over the training clips and clips it at
     four spreads; `none` keeps the raw embedding, as the paper does for emotion2vec."""
+    speech_projection: ProjectionRule
+    """What scaled embeddings are projected by, fitted on what the training speakers' clips differ by from their own
+    neutral ones, the held-out emotion left out. `whitening` gives all directions the same spread within an emotion;
+    `lda` keeps of these the few in which the emotions differ; `auto` takes the one, or `none`, by which a training
+    speaker who is left out is understood best."""
 
 
 class ShardsParams(Section):
@@ -510,6 +517,8 @@ class Params(Section):
             wrong.append(f"deltas.speech_encoder is {self.deltas.speech_encoder!r}, not {EMOTION2VEC_ENCODERS}")
         if self.deltas.speech_scale != "none":
             wrong.append(f"deltas.speech_scale is {self.deltas.speech_scale!r}, not 'none'")
+        if self.deltas.speech_projection != "none":
+            wrong.append(f"deltas.speech_projection is {self.deltas.speech_projection!r}, not 'none'")
         if self.held_out_emotion is not None:
             wrong.append(f"held_out_emotion is {self.held_out_emotion!r}, but the Connector has seen every emotion")
         if not self.train.num_steps and ClipForm.of(self.clips) != PAPER_CLIPS:

@@ -169,10 +169,10 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
         said = shown(str(error))
         raise UserError(f"{folder}: the trained model is damaged, or another version made it: {said}") from error
     scaling = SpeechScaling.load(folder)
-    if scaling.spread_S.shape != (config.speech_width,) or limit_S.shape != (config.speech_width,):
+    if scaling.width != config.speech_width or limit_S.shape != (config.speech_width,):
         raise UserError(
             f"{folder}: expected {config.speech_width} speech features, found a scaling of shape "
-            f"{scaling.spread_S.shape} and a limit of shape {limit_S.shape}"
+            f"({scaling.width},) and a limit of shape {limit_S.shape}"
         )
     # infinite where the range is not known
     if limit_S.dtype.kind != "f" or np.isnan(limit_S).any() or (limit_S < 0).any():

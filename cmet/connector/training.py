@@ -139,6 +139,7 @@ def train_connector(
     """
     if params.batch_size % processes.num:
         raise UserError(f"train.batch_size: {params.batch_size} is not a multiple of {processes.num} processes")
+    scaling = shards.scaling
     features = read_features(shards.folder, params, processes.device, processes.is_first)
     facts = features.facts
     speech_limit_S = facts.speech_limit_S
@@ -158,7 +159,7 @@ def train_connector(
         module = TrainingStep(connector.train(), params, processes)
         state = TrainingState.begin(module, make_batches(features, params, seed, processes), params)
         if purpose.beginning is not None:
-            begin_from(purpose.beginning, state, purpose.backbone, purpose.speech_encoder, purpose.speech_form)
+            begin_from(purpose.beginning, state, purpose.backbone, purpose.speech_encoder, purpose.speech_form, scaling)
             if not params.num_steps:
                 check_clips(purpose.beginning, purpose.clips)
         state.update_average()
@@ -194,6 +195,7 @@ def train_connector(
             backbone_sha256=backbone_digests(purpose.backbone_model) if purpose.backbone_model else {},
             speech_encoder=purpose.speech_encoder,
             speech_settings=dict(settings_of(purpose.speech_encoder, purpose.speech_form)),
+            speech_projection=None if scaling.projection is None else scaling.projection.facts,
             expression_width=connector.expression_width,
             speech_width=connector.speech_width,
             network=params.network,
@@ -220,7 +222,7 @@ def train_connector(
             return report
         with fresh_folder(out) as folder:
             kept = state.best_weights if has_validation else state.validated.state_dict()
-            save_bundle(folder, kept, config, shards.scaling, speech_limit_S)
+            save_bundle(folder, kept, config, scaling, speech_limit_S)
             history.to_parquet(folder / HISTORY)
             save_last(state, folder / LAST)
             if purpose.backbone_model is not None:

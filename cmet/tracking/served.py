@@ -60,8 +60,8 @@ class ServedModel(PythonModel):
         raise UserError(f"row {number}: expected {wanted}; found {', '.join(sorted(map(str, given))) or 'nothing'}")
 
     def _delta(self, number: int, given: dict[Any, Any]) -> list[list[float]]:
-        config = self.bundle.config
-        widths = {"codes": config.expression_width, **dict.fromkeys(OF_CODES - {"codes"}, config.speech_width)}
+        config, num_features = self.bundle.config, self.bundle.scaling.num_features
+        widths = {"codes": config.expression_width, **dict.fromkeys(OF_CODES - {"codes"}, num_features)}
         arrays = {name: _matrix(given[name], f"row {number}: {name}", width) for name, width in widths.items()}
         speech_S = self.bundle.scaled_speech_delta(arrays["neutral_speech_vectors"], arrays["speech_vectors"])
         return predict_deltas(self.bundle.connector, speech_S, arrays["codes"]).tolist()

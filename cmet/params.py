@@ -30,12 +30,19 @@ from cmet.vocabulary import NEUTRAL, order_problem
 Fraction = Annotated[float, Field(ge=0, le=1)]
 CorpusName = Literal["sample", "mead", "cremad", "ravdess", "meld", "table"]
 EmotionName = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
+Pooling = Literal["mean", "mean-std"]
+TellingRule = Literal["none", "whitening", "lda"]
+ProjectionRule = TellingRule | Literal["auto"]
 SpeechDraw = Literal["strided", "random"]
 MetricName = Literal["landmarks", "fid", "fvd", "sync", "identity", "fer"]
 EncoderName = Literal[
     "opensmile",
     "emotion2vec",
     "precomputed",
+    "whisper-tiny",
+    "whisper-tiny.en",
+    "whisper-base",
+    "whisper-base.en",
     "hubert-base",
     "hubert-large",
     "wav2vec2-base",
@@ -53,6 +60,8 @@ BackboneName = Literal["facemesh", "edtalk", "pdfgc"]
 EMOTION2VEC_ENCODERS = ("emotion2vec", "precomputed")
 """The encoders that give emotion2vec+ large vectors, as the paper uses."""
 
+WITHOUT_LAYERS = ("opensmile", *EMOTION2VEC_ENCODERS)
+"""The encoders that `speech.layer` and `speech.pooling` say nothing to."""
 
 MAX_NUMBER = 2**53
 """Beyond it, whole numbers differ from one ledger to the next: JSON has them as floats."""
@@ -152,7 +161,26 @@ class ClipsParams(ClipForm):
     """Share of clips that may be quarantined before the stage fails."""
 
 
-class SpeechParams(Section):
+class SpeechForm(Section):
+    """What is taken of a network that hears, Whisper or a bundle of torchaudio; a model records it."""
+
+    layer: PositiveInt | None
+    """The layer whose frames are taken, counted from 1; null takes the encoder's usual one: the second of Whisper, the
+    last of a bundle. The last one is taken after the network's own last normalisation."""
+    pooling: Pooling
+    """Mean over the frames, or mean and standard deviation, which makes an embedding of twice the width."""
+
+    @classmethod
+    def of(cls, speech: "SpeechForm") -> "SpeechForm":
+        """The form alone, of a section that says more."""
+        return cls(layer=speech.layer, pooling=speech.pooling)
+
+
+USUAL_SPEECH = SpeechForm(layer=None, pooling="mean")
+"""How encoders hear unless somebody says otherwise."""
+
+
+class SpeechParams(SpeechForm):
     """Speech embeddings."""
 
     max_rejected: Fraction
@@ -192,6 +220,11 @@ class DeltasParams(Section):
     speech_scale: Literal["train-spread", "none"]
     """`train-spread` centres each speech feature, divides it by its spread over the training clips and clips it at
     four spreads; `none` keeps the raw embedding, as the paper does for emotion2vec."""
+    speech_projection: ProjectionRule
+    """What scaled embeddings are projected by, fitted on what the training speakers' clips differ by from their own
+    neutral ones, the held-out emotion left out. `whitening` gives all directions the same spread within an emotion;
+    `lda` keeps of these the few in which the emotions differ; `auto` takes the one, or `none`, by which a training
+    speaker who is left out is understood best."""
 
 
 class ShardsParams(Section):
@@ -465,6 +498,13 @@ class Params(Section):
                 f"deltas.speech_encoder is {self.deltas.speech_encoder!r}, not one of speech_encoders "
                 f"{self.speech_encoders}"
             )
+        unusual = [
+            f"speech.{name} {value!r}"
+            for name, value in SpeechForm.of(self.speech)
+            if value != getattr(USUAL_SPEECH, name)
+        ]
+        if unusual and set(self.speech_encoders) <= set(WITHOUT_LAYERS):
+            raise ValueError(f"{' and '.join(unusual)} changes nothing of speech_encoders {self.speech_encoders}")
         if self.train.begin_from == PUBLISHED_CONNECTOR:
             self._check_published_connector()
         return self
@@ -477,6 +517,8 @@ class Params(Section):
             wrong.append(f"deltas.speech_encoder is {self.deltas.speech_encoder!r}, not {EMOTION2VEC_ENCODERS}")
         if self.deltas.speech_scale != "none":
             wrong.append(f"deltas.speech_scale is {self.deltas.speech_scale!r}, not 'none'")
+        if self.deltas.speech_projection != "none":
+            wrong.append(f"deltas.speech_projection is {self.deltas.speech_projection!r}, not 'none'")
         if self.held_out_emotion is not None:
             wrong.append(f"held_out_emotion is {self.held_out_emotion!r}, but the Connector has seen every emotion")
         if not self.train.num_steps and ClipForm.of(self.clips) != PAPER_CLIPS:

@@ -196,6 +196,7 @@ def edit(
     """Give the face in a video another emotion, heard in speech or told by its name."""
     from cmet.editing.checks import check_emotions, check_files
     from cmet.editing.options import EditOptions
+    from cmet.editing.speech import hearing_note
     from cmet.editing.video import edit_video
     from cmet.params import InferenceParams
 
@@ -224,6 +225,9 @@ def edit(
         report = edit_video(video, first, calm, out, editor, options)
     said = [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
     said += edit_notes(report)
+    hearing = hearing_note(editor.encoder.name)
+    if neutral_speech and hearing is not None:
+        said.append(hearing)
     return Answer(
         {"out": out, **vars(report), "notes": said},
         "\n".join([f"{out}: {told(report)}", *(f"note: {note}" for note in said)]),

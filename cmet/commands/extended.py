@@ -70,6 +70,7 @@ def extended(
     """Measure the speech of any emotions, edit videos with it, and make a page that shows both."""
     from cmet.commands.edit import chosen_editor, model_folder
     from cmet.editing.editor import INFERENCE
+    from cmet.editing.speech import hearing_note
     from cmet.extended.request import Request
     from cmet.extended.running import write_extended
     from cmet.extended.table import printed_numbers
@@ -88,11 +89,15 @@ def extended(
         is_quiet=quiet,
     )
     report = write_extended(request, out)
-    note = f"note: {said_passed_over(report.passed_over)}\n" if report.passed_over else ""
+    said = [said_passed_over(report.passed_over)] if report.passed_over else []
+    hearing = hearing_note(report.space)
+    if hearing is not None:
+        said.append(hearing)
+    notes = "".join(f"note: {one}\n" for one in said)
     return Answer(
         report,
         f"{printed_numbers(report.table)}\n\n"
         f"{report.num_clips} clips of speech ({report.space}), {report.num_edits} edited video(s), "
-        f"{report.num_left_out} file(s) left out; ground truth: none\n{note}"
+        f"{report.num_left_out} file(s) left out; ground truth: none\n{notes}"
         f"Page: {report.result.page} ({report.page_mib:.1f} MiB), numbers: {report.result.numbers}",
     )

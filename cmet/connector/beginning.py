@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -16,7 +17,8 @@ from cmet.connector.network import Connector
 from cmet.connector.official import EXPRESSION_WIDTH, SPEECH_WIDTH
 from cmet.connector.product import LAST
 from cmet.errors import UserError
-from cmet.params import PUBLISHED_CONNECTOR, ClipForm
+from cmet.params import PUBLISHED_CONNECTOR, ClipForm, SpeechForm
+from cmet.speech.scaling import SpeechScaling
 from cmet.weights.containers import not_finite, optimizer_state
 from cmet.weights.identify import load_file_as
 from cmet.weights.registry import CHECKPOINTS, find_weight, is_watched
@@ -68,7 +70,14 @@ def beginning_path(name: str, root: Path, weights: Path) -> Path:
     return path
 
 
-def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: str) -> None:
+def begin_from(
+    path: Path,
+    state: TrainingState,
+    backbone: str,
+    speech_encoder: str,
+    speech_form: SpeechForm,
+    scaling: SpeechScaling,
+) -> None:
     """Take over the weights of a model, and the state of its optimizer where the file has it.
 
     Args:
@@ -76,15 +85,23 @@ def begin_from(path: Path, state: TrainingState, backbone: str, speech_encoder: 
         state: Filled in place; its step stays 0.
         backbone: What the new model is for; a folder must be for the same.
         speech_encoder: Likewise.
+        speech_form: What is taken of the encoder; likewise.
+        scaling: Of the shards; the model of a folder must project speech by the same, or by nothing, too.
 
     Raises:
-        UserError: The weights are missing, damaged, not finite, of another size or made for another backbone or speech
-            encoder.
+        UserError: The weights are missing, damaged, not finite, of another size or made for another backbone, speech
+            encoder or projection.
     """
     connector = state.module.connector
     if (path / CONFIG).is_file():
         bundle = load_bundle(path)
-        bundle.expect(backbone=backbone, speech_encoder=speech_encoder)
+        bundle.expect(backbone=backbone, speech_encoder=speech_encoder, speech_form=speech_form)
+        if not _is_same_projection(bundle.scaling, scaling):
+            raise UserError(
+                f"train.begin_from: {path}: this model projects speech otherwise than the shards do, and a projection "
+                "belongs to the corpus it was fitted on; begin with a model that has none, and set "
+                "deltas.speech_projection to none"
+            )
         _fill(connector, bundle.connector.state_dict(), path)
     elif path.is_dir():
         raise UserError(f"train.begin_from: {path}: no {CONFIG} in this folder, so it is not a trained model")
@@ -120,6 +137,12 @@ def check_clips(path: Path, clips: ClipForm) -> None:
             f"train.begin_from: {path}: this model was trained on clips made with {changes}; with train.num_steps 0 it "
             "stays as it is, so prepare your clips in the same way"
         )
+
+
+def _is_same_projection(one: SpeechScaling, other: SpeechScaling) -> bool:
+    if one.projection is None or other.projection is None:
+        return one.projection is other.projection
+    return np.array_equal(one.projection.matrix_PS, other.projection.matrix_PS)
 
 
 def _fill(connector: Connector, weights: dict[str, Any], path: Path) -> None:

@@ -18,8 +18,8 @@ from cmet.inputs.files import MISSING, not_a_folder, oddity
 from cmet.inputs.texts import shown
 from cmet.outputs import write_json
 from cmet.pairs.differences import speech_delta
-from cmet.params import ClipForm
-from cmet.speech.encoders.settings import SETTINGS
+from cmet.params import ClipForm, SpeechForm
+from cmet.speech.encoders.settings import SETTINGS, form_in, settings_of
 from cmet.speech.scaling import FILE as SPEECH_SCALING
 from cmet.speech.scaling import SpeechScaling
 from cmet.weights.containers import not_finite
@@ -40,8 +40,22 @@ class Bundle:
     """Largest scaled speech delta per feature seen in training, without sign."""
     folder: Path
 
-    def expect(self, *, backbone: str, speech_encoder: str) -> None:
+    @property
+    def speech_form(self) -> SpeechForm:
+        """What the model takes of its speech encoder.
+
+        Raises:
+            UserError: This version cannot set it so.
+        """
+        return form_in(self.config.speech_settings, self.config.speech_encoder)
+
+    def expect(self, *, backbone: str, speech_encoder: str, speech_form: SpeechForm | None = None) -> None:
         """Make sure the model fits.
+
+        Args:
+            backbone: The one it is used with.
+            speech_encoder: Likewise.
+            speech_form: What is taken of the encoder; None where that follows the model.
 
         Raises:
             UserError: It was trained for another backbone or speech encoder, or for one that was set otherwise.
@@ -53,7 +67,8 @@ class Bundle:
                     f"{self.folder}: this model was trained for {name} {found!r}, not {wanted!r}; "
                     f"choose {found!r} or train a model for {wanted!r}"
                 )
-        heard, now = self.config.speech_settings, SETTINGS.get(speech_encoder, {})
+        heard = self.config.speech_settings
+        now = settings_of(speech_encoder, speech_form or self.speech_form) if speech_encoder in SETTINGS else {}
         changed = sorted(name for name in {**heard, **now} if heard.get(name) != now.get(name))
         if changed:
             were = " and ".join(f"{name} {heard.get(name)}, not {now.get(name)}" for name in changed)
@@ -170,10 +185,10 @@ def load_bundle(folder: Path, device: torch.device | None = None) -> Bundle:
         said = shown(str(error))
         raise UserError(f"{folder}: the trained model is damaged, or another version made it: {said}") from error
     scaling = SpeechScaling.load(folder)
-    if scaling.spread_S.shape != (config.speech_width,) or limit_S.shape != (config.speech_width,):
+    if scaling.width != config.speech_width or limit_S.shape != (config.speech_width,):
         raise UserError(
             f"{folder}: expected {config.speech_width} speech features, found a scaling of shape "
-            f"{scaling.spread_S.shape} and a limit of shape {limit_S.shape}"
+            f"({scaling.width},) and a limit of shape {limit_S.shape}"
         )
     # infinite where the range is not known
     if limit_S.dtype.kind != "f" or np.isnan(limit_S).any() or (limit_S < 0).any():

@@ -10,6 +10,7 @@ from cmet.errors import UserError
 from cmet.inputs.files import BadFile
 from cmet.inputs.texts import read_json, shown
 from cmet.params import ClipForm, NetworkParams, Section
+from cmet.speech.scaling import ProjectionFacts
 
 WEIGHTS = "connector.safetensors"
 CONFIG = "config.json"
@@ -33,8 +34,11 @@ class BundleConfig(Section):
     speech_encoder: Name
     speech_settings: dict[Name, Name | int]
     """The encoder's settings at that time; `cmet.speech.encoders.settings` has today's."""
+    speech_projection: ProjectionFacts | None = None
+    """How the projection of speech was fitted that lies beside the scaling; None where there is none."""
     expression_width: Annotated[int, Field(ge=1, le=4096)]
     speech_width: Annotated[int, Field(ge=1, le=65_536)]
+    """Features that the Connector hears: of the embedding, or of its projection."""
     network: NetworkParams
     step: int
     """Training step that the weights come from."""

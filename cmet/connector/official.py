@@ -77,8 +77,8 @@ def export_official(bundle: Bundle, path: Path) -> None:
         raise UserError(f"{bundle.folder}: the authors' container only takes the paper's sizes, but {', '.join(wrong)}")
     if _changes_speech(bundle.scaling):
         raise UserError(
-            f"{bundle.folder}: this model scales speech embeddings, for which the authors' container has no room; "
-            "train one with deltas.speech_scale: none"
+            f"{bundle.folder}: this model scales or projects speech embeddings, for which the authors' container has "
+            "no room; train one with deltas.speech_scale: none and deltas.speech_projection: none"
         )
     if path.is_dir():
         raise UserError(f"{path} is a folder; name the file to write")
@@ -94,4 +94,6 @@ def export_official(bundle: Bundle, path: Path) -> None:
 
 
 def _changes_speech(scaling: SpeechScaling) -> bool:
-    return bool(scaling.centre_S.any() or (scaling.spread_S != 1).any() or np.isfinite(scaling.limit))
+    return bool(
+        scaling.projection or scaling.centre_S.any() or (scaling.spread_S != 1).any() or np.isfinite(scaling.limit)
+    )

@@ -32,10 +32,10 @@ from cmet.connector.validation import SCORE, Validator
 from cmet.environment import versions
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
-from cmet.params import ClipForm, TrainParams
+from cmet.params import USUAL_SPEECH, ClipForm, SpeechForm, TrainParams
 from cmet.progress import progress
 from cmet.shards import Shards
-from cmet.speech.encoders.settings import SETTINGS
+from cmet.speech.encoders.settings import settings_of
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -79,6 +79,8 @@ class Purpose:
     """What the backbone was fitted to; copied into the model, so that an edit needs nothing else."""
     beginning: Path | None = None
     """Weights to begin with (`cmet.connector.beginning`); drawn ones when None."""
+    speech_form: SpeechForm = USUAL_SPEECH
+    """What was taken of the speech encoder."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def train_connector(
     """
     if params.batch_size % processes.num:
         raise UserError(f"train.batch_size: {params.batch_size} is not a multiple of {processes.num} processes")
+    scaling = shards.scaling
     features = read_features(shards.folder, params, processes.device, processes.is_first)
     facts = features.facts
     speech_limit_S = facts.speech_limit_S
@@ -156,7 +159,7 @@ def train_connector(
         module = TrainingStep(connector.train(), params, processes)
         state = TrainingState.begin(module, make_batches(features, params, seed, processes), params)
         if purpose.beginning is not None:
-            begin_from(purpose.beginning, state, purpose.backbone, purpose.speech_encoder)
+            begin_from(purpose.beginning, state, purpose.backbone, purpose.speech_encoder, purpose.speech_form, scaling)
             if not params.num_steps:
                 check_clips(purpose.beginning, purpose.clips)
         state.update_average()
@@ -192,7 +195,8 @@ def train_connector(
             backbone=purpose.backbone,
             backbone_sha256=backbone_digests(purpose.backbone_model) if purpose.backbone_model else {},
             speech_encoder=purpose.speech_encoder,
-            speech_settings=dict(SETTINGS[purpose.speech_encoder]),
+            speech_settings=dict(settings_of(purpose.speech_encoder, purpose.speech_form)),
+            speech_projection=None if scaling.projection is None else scaling.projection.facts,
             expression_width=connector.expression_width,
             speech_width=connector.speech_width,
             network=params.network,
@@ -220,7 +224,7 @@ def train_connector(
             return report
         with fresh_folder(out) as folder:
             kept = state.best_weights if has_validation else state.validated.state_dict()
-            save_bundle(folder, kept, config, shards.scaling, speech_limit_S)
+            save_bundle(folder, kept, config, scaling, speech_limit_S)
             history.to_parquet(folder / HISTORY)
             save_last(state, folder / LAST)
             if purpose.backbone_model is not None:

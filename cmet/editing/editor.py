@@ -82,7 +82,8 @@ class Editor:
         for name in kind.weights:
             find_weight(name, weights)
         opens = partial(load_backbone, config.backbone, folder, weights, inference)
-        encoder = hearing_clips(load_encoder(config.speech_encoder, weights), config.clips.sample_rate_hz)
+        encoder = load_encoder(config.speech_encoder, weights, bundle.speech_form)
+        encoder = hearing_clips(encoder, config.clips.sample_rate_hz)
         return cls(bundle, kind, encoder, opens)
 
     @property

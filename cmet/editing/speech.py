@@ -18,6 +18,9 @@ VECTOR_SUFFIX = ".npy"
 VECTOR_ENCODERS = frozenset({"emotion2vec", "precomputed"})
 """Encoders whose vectors the release holds as files."""
 
+GET_HEARING = "`cmet weights get --for hear`"
+"""Gets the weights of emotion2vec."""
+
 
 @dataclass(frozen=True, eq=False)
 class Heard:
@@ -28,6 +31,16 @@ class Heard:
     """How many came from beside their sound because the encoder is not here."""
     passed_over: tuple[Path, ...] = ()
     """Files of folders that are no speech."""
+
+
+def hearing_note(encoder: str) -> str | None:
+    """What a person who gives a real voice should know of an encoder, by its name; None for emotion2vec."""
+    if encoder in VECTOR_ENCODERS:
+        return None
+    return (
+        f"{encoder} hears the emotion of a real voice worse than emotion2vec does, which {GET_HEARING} gets; a model "
+        "hears with it if it was trained with it"
+    )
 
 
 def hear(encoder: SpeechEncoder, paths: Sequence[Path], option: str) -> Heard:

@@ -117,7 +117,7 @@ def time_edits(
     whole = with_level(rows[rows.reason.isna()])
     if whole.empty:
         raise UserError("timing: none of the planned rows can be made, so there is no edit to time")
-    encoder = load_encoder(bundle.config.speech_encoder, material.weights)
+    encoder = load_encoder(bundle.config.speech_encoder, material.weights, bundle.speech_form)
     if encoder.check is not None:
         encoder.check()
     timer = RowTimer(

@@ -27,7 +27,7 @@ from cmet.extended.table import (
     NumberRow,
     row,
 )
-from cmet.speech.directions import nearest_directions
+from cmet.speech.projection import told_emotions
 from cmet.vocabulary import TARGET_EMOTIONS
 
 # N clips, S speech features, E basic emotions, B resamples
@@ -94,7 +94,7 @@ def _own_directions(vectors_NS: np.ndarray, names_N: np.ndarray, emotions_N: np.
     if "" in names_N:
         return {"": Measure(None, int(is_emotional_N.sum()), reason=UNKNOWN_SPEAKERS)}
     try:
-        nearest_N = nearest_directions(vectors_NS, names_N, emotions_N)
+        nearest_N = told_emotions("none", vectors_NS, names_N, emotions_N)
     except UserError as error:
         return {"": Measure(None, int(is_emotional_N.sum()), reason=str(error))}
     hits_N = nearest_N == emotions_N

@@ -12,7 +12,7 @@ from cmet.errors import ClipError, UserError
 from cmet.inputs.arrays import read_array
 from cmet.media.sound import read_sound
 from cmet.outputs import fresh_folder
-from cmet.params import SpeechParams
+from cmet.params import SpeechForm, SpeechParams
 from cmet.quarantine import check_rejected, count_reasons
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, NO_FEATURES
@@ -48,7 +48,8 @@ def write_embeddings(
         UserError: What the encoder needs is not here, or more clips were quarantined than `max_rejected` allows, or
             all.
     """
-    speech = load_encoder(encoder, weights)
+    form = SpeechForm.of(params)
+    speech = load_encoder(encoder, weights, form)
     if speech.check is not None:
         speech.check()
     jobs: list[Job] = [
@@ -56,6 +57,7 @@ def write_embeddings(
             "clip_id": row["clip_id"],
             "encoder": encoder,
             "weights": str(weights),
+            "form": form.model_dump(),
             "sound": str(clips.sound(row["clip_id"])),
             "raw": str(clips.raw_sound(row)),
         }
@@ -81,7 +83,7 @@ def write_embeddings(
 
 def embed_clip(job: Job, files: Path) -> Record:
     """Embed one clip and keep the vector beside the record."""
-    encoder = load_encoder(job["encoder"], Path(job["weights"]))
+    encoder = load_encoder(job["encoder"], Path(job["weights"]), SpeechForm.model_validate(job["form"]))
     if encoder.embed is not None:
         vector = encoder.embed(read_sound(Path(job["sound"]), SAMPLE_RATE_HZ))
     else:

@@ -75,6 +75,8 @@ class Directions:
     num_clips: int
     num_speakers: int
     per_emotion: dict[str, float]
+    lda_accuracy: float
+    """Of all clips by linear discriminant analysis, in place of the nearest direction."""
 
 
 @dataclass(frozen=True)

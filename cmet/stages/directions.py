@@ -21,5 +21,6 @@ def directions(places: Places, params: Params) -> "DirectionsReport":
     voices: dict[str, Voices] = {encoder: Voices.open(places, encoder) for encoder in params.speech_encoders}
     result = write_directions(Clips.open(places).table, voices, places.folder("directions"))
     accuracy = {f"directions.{encoder}": round(value, ACCURACY_DIGITS) for encoder, value in result.accuracy.items()}
+    accuracy |= {f"lda.{encoder}": round(value, ACCURACY_DIGITS) for encoder, value in result.lda_accuracy.items()}
     write_json(places.compared_file("directions"), accuracy)
     return result

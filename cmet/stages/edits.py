@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cmet.params import ClipForm, Params
+from cmet.params import ClipForm, Params, SpeechForm
 from cmet.places import Places
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def edits(places: Places, params: Params, backbone: str) -> "EditsReport":
 
     encoder = params.deltas.speech_encoder
     bundle = load_bundle(places.folder("train", backbone))
-    bundle.expect(backbone=backbone, speech_encoder=encoder)
+    bundle.expect(backbone=backbone, speech_encoder=encoder, speech_form=SpeechForm.of(params.speech))
     clips, faces = Clips.open(places), Faces.open(places, backbone)
     bundle.expect_made_of(ClipForm.of(params.clips), faces.model)
     pairs, voices = Pairs.open(places, backbone), Voices.open(places, encoder)

@@ -13,7 +13,7 @@ from cmet.environment import work_digest
 from cmet.errors import UserError
 from cmet.launching import is_first_process
 from cmet.outputs import published_after, write_json
-from cmet.params import EVERYTHING, ClipForm, Params, declared
+from cmet.params import EVERYTHING, ClipForm, Params, SpeechForm, declared
 from cmet.places import Places
 from cmet.project import Project
 from cmet.stages.clips import clips
@@ -182,6 +182,9 @@ def _tracked(name: str, project: Project, variant: str | None) -> Iterator[dict[
 FORM = tuple(f"clips.{name}" for name in ClipForm.model_fields)
 """What a model and a judge say of the clips that they were trained on."""
 
+HEARD = ("deltas.speech_encoder", *(f"speech.{name}" for name in SpeechForm.model_fields))
+"""What a model says of the speech that it was trained on."""
+
 STAGES: dict[str, Stage] = {
     "sample": Stage(sample, "project", ("seed", "sample")),
     "manifest": Stage(manifest, "project", ("manifest",)),
@@ -194,7 +197,7 @@ STAGES: dict[str, Stage] = {
     "train": Stage(
         train,
         "backbone",
-        (*FORM, "deltas.speech_encoder", "held_out_emotion", "seed", "train"),
+        (*FORM, *HEARD, "held_out_emotion", "seed", "train"),
         weights=("connector",),
         num_processes=lambda params: params.train.num_processes,
     ),
@@ -202,13 +205,13 @@ STAGES: dict[str, Stage] = {
     "edits": Stage(
         edits,
         "backbone",
-        ("clips.crf", *FORM, "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed"),
+        ("clips.crf", *FORM, *HEARD, "edits", "held_out_emotion", "inference", "seed"),
         weights=(VARIANT,),
     ),
     "timing": Stage(
         timing,
         "backbone",
-        ("clips.crf", *FORM, "deltas.speech_encoder", "edits", "held_out_emotion", "inference", "seed", "timing"),
+        ("clips.crf", *FORM, *HEARD, "edits", "held_out_emotion", "inference", "seed", "timing"),
         weights=(VARIANT, "speech"),
     ),
     "evaluate": Stage(evaluate, "backbone", (*FORM, "evaluate", "seed"), weights=("metrics",)),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cmet.outputs import content_digest
-from cmet.params import ClipForm, Params
+from cmet.params import ClipForm, Params, SpeechForm
 from cmet.places import Places
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def timing(places: Places, params: Params, backbone: str) -> "TimingReport":
     encoder = params.deltas.speech_encoder
     trained = places.folder("train", backbone)
     bundle = load_bundle(trained)
-    bundle.expect(backbone=backbone, speech_encoder=encoder)
+    bundle.expect(backbone=backbone, speech_encoder=encoder, speech_form=SpeechForm.of(params.speech))
     clips, faces = Clips.open(places), Faces.open(places, backbone)
     bundle.expect_made_of(ClipForm.of(params.clips), faces.model)
     pairs, voices = Pairs.open(places, backbone), Voices.open(places, encoder)

@@ -3,7 +3,7 @@
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
-from cmet.params import ClipForm, Params
+from cmet.params import ClipForm, Params, SpeechForm
 from cmet.places import Places
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ def train(places: Places, params: Params, backbone: str, tracker: "Tracker | Non
     shards, fitted, named = Shards.open(places, backbone), Faces.open(places, backbone).model, params.train.begin_from
     beginning = beginning_path(named, places.root, places.weights) if named else None
     encoder, held_out, form = params.deltas.speech_encoder, params.held_out_emotion, ClipForm.of(params.clips)
+    heard = SpeechForm.of(params.speech)
     inputs = [shards.path, fitted, *([beginning] if beginning else [])]
     model, tracker = Model(places.folder("train", backbone)), tracker or Untracked()
     with training_processes() as processes:
         work = processes.from_first(
-            lambda: places.work("train", backbone, params.train, inputs, params.seed, held_out, encoder, form)
+            lambda: places.work("train", backbone, params.train, inputs, params.seed, held_out, encoder, heard, form)
         )
         report = train_connector(
             shards,
@@ -39,7 +40,7 @@ def train(places: Places, params: Params, backbone: str, tracker: "Tracker | Non
             work,
             tracker,
             processes,
-            Purpose(backbone, encoder, held_out, form, fitted, beginning),
+            Purpose(backbone, encoder, held_out, form, fitted, beginning, heard),
         )
         if processes.is_first:
             kept = {name: value for name, value in report.validation.items() if name in KEPT_METRICS}

@@ -76,7 +76,7 @@ def packed_model(model: Model) -> Iterator[Packed]:
             )
         shutil.move(wheels, folder / WHEELS)
         _forget_places(folder)
-        text = _card(config, name, model.sha256)
+        text = _card(bundle, name, model.sha256)
         (folder / CARD).write_text(text, encoding="utf-8")
         yield Packed(folder, name, model.sha256, text, _params(config))
 
@@ -160,6 +160,17 @@ def _example(bundle: "Bundle") -> "pd.DataFrame":
     )
 
 
+def _projected(config: "BundleConfig") -> str:
+    facts = config.speech_projection
+    if facts is None:
+        return "not projected"
+    told = ", ".join(f"{rule} {100 * share:.1f} %" for rule, share in facts.accuracy.items())
+    return (
+        f"projected to {config.speech_width} by {facts.rule}, fitted on {facts.num_speakers} training speakers "
+        f"(emotion of one left out told right: {told})"
+    )
+
+
 def _params(config: "BundleConfig") -> dict[str, str]:
     return {
         "backbone": config.backbone,
@@ -170,7 +181,8 @@ def _params(config: "BundleConfig") -> dict[str, str]:
     }
 
 
-def _card(config: "BundleConfig", name: str, sha256: str) -> str:
+def _card(bundle: "Bundle", name: str, sha256: str) -> str:
+    config, num_features = bundle.config, bundle.scaling.num_features
     emotions = ", ".join(config.trained_emotions) or "not recorded"
     clips, network = config.clips, config.network
     size = f"{network.num_layers} layer(s) of {network.hidden}, {network.num_heads} heads"
@@ -185,7 +197,7 @@ of the expression codes of the backbone `{config.backbone}`.
 | | |
 |---|---|
 | backbone | `{config.backbone}`, {config.expression_width} expression codes |
-| speech encoder | `{config.speech_encoder}`, {config.speech_width} features; settings: {settings} |
+| speech encoder | `{config.speech_encoder}`, {num_features} features, {_projected(config)}; settings: {settings} |
 | network | {size}, windows of {network.window} frames |
 | training clips | {clips.size_px} px, {clips.fps} frames/s, {clips.sample_rate_hz} Hz, crop `{clips.crop_rule}` |
 | emotions of the training pairs | {emotions} |
@@ -214,7 +226,7 @@ model.predict([
 In place of speech, `"emotion": "happy"` tells one of the emotions above by its name.
 
 `codes` are those of the backbone at {clips.fps} frames/s, a list of {config.expression_width} numbers for each frame;
-the vectors are lists of {config.speech_width} numbers as the encoder gives them, one list for each recording; `delta`
+the vectors are lists of {num_features} numbers as the encoder gives them, one list for each recording; `delta`
 is to be added to the codes. Or, with cmet installed and more options: `cmet edit talk.mp4 --model
 models:/{name}@champion ...`.
 

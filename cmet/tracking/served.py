@@ -66,8 +66,8 @@ class ServedModel(PythonModel):
         raise UserError(f"row {number}: expected {wanted}; found {', '.join(sorted(map(str, given))) or 'nothing'}")
 
     def _delta(self, number: int, given: dict[Any, Any]) -> list[list[float]]:
-        config = self.bundle.config
-        widths = {"codes": config.expression_width, **dict.fromkeys(OF_CODES - {"codes"}, config.speech_width)}
+        config, num_features = self.bundle.config, self.bundle.scaling.num_features
+        widths = {"codes": config.expression_width, **dict.fromkeys(OF_CODES - {"codes"}, num_features)}
         arrays = {
             name: _matrix(given[name], f"row {number}: {name}", width)
             for name, width in widths.items()

@@ -109,7 +109,9 @@ def test_speech_shows_how_long_the_vectors_are(project: Project) -> None:
 
 def test_directions_show_the_accuracy_of_every_encoder(project: Project) -> None:
     folder = project.places.folder("directions")
-    found = Directions("opensmile", 0.5, 0.25, num_clips=8, num_speakers=2, per_emotion={"angry": 0.5})
+    found = Directions(
+        "opensmile", 0.5, 0.25, num_clips=8, num_speakers=2, per_emotion={"angry": 0.5}, lda_accuracy=0.75
+    )
     write_json(folder / "directions.json", DirectionsFacts("nearest", {"opensmile": found}))
     (folder / "directions.md").write_text("| a table |")
     assert shown(project, "directions") == {"table": "| a table |", "accuracy/opensmile": 0.5}

@@ -207,15 +207,19 @@ def test_using_an_experiment_says_what_changes_and_can_be_undone(tmp_path: Path)
     assert params.read_bytes() == (ROOT / "experiments/sample.yaml").read_bytes()
 
 
+PUBLISHED_DELTAS = {"speech_encoder": "precomputed", "speech_scale": "none", "speech_projection": "none"}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"held_out_emotion": "sad"}, "has seen every emotion"),
         ({"backbones": ["facemesh"]}, r"backbones is \['facemesh'\]"),
         (
-            {"deltas": {"speech_encoder": "precomputed", "speech_scale": "train-spread"}},
+            {"deltas": PUBLISHED_DELTAS | {"speech_scale": "train-spread"}},
             "speech_scale is 'train-spread'",
         ),
+        ({"deltas": PUBLISHED_DELTAS | {"speech_projection": "lda"}}, "speech_projection is 'lda', not 'none'"),
     ],
 )
 def test_the_published_connector_is_used_as_it_was_trained(changes: dict[str, object], said: str) -> None:

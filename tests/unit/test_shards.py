@@ -54,7 +54,7 @@ def inputs(tmp_path: Path) -> Inputs:
     faces.all_codes.mkdir()
     for clip in table["clip_id"]:
         np.save(codes_file(tmp_path, clip), draw.normal(size=(draw.integers(5, 9), 3)).astype(np.float32))
-    params = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread")
+    params = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread", speech_projection="none")
     write_deltas(clips, voices, faces, params, "disgusted", tmp_path / "deltas")
     return Pairs(tmp_path / "deltas"), voices, faces
 

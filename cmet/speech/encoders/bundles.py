@@ -10,19 +10,23 @@ from typing import Any
 import numpy as np
 
 from cmet.errors import UserError
+from cmet.params import Pooling
 from cmet.speech.encoders.encoder import check_speech_length, finite
+from cmet.speech.encoders.pooling import pooled
 from cmet.speech.encoders.settings import BUNDLES
 from cmet.weights.hubs import torch_checkpoints
 from cmet.weights.registry import CHECKPOINTS, MissingWeights
 
 
-def embed_with_bundle(samples: np.ndarray, name: str, weights: Path) -> np.ndarray:
-    """Mean over time of the last layer, after the encoder's last normalisation; shape (D,), float32.
+def embed_with_bundle(samples: np.ndarray, name: str, weights: Path, layer: int, pooling: Pooling) -> np.ndarray:
+    """The frames of a layer, pooled over time; shape (D,) or (2 D,), float32.
 
     Args:
         samples: Shape (N,), at 16 kHz.
         name: A key of `BUNDLES`.
         weights: Folder of published checkpoints.
+        layer: Counted from 1; the last one after the encoder's last normalisation.
+        pooling: As `pooled` has it.
 
     Raises:
         ClipError: `too_short_speech` or `bad_features`.
@@ -36,8 +40,11 @@ def embed_with_bundle(samples: np.ndarray, name: str, weights: Path) -> np.ndarr
     with torch.inference_mode():
         if is_normalised:
             wave = torch.nn.functional.layer_norm(wave, wave.shape)
-        frames_TD = model(wave)[0][0]
-    return finite(frames_TD.mean(dim=0).numpy(), name)
+        if layer == BUNDLES[name].num_layers:
+            frames_TD = model(wave)[0][0]
+        else:
+            frames_TD = model.extract_features(wave, num_layers=layer)[0][-1][0]
+    return finite(pooled(frames_TD, pooling), name)
 
 
 def check_bundle(name: str, weights: Path) -> None:
@@ -58,7 +65,7 @@ def _load(name: str, weights: Path) -> tuple[Any, bool]:
     from cmet.speech.encoders.checkpoints import fill_model
 
     # the bundle's own get_model() downloads what it misses, so its parts are used, which have no public names
-    bundle = getattr(torchaudio.pipelines, BUNDLES[name][0])
+    bundle = getattr(torchaudio.pipelines, BUNDLES[name].published)
     build = {"Wav2Vec2": wav2vec2_model, "WavLM": wavlm_model}[bundle._model_type]
     path = _find(name, weights)
     model = build(**bundle._params)

@@ -1,9 +1,11 @@
 """Training that begins with the weights of another one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,8 +21,9 @@ from cmet.connector.training import Purpose, TrainReport, Untracked, train_conne
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import Shards
+from cmet.speech.scaling import ProjectionFacts, SpeechProjection, SpeechScaling
 from cmet.weights.containers import optimizer_state
-from tests.connector_shards import CLIPS
+from tests.connector_shards import CLIPS, SPEECH_WIDTH
 
 MakeParams = Callable[..., TrainParams]
 
@@ -66,6 +69,19 @@ def test_the_last_state_gives_weights_and_moments(shards: Path, tmp_path: Path, 
     bound = 0.1 * next_[f"exp_avg/{name}"].abs().max() + last[f"exp_avg/{name}"].abs().max()
     assert (next_[f"exp_avg/{name}"] - 0.9 * last[f"exp_avg/{name}"]).abs().max() < bound
     assert not torch.equal(next_[f"exp_avg/{name}"], last[f"exp_avg/{name}"])
+
+
+def test_a_model_that_projects_speech_otherwise_is_refused(
+    shards: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    run(shards, tmp_path / "first", make_params(num_steps=1))
+    facts = ProjectionFacts(rule="whitening", num_speakers=3, accuracy={"none": 0.5, "whitening": 0.6})
+    projection = SpeechProjection(np.eye(SPEECH_WIDTH, dtype=np.float32), facts)
+    replace(SpeechScaling.none(SPEECH_WIDTH), projection=projection).save(tmp_path / "first")
+    with pytest.raises(
+        UserError, match=r"train\.begin_from: .*first: this model projects speech otherwise than the shards"
+    ):
+        run(shards, tmp_path / "second", make_params(begin_from="first"), tmp_path / "first")
 
 
 def test_a_model_of_another_backbone_is_refused(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:

@@ -200,7 +200,7 @@ def changed(bundle: Bundle, network: dict[str, int] | None = None, **config: Any
         ),
         (
             lambda bundle: replace(bundle, scaling=replace(bundle.scaling, spread_S=np.full(1024, 2, np.float32))),
-            "scales speech embeddings, for which the authors' container has no room",
+            "scales or projects speech embeddings, for which the authors' container has no room",
         ),
     ],
 )

@@ -83,7 +83,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, said in (("a", "happy"), ("b", "sad")):
         (tmp_path / name).mkdir()
         write_results(results_of([("001", "happy", said), ("002", "sad", None)]), tmp_path / name / "results.parquet")
-    editor = SimpleNamespace(kind=SimpleNamespace(picture_px=None, name="facemesh"))
+    editor = SimpleNamespace(
+        kind=SimpleNamespace(picture_px=None, name="facemesh"), encoder=SimpleNamespace(name="opensmile")
+    )
     judge = SimpleNamespace(card=SimpleNamespace(as_scored=lambda: {"sha256": "0"}, clips=None))
     bundle = SimpleNamespace(config=SimpleNamespace(step=1, backbone="facemesh", speech_encoder="opensmile"))
     best = Candidate("run", "facemesh cmet", "m-1", 0.5, 0)
@@ -152,6 +154,17 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
 """What follows each command, and keys of its document; all of them but of `PARTLY`."""
 
 PARTLY = {"corpus check", "weights verify"}
+
+
+@pytest.mark.parametrize("name", ["edit", "extended"])
+def test_a_command_that_hears_a_voice_with_opensmile_names_what_gets_a_better_ear(
+    cmet: Command, project: Path, name: str
+) -> None:
+    said = cmet(name, *ARGUMENTS[name][1], cwd=project).stdout.splitlines()
+    note = (
+        "note: opensmile hears the emotion of a real voice worse than emotion2vec does, which `cmet weights get --for"
+    )
+    assert [line.startswith(note) for line in said].count(True) == 1
 
 
 def test_all_commands_are_tried() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from cmet.connector.card import WEIGHTS, BundleConfig
 from cmet.connector.network import Connector
 from cmet.errors import UserError
 from cmet.outputs import write_json
-from cmet.params import PAPER_CLIPS, NetworkParams
-from cmet.speech.encoders.settings import SETTINGS
+from cmet.params import PAPER_CLIPS, NetworkParams, SpeechForm
+from cmet.speech.encoders.settings import SETTINGS, settings_of
 from cmet.speech.scaling import FILE as SPEECH_SCALING
-from cmet.speech.scaling import SpeechScaling
+from cmet.speech.scaling import ProjectionFacts, SpeechProjection, SpeechScaling
 from tests.hostile import DEEP_JSON, npy
 
 CONFIG = BundleConfig(
@@ -73,6 +74,38 @@ def model(tmp_path: Path) -> Path:
         weights = Connector(CONFIG.network, CONFIG.expression_width, CONFIG.speech_width).state_dict()
     save_bundle(tmp_path, weights, CONFIG, SpeechScaling.none(88), np.full(88, 3.0))
     return tmp_path
+
+
+def test_a_model_of_another_layer_is_refused_and_one_that_is_followed_is_not(model: Path) -> None:
+    form = SpeechForm(layer=3, pooling="mean-std")
+    settings = dict(settings_of("whisper-base", form))
+    says(speech_encoder="whisper-base", speech_settings=settings)(model)
+    bundle = load_bundle(model)
+    assert bundle.speech_form == form
+    for accepted in (form, None):
+        bundle.expect(backbone="facemesh", speech_encoder="whisper-base", speech_form=accepted)
+    said = r"other settings of whisper-base \(layer 3, not 2 and pooling mean-std, not mean\); train it again"
+    with pytest.raises(UserError, match=said):
+        bundle.expect(
+            backbone="facemesh", speech_encoder="whisper-base", speech_form=SpeechForm(layer=None, pooling="mean")
+        )
+
+
+def test_raw_embeddings_become_the_projected_delta_that_the_connector_hears(model: Path) -> None:
+    facts = ProjectionFacts(rule="lda", num_speakers=3, accuracy={"none": 0.5, "lda": 0.75})
+    matrix_PS = np.random.default_rng(0).normal(size=(4, 88)).astype(np.float32)
+    config = CONFIG.model_copy(update={"speech_width": 4, "speech_projection": facts})
+    weights = Connector(config.network, config.expression_width, 4).state_dict()
+    scaling = replace(SpeechScaling.none(88), projection=SpeechProjection(matrix_PS, facts))
+    save_bundle(model, weights, config, scaling, np.full(4, 1e6))
+    bundle = load_bundle(model)
+    assert bundle.config.speech_projection == facts
+    neutral, emotional = np.random.default_rng(1).normal(size=(2, 3, 88)).astype(np.float32)
+    expected = matrix_PS @ (emotional.mean(axis=0) - neutral.mean(axis=0))
+    np.testing.assert_allclose(bundle.scaled_speech_delta(neutral, emotional), expected, rtol=1e-3, atol=1e-4)
+    SpeechScaling.none(88).save(model)
+    with pytest.raises(UserError, match=r"expected 4 speech features, found a scaling of shape \(88,\)"):
+        load_bundle(model)
 
 
 def says(**changes: Any) -> Callable[[Path], object]:

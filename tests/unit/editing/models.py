@@ -8,8 +8,8 @@ import torch
 from cmet.connector.bundle import save_bundle
 from cmet.connector.card import BundleConfig
 from cmet.connector.network import Connector
-from cmet.params import ClipForm, NetworkParams
-from cmet.speech.encoders.settings import SETTINGS
+from cmet.params import USUAL_SPEECH, ClipForm, NetworkParams, SpeechForm
+from cmet.speech.encoders.settings import settings_of
 from cmet.speech.scaling import SpeechScaling
 from tests.unit.backbones.faces import made_model
 
@@ -20,12 +20,18 @@ CLIPS = ClipForm(size_px=256, fps=25, sample_rate_hz=16_000, crop_rule="fomm-ref
 
 
 def write_model(
-    folder: Path, backbone: str, expression_width: int, encoder: str, speech_width: int, clips: ClipForm = CLIPS
+    folder: Path,
+    backbone: str,
+    expression_width: int,
+    encoder: str,
+    speech_width: int,
+    clips: ClipForm = CLIPS,
+    form: SpeechForm = USUAL_SPEECH,
 ) -> None:
     """A bundle with drawn weights, and an empty folder of the backbone."""
     folder.mkdir(exist_ok=True)
     config = BundleConfig(
-        clips=clips, backbone=backbone, speech_encoder=encoder, speech_settings=dict(SETTINGS[encoder]),
+        clips=clips, backbone=backbone, speech_encoder=encoder, speech_settings=dict(settings_of(encoder, form)),
         expression_width=expression_width, speech_width=speech_width, network=NETWORK, step=0, seed=0,
         held_out_emotion=None,
     )  # fmt: skip
@@ -35,11 +41,13 @@ def write_model(
     (folder / "backbone").mkdir()
 
 
-def write_facemesh_model(folder: Path, seed: int = 0) -> Path:
+def write_facemesh_model(
+    folder: Path, seed: int = 0, encoder: str = "opensmile", speech_width: int = 88, form: SpeechForm = USUAL_SPEECH
+) -> Path:
     """One for a made basis of facemesh, whose weights are those of the seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        write_model(folder, "facemesh", 6, "opensmile", 88)
+        write_model(folder, "facemesh", 6, encoder, speech_width, form=form)
     made_model(num_components=6).save(folder / "backbone")
     return folder
 

@@ -7,8 +7,9 @@ import pytest
 from cmet.commands.edit import chosen_editor
 from cmet.editing.editor import INFERENCE, Editor
 from cmet.errors import UserError
+from cmet.params import SpeechForm
 from tests.filled_weights import write_filled_weights
-from tests.unit.editing.models import write_model
+from tests.unit.editing.models import write_facemesh_model, write_model
 
 
 class EDTalkLike:
@@ -52,6 +53,13 @@ def test_weights_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.
     write_model(tmp_path, "edtalk", 10, "opensmile", 88)
     with pytest.raises(UserError, match=r"EDTalk.pt .* is missing in .*none/edtalk/; run `cmet weights get edtalk`"):
         Editor.load(tmp_path)
+
+
+def test_speech_is_heard_by_the_layer_that_the_model_was_trained_on(tmp_path: Path) -> None:
+    form = SpeechForm(layer=3, pooling="mean-std")
+    write_facemesh_model(tmp_path, encoder="whisper-tiny", speech_width=768, form=form)
+    editor = Editor.load(tmp_path)
+    assert (editor.encoder.name, editor.encoder.width) == ("whisper-tiny", 768)
 
 
 @pytest.mark.parametrize(("num_frames", "fps"), [(1, 30.0), (3, 25.0), (31, 30.0), (12, 59.94)])

@@ -7,12 +7,12 @@ import pytest
 import soundfile
 
 from cmet.editing.editor import Editor
-from cmet.editing.speech import hear, speech_files
+from cmet.editing.speech import hear, hearing_note, speech_files
 from cmet.errors import UserError
 from cmet.media.sound import write_sound
 from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER
-from cmet.speech.encoders.registry import load_encoder
+from cmet.speech.encoders.registry import ENCODERS, load_encoder
 from tests.unit.corpora.trees import pointer
 from tests.unit.editing.models import noise
 
@@ -122,3 +122,14 @@ def test_a_vector_is_no_sound_for_other_encoders(tmp_path: Path, editor: Editor)
     np.save(tmp_path / "a.npy", VECTOR)
     with pytest.raises(UserError, match=r"--speech: .*a\.npy"):
         hear(editor.encoder, [tmp_path / "a.npy"], "--speech")
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_whatever_hears_worse_than_emotion2vec_says_so_with_the_command_that_gets_it(name: str) -> None:
+    note = hearing_note(name)
+    if name in ("emotion2vec", "precomputed"):
+        assert note is None
+    else:
+        assert note is not None
+        assert note.startswith(f"{name} hears the emotion of a real voice worse than emotion2vec does")
+        assert "`cmet weights get --for hear`" in note

@@ -19,8 +19,8 @@ from cmet.speech.product import Voices
 from cmet.speech.scaling import SpeechScaling
 from tests.layouts import rename
 
-SCALED = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread")
-RAW = DeltasParams(speech_encoder="opensmile", speech_scale="none")
+SCALED = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread", speech_projection="none")
+RAW = DeltasParams(speech_encoder="opensmile", speech_scale="none", speech_projection="none")
 
 # clip id, speaker, emotion, intensity, sentence, split, status
 CLIPS = [
@@ -140,6 +140,42 @@ def test_scale_is_the_spread_of_training_clips_without_the_held_out_emotion(inpu
     assert Pairs(tmp_path / "scaled").scaling.spread_S.tolist() == expected.spread_S.tolist()
     raw = voices.of(voices.clip_ids.to_list())
     np.testing.assert_array_equal(Pairs(tmp_path / "raw").scaling.apply(raw), raw)
+
+
+def test_a_projection_is_fitted_on_training_speakers_and_goes_with_the_scaling(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    rows, vectors = [], []
+    for speaker, split in zip("abcd", ("train", "train", "train", "test"), strict=True):
+        for emotion, intensity in (("neutral", 1), ("happy", 2), ("sad", 2), ("fear", 2)):
+            for sentence in ("001", "002", "003"):
+                clip = f"{speaker}-{emotion}-{sentence}"
+                rows.append((clip, speaker, emotion, intensity, sentence, split, "ok", "sample"))
+                vectors.append(draw.normal(size=4) + 5 * np.eye(4)[["neutral", "happy", "sad", "fear"].index(emotion)])
+    columns = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status", "corpus"]
+    table = pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"})
+    clips, voices, faces = Clips(tmp_path), Voices(tmp_path), Faces(tmp_path)
+    table.to_parquet(clips.path)
+    faces.all_codes.mkdir()
+    for clip in table["clip_id"]:
+        np.save(codes_file(tmp_path, clip), draw.normal(size=(5, 3)).astype(np.float32))
+    params = SCALED.model_copy(update={"speech_projection": "lda"})
+    is_fitted_on = (table["split"] == "train") & (table["emotion"] != "fear")
+    found = {}
+    for name, chosen in (("all", is_fitted_on), ("others moved", ~is_fitted_on), ("these moved", is_fitted_on)):
+        moved = [
+            vector + draw.normal(size=4) * (name != "all" and move)
+            for vector, move in zip(vectors, chosen, strict=True)
+        ]
+        pd.DataFrame({"clip_id": table["clip_id"], "embedding": moved}).to_parquet(voices.path)
+        report = write_deltas(clips, Voices(tmp_path), faces, params, "fear", tmp_path / name)
+        assert report.speech_projection == "lda"
+        assert report.speech_projection_accuracy.keys() == {"none", "lda"}
+        projection = Pairs(tmp_path / name).scaling.projection
+        assert projection is not None
+        # happy and sad
+        assert (projection.matrix_PS.shape, projection.facts.num_speakers) == ((2, 4), 3)
+        found[name] = projection.matrix_PS.tolist()
+    assert found["all"] == found["others moved"] != found["these moved"]
 
 
 def test_same_input_gives_the_same_bytes(inputs: Inputs, tmp_path: Path) -> None:

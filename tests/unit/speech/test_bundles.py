@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from torchaudio.models import wav2vec2_model, wavlm_model
 
 from cmet.clips.product import Clips
 from cmet.errors import UserError
-from cmet.params import SpeechParams
+from cmet.params import SpeechForm, SpeechParams
 from cmet.speech.embeddings import write_embeddings
 from cmet.speech.encoders import bundles
 from cmet.speech.encoders.bundles import BUNDLES
 from cmet.speech.encoders.encoder import SCALED
 from cmet.speech.encoders.registry import load_encoder
+from cmet.speech.encoders.settings import LAYERED
 from cmet.speech.product import Voices
 from cmet.weights.hubs import torch_checkpoints
 from cmet.weights.registry import CHECKPOINTS
@@ -26,6 +28,7 @@ TINY = {
     "encoder_num_layers": 2,
     "encoder_ff_interm_features": 32,
 }
+BOTH = SpeechForm(layer=None, pooling="mean-std")
 SOUND = np.random.default_rng(0).normal(size=8000).astype(np.float32)
 
 
@@ -43,7 +46,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def bundle_of(name: str) -> Any:
-    return getattr(torchaudio.pipelines, BUNDLES[name][0])
+    return getattr(torchaudio.pipelines, BUNDLES[name].published)
 
 
 def random_weights(name: str) -> dict[str, torch.Tensor]:
@@ -60,6 +63,8 @@ def shrink(monkeypatch: pytest.MonkeyPatch) -> Any:
     def shrink_bundle(name: str) -> None:
         for key, value in TINY.items():
             monkeypatch.setitem(bundle_of(name)._params, key, value)
+        for known in (BUNDLES, LAYERED):
+            monkeypatch.setitem(known, name, replace(known[name], num_layers=2, usual_layer=2))
 
     return shrink_bundle
 
@@ -68,6 +73,8 @@ def shrink(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_width_and_rate_are_those_of_the_bundle(name: str, weights: Path) -> None:
     bundle = bundle_of(name)
     assert load_encoder(name, weights).width == bundle._params["encoder_embed_dim"]
+    assert load_encoder(name, weights, BOTH).width == 2 * bundle._params["encoder_embed_dim"]
+    assert BUNDLES[name].num_layers == bundle._params["encoder_num_layers"]
     assert bundle.sample_rate == 16_000
     assert name not in SCALED
 
@@ -81,11 +88,24 @@ def test_an_embedding_is_the_time_mean_of_what_torchaudio_gives(name: str, shrin
     model = bundle.get_model(dl_kwargs={"model_dir": str(weights / "speech")})
     with torch.inference_mode():
         expected = model(torch.from_numpy(SOUND)[None])[0][0].mean(dim=0).numpy()
-    encoder = load_encoder(name, weights)
-    assert encoder.embed is not None
-    vector = encoder.embed(SOUND)
-    assert (vector.shape, vector.dtype) == ((encoder.width,), np.float32)
+    # 2 is the number of the last layer here
+    vector = bundles.embed_with_bundle(SOUND, name, weights, 2, "mean")
+    assert (vector.shape, vector.dtype) == ((BUNDLES[name].width,), np.float32)
     np.testing.assert_allclose(vector, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["wav2vec2-base", "wavlm-large"])
+def test_any_layer_is_taken_with_mean_and_standard_deviation(name: str, shrink: Any, weights: Path) -> None:
+    shrink(name)
+    bundle = bundle_of(name)
+    torch.save(random_weights(name), weights / "speech" / bundle._path)
+    model = bundle.get_model(dl_kwargs={"model_dir": str(weights / "speech")})
+    with torch.inference_mode():
+        frames = model.extract_features(torch.from_numpy(SOUND)[None])[0][0][0].numpy()
+    encoder = load_encoder(name, weights, SpeechForm(layer=1, pooling="mean-std"))
+    assert encoder.embed is not None
+    expected = np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
+    np.testing.assert_allclose(encoder.embed(SOUND), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(BUNDLES))
@@ -114,9 +134,9 @@ def test_a_model_is_loaded_once(shrink: Any, weights: Path) -> None:
     shrink("wav2vec2-base")
     path = weights / "speech" / bundle_of("wav2vec2-base")._path
     torch.save(random_weights("wav2vec2-base"), path)
-    first = bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights)
+    first = bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights, 2, "mean")
     path.unlink()
-    np.testing.assert_array_equal(bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights), first)
+    np.testing.assert_array_equal(bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights, 2, "mean"), first)
 
 
 def test_weights_that_torchaudio_has_downloaded_are_told_with_the_command_to_copy_them(
@@ -135,7 +155,7 @@ def test_absent_weights_are_one_sentence_and_no_download(
 ) -> None:
     monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("downloads"))
     with pytest.raises(UserError) as caught:
-        bundles.embed_with_bundle(SOUND, name, weights)
+        bundles.embed_with_bundle(SOUND, name, weights, 2, "mean")
     said = f"{bundle_of(name)._path} (speech encoder {name}, through torchaudio) is missing in {weights}/speech/"
     assert str(caught.value) == f"{said}; run `cmet weights get {name} --folder {weights}`"
 
@@ -149,7 +169,7 @@ def write_clips(folder: Path, *names: str) -> Clips:
 
 def test_absent_weights_are_told_before_any_process_starts(weights: Path, tmp_path: Path) -> None:
     clips = write_clips(tmp_path, "a")
-    params, work = SpeechParams(max_rejected=0), tmp_path / "work"
+    params, work = SpeechParams(layer=None, pooling="mean", max_rejected=0), tmp_path / "work"
     for name, said in (
         ("wavlm-base", "wavlm_base.pth .* is missing in .* run `cmet weights get wavlm-base"),
         ("emotion2vec", "emotion2vec_plus_large .* is missing in .* run `cmet weights get emotion2vec"),
@@ -172,7 +192,7 @@ def test_weights_of_another_architecture_are_refused_with_counts(shrink: Any, we
     torch.save(other, weights / "speech" / bundle_of("wav2vec2-base")._path)
     said = f"not the weights of wav2vec2-base: {len(removed)} of {len(state)} keys missing, 1 unexpected, 0 of another"
     with pytest.raises(UserError, match=said):
-        bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights)
+        bundles.embed_with_bundle(SOUND, "wav2vec2-base", weights, 2, "mean")
 
 
 def test_a_corpus_is_embedded(shrink: Any, weights: Path, tone: Path, tmp_path: Path) -> None:
@@ -182,7 +202,7 @@ def test_a_corpus_is_embedded(shrink: Any, weights: Path, tone: Path, tmp_path: 
     for name in clips.table.clip_id:
         clips.sound(name).parent.mkdir(exist_ok=True)
         clips.sound(name).symlink_to(tone)
-    params = SpeechParams(max_rejected=0)
+    params = SpeechParams(layer=None, pooling="mean", max_rejected=0)
     report = write_embeddings(clips, "wav2vec2-base", weights, tmp_path / "out", tmp_path / "work", params)
     assert (report.num_clips, report.width) == (3, 768)
     vectors = Voices(tmp_path / "out").vectors

@@ -7,9 +7,11 @@ import pytest
 from cmet.corpora import mead
 from cmet.corpora.scan import scan
 from cmet.errors import UserError
-from cmet.speech.directions import directions_table, measure_directions, nearest_directions, write_directions
+from cmet.params import TellingRule
+from cmet.speech.directions import directions_table, measure_directions, write_directions
 from cmet.speech.encoders.precomputed import read_precomputed
 from cmet.speech.product import RESULT, TEXT, DirectionsResult, Voices
+from cmet.speech.projection import RULES, told_emotions
 from tests.layouts import rename
 
 EMOTIONS = ["neutral", "happy", "sad", "angry"]
@@ -69,15 +71,16 @@ def test_noise_alone_is_near_chance(tmp_path: Path) -> None:
     assert measure_directions(clips, shuffled, "precomputed").accuracy < 0.6
 
 
-def test_the_speaker_itself_has_no_part_in_the_directions() -> None:
+@pytest.mark.parametrize("rule", RULES)
+def test_the_speaker_itself_has_no_part_in_what_it_is_told_by(rule: TellingRule) -> None:
     clips, matrix = corpus(noise=0.1)
     speakers, emotions = clips.speaker.to_numpy(), clips.emotion.to_numpy()
     mine = speakers == "M0"
-    before = nearest_directions(matrix, speakers, emotions)
+    before = told_emotions(rule, matrix, speakers, emotions)
     # a speaker whose sad and happy are swapped must be wrong by the directions of the others
     swapped = emotions.copy()
     swapped[mine & (emotions == "sad")], swapped[mine & (emotions == "happy")] = "happy", "sad"
-    after = nearest_directions(matrix, speakers, swapped)
+    after = told_emotions(rule, matrix, speakers, swapped)
     np.testing.assert_array_equal(before[mine], after[mine])
 
 
@@ -94,6 +97,7 @@ def test_real_emotion2vec_deltas_point_to_their_emotion(real: Path, tmp_path: Pa
     result = measure_directions(clips, voices_of(tmp_path, clips, embeddings), "precomputed")
     assert result.num_clips == 148
     assert result.accuracy == pytest.approx(0.851, abs=0.005)
+    assert result.lda_accuracy == pytest.approx(0.926, abs=0.005)
     assert "| precomputed | 0.851 |" in directions_table([result])
 
 

@@ -22,6 +22,7 @@ from cmet.speech.product import TABLE, Voices
 from tests.layouts import rename
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
+SPIED = {"clip_id": "a", "encoder": "spy", "weights": "", "raw": "", "form": {"layer": None, "pooling": "mean"}}
 
 
 def test_opensmile_gives_88_finite_features(tone: Path) -> None:
@@ -95,7 +96,12 @@ def embed(rows: pd.DataFrame, root: Path, max_rejected: float) -> SpeechReport:
     clips = Clips(root, corpus=root)
     rows.to_parquet(clips.path)
     return write_embeddings(
-        clips, "precomputed", Path("weights"), root / "out", root / "work", SpeechParams(max_rejected=max_rejected)
+        clips,
+        "precomputed",
+        Path("weights"),
+        root / "out",
+        root / "work",
+        SpeechParams(layer=None, pooling="mean", max_rejected=max_rejected),
     )
 
 
@@ -196,6 +202,18 @@ def test_an_unknown_encoder_in_params_is_named_with_its_key(encoders: list[str],
         parse_params(values, "params.yaml")
 
 
+@pytest.mark.parametrize(("key", "value"), [("layer", 3), ("pooling", "mean-std")])
+def test_what_is_taken_of_layers_is_refused_where_no_encoder_has_any(key: str, value: int | str) -> None:
+    values: dict[str, Any] = yaml.safe_load(PARAMS.read_text())
+    values["speech"][key] = value
+    with pytest.raises(
+        ParamsError, match=rf"speech\.{key} {value!r} changes nothing of speech_encoders \['opensmile'\]"
+    ):
+        parse_params(values, "params.yaml")
+    values["speech_encoders"] = ["opensmile", "whisper-tiny"]
+    assert getattr(parse_params(values, "params.yaml").speech, key) == value
+
+
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     """What the encoder `spy` was given."""
@@ -205,7 +223,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
         sounds.append(samples)
         return np.zeros(1, np.float32)
 
-    monkeypatch.setitem(ENCODERS, "spy", lambda weights: SpeechEncoder("spy", 1, embed=listen))
+    monkeypatch.setitem(ENCODERS, "spy", lambda weights, form: SpeechEncoder("spy", 1, embed=listen))
     return sounds
 
 
@@ -217,7 +235,7 @@ def test_any_wav_reaches_the_encoder_as_16_khz_mono(
     sound = np.zeros((len(wave), channels))
     sound[:, -1] = wave
     soundfile.write(tmp_path / "a.wav", sound, rate_hz)
-    embed_clip({"clip_id": "a", "encoder": "spy", "weights": "", "sound": str(tmp_path / "a.wav"), "raw": ""}, tmp_path)
+    embed_clip(SPIED | {"sound": str(tmp_path / "a.wav")}, tmp_path)
     expected = 0.6 / channels * np.sin(2 * np.pi * 200 * np.arange(32_000) / 16_000)
     assert (heard[0].shape, heard[0].dtype) == ((32_000,), np.float32)
     # the ends ring
@@ -230,7 +248,7 @@ def test_real_wavs_of_every_format_reach_the_encoder_as_16_khz_mono(
     wavs = sorted([*real.glob("MELD/**/*.wav"), *real.glob("extended/**/*.wav")])
     formats = set()
     for wav in wavs:
-        embed_clip({"clip_id": "a", "encoder": "spy", "weights": "", "sound": str(wav), "raw": ""}, tmp_path)
+        embed_clip(SPIED | {"sound": str(wav)}, tmp_path)
         info = soundfile.info(wav)
         formats.add((info.channels, info.samplerate))
         assert heard[-1].ndim == 1

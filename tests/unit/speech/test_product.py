@@ -40,7 +40,7 @@ def test_an_embedding_that_is_no_number_names_its_clip(tmp_path: Path) -> None:
 
 
 def test_directions_are_read_as_facts_and_as_text(tmp_path: Path) -> None:
-    facts = DirectionsFacts("nearest", {"opensmile": Directions("opensmile", 0.5, 0.25, 8, 2, {"angry": 0.5})})
+    facts = DirectionsFacts("nearest", {"opensmile": Directions("opensmile", 0.5, 0.25, 8, 2, {"angry": 0.5}, 0.75)})
     write_json(tmp_path / "directions.json", facts)
     (tmp_path / "directions.md").write_text("a table")
     found = DirectionsResult(tmp_path)

@@ -27,7 +27,7 @@ from cmet.extended.table import (
     NumberRow,
     row,
 )
-from cmet.speech.projection import told_emotions
+from cmet.speech.telling import told_emotions
 from cmet.vocabulary import TARGET_EMOTIONS
 
 # N clips, S speech features, E basic emotions, B resamples

@@ -11,7 +11,7 @@ from cmet.errors import UserError
 from cmet.outputs import fresh_folder, write_json
 from cmet.speech.encoders.encoder import SCALED
 from cmet.speech.product import RESULT, TEXT, Directions, DirectionsFacts, Voices
-from cmet.speech.projection import told_emotions
+from cmet.speech.telling import told_emotions
 from cmet.text_tables import text_table
 from cmet.vocabulary import EMOTIONS
 

@@ -41,7 +41,7 @@ class ProjectionFacts(Section):
 
 
 @dataclass(frozen=True, eq=False)
-class SpeechProjection:
+class FittedProjection:
     """A linear map of scaled embeddings."""
 
     matrix_PS: np.ndarray
@@ -56,7 +56,7 @@ class SpeechScaling:
     spread_S: np.ndarray
     limit: float
     """Largest scaled value, without sign; infinite for embeddings that are used as they are."""
-    projection: SpeechProjection | None = None
+    projection: FittedProjection | None = None
 
     @classmethod
     def fit(cls, values_NS: np.ndarray) -> "SpeechScaling":
@@ -134,4 +134,4 @@ class SpeechScaling:
             raise UserError(
                 f"{folder / FILE}: does not say how its projection was fitted; run `dvc repro deltas`"
             ) from error
-        return cls(centre_S, spread_S, limit, SpeechProjection(matrix_PS, facts))
+        return cls(centre_S, spread_S, limit, FittedProjection(matrix_PS, facts))

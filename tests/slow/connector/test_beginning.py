@@ -21,7 +21,7 @@ from cmet.connector.training import Purpose, TrainReport, Untracked, train_conne
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import Shards
-from cmet.speech.scaling import ProjectionFacts, SpeechProjection, SpeechScaling
+from cmet.speech.scaling import FittedProjection, ProjectionFacts, SpeechScaling
 from cmet.weights.containers import optimizer_state
 from tests.connector_shards import CLIPS, SPEECH_WIDTH
 
@@ -76,7 +76,7 @@ def test_a_model_that_projects_speech_otherwise_is_refused(
 ) -> None:
     run(shards, tmp_path / "first", make_params(num_steps=1))
     facts = ProjectionFacts(rule="whitening", num_speakers=3, accuracy={"none": 0.5, "whitening": 0.6})
-    projection = SpeechProjection(np.eye(SPEECH_WIDTH, dtype=np.float32), facts)
+    projection = FittedProjection(np.eye(SPEECH_WIDTH, dtype=np.float32), facts)
     replace(SpeechScaling.none(SPEECH_WIDTH), projection=projection).save(tmp_path / "first")
     with pytest.raises(
         UserError, match=r"train\.begin_from: .*first: this model projects speech otherwise than the shards"

@@ -21,7 +21,7 @@ from cmet.outputs import write_json
 from cmet.params import PAPER_CLIPS, NetworkParams, SpeechForm
 from cmet.speech.encoders.settings import SETTINGS, settings_of
 from cmet.speech.scaling import FILE as SPEECH_SCALING
-from cmet.speech.scaling import ProjectionFacts, SpeechProjection, SpeechScaling
+from cmet.speech.scaling import FittedProjection, ProjectionFacts, SpeechScaling
 from tests.hostile import DEEP_JSON, npy
 
 CONFIG = BundleConfig(
@@ -96,7 +96,7 @@ def test_raw_embeddings_become_the_projected_delta_that_the_connector_hears(mode
     matrix_PS = np.random.default_rng(0).normal(size=(4, 88)).astype(np.float32)
     config = CONFIG.model_copy(update={"speech_width": 4, "speech_projection": facts})
     weights = Connector(config.network, config.expression_width, 4).state_dict()
-    scaling = replace(SpeechScaling.none(88), projection=SpeechProjection(matrix_PS, facts))
+    scaling = replace(SpeechScaling.none(88), projection=FittedProjection(matrix_PS, facts))
     save_bundle(model, weights, config, scaling, np.full(4, 1e6))
     bundle = load_bundle(model)
     assert bundle.config.speech_projection == facts

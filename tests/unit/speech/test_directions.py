@@ -11,7 +11,7 @@ from cmet.params import TellingRule
 from cmet.speech.directions import directions_table, measure_directions, write_directions
 from cmet.speech.encoders.precomputed import read_precomputed
 from cmet.speech.product import RESULT, TEXT, DirectionsResult, Voices
-from cmet.speech.projection import RULES, told_emotions
+from cmet.speech.telling import RULES, told_emotions
 from tests.layouts import rename
 
 EMOTIONS = ["neutral", "happy", "sad", "angry"]

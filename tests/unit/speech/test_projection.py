@@ -7,8 +7,9 @@ from sklearn.covariance import ledoit_wolf
 
 from cmet.errors import UserError
 from cmet.params import TellingRule
-from cmet.speech.projection import fit_projection, less_neutral, shrunk_covariance, told_emotions
-from cmet.speech.scaling import FILE, ProjectionFacts, SpeechProjection, SpeechScaling
+from cmet.speech.projection import fit_projection
+from cmet.speech.scaling import FILE, FittedProjection, ProjectionFacts, SpeechScaling
+from cmet.speech.telling import less_neutral, shrunk_covariance, told_emotions
 
 Corpus = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -150,4 +151,4 @@ def test_differences_are_projected_as_embeddings_are(projected: SpeechScaling) -
     one, other = corpus(nuisance=0.1)[0][:2]
     difference = projected.apply(one) - projected.apply(other)
     np.testing.assert_allclose(projected.of_deltas(one - other), difference, rtol=1e-3, atol=1e-4)
-    assert isinstance(projected.projection, SpeechProjection)
+    assert isinstance(projected.projection, FittedProjection)

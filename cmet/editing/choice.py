@@ -68,7 +68,6 @@ def _built_in_said(lacks: list[str], connector: Path | None, is_told: bool) -> s
     said = "no model is named, so the built-in one is used, which was trained on the drawn sample corpus"
     if is_told:
         return f"{said}; {GET} gets EDTalk with the authors' Connector, which takes recordings only"
-    said += " and hears real voices badly"
     if connector is None:
         return f"{said}; {GET} gets EDTalk and the authors' Connector with emotion2vec, which hears them better"
     if lacks:

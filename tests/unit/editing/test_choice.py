@@ -28,9 +28,7 @@ def remark(editor: Editor) -> str:
 def test_without_anything_the_built_in_model_is_used_and_says_what_is_better() -> None:
     editor = default_editor()
     assert editor.bundle.folder == BUILT_IN
-    said = (
-        "built-in one is used, .* drawn sample corpus and hears real voices badly; `cmet weights get --for edit` gets"
-    )
+    said = "built-in one is used, .* drawn sample corpus; `cmet weights get --for edit` gets"
     assert re.search(said, remark(editor))
 
 

@@ -6,20 +6,19 @@ from pathlib import Path
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.media.sound import read_sound, write_sound
 from cmet.params import load_params
-from tests.unit.editing.models import CLIPS, write_facemesh_model
 
 ROOT = Path(__file__).parents[1]
 
 
 def write_smoke_edit(folder: Path) -> None:
-    """A drawn actor's `neutral.mp4`, `neutral.wav` and `happy.wav`, and `model`, which has learnt nothing."""
+    """A drawn actor's `neutral.mp4`, `neutral.wav` and `happy.wav`; the model is the one in the wheel."""
     folder.mkdir()
-    write_facemesh_model(folder / "model")
-    clips = {job["emotion"]: job for job in list_clips(load_params(ROOT / "params.yaml").sample, seed=3)}
+    params = load_params(ROOT / "params.yaml")
+    clips = {job["emotion"]: job for job in list_clips(params.sample, seed=3)}
     for emotion in ("neutral", "happy"):
         render_clip(clips[emotion], folder)
         video = (folder / f"{clips[emotion]['clip_id']}.mp4").rename(folder / f"{emotion}.mp4")
-        rate_hz = CLIPS.sample_rate_hz
+        rate_hz = params.clips.sample_rate_hz
         write_sound(folder / f"{emotion}.wav", read_sound(video, rate_hz), rate_hz)
 
 

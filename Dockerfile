@@ -19,8 +19,8 @@ ENV PATH=/opt/venv/bin:/opt/uv/bin:${PATH}
 # the user who runs it cannot write there, so Python compiles all of it now
 WORKDIR /project
 COPY requirements.lock ./
-RUN --mount=type=cache,target=/root/.cache/uv \
-  uv venv --quiet /opt/venv && uv pip sync --quiet --compile-bytecode requirements.lock
+RUN --mount=type=cache,target=/var/cache/uv \
+  uv venv --quiet /opt/venv && UV_CACHE_DIR=/var/cache/uv uv pip sync --quiet --compile-bytecode requirements.lock
 
 ARG UID=1000
 RUN useradd --create-home --non-unique --uid "$UID" cmet \

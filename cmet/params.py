@@ -34,7 +34,7 @@ Pooling = Literal["mean", "mean-std"]
 TellingRule = Literal["none", "whitening", "lda"]
 ProjectionRule = Literal["none", "whitening", "lda", "auto"]
 SpeechDraw = Literal["strided", "random"]
-MetricName = Literal["landmarks", "fid", "fvd", "sync", "identity", "fer"]
+MetricName = Literal["landmarks", "fid", "fvd", "sync", "identity", "descriptor", "fer", "faceapi"]
 EncoderName = Literal[
     "opensmile",
     "emotion2vec",

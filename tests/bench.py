@@ -38,6 +38,9 @@ from tests.bench_corpora import (
     scan_all_of_mead,
 )
 from tests.bench_evaluation import frechet_difference, memory_while_scoring, tables_of_all_of_mead
+from tests.bench_faces import EMOTIONS, FACEAPI_BEFORE, OTHERS, TUNED, edit_cost, share_named
+from tests.bench_faces import keep as keep_faces
+from tests.bench_faces import measure as measure_faces
 from tests.bench_judge import judge_speed
 from tests.bench_media import prepare_256, prepare_1080p
 from tests.bench_speech import opensmile_speedup
@@ -469,6 +472,26 @@ def opensmile(bench: Bench) -> Iterator[float]:
     yield opensmile_speedup(wavs, bench.scratch / "opensmile")["speedup"]
 
 
+def real_faces(bench: Bench) -> Iterator[float]:
+    table = measure_faces(bench.real, bench.scratch / "faces")
+    print(table.markdown)
+    keep_faces(table)
+    faces = (*TUNED, *OTHERS)
+    for half in (TUNED, OTHERS):
+        yield share_named(table.of(half))
+    yield sum(clip.fer != clip.emotion for clip in table.of(faces, "happy"))
+    edited, true = table.on_mead
+    yield edited / true
+    named = {emotion: sum(clip.faceapi == emotion for clip in table.of(faces, emotion)) for emotion in EMOTIONS}
+    yield sum(named[emotion] < FACEAPI_BEFORE[emotion] for emotion in EMOTIONS)
+    yield min(clip.identity for clip in table.of(faces))
+
+
+def cost_of_edit(bench: Bench) -> Iterator[float]:
+    editing, copying = edit_cost(bench.real, bench.scratch)
+    yield editing / copying
+
+
 def second_run(bench: Bench) -> Iterator[float]:
     second = bench.scratch / "second"
     clone(second)
@@ -583,6 +606,19 @@ PARTS = (
     ),
     Part("media", (at_least("preparing 256 px clips, one core", "frames/s", 150),), preparing_256),
     Part("speech", (at_least("openSMILE on real speech, two processes over one", "times", 1.7),), opensmile),
+    Part(
+        "faces",
+        (
+            at_least("faces 1 to 4 edited, emotion named by FER-2013's network", "", 0.65),
+            at_least("faces 5 to 8 edited, emotion named by FER-2013's network", "", 0.65),
+            at_most("eight faces edited to be happy, named otherwise", "faces", 1),
+            at_least("a clip of MEAD edited, relative to clips that truly show it", "", 0.8),
+            at_most("emotions that face-api names less often than before", "emotions", 0),
+            at_least("identity of an edited face relative to its source's own", "", 0.9),
+        ),
+        real_faces,
+    ),
+    Part("faces", (at_most("editing 10 s of 720p, relative to reading and writing", "times", 3),), cost_of_edit),
     Part("repeat", (at_most("outputs that differ between two runs of one seed", "outputs", 0),), second_run),
     Part(
         "tests",

@@ -50,7 +50,8 @@ def score(
     metrics: Annotated[
         list[str] | None,
         typer.Option(
-            help="landmarks, fid, fvd, sync, identity, fer; default landmarks.", autocompletion=completing.metrics
+            help="landmarks, fid, fvd, sync, identity, descriptor, fer, faceapi; default landmarks.",
+            autocompletion=completing.metrics,
         ),
     ] = None,
     beside: Annotated[

@@ -27,8 +27,8 @@ from cmet.media.video import VideoFile
 from cmet.progress import counted
 from cmet.scores.metrics.arcface import SIZE_PX, ArcFace, load_arcface
 from cmet.scores.metrics.metric import Measured, Shown
+from cmet.scores.metrics.seen import spaced_frames
 
-NUM_FRAMES = 16
 KEPT_SOURCES = 64
 """Sources whose embedding is remembered: neighbouring rows share theirs."""
 
@@ -98,11 +98,6 @@ class IdentitySimilarity:
             raise ClipError("no_face", f"{video.name} shows no face in the {len(faces)} frames looked at")
         pixels = torch.from_numpy(np.stack(found)).to(self.device)
         return functional.normalize(self.network(pixels.permute(0, 3, 1, 2) / 127.5 - 1)).cpu()
-
-
-def spaced_frames(num_frames: int) -> list[int]:
-    """At most `NUM_FRAMES` evenly spaced frames of a clip, from the first to the last."""
-    return sorted({round(index) for index in np.linspace(0, num_frames - 1, NUM_FRAMES)})
 
 
 def aligned_face(frame: np.ndarray) -> np.ndarray | None:

@@ -15,7 +15,9 @@ METRICS = {
     "fvd": "cmet.scores.metrics.fvd:FrechetVideoDistance",
     "sync": "cmet.scores.metrics.sync:SyncConfidence",
     "identity": "cmet.scores.metrics.identity:IdentitySimilarity",
+    "descriptor": "cmet.scores.metrics.descriptor:DescriptorLikeness",
     "fer": "cmet.scores.metrics.fer:FerAccuracy",
+    "faceapi": "cmet.scores.metrics.faceapi:FaceApiAccuracy",
 }
 """Module and class, imported when asked for: reading results must not wait for networks."""
 

@@ -17,9 +17,9 @@ from cmet.scores.metrics.identity import (
     aligned_face,
     alignment,
     five_points,
-    spaced_frames,
 )
 from cmet.scores.metrics.metric import Shown
+from cmet.scores.metrics.seen import spaced_frames
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """The table of edited real faces."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from cmet.media.video import write_video
+from tests import bench
 from tests.bench_faces import (
     EMOTIONS,
     NEUTRAL_CLIP,
@@ -55,6 +57,17 @@ def test_each_row_says_what_was_measured_of_its_faces() -> None:
     assert "| 1 to 4 | all five | 4 of 20 | 4 of 20 | 0.900 | 0.40 (0.30) | 25% | 50% | 1.10 |" in rows
     assert rows[-2:] == ["| happy | happy | happy |", "| fear | surprised | fear |"]
     assert len({row.count("|") for row in rows[: rows.index("")]}) == 1
+
+
+def test_figures_are_in_the_order_of_their_targets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bench, "measure_faces", lambda real, edits: table())
+    monkeypatch.setattr(bench, "keep_faces", lambda table: None)
+    part = next(part for part in bench.PARTS if part.measure is bench.real_faces)
+    here = SimpleNamespace(real=tmp_path, scratch=tmp_path)
+    found = [target.row(value) for target, value in zip(part.targets, part.measure(here), strict=True)]  # type: ignore[arg-type]
+    # face-api names one happy face of eight, three sad ones, and nothing else
+    assert [row.value for row in found] == [0.2, 0, 4, 0, 4, 0.9, 0.4]
+    assert [row.met for row in found] == [False, False, False, False, False, True, True]
 
 
 def test_an_edit_is_compared_with_the_clip_it_was_made_of() -> None:

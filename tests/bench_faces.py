@@ -84,6 +84,16 @@ class Clip:
         """Similarity to the source relative to that of its two halves to each other."""
         return self.similarity / self.own_similarity
 
+    @property
+    def mouth_excess(self) -> float:
+        """How far the mouth leaves the range at most, in widths of the range."""
+        return max(self.excess[name] for name in MOUTH)
+
+    @property
+    def lids_excess(self) -> float:
+        """The same of the lids."""
+        return max(self.excess[name] for name in LIDS)
+
 
 class Seen(NamedTuple):
     """What networks and landmarks give of a clip."""
@@ -318,16 +328,21 @@ def _rows(table: Table) -> Iterator[str]:
 
 
 def _row(name: str, emotion: str, clips: Sequence[Clip]) -> str:
-    judged = [
-        "" if emotion == "unedited" else f"{sum(said == clip.emotion for said, clip in pairs)} of {len(clips)}"
-        for pairs in ([(c.fer, c) for c in clips], [(c.faceapi, c) for c in clips])
-    ]
     mean = partial(_mean, clips)
-    cells = [
-        name, emotion, *judged, f"{mean('identity'):.3f}", f"{mean('distance'):.2f} ({mean('own_distance'):.2f})",
-        f"{mean('mouth_out'):.0%}", f"{mean('lids_out'):.0%}", f"{mean('jitter'):.2f}",
+    own = f"({mean('own_distance'):.2f})"
+    judged_and_alike = ["", "", "", own]
+    if emotion != "unedited":
+        judged_and_alike = [
+            f"{sum(clip.fer == clip.emotion for clip in clips)} of {len(clips)}",
+            f"{sum(clip.faceapi == clip.emotion for clip in clips)} of {len(clips)}",
+            f"{mean('identity'):.3f}",
+            f"{mean('distance'):.2f} {own}",
+        ]
+    shape = [
+        f"{mean('mouth_out'):.0%} ({mean('mouth_excess'):.2f})", f"{mean('lids_out'):.0%} ({mean('lids_excess'):.2f})",
+        f"{mean('jitter'):.2f}",
     ]  # fmt: skip
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join([name, emotion, *judged_and_alike, *shape])} |"
 
 
 def _mean(clips: Sequence[Clip], name: str) -> float:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from cmet.backbones.facemesh.mesh import LIPS, NUM_FACE_POINTS, OPENINGS, face_triangles
 
@@ -148,7 +147,7 @@ class _Anatomy:
         plane = template[:, :2]
         mirrored = template * (-1, 1, 1) + (plane[33, 0] + plane[263, 0], 0, 0)
         between = np.linalg.norm(mirrored[:, None] - template[None], axis=2)
-        self.opposite = linear_sum_assignment(between)[1].tolist()
+        self.opposite = between.argmin(axis=1).tolist()
         """The point on the other side of the face, for each."""
         self.stiffness = _stiffness(template)
         left, right = plane[LIPS["outer_upper"][0], 0], plane[LIPS["outer_upper"][-1], 0]

@@ -1,7 +1,8 @@
 """The inside of a mouth whose lips were moved: teeth keep their shape, and where nothing was seen it is dark.
 
-A warp would stretch what lies between the lips. Here the upper half hangs on the upper lip and the lower half on the
-lower one; they are widened and lengthened a little, and between them and in the corners the cavity shows.
+A warp would stretch what lies between the lips. Here the upper part, where teeth are seen mostly, hangs on the upper
+lip and the rest on the lower one; they are widened and lengthened a little, and between them and in the corners the
+cavity shows.
 
 Legend: H, W a rectangle of the picture around the mouth.
 """
@@ -15,10 +16,13 @@ MAX_WIDENING = 1.3
 MAX_LENGTHENING = 1.6
 """By how much what was seen between the lips is stretched at most."""
 
+UPPER_SHARE = 0.7
+"""Of what was seen between the lips, how much hangs on the upper one."""
+
 SEAM = 0.01
 """Width of soft edges, in distances between the eyes."""
 
-CAVITY = np.array([0.36, 0.25, 0.25], np.float32)
+CAVITY = np.array([0.42, 0.30, 0.30], np.float32)
 TONGUE = np.array([0.62, 0.48, 0.48], np.float32)
 """Colours in shares of that of the lips."""
 
@@ -59,13 +63,18 @@ def draw_inner_mouth(
         return
     seen_along = along / np.clip(goal.half / was.half, 1 / MAX_WIDENING, MAX_WIDENING)
     seen_above, seen_below = was.curve(seen_along, upper), was.curve(seen_along, lower)
-    half = np.maximum(seen_below - seen_above, 0) / 2
-    stretch = np.clip(gap / np.maximum(2 * half, 1e-3), 1 / MAX_LENGTHENING, MAX_LENGTHENING)
+    seen_gap = np.maximum(seen_below - seen_above, 0)
+    upper_part, lower_part = UPPER_SHARE * seen_gap, (1 - UPPER_SHARE) * seen_gap
+    stretch = np.clip(gap / np.maximum(seen_gap, 1e-3), 1 / MAX_LENGTHENING, MAX_LENGTHENING)
     from_above, from_below = (down - above) / stretch, (below - down) / stretch
-    is_met = gap <= 1.02 * stretch * 2 * half
+    is_met = gap <= 1.02 * stretch * seen_gap
     at_corner = np.clip((was.half - np.abs(seen_along)) / (3 * seam), 0, 1)
-    upper_share = at_corner * np.where(is_met, from_above <= half, np.clip((half - from_above) / seam + 0.5, 0, 1))
-    lower_share = at_corner * np.where(is_met, from_above > half, np.clip((half - from_below) / seam + 0.5, 0, 1))
+    upper_share = at_corner * np.where(
+        is_met, from_above <= upper_part, np.clip((upper_part - from_above) / seam + 0.5, 0, 1)
+    )
+    lower_share = at_corner * np.where(
+        is_met, from_above > upper_part, np.clip((lower_part - from_below) / seam + 0.5, 0, 1)
+    )
     inside = _cavity(_lip_colour(frame, points), along / goal.half, (down - above) / np.maximum(gap, 1e-3))
     for part, depth in (
         (lower_share, seen_below - np.maximum(from_below, 0)),

@@ -54,7 +54,7 @@ def test_where_nothing_was_seen_it_is_dark(frame: np.ndarray, points: np.ndarray
     result = drawn(frame, points, opened(points, 40))
     middle = result[80 + 22, 100].astype(int)
     assert middle.max() < 110
-    # the upper half hangs on the upper lip
+    # teeth hang on the upper lip
     assert result[84, 90].min() > 220
 
 

@@ -22,7 +22,7 @@ UPPER_SHARE = 0.7
 SEAM = 0.01
 """Width of soft edges, in distances between the eyes."""
 
-CAVITY = np.array([0.42, 0.30, 0.30], np.float32)
+CAVITY = np.array([0.38, 0.27, 0.27], np.float32)
 TONGUE = np.array([0.62, 0.48, 0.48], np.float32)
 """Colours in shares of that of the lips."""
 

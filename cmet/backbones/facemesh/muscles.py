@@ -26,17 +26,16 @@ ACTION_UNITS = {
 USED_BY = {
     "happy": {"smile": 1.05, "cheek_raise": 1.0, "jaw_drop": 0.4},
     "sad": {
-        "inner_brow_raise": 1.5, "brow_lower": 1.0, "cheek_raise": 0.7, "frown": 1.5, "chin_raise": 0.4,
-        "lip_stretch": 0.7, "lid_droop": 1.4,
+        "inner_brow_raise": 1.8, "brow_lower": 1.0, "cheek_raise": 1.2, "lid_tighten": 0.6, "frown": 1.8,
+        "chin_raise": 0.4, "lip_stretch": 1.0, "lid_droop": 1.8,
     },
     "angry": {
-        "brow_lower": 1.8, "lid_raise": 1.0, "lid_tighten": 0.9, "nose_wrinkle": 0.9, "frown": 1.0, "lip_press": 0.4,
-        "jaw_drop": 1.2,
+        "brow_lower": 2.2, "lid_raise": 1.3, "lid_tighten": 0.9, "nose_wrinkle": 0.9, "frown": 1.2, "lip_press": 0.4,
+        "jaw_drop": 1.6,
     },
     "surprised": {"inner_brow_raise": 0.6, "outer_brow_raise": 1.3, "lid_raise": 1.5, "jaw_drop": 1.7},
     "fear": {
-        "inner_brow_raise": 1.4, "outer_brow_raise": 0.3, "brow_lower": 0.4, "lid_raise": 1.4, "frown": 0.7,
-        "lip_stretch": 1.2, "jaw_drop": 0.9,
+        "inner_brow_raise": 1.8, "brow_lower": 0.4, "lid_raise": 1.8, "frown": 1.2, "lip_stretch": 1.0, "jaw_drop": 1.1,
     },
     "disgusted": {
         "nose_wrinkle": 1.1, "cheek_raise": 0.4, "brow_lower": 0.5, "lid_tighten": 0.5, "frown": 0.5, "chin_raise": 0.3,
@@ -46,7 +45,7 @@ USED_BY = {
 }  # fmt: skip
 """Actions of each emotion; weights chosen on four real faces, and more than 1 where models show them too weakly."""
 
-LEVEL_SHARES = {1: 0.8, 2: 1.1, 3: 1.4}
+LEVEL_SHARES = {1: 0.9, 2: 1.2, 3: 1.5}
 """Factor on the actions by the level of a corpus; a clip without one counts as the strongest."""
 
 LEFT_EYE_POINTS = (33, 133)

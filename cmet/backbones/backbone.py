@@ -74,3 +74,16 @@ class LipDriven(Protocol):
     def with_lips(self, track: np.ndarray, lips: np.ndarray) -> np.ndarray:
         """A track (T, ...) with the lips of another track of the same length."""
         ...
+
+
+@runtime_checkable
+class DrawsPeople(Protocol):
+    """A backbone that shows changes of a person in another way than those of the corpus it was fitted on."""
+
+    def of_person(self, pictures: Iterable[np.ndarray]) -> Backbone:
+        """The backbone for videos of one person; codes and tracks are the same.
+
+        Args:
+            pictures: Some frames of the person, to see what the face does of itself.
+        """
+        ...

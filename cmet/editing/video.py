@@ -1,6 +1,6 @@
 """One video edited: at its own frame rate, at its own size unless its face square is wished for, and with a sound."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cmet.backbones.backbone import Backbone
+from cmet.backbones.backbone import Backbone, DrawsPeople
 from cmet.backbones.frames import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
@@ -182,7 +182,8 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     refuse_two_faces(faces)
     # a small face is tracked and changed as if a person had cropped the video to it
     view = region or Region(0, 0, source.width, source.height)
-    pictures = map(view.of, source.frames())
+    some: list[np.ndarray] = []
+    pictures = _kept(map(view.of, source.frames()), _evenly(source), some)
     track = editor.backbone.track(counted_frames(pictures, "finding the face", len(source), is_quiet))
     is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
     if is_found.mean() < MIN_FACE_RATIO:
@@ -192,7 +193,8 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     delta_TK, told = emotional_delta(editor, job.emotions, codes, source.fps, presence(is_found), job.options)
     frames, below = tee(counted_frames(source.frames(), "changing the face", len(source), is_quiet))
     with result_file(job.out) as unfinished:
-        parts = editor.backbone.render(map(view.of, frames), track, codes + delta_TK)
+        backbone = editor.backbone.of_person(some) if isinstance(editor.backbone, DrawsPeople) else editor.backbone
+        parts = backbone.render(map(view.of, frames), track, codes + delta_TK)
         rendered = map(view.put_back, below, parts)
         num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF, shown=source.file.colour.shown)
     return EditReport(
@@ -291,6 +293,14 @@ def _square(source: Source, framing: Framing, clips: ClipForm, is_quiet: bool) -
         return counted_frames(source.frames(indices), "finding the face", len(indices), is_quiet)
 
     return find_square(frames_at, len(source), source.width, source.height, clips.crop_rule)
+
+
+def _kept(pictures: Iterable[np.ndarray], indices: Sequence[int], kept: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The pictures, of which those with these numbers are kept."""
+    for index, picture in enumerate(pictures):
+        if index in indices:
+            kept.append(picture)
+        yield picture
 
 
 def _evenly(source: Source) -> list[int]:

@@ -138,6 +138,18 @@ def still_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
     return _first_faces(_finder(1), frames)
 
 
+def smile_scores(frames: Iterable[np.ndarray]) -> np.ndarray:
+    """How much the face in each of some single frames smiles, shape (N,), 0 to 1; NaN where no face was found."""
+    landmarker = _smile_reader()
+    found = [landmarker.detect(_image(frame)).face_blendshapes for frame in frames]
+    return np.array([_smile(faces[0]) if faces else np.nan for faces in found], np.float32)
+
+
+def _smile(blendshapes: Iterable[Any]) -> float:
+    scores = {blendshape.category_name: blendshape.score for blendshape in blendshapes}
+    return (scores["mouthSmileLeft"] + scores["mouthSmileRight"]) / 2
+
+
 def _first_faces(landmarker: "_Finder | _Tracker", frames: Iterable[np.ndarray]) -> np.ndarray:
     nothing = np.full((NUM_LANDMARKS, 3), np.nan, np.float32)
     track = [next(iter(landmarker.faces(frame)), nothing) for frame in frames]
@@ -179,13 +191,19 @@ _finder = cache(_Finder)
 _tracker = cache(_Tracker)
 
 
-def _landmarker(mode: str, max_faces: int) -> Any:
+@cache
+def _smile_reader() -> Any:
+    return _landmarker("IMAGE", 1, has_blendshapes=True)
+
+
+def _landmarker(mode: str, max_faces: int, has_blendshapes: bool = False) -> Any:
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_buffer=MODEL.read_bytes()),
         running_mode=vision.RunningMode[mode],
         num_faces=max_faces,
+        output_face_blendshapes=has_blendshapes,
     )
     landmarker = vision.FaceLandmarker.create_from_options(options)
     # it lives as long as the process, at whose end it would close itself by threads that are gone by then

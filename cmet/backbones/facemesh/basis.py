@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS, salience
+from cmet.backbones.facemesh.muscles import ACTION_UNITS
 from cmet.backbones.facemesh.pose import Pose, mean_template, remove_pose
 from cmet.errors import ClipError, UserError
 
@@ -42,6 +43,9 @@ class ExpressionBasis:
     """(K,) share of the variance of the emotional changes, by salience, that each component holds."""
     gain: np.ndarray
     """(P,) factor on the rendered movement of every point, so that landmarks of the rendered face move as asked."""
+    actions: np.ndarray | None = None
+    """(A, K) what the muscles of a person would do, in the order of `ACTION_UNITS`, per unit of code; None in a basis
+    of an earlier version, and where no emotion of the corpus tells what muscles it uses."""
 
     @property
     def width(self) -> int:
@@ -81,7 +85,7 @@ class ExpressionBasis:
 
     def save(self, folder: Path) -> None:
         """Write the basis into a folder."""
-        arrays = {name: np.ascontiguousarray(value) for name, value in vars(self).items()}
+        arrays = {name: np.ascontiguousarray(value) for name, value in vars(self).items() if value is not None}
         save_file(arrays, folder / FILE)
 
     @classmethod
@@ -101,6 +105,8 @@ class ExpressionBasis:
             "template": (points, 3), "mean": (plane,), "directions": (plane, *width), "reader": (*width, plane),
             "explained": width, "gain": (points,),
         }  # fmt: skip
+        if basis.actions is not None:
+            shapes["actions"] = (len(ACTION_UNITS), *width)
         for name, shape in shapes.items():
             array = getattr(basis, name)
             if array.shape != shape or not np.isfinite(array).all():

@@ -23,6 +23,14 @@ OPENINGS = (
     ((263, 466, 388, 387, 386, 385, 384, 398, 362), (263, 249, 390, 373, 374, 380, 381, 382, 362)),
 )
 
+LIPS = {
+    "outer_upper": (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291),
+    "outer_lower": (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
+    "inner_upper": OPENINGS[0][0],
+    "inner_lower": OPENINGS[0][1],
+}
+"""Edges of the lips, each from the left corner of the picture to the right one, point against point."""
+
 STABLE = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 109, 67, 103, 54, 21, 162, 127, 234,
     6, 168, 197, 195, 5, 4, 33, 133, 263, 362, 8, 151,

@@ -1,6 +1,10 @@
 """The facemesh backbone."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +12,13 @@ import numpy as np
 
 from cmet.backbones.facemesh.basis import ExpressionBasis, fit_basis
 from cmet.backbones.facemesh.calibration import Case, calibrated
+from cmet.backbones.facemesh.limits import bent, beside_own_smile, facing, movement_of
+from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS
+from cmet.backbones.facemesh.mouth import draw_inner_mouth
+from cmet.backbones.facemesh.muscles import Muscles, actions_of, fit_actions
+from cmet.backbones.facemesh.pose import remove_pose
 from cmet.backbones.facemesh.warp import render
-from cmet.media.landmarks import track_landmarks
+from cmet.media.landmarks import smile_scores, track_landmarks
 from cmet.media.video import read_video
 
 if TYPE_CHECKING:  # workers that only track need neither
@@ -19,6 +28,9 @@ if TYPE_CHECKING:  # workers that only track need neither
     from cmet.params import ExpressionParams, InferenceParams
 
 FRAMES_PER_CASE = 4
+
+SMILE_PER_SCORE = 1.3
+"""Of the action, per score that MediaPipe gives to a smile."""
 
 
 class FaceMesh:
@@ -78,7 +90,20 @@ class FaceMesh:
             chosen = np.unique(np.linspace(0, len(landmarks) - 1, params.max_frames_per_clip).round().astype(int))
             side.setdefault(speaker, []).append(landmarks[chosen])
         basis = fit_basis(neutral, emotional, params.num_components, params.ridge)
+        basis = replace(basis, actions=_actions_per_code(basis, seen, track))
         return cls(calibrated(basis, _calibration_cases(basis, seen, track, video, params.num_calibration_clips)))
+
+    def of_person(self, pictures: Iterable[np.ndarray]) -> "FaceMesh":
+        """The same for a video of a person, whose face is moved as people move, whoever the basis was fitted on.
+
+        Args:
+            pictures: Some frames of the person.
+        """
+        if self.basis.actions is None:
+            return self
+        scores = smile_scores(pictures)
+        seen = scores[np.isfinite(scores)]
+        return PersonMesh(self.basis, SMILE_PER_SCORE * float(np.median(seen)) if len(seen) else 0.0)
 
     def save(self, folder: Path) -> None:
         """Write the basis into a folder."""
@@ -96,6 +121,62 @@ class FaceMesh:
     def render(self, frames: Iterable[np.ndarray], track: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
         """Warp each frame from its own codes to the given ones; pixels away from the face are untouched."""
         yield from render(frames, track, self.basis.movement(track, codes - self.encode(track)))
+
+
+class PersonMesh(FaceMesh):
+    """Shows codes by the muscles that a person would use."""
+
+    def __init__(self, basis: ExpressionBasis, own_smile: float) -> None:
+        """Draw a person who shows so much of a smile without any edit."""
+        super().__init__(basis)
+        self.own_smile = own_smile
+
+    @cached_property
+    def muscles(self) -> Muscles:
+        """Those of the canonical face."""
+        return Muscles.of(self.basis.template)
+
+    def render(self, frames: Iterable[np.ndarray], track: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
+        """Move each frame from its own codes to the given ones; pixels away from the face are untouched."""
+        assert self.basis.actions is not None
+        aligned, pose = remove_pose(track, self.basis.template)
+        delta_TK = codes - self.encode(track)
+        actions_TA = bent(delta_TK.astype(np.float64) @ self.basis.actions.T)
+        actions_TA = beside_own_smile(actions_TA, self.own_smile) * facing(pose)[:, None]
+        shifts = pose.to_picture(movement_of(self.muscles, actions_TA, aligned[..., :2]))
+        points = track[:, :NUM_FACE_POINTS, :2].astype(np.float64)
+        eye_distances = self.muscles.eye_distance * pose.scale
+        kept, warped = tee(frames)
+        moved = render(warped, track, shifts, actions_TA @ self.muscles.shades)
+        for frame, result, *where in zip(kept, moved, points, shifts, eye_distances, strict=True):
+            draw_inner_mouth(frame, result, *where)
+            yield result
+
+
+def _actions_per_code(
+    basis: ExpressionBasis, clips: "pd.DataFrame", track: Callable[[str], np.ndarray]
+) -> np.ndarray | None:
+    """What people would do for each code, from the mean change of each emotion and level of intensity."""
+    codes = {clip_id: basis.encode(track(clip_id)).mean(axis=0) for clip_id in clips.index}
+    rest = {
+        speaker: np.mean([codes[clip_id] for clip_id in own.index], axis=0)
+        for speaker, own in clips[clips.emotion == "neutral"].groupby("speaker")
+    }
+    changes = defaultdict(list)
+    for clip_id, speaker, emotion, level in zip(
+        clips.index, clips.speaker, clips.emotion, clips.intensity, strict=True
+    ):
+        if speaker in rest and emotion != "neutral":
+            changes[emotion, level].append(codes[clip_id] - rest[speaker])
+    known = [
+        (np.mean(deltas, axis=0), actions)
+        for (emotion, level), deltas in sorted(changes.items(), key=str)
+        if (actions := actions_of(emotion, level)) is not None
+    ]
+    if not known:
+        return None
+    deltas_NK, actions_NA = map(np.stack, zip(*known, strict=True))
+    return fit_actions(deltas_NK.astype(np.float64), actions_NA)
 
 
 def _calibration_cases(

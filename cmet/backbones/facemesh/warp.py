@@ -13,21 +13,36 @@ MAX_GRID = 320
 SUBPIXEL_BITS = 4
 
 
-def render(frames: Iterable[np.ndarray], track: np.ndarray, movement: np.ndarray) -> Iterator[np.ndarray]:
+def render(
+    frames: Iterable[np.ndarray], track: np.ndarray, movement: np.ndarray, shade: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Move the face points of each frame.
 
     Args:
         frames: RGB uint8 pictures.
         track: Their landmarks, shape (T, 478, 3), pixels.
         movement: Pixels by which each face point moves, shape (T, 468, 2).
+        shade: Share by which the skin at each face point becomes lighter, shape (T, 468); None for nowhere.
     """
     vertices, shifts = with_rings(track[:, :NUM_FACE_POINTS, :2].astype(np.float64), movement)
     triangles = face_triangles()
-    for frame, points, shift in zip(frames, vertices, shifts, strict=True):
-        yield warp_face(frame, points, shift, triangles)
+    if shade is None:
+        for frame, points, shift in zip(frames, vertices, shifts, strict=True):
+            yield warp_face(frame, points, shift, triangles)
+        return
+    # the rings have none
+    shades = np.pad(shade, ((0, 0), (0, vertices.shape[1] - NUM_FACE_POINTS)))
+    for frame, points, shift, shaded in zip(frames, vertices, shifts, shades, strict=True):
+        yield warp_face(frame, points, shift, triangles, shaded)
 
 
-def warp_face(frame: np.ndarray, vertices: np.ndarray, movement: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def warp_face(
+    frame: np.ndarray,
+    vertices: np.ndarray,
+    movement: np.ndarray,
+    triangles: np.ndarray,
+    shade: np.ndarray | None = None,
+) -> np.ndarray:
     """Move mesh vertices and carry the pixels between them along; everything outside the mesh stays as it is.
 
     Every pixel of the result is looked up where the inverse of its triangle's affine map points to, so there are
@@ -38,6 +53,7 @@ def warp_face(frame: np.ndarray, vertices: np.ndarray, movement: np.ndarray, tri
         vertices: Where the mesh is, shape (V, 2), pixels.
         movement: By how much it moves, same shape. The rim of the mesh must not move.
         triangles: Vertex numbers, shape (N, 3).
+        shade: Share by which each vertex becomes lighter, shape (V,); zero at the rim of the mesh.
     """
     goal = vertices + movement
     left, top, right, bottom = _region(goal, frame.shape)
@@ -46,16 +62,24 @@ def warp_face(frame: np.ndarray, vertices: np.ndarray, movement: np.ndarray, tri
     step = max(1.0, max(right - left, bottom - top) / MAX_GRID)
     width, height = int(np.ceil((right - left) / step)) + 1, int(np.ceil((bottom - top) / step)) + 1
     offset = np.array([left, top])
-    shift_x, shift_y = _backward_shift((goal - offset) / step, -movement, triangles, width, height)
+    values = -movement if shade is None else np.concatenate([-movement, shade[:, None]], axis=1)
+    grids = _over_triangles((goal - offset) / step, values, triangles, width, height)
     if step > 1:
-        shift_x, shift_y = (_enlarge(shift, step, right - left, bottom - top) for shift in (shift_x, shift_y))
+        shift_x, shift_y, *light = (_enlarge(grid, step, right - left, bottom - top) for grid in grids)
     else:
-        shift_x, shift_y = (shift[: bottom - top, : right - left] for shift in (shift_x, shift_y))
+        shift_x, shift_y, *light = (grid[: bottom - top, : right - left] for grid in grids)
     map_x: np.ndarray = shift_x + np.arange(left, right, dtype=np.float32)
     map_y: np.ndarray = shift_y + np.arange(top, bottom, dtype=np.float32)[:, None]
     result = frame.copy()
-    result[top:bottom, left:right] = cv2.remap(frame, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    drawn = cv2.remap(frame, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    result[top:bottom, left:right] = _lit(drawn, light[0]) if light else drawn
     return result
+
+
+def _lit(picture: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """A picture made lighter by a share (H, W), uint8."""
+    factor = cv2.merge([1 + light] * 3)
+    return cv2.multiply(picture, factor, dtype=cv2.CV_8U)
 
 
 def _region(points: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -64,10 +88,10 @@ def _region(points: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, 
     return max(0, low[0]), max(0, low[1]), min(shape[1], high[0]), min(shape[0], high[1])
 
 
-def _backward_shift(
-    goal: np.ndarray, shift: np.ndarray, triangles: np.ndarray, width: int, height: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Linear interpolation of `shift` (V, 2) over the moved triangles, sampled on a grid; zero outside."""
+def _over_triangles(
+    goal: np.ndarray, values: np.ndarray, triangles: np.ndarray, width: int, height: int
+) -> Iterator[np.ndarray]:
+    """Linear interpolation of `values` (V, C) over the moved triangles, C grids (height, width); zero outside."""
     corners = goal[triangles]
     area = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     order = _folded_first(area)
@@ -75,17 +99,16 @@ def _backward_shift(
     fixed: np.ndarray = np.round(corners * (1 << SUBPIXEL_BITS)).astype(np.int32)
     for index in order:
         cv2.fillConvexPoly(number, fixed[index], [int(index)], cv2.LINE_8, SUBPIXEL_BITS)
-    slopes = _slopes(corners, shift[triangles], area).astype(np.float32)
+    slopes = _slopes(corners, values[triangles], area).astype(np.float32)
     # row -1 serves the pixels outside of every triangle
-    slopes = np.concatenate([slopes, np.zeros((1, 2, 3), np.float32)])
+    slopes = np.concatenate([slopes, np.zeros((1, *slopes.shape[1:]), np.float32)])
     grid_x, grid_y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    shift_x, shift_y = (
-        np.take(part[:, 0], number, mode="wrap") * grid_x
-        + np.take(part[:, 1], number, mode="wrap") * grid_y
-        + np.take(part[:, 2], number, mode="wrap")
-        for part in (slopes[:, 0], slopes[:, 1])
-    )
-    return shift_x, shift_y
+    for part in np.moveaxis(slopes, 1, 0):
+        yield (
+            np.take(part[:, 0], number, mode="wrap") * grid_x
+            + np.take(part[:, 1], number, mode="wrap") * grid_y
+            + np.take(part[:, 2], number, mode="wrap")
+        )
 
 
 def _folded_first(area: np.ndarray) -> np.ndarray:
@@ -95,7 +118,7 @@ def _folded_first(area: np.ndarray) -> np.ndarray:
 
 
 def _slopes(corners: np.ndarray, values: np.ndarray, area: np.ndarray) -> np.ndarray:
-    """Coefficients (N, 2, 3) of affine functions a x + b y + c that take `values` (N, 3, 2) at the corners.
+    """Coefficients (N, C, 3) of affine functions a x + b y + c that take `values` (N, 3, C) at the corners.
 
     Those of triangles less than a pixel high are flatter than that.
     """

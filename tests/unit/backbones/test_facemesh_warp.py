@@ -114,3 +114,15 @@ def test_an_opening_that_closes_shows_nothing_from_far_away() -> None:
     rows = warp_face(picture, vertices, movement, np.array(triangles, np.int32))[31:35, 18:47, 0] / 4
     assert rows.min() > 29
     assert rows.max() < 41
+
+
+def test_shade_makes_skin_lighter_where_it_is(picture: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> None:
+    vertices, triangles = grid
+    dim = picture // 2
+    shade = np.zeros(len(vertices))
+    shade[SIDE * (SIDE // 2) + SIDE // 2] = 0.4
+    lit = warp_face(dim, vertices, bump(vertices, (0.0, 1e-9)), triangles, shade).astype(float)
+    assert lit[62, 80].sum() == pytest.approx(1.4 * dim[62, 80].sum(), rel=0.05)
+    outside = np.ones(dim.shape[:2], bool)
+    outside[53:73, 69:92] = False
+    np.testing.assert_array_equal(lit[outside], dim[outside])

@@ -5,15 +5,7 @@ import numpy as np
 import pytest
 
 from cmet.corpora.sample.corpus import list_clips, render_clip
-from cmet.media.landmarks import (
-    Region,
-    _finder,
-    find_faces,
-    mediapipe_image,
-    small_face_region,
-    still_landmarks,
-    track_landmarks,
-)
+from cmet.media.landmarks import Region, find_faces, small_face_region, track_landmarks
 from cmet.media.video import read_video
 from cmet.params import Params
 
@@ -45,22 +37,6 @@ def test_a_frame_without_a_face_is_nan_and_the_face_is_found_again(faces: list[n
     frames[2:4] = 0
     is_found = np.isfinite(track_landmarks(frames)).all(axis=(1, 2))
     assert is_found.tolist() == [True, True, False, False, True, True]
-
-
-def test_landmarks_are_to_the_bit_those_that_mediapipe_hands_out(faces: list[np.ndarray]) -> None:
-    height, width = faces[0].shape[1:3]
-    seen = _finder(1)._landmarker.task.detect(mediapipe_image(faces[0][0])).face_landmarks
-    by_hand = np.array([(point.x, point.y, point.z) for point in seen[0]], np.float32)
-    (read,) = still_landmarks(faces[0][:1])
-    np.testing.assert_array_equal(read, by_hand * np.array([width, height, width], np.float32))
-
-
-def test_a_track_outlives_the_memory_that_it_was_read_from(faces: list[np.ndarray]) -> None:
-    track = track_landmarks(faces[0])
-    kept = track.copy()
-    track_landmarks(np.concatenate([faces[1]] * 5))
-    np.testing.assert_array_equal(track, kept)
-    assert len(np.unique(track[:, 0, 0])) > 1
 
 
 def test_boxes_lie_around_the_landmarks_and_an_empty_picture_has_none(faces: list[np.ndarray]) -> None:

@@ -1,6 +1,5 @@
 """Face landmarks by MediaPipe's Face Landmarker; its model lies in `models`, with a notice."""
 
-import ctypes
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
@@ -149,24 +148,24 @@ class _Finder:
     """Finds faces in single frames."""
 
     def __init__(self, max_faces: int) -> None:
-        self._landmarker = _Landmarker("IMAGE", max_faces)
+        self._landmarker = _landmarker("IMAGE", max_faces)
 
     def faces(self, frame: np.ndarray) -> list[np.ndarray]:
         """Landmarks of each face, shape (478, 3), pixels."""
-        return self._landmarker.faces(frame)
+        return _pixels(self._landmarker.detect(_image(frame)), frame)
 
 
 class _Tracker:
     """Follows one face; the time that it is told can only go forward."""
 
     def __init__(self) -> None:
-        self._landmarker = _Landmarker("VIDEO", 1)
+        self._landmarker = _landmarker("VIDEO", 1)
         self._time_ms = 0
 
     def faces(self, frame: np.ndarray) -> list[np.ndarray]:
         """Landmarks of the face if there is one, shape (478, 3), pixels."""
         self._time_ms += STEP_MS
-        return self._landmarker.faces(frame, self._time_ms)
+        return _pixels(self._landmarker.detect_for_video(_image(frame), self._time_ms), frame)
 
     def lose_face(self) -> None:
         """Forget the clip before, to the bit; a new tracker would cost as much as several frames."""
@@ -180,50 +179,29 @@ _finder = cache(_Finder)
 _tracker = cache(_Tracker)
 
 
-class _Landmarker:
-    """MediaPipe's Face Landmarker, of which results are read where the library leaves them.
+def _landmarker(mode: str, max_faces: int) -> Any:
+    from mediapipe.tasks.python import BaseOptions, vision
 
-    Python objects, of which it makes one for each point, cost as much as a third of its networks.
-    """
-
-    def __init__(self, mode: str, max_faces: int) -> None:
-        from mediapipe.tasks.python import BaseOptions, vision
-
-        options = vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=MODEL.read_bytes()),
-            running_mode=vision.RunningMode[mode],
-            num_faces=max_faces,
-        )
-        self.task = vision.FaceLandmarker.create_from_options(options)
-        # it lives as long as the process, at whose end it would close itself by threads that are gone by then
-        self.task.close = lambda: None
-        is_video = mode == "VIDEO"
-        library = self.task._lib
-        self._detect = library.MpFaceLandmarkerDetectForVideo if is_video else library.MpFaceLandmarkerDetectImage
-
-    def faces(self, frame: np.ndarray, *time_ms: int) -> list[np.ndarray]:
-        """Landmarks of each face, shape (478, 3), pixels; a landmarker of videos is told the time."""
-        from mediapipe.tasks.python.vision.face_landmarker import MpFaceLandmarkerResultC
-
-        height, width = frame.shape[:2]
-        scale = np.array([width, height, width], np.float32)
-        picture, found = mediapipe_image(frame), MpFaceLandmarkerResultC()
-        self._detect(self.task._handle, picture._image_ptr, None, *time_ms, ctypes.byref(found))
-        try:
-            return [_points(found.face_landmarks[number]) * scale for number in range(found.face_landmarks_count)]
-        finally:
-            self.task._lib.MpFaceLandmarkerCloseResult(ctypes.byref(found))
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_buffer=MODEL.read_bytes()),
+        running_mode=vision.RunningMode[mode],
+        num_faces=max_faces,
+    )
+    landmarker = vision.FaceLandmarker.create_from_options(options)
+    # it lives as long as the process, at whose end it would close itself by threads that are gone by then
+    landmarker.close = lambda: None
+    return landmarker
 
 
-def mediapipe_image(frame: np.ndarray) -> Any:
-    """A frame as MediaPipe takes it."""
+def _image(frame: np.ndarray) -> Any:
     from mediapipe import Image, ImageFormat
 
     return Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(frame))
 
 
-def _points(face: Any) -> np.ndarray:
-    """x, y and z of landmarks, shape (P, 3), in memory that MediaPipe frees."""
-    size = ctypes.sizeof(face.landmarks.contents) // ctypes.sizeof(ctypes.c_float)
-    values = ctypes.cast(face.landmarks, ctypes.POINTER(ctypes.c_float))
-    return np.ctypeslib.as_array(values, (face.landmarks_count, size))[:, :3]
+def _pixels(result: Any, frame: np.ndarray) -> list[np.ndarray]:
+    height, width = frame.shape[:2]
+    scale = np.array([width, height, width], np.float32)
+    return [
+        np.array([(point.x, point.y, point.z) for point in face], np.float32) * scale for face in result.face_landmarks
+    ]

@@ -37,6 +37,7 @@ from tests.bench_corpora import (
     memory_while_preparing,
     scan_all_of_mead,
 )
+from tests.bench_editing import edit_720p
 from tests.bench_evaluation import frechet_difference, memory_while_scoring, tables_of_all_of_mead
 from tests.bench_faces import EMOTIONS, FACEAPI_BEFORE, OTHERS, TUNED, edit_cost, share_named
 from tests.bench_faces import keep as keep_faces
@@ -373,6 +374,10 @@ def tracked_clips(project: Path) -> tuple[list[Path], Path]:
     return videos, project / "data/expression/facemesh/model"
 
 
+def editing(bench: Bench) -> Iterator[float]:
+    yield edit_720p(bench.real / "faces/face_2.mp4", bench.scratch)["times"]
+
+
 def published_backbones(bench: Bench) -> Iterator[float]:
     found = backbone_speeds()
     yield found["edit_speedup"]
@@ -532,6 +537,7 @@ PARTS = (
     ),
     Part("facemesh", (at_least("landmarks and codes of prepared video, 2 cores", "frames/s", 200),), landmarks),
     Part("facemesh", (at_least("warp rendering, 256x256, one core", "frames/s", 100),), warp),
+    Part("editing", (at_most("10 s of 720p edited, core-seconds over decoding and encoding", "times", 3),), editing),
     Part(
         "backbones",
         (

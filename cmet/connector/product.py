@@ -4,11 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig, read_config
 from cmet.places import Places
+
+if TYPE_CHECKING:  # an edit needs no tables, and they take a second
+    import pandas as pd
 
 HISTORY = "history.parquet"
 BACKBONE = "backbone"
@@ -41,8 +43,10 @@ class Model:
         return read_config(self.folder)
 
     @property
-    def history(self) -> pd.DataFrame:
+    def history(self) -> "pd.DataFrame":
         """Metrics of training (step, metric, value)."""
+        import pandas as pd
+
         return pd.read_parquet(self.folder / HISTORY)
 
     @property

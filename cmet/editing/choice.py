@@ -54,7 +54,8 @@ def default_editor(
                 f"and all that it needs with {GET}, or name one with --connector"
             )
         return Editor.official(connector, backbone, inference)
-    lacks = list(_lacks(weights))
+    # looked at only where it is told: each weight that is missing takes a look at params.yaml
+    lacks = [] if is_told or connector is None else list(_lacks(weights))
     if connector is not None and backbone is None and not is_told and not lacks:
         said = (
             "no model is named, so EDTalk is used with the authors' Connector and emotion2vec, whose weights are here; "

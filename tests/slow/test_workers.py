@@ -18,3 +18,13 @@ def test_a_worker_waits_for_no_heavy_library(module: str) -> None:
     program = f"import sys, {module}; print(sorted(set({HEAVY}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_an_edit_that_hears_nothing_waits_for_no_opensmile_and_no_tables() -> None:
+    program = (
+        "import sys; from cmet.editing.choice import default_editor; from cmet.editing.video import edit_video\n"
+        "default_editor(is_told=True).backbone\n"
+        "print(sorted({'opensmile', 'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

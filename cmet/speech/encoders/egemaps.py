@@ -2,12 +2,15 @@
 
 import os
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import opensmile
 
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, check_speech_length, finite
 from cmet.speech.encoders.settings import FEATURE_LEVEL, FEATURE_SET
+
+if TYPE_CHECKING:  # an edit to an emotion told by its name hears nothing, and openSMILE brings pandas
+    import opensmile
 
 WIDTH = 88
 
@@ -23,19 +26,6 @@ def embed_opensmile(samples: np.ndarray) -> np.ndarray:
     return finite(values, "openSMILE")
 
 
-class AnywhereSmile(opensmile.Smile):
-    """openSMILE in any folder: it takes names of its files in ASCII only, and a home may be `/home/José`."""
-
-    # it notes down the version of the module it comes from
-    __module__ = opensmile.Smile.__module__
-
-    @property
-    def default_config_root(self) -> str:
-        """The folder of configurations under a name in ASCII."""
-        root = super().default_config_root
-        return root if root.isascii() else f"/proc/self/fd/{_opened(root)}"
-
-
 @cache
 def _opened(folder: str) -> int:
     """Descriptor of a folder, open as long as the process runs."""
@@ -43,5 +33,19 @@ def _opened(folder: str) -> int:
 
 
 @cache
-def _smile() -> opensmile.Smile:
+def _smile() -> "opensmile.Smile":
+    import opensmile
+
+    class AnywhereSmile(opensmile.Smile):
+        """openSMILE in any folder: it takes names of its files in ASCII only, and a home may be `/home/José`."""
+
+        # it notes down the version of the module it comes from
+        __module__ = opensmile.Smile.__module__
+
+        @property
+        def default_config_root(self) -> str:
+            """The folder of configurations under a name in ASCII."""
+            root = super().default_config_root
+            return root if root.isascii() else f"/proc/self/fd/{_opened(root)}"
+
     return AnywhereSmile(opensmile.FeatureSet[FEATURE_SET], opensmile.FeatureLevel[FEATURE_LEVEL])

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Self
 
-from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
@@ -70,7 +69,7 @@ class KeptStorage(DagsterSqliteStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         """The storage below a folder."""
         # instead of what the class above opens, which reads the scripts of three migrations
-        DagsterStorage.__init__(self)
+        super(DagsterSqliteStorage, self).__init__()
         self.base_dir, self._inst_data = base_dir, inst_data
         self._run_storage = KeptRuns.from_local(_runs_directory(base_dir))
         self._event_log_storage = KeptEvents(_event_logs_directory(base_dir))

@@ -87,12 +87,16 @@ bench: setup ## Measure what docs/results.md claims, into reports/bench.json; RO
 # the shell reads names of folders from its environment: make itself would cut them at spaces
 dev: setup ## Dagster on http://localhost:3000, or PORT=
 	$(if $(findstring %,$(CURDIR)),$(error Dagster does not start in a folder with % in its name; rename it, delete .venv and run make setup))
-	mkdir -p "$$DAGSTER_HOME"
+	mkdir -p "$$DAGSTER_HOME/page"
 	cp -u pipelines/dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
-	python -m pipelines.reports_page $(REPORTS_PORT) $$$$ & \
+	cat "$$DAGSTER_HOME/dagster.yaml" pipelines/sqlite.yaml > "$$DAGSTER_HOME/page/dagster.yaml"
+	@# a person's own settings of where things are kept are in force, such as Postgres
+	grep -qE '^(storage|[a-z_]+_storage|compute_logs):' "$$DAGSTER_HOME/dagster.yaml" || \
+	  export HISTORY_FOLDER="$$DAGSTER_HOME" LOGS_FOLDER="$$DAGSTER_HOME/storage" DAGSTER_HOME="$$DAGSTER_HOME/page"; \
+	  python -m pipelines.reports_page $(REPORTS_PORT) $$$$ & \
 	  exec env DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS=300 CMET_MLFLOW_PAGE='$(CMET_MLFLOW_PAGE)' CMET_DAGSTER_PAGE=http://localhost:$(PORT) \
 	  REPORTS_PAGE=http://127.0.0.1:$(REPORTS_PORT) \
-	  dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
+	  python -m dagster dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 mlflow: setup ## MLflow on http://localhost:5000, or PORT=
 	@CMET_MLFLOW_PAGE=http://localhost:$(PORT) $(PERCENT) python -m cmet.tracking.where

@@ -103,7 +103,7 @@ def use(
 @answering
 def summary(params: ParamsFile = Path("params.yaml")) -> Answer:
     """Print the accuracy table of the last report and where the page is."""
-    from cmet.report.page import print_table
+    from cmet.report.printed import print_table
 
     report = Project.at(params).report()
     return Answer(report.summary, f"{print_table(report.summary)}\n\nReport: {report.page}")

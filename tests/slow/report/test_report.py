@@ -19,7 +19,8 @@ from cmet.judge.product import JudgeFolder
 from cmet.outputs import write_json
 from cmet.params import Params, load_params
 from cmet.report.compared import loss_curves, write_compared
-from cmet.report.page import Reported, print_table, write_report
+from cmet.report.page import Reported, write_report
+from cmet.report.printed import print_table
 from cmet.report.product import PAGE, SUMMARY, Report
 from cmet.scores.evaluate import score_edits
 from cmet.scores.product import Scores

@@ -109,7 +109,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "cmet.commands.score._told_judge": "a judge",
         "cmet.connector.bundle.load_bundle": bundle,
         "cmet.connector.official.export_official": None,
-        "cmet.report.page.print_table": "a table",
+        "cmet.report.printed.print_table": "a table",
         "cmet.doctor.examination.examine": [],
     }
     for name, result in replaced.items():

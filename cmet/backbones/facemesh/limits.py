@@ -30,6 +30,9 @@ EASE_FRAMES = 9
 MIN_LID_SHARE = 0.45
 """Of its opening that an eye keeps."""
 
+MAX_LID_GAP = 0.22
+"""Opening of an eye, in distances between the eyes, beyond which it is not widened."""
+
 BROW_OVER_EYE = ((55, 133), (285, 362))
 """Inner end of each brow, and the corner of the eye below it."""
 
@@ -74,7 +77,7 @@ def movement_of(muscles: Muscles, actions_TA: np.ndarray, plane_TP2: np.ndarray)
     actions_TA[:, brows] = np.minimum(actions_TA[:, brows], lowest)
     movement = np.tensordot(actions_TA, muscles.fields, axes=1)
     _limit_lips(movement, plane_TP2, freedom_T)
-    _limit_lids(movement, plane_TP2)
+    _limit_lids(movement, plane_TP2, MAX_LID_GAP * muscles.eye_distance)
     return movement
 
 
@@ -112,8 +115,8 @@ def _limit_lips(movement: np.ndarray, plane_TP2: np.ndarray, freedom_T: np.ndarr
             movement[:, point, 1] += sign * correction
 
 
-def _limit_lids(movement: np.ndarray, plane_TP2: np.ndarray) -> None:
-    """Lids move less the more they are closed, so that blinks stay; an eye that is open is not shut."""
+def _limit_lids(movement: np.ndarray, plane_TP2: np.ndarray, max_gap: float) -> None:
+    """Lids move less the more they are closed, so that blinks stay; eyes are neither shut nor torn open."""
     for upper, lower in OPENINGS[1:]:
         above, below = list(upper[1:-1]), list(lower[1:-1])
         opening = np.maximum(plane_TP2[:, below, 1] - plane_TP2[:, above, 1], 0)
@@ -122,7 +125,10 @@ def _limit_lids(movement: np.ndarray, plane_TP2: np.ndarray) -> None:
         for lid in (above, below):
             movement[:, lid, 1] *= share
         growth = movement[:, below, 1] - movement[:, above, 1]
-        correction = (np.maximum(growth, (MIN_LID_SHARE - 1) * opening) - growth) / 2
+        room_T = np.maximum(max_gap - opening.max(axis=1), 0)
+        widening_T = np.maximum(growth.max(axis=1), 1e-9)
+        allowed = np.where(growth > 0, growth * np.minimum(room_T / widening_T, 1)[:, None], growth)
+        correction = (np.maximum(allowed, (MIN_LID_SHARE - 1) * opening) - growth) / 2
         movement[:, above, 1] -= correction
         movement[:, below, 1] += correction
 

@@ -4,6 +4,7 @@ import pytest
 from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.backbones.facemesh.limits import (
     MAX_ACTION,
+    MAX_LID_GAP,
     MAX_LOWERING,
     MIN_LID_SHARE,
     bent,
@@ -81,6 +82,12 @@ def test_eyes_that_are_open_are_not_shut(plane: np.ndarray, muscles: Muscles) ->
     frames = with_gap(plane, np.full(NUM_FRAMES, 0.1), UPPER_LID, LOWER_LID)
     shown = gap_of(frames + movement_of(muscles, doing(lid_droop=5, lid_tighten=5), frames), UPPER_LID, LOWER_LID)
     assert shown.min() >= MIN_LID_SHARE * 0.1 - 1e-9
+
+
+def test_eyes_are_not_torn_open(plane: np.ndarray, muscles: Muscles) -> None:
+    frames = with_gap(plane, np.full(NUM_FRAMES, 0.13), UPPER_LID, LOWER_LID)
+    shown = gap_of(frames + movement_of(muscles, doing(lid_raise=5), frames), UPPER_LID, LOWER_LID)
+    assert 0.13 < shown.max() / muscles.eye_distance <= MAX_LID_GAP + 1e-9
 
 
 def test_brows_stop_above_the_eyes(plane: np.ndarray, muscles: Muscles) -> None:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cmet.packs import Packs
 from cmet.params import ClipForm
 from cmet.places import Places
 
@@ -55,12 +56,12 @@ class Clips:
         return self.table[self.table.status == "ok"]
 
     def video(self, clip_id: str) -> Path:
-        """The picture of a clip."""
-        return self.folder / VIDEO / f"{clip_id}.mp4"
+        """The picture of a clip, as a path into a pack."""
+        return self._pictures.path(video_name(clip_id))
 
     def sound(self, clip_id: str) -> Path:
-        """The sound of a clip, over the same span."""
-        return self.folder / SOUND / f"{clip_id}.wav"
+        """The sound of a clip, over the same span, as a path into a pack."""
+        return self._sounds.path(sound_name(clip_id))
 
     def raw_sound(self, row: "pd.Series | Mapping[Hashable, str | float | None]") -> Path:
         """The raw file that a clip's sound comes from."""
@@ -77,6 +78,24 @@ class Clips:
     def pictures(self) -> list[Path]:
         """Files that decide what is seen."""
         return [self.folder / VIDEO, self.path]
+
+    @cached_property
+    def _pictures(self) -> Packs:
+        return Packs(self.folder / VIDEO)
+
+    @cached_property
+    def _sounds(self) -> Packs:
+        return Packs(self.folder / SOUND)
+
+
+def video_name(clip_id: str) -> str:
+    """The file with the picture of a clip, among those of all clips."""
+    return f"{clip_id}.mp4"
+
+
+def sound_name(clip_id: str) -> str:
+    """The file with the sound of a clip, likewise."""
+    return f"{clip_id}.wav"
 
 
 def below(root: Path, path: str | float | None) -> str | None:

@@ -65,7 +65,7 @@ def test_an_interrupted_map_goes_on_with_what_is_missing(tmp_path: Path) -> None
         clip_map.run(jobs(1, 99), num_workers=1)
     with pytest.raises(UserError, match="^98 is made of other files$"):
         clip_map.run(jobs(1, 98), num_workers=1)
-    first = json.loads((tmp_path / "done/clip1/record.json").read_text())["record"]
+    first = json.loads((tmp_path / "records.jsonl").read_text())["record"]
     again, other = clip_map.run(jobs(1, 2), num_workers=1)
     assert again == first
     assert other["process"] != first["process"]
@@ -157,7 +157,7 @@ def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Pa
     clip_map = ClipMap(misbehave, tmp_path, "test")
     with pytest.raises(UserError, match=r"died \(out of memory\?\) at or near clipSIGKILL; finished clips are kept"):
         clip_map.run([{"clip_id": "good", "value": None}, *jobs("SIGKILL")], num_workers=1)
-    assert names(tmp_path) == ["done/good/good.mp4", "done/good/record.json"]
+    assert names(tmp_path) == ["files/good.mp4", "records.jsonl"]
 
 
 def full(_job: Job, _folder: Path) -> Record:
@@ -223,7 +223,7 @@ def test_a_signal_ends_a_map_and_another_one_does_not_disturb_its_end(
     finally:
         sender.join()
         signal.signal(signal.SIGTERM, before)
-    assert names(tmp_path) == []
+    assert names(tmp_path) == ["records.jsonl"]
 
 
 LIMIT_S = 300

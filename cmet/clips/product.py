@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmet.packs import Packs
+from cmet.errors import UserError
+from cmet.packs import Packs, has_file, unpack
 from cmet.params import ClipForm
 from cmet.places import Places
 
@@ -68,6 +69,19 @@ class Clips:
         assert self.corpus is not None
         path = below(self.corpus, row["audio"]) or below(self.corpus, row["video"])
         return Path(str(path))
+
+    def write_out(self, clip_id: str, folder: Path) -> list[Path]:
+        """Write the picture and the sound of a clip into a folder as plain files, and return where they are.
+
+        Raises:
+            UserError: There is neither.
+        """
+        found = [path for path in (self.video(clip_id), self.sound(clip_id)) if has_file(path)]
+        if not found:
+            reasons = self.table.loc[self.table.clip_id == clip_id, "reason"].to_list()
+            why = f"it was quarantined ({reasons[0]})" if reasons else "the table has no such clip"
+            raise UserError(f"{self.path}: nothing was prepared of {clip_id}: {why}")
+        return [unpack(path, folder) for path in found]
 
     @property
     def sounds(self) -> list[Path]:

@@ -132,7 +132,7 @@ def plain_file(path: Path) -> Iterator[Path]:
         os.close(number)
 
 
-def unpack(path: Path, folder: Path) -> Path:
+def unpack_file(path: Path, folder: Path) -> Path:
     """A file as a plain one under its own name: where it is, or in the folder where its path leads into a pack.
 
     Raises:

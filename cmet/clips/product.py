@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmet.errors import UserError
-from cmet.packs import Packs, has_file, unpack
+from cmet.packs import Packs, has_file, unpack_file
 from cmet.params import ClipForm
 from cmet.places import Places
 
@@ -81,7 +81,7 @@ class Clips:
             reasons = self.table.loc[self.table.clip_id == clip_id, "reason"].to_list()
             why = f"it was quarantined ({reasons[0]})" if reasons else "the table has no such clip"
             raise UserError(f"{self.path}: nothing was prepared of {clip_id}: {why}")
-        return [unpack(path, folder) for path in found]
+        return [unpack_file(path, folder) for path in found]
 
     @property
     def sounds(self) -> list[Path]:

@@ -47,9 +47,9 @@ def check(
     )
 
 
-@app.command()
+@app.command("unpack")
 @answering
-def unpack(
+def unpack_clips(
     clips: Annotated[list[str], typer.Argument(help="Their ids, as in clips.parquet.")],
     to: Annotated[Path, typer.Option("--to", help="Folder that gets the files.")],
     project: Annotated[Path, typer.Option("--project", help="Folder of the project.")] = Path(),

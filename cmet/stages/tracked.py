@@ -11,7 +11,7 @@ import pandas as pd
 from cmet.clips.product import Clips
 from cmet.connector.product import Model
 from cmet.edits.product import Edits
-from cmet.packs import file_digest, unpack
+from cmet.packs import file_digest, unpack_file
 from cmet.project import Project
 from cmet.scores.examples import Example, choose_examples, write_example_strip
 from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
@@ -79,7 +79,7 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
                 with tempfile.TemporaryDirectory() as folder:
                     for example in examples:
                         if method in example.panels:
-                            run.log_file(unpack(example.panels[method], Path(folder)), "clips")
+                            run.log_file(unpack_file(example.panels[method], Path(folder)), "clips")
 
 
 HEADLINE = "cmet"

@@ -25,7 +25,7 @@ from cmet.packs import (
     pack_name,
     plain_file,
     read_packed,
-    unpack,
+    unpack_file,
     write_packs,
 )
 
@@ -260,10 +260,10 @@ def test_a_packed_file_can_be_opened_by_name_unpacked_and_told_by_its_digest(tmp
     assert stream.read() == FILES["clip-7.bin"]
     stream.close()
     assert not opened.exists()
-    out = unpack(path, tmp_path / "out")
+    out = unpack_file(path, tmp_path / "out")
     assert (out.name, out.read_bytes()) == ("clip-7.bin", FILES["clip-7.bin"])
     assert file_digest(path) == file_digest(plain) == content_digest(plain)
-    assert unpack(plain, tmp_path / "out") == plain
+    assert unpack_file(plain, tmp_path / "out") == plain
     with plain_file(plain) as opened:
         assert opened == plain
 

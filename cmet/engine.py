@@ -156,9 +156,8 @@ class ClipMap:
         records.flush()
         for name in finished["files"]:
             target = self.files / name
-            if not target.parent.is_dir():
-                target.parent.mkdir(parents=True)
             with suppress(FileNotFoundError):  # moved before a kill
+                target.parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).replace(target)
         shutil.rmtree(folder)
         return finished

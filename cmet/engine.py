@@ -38,6 +38,8 @@ CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGIL
 """Signals by which a clip kills its worker. SIGKILL is not one: it comes from outside, mostly for lack of memory."""
 
 RECORD = "record.json"
+SPARE = ".spare"
+"""Folder among the unfinished with those of clips whose files have been taken."""
 
 
 class Finished(TypedDict):
@@ -54,9 +56,9 @@ class Finished(TypedDict):
 class ClipMap:
     """A function applied to clips, with what is done kept in a work folder.
 
-    The function gets a job and an empty folder to write files to, and returns a record. A `ClipError` quarantines
-    the clip, and so does a clip that takes too long or too much memory, or crashes its process; any other exception
-    stops the map. Quarantine lasts for a run: the next one tries again, since the file may have been mended.
+    The function gets a job and a folder without files to write to, and returns a record. A `ClipError` quarantines the
+    clip, and so does a clip that takes too long or too much memory, or crashes its process; any other exception stops
+    the map. Quarantine lasts for a run: the next one tries again, since the file may have been mended.
 
     The work folder holds `files/` with the files of all finished clips and `records.jsonl` with their records, a line
     each. A worker leaves a clip in `done/<clip_id>/`, where it appears by one rename; from there it is taken in.
@@ -81,7 +83,7 @@ class ClipMap:
         elif not self.files.exists():
             # the run that published them was killed before it forgot the work
             self._records.unlink()
-        for folder in (self._done, self.files, self._unfinished):
+        for folder in (self._done, self.files, self._unfinished / SPARE):
             folder.mkdir(parents=True, exist_ok=True)
         found = _read_records(self._records)
         with self._records.open("ab") as records:
@@ -159,7 +161,12 @@ class ClipMap:
             with suppress(FileNotFoundError):  # moved before a kill
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).replace(target)
-        shutil.rmtree(folder)
+        if all(name.count("/") < 2 for name in finished["files"]):
+            # to remove a folder takes some disks milliseconds
+            (folder / RECORD).unlink()
+            folder.replace(self._unfinished / SPARE / folder.name)
+        else:
+            shutil.rmtree(folder)
         return finished
 
     def _worked_off(self, todo: Sequence[Job], num_workers: int) -> Generator[Job, None, None]:
@@ -218,7 +225,7 @@ def _start_worker(parent: int, temporary: Path) -> None:
 
 def _process(function: Callable[[Job, Path], Record], work: Path, job: Job) -> None:
     try:
-        folder = _fresh(work / "unfinished" / job["clip_id"])
+        folder = _empty(work / "unfinished", job["clip_id"])
         _finish(folder, job, _record_of(function, job, folder), work / "done")
     except Exception as error:
         said = no_room_said(error) or no_room_left(work)
@@ -244,6 +251,17 @@ def _record_of(function: Callable[[Job, Path], Record], job: Job, folder: Path) 
 
 def _quarantined(job: Job, error: ClipError) -> Record:
     return {"clip_id": job["clip_id"], "status": "quarantined", "reason": str(error)}
+
+
+def _empty(unfinished: Path, clip_id: str) -> Path:
+    """A folder without files for a clip: a spare one, or a new one."""
+    folder = unfinished / clip_id
+    with os.scandir(unfinished / SPARE) as spares:
+        for spare in spares:
+            with suppress(FileNotFoundError):  # another worker was first
+                os.rename(spare, folder)  # noqa: PTH104 - there is no path yet
+                return folder
+    return _fresh(folder)
 
 
 def _fresh(folder: Path) -> Path:

@@ -9,19 +9,19 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypedDict
 
 from cmet.environment import count_workers
 from cmet.errors import ClipError, UserError
 from cmet.launching import die_with, signals_held
 from cmet.native_logs import silence_native_logs
-from cmet.outputs import before_publishing, full_disk, no_room_left, no_room_said, publish, write_json
-from cmet.progress import Progress, progress
+from cmet.outputs import full_disk, no_room_left, no_room_said, publish
+from cmet.progress import counted, progress
 from cmet.workers import Died, Hung, worked_through
 
 Job = dict[str, Any]
@@ -38,19 +38,31 @@ CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGIL
 """Signals by which a clip kills its worker. SIGKILL is not one: it comes from outside, mostly for lack of memory."""
 
 RECORD = "record.json"
+SPARE = ".spare"
+"""Folder among the unfinished with those of clips whose files have been taken."""
+
+
+class Finished(TypedDict):
+    """A finished clip."""
+
+    record: Record
+    stamp: Any
+    """That of the job."""
+    files: list[str]
+    """Their names; they stay here when the files are moved or packed."""
 
 
 @dataclass(frozen=True)
 class ClipMap:
     """A function applied to clips, with what is done kept in a work folder.
 
-    The function gets a job and an empty folder to write files to, and returns a record. A `ClipError` quarantines
-    the clip, and so does a clip that takes too long or too much memory, or crashes its process; any other exception
-    stops the map. Quarantine lasts for a run: the next one tries again, since the file may have been mended.
+    The function gets a job and a folder without files to write to, and returns a record. A `ClipError` quarantines the
+    clip, and so does a clip that takes too long or too much memory, or crashes its process; any other exception stops
+    the map. Quarantine lasts for a run: the next one tries again, since the file may have been mended.
 
-    The work folder holds `done/<clip_id>/` with the record and files of each finished clip (it appears by one rename),
-    `unfinished/` with those of the clips at hand and all temporary files of the workers, and after the run `files/`
-    with the files of all clips.
+    The work folder holds `files/` with the files of all finished clips and `records.jsonl` with their records, a line
+    each. A worker leaves a clip in `done/<clip_id>/`, where it appears by one rename; from there it is taken in.
+    `unfinished/` has the clips at hand and all temporary files of the workers.
     """
 
     function: Callable[[Job, Path], Record]
@@ -66,40 +78,54 @@ class ClipMap:
             UserError: A worker was killed.
         """
         shutil.rmtree(self._unfinished, ignore_errors=True)
-        if not self._done.exists():
-            # left by a run that was killed while it published
+        if not self._records.exists():
             shutil.rmtree(self.files, ignore_errors=True)
-        for folder in (self._done, self.files, self._unfinished):
+        elif not self.files.exists():
+            # the run that published them was killed before it forgot the work
+            self._records.unlink()
+        for folder in (self._done, self.files, self._unfinished / SPARE):
             folder.mkdir(parents=True, exist_ok=True)
-        todo = [job for job in jobs if not self._is_done(job)]
-        num_workers = min(num_workers or count_workers(), max(1, len(todo)))
-        num_done = len(jobs) - len(todo)
-        if num_done:
-            print(f"{self.label}: goes on after {num_done} of {len(jobs)} clips", file=sys.stderr, flush=True)
-        with progress(self.label, len(jobs), "clip", num_done) as bar:
-            if todo:
-                self._run_pool(todo, num_workers, bar)
-        return [self._gather(job["clip_id"]) for job in jobs]
+        found = _read_records(self._records)
+        with self._records.open("ab") as records:
+            for folder in self._done.iterdir():
+                finished = self._take_in(folder, records)
+                found[finished["record"]["clip_id"]] = finished
+            todo = [job for job in jobs if not self._is_done(job, found)]
+            num_workers = min(num_workers or count_workers(), max(1, len(todo)))
+            num_done = len(jobs) - len(todo)
+            if num_done:
+                print(f"{self.label}: goes on after {num_done} of {len(jobs)} clips", file=sys.stderr, flush=True)
+            with progress(self.label, len(jobs), "clip", num_done) as bar:
+                if todo:
+                    with closing(self._worked_off(todo, num_workers)) as finished_jobs:
+                        for job in finished_jobs:
+                            found[job["clip_id"]] = self._take_in(self._done / job["clip_id"], records)
+                            bar.update()
+        return [found[job["clip_id"]]["record"] for job in jobs]
 
     def publish(self, out: Path) -> None:
-        """Make the files the output and forget the work.
-
-        The records go first and all at once: a record without its file would be believed by the next run.
-        """
-        before_publishing(out)
-        self._done.replace(self._unfinished)
+        """Make the files the output, by a rename, and forget the work."""
         publish(self.files, out)
         shutil.rmtree(self.work)
 
     def forget(self) -> None:
         """Delete the work; its result lies elsewhere."""
-        self._done.replace(self._unfinished)
+        self._records.unlink()
+        for path in counted(list(self.files.iterdir()), f"{self.label}: clearing", None, "file", is_passing=True):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.rmtree(self.work)
 
     @property
     def files(self) -> Path:
-        """Where the files of all clips are after a run; more may be put beside them before they are published."""
+        """Where the files of all clips are after a run; more may be put beside them before they are published.
+
+        They may be packed there (`cmet.packs.pack_files`): a clip that is done anew lays its files beside the packs.
+        """
         return self.work / "files"
+
+    @property
+    def _records(self) -> Path:
+        return self.work / "records.jsonl"
 
     @property
     def _done(self) -> Path:
@@ -109,21 +135,42 @@ class ClipMap:
     def _unfinished(self) -> Path:
         return self.work / "unfinished"
 
-    def _is_done(self, job: Job) -> bool:
-        """Whether a clip is finished; one that was quarantined, or made of other sources, is forgotten."""
-        folder = self._done / job["clip_id"]
-        if not folder.exists():
+    def _is_done(self, job: Job, found: Mapping[str, Finished]) -> bool:
+        """Whether a clip is finished; of one that was quarantined, or made of other sources, the files go."""
+        kept = found.get(job["clip_id"])
+        if kept is None:
             return False
-        kept = _read(folder)
         if kept["record"]["status"] == "ok" and kept["stamp"] == job.get("stamp"):
             return True
-        # before the record: without it, a clip that is now quarantined would leave them to the output
+        # a clip that is quarantined this time would leave them to the output
         for name in kept["files"]:
             (self.files / name).unlink(missing_ok=True)
-        folder.replace(self._unfinished / folder.name)
         return False
 
-    def _run_pool(self, todo: Sequence[Job], num_workers: int, bar: Progress) -> None:
+    def _take_in(self, folder: Path, records: BinaryIO) -> Finished:
+        """Put the record of a finished clip to the others, then its files.
+
+        After a kill between the two the folder is there, and is taken in again.
+        """
+        line = (folder / RECORD).read_bytes()
+        finished: Finished = json.loads(line)
+        records.write(line)
+        records.flush()
+        for name in finished["files"]:
+            target = self.files / name
+            with suppress(FileNotFoundError):  # moved before a kill
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).replace(target)
+        if all(name.count("/") < 2 for name in finished["files"]):
+            # to remove a folder takes some disks milliseconds
+            (folder / RECORD).unlink()
+            folder.replace(self._unfinished / SPARE / folder.name)
+        else:
+            shutil.rmtree(folder)
+        return finished
+
+    def _worked_off(self, todo: Sequence[Job], num_workers: int) -> Generator[Job, None, None]:
+        """Let workers do the jobs, and yield each one when its clip is finished."""
         work = partial(_process, self.function, self.work)
         begin = partial(_start_worker, os.getpid(), self._unfinished)
         with signals_held() as is_stopped:
@@ -133,7 +180,7 @@ class ClipMap:
                     for job, error in ended:
                         if error is not None:
                             self._see(job, error)
-                        bar.update()
+                        yield job
             except Died as error:  # before it had a job
                 raise self._died("the start") from error
             finally:
@@ -163,16 +210,6 @@ class ClipMap:
         folder = _fresh(self._unfinished / job["clip_id"])
         _finish(folder, job, _quarantined(job, error), self._done)
 
-    def _gather(self, clip_id: str) -> Record:
-        """The record of a finished clip, whose files go to those of all clips."""
-        folder = self._done / clip_id
-        for path in folder.rglob("*"):
-            if path.is_file() and path.name != RECORD:
-                target = self.files / path.relative_to(folder)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
-        return _read(folder)["record"]
-
 
 def _start_worker(parent: int, temporary: Path) -> None:
     die_with(parent)
@@ -188,7 +225,7 @@ def _start_worker(parent: int, temporary: Path) -> None:
 
 def _process(function: Callable[[Job, Path], Record], work: Path, job: Job) -> None:
     try:
-        folder = _fresh(work / "unfinished" / job["clip_id"])
+        folder = _empty(work / "unfinished", job["clip_id"])
         _finish(folder, job, _record_of(function, job, folder), work / "done")
     except Exception as error:
         said = no_room_said(error) or no_room_left(work)
@@ -216,6 +253,17 @@ def _quarantined(job: Job, error: ClipError) -> Record:
     return {"clip_id": job["clip_id"], "status": "quarantined", "reason": str(error)}
 
 
+def _empty(unfinished: Path, clip_id: str) -> Path:
+    """A folder without files for a clip: a spare one, or a new one."""
+    folder = unfinished / clip_id
+    with os.scandir(unfinished / SPARE) as spares:
+        for spare in spares:
+            with suppress(FileNotFoundError):  # another worker was first
+                os.rename(spare, folder)  # noqa: PTH104 - there is no path yet
+                return folder
+    return _fresh(folder)
+
+
 def _fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -224,10 +272,22 @@ def _fresh(folder: Path) -> Path:
 
 def _finish(folder: Path, job: Job, record: Record, done: Path) -> None:
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    write_json(folder / RECORD, {"record": record, "stamp": job.get("stamp"), "files": files})
+    finished = Finished(record=record, stamp=job.get("stamp"), files=files)
+    (folder / RECORD).write_text(json.dumps(finished, sort_keys=True) + "\n", encoding="utf-8")
     folder.replace(done / folder.name)
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """The record of a finished clip with its stamp and the names of its files, which stay behind when it is given."""
-    return json.loads((folder / RECORD).read_text(encoding="utf-8"))
+def _read_records(path: Path) -> dict[str, Finished]:
+    """What was finished, by clip; the last line of each counts. A line that a kill has cut short is cut off."""
+    found: dict[str, Finished] = {}
+    if path.exists():
+        with path.open("r+b") as stream:
+            whole = 0
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    stream.truncate(whole)
+                    break
+                whole += len(line)
+                finished: Finished = json.loads(line)
+                found[finished["record"]["clip_id"]] = finished
+    return found

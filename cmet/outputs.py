@@ -167,11 +167,21 @@ def full_disk(path: Path | str, said: str) -> UserError:
     return UserError(f"{path}: cannot be written ({said}); make room and run the same command again")
 
 
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of all files below a folder."""
+def file_sha256(path: Path) -> bytes:
+    """SHA-256 of the bytes of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def content_digest(path: Path, of_file: Callable[[Path], bytes] = file_sha256) -> str:
+    """SHA-256 of a file, or of the names and contents of all files below a folder.
+
+    Args:
+        path: The file or folder.
+        of_file: Says the SHA-256 of a file, for whoever need not read it.
+    """
     digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
         digest.update(file.relative_to(path).as_posix().encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(of_file(file))
     return digest.hexdigest()

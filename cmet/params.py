@@ -330,6 +330,8 @@ class TrainParams(Section):
     log_every: PositiveInt
     """Steps between two readings of the loss; each one waits for the device."""
     validate_every: PositiveInt
+    max_validation_pairs: PositiveInt
+    """Pairs that a validation measures at most; of more, a fixed sample. A pair takes some 2 ms."""
     checkpoint_every: PositiveInt
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ output by a rename.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,12 +16,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
+from cmet.digests import KeptDigests
 from cmet.errors import UserError
 from cmet.inputs.texts import read_json
 from cmet.outputs import content_digest
 
 WORK = ".work"
 """Folder of a project with the unfinished work and the locks."""
+
+DIGESTS = "digests.json"
+"""File in it with the digests of large files, see `cmet.digests`."""
 
 COMPILED = "compiled"
 """Folder in it with the networks that torch has compiled, which later runs begin with."""
@@ -114,7 +118,8 @@ class Places:
 
     def work(self, stage: str, variant: str | None, params: BaseModel, inputs: Sequence[Path], *facts: object) -> Path:
         """Where the unfinished work of a stage waits; see `work_folder`."""
-        return work_folder(self._workplace, step_name(stage, variant), params, inputs, self.code, *facts)
+        named = step_name(stage, variant)
+        return work_folder(self._workplace, named, params, inputs, self.code, *facts, digest=self._digests.of)
 
     def has_work(self, stage: str, variant: str | None = None) -> bool:
         """Whether unfinished work of the stage waits, or finished work that is not yet its output."""
@@ -128,7 +133,7 @@ class Places:
 
     def digests(self, *inputs: Path) -> dict[str, str]:
         """Content hash of inputs by their path in the project; by the whole path where they lie outside."""
-        return {self.named(path): content_digest(path) for path in inputs}
+        return {self.named(path): self._digests.of(path) for path in inputs}
 
     def written(self, stage: str, name: str, variant: str | None = None) -> Path:
         """A file or folder that a stage has written.
@@ -160,13 +165,24 @@ class Places:
     def _workplace(self) -> Path:
         return self.workplace or self.root / WORK
 
+    @property
+    def _digests(self) -> KeptDigests:
+        return KeptDigests(self.root / WORK / DIGESTS)
+
 
 def step_name(stage: str, variant: str | None) -> str:
     """Stage and variant as file names have them."""
     return f"{stage}-{variant}" if variant else stage
 
 
-def work_folder(root: Path, stage: str, params: BaseModel, inputs: Sequence[Path], *facts: object) -> Path:
+def work_folder(
+    root: Path,
+    stage: str,
+    params: BaseModel,
+    inputs: Sequence[Path],
+    *facts: object,
+    digest: Callable[[Path], str] = content_digest,
+) -> Path:
     """Folder for the unfinished work of one stage, the same one as long as inputs, params and facts stay the same.
 
     Folders of the stage that belong to other inputs or params are deleted: their work can never be finished.
@@ -177,12 +193,13 @@ def work_folder(root: Path, stage: str, params: BaseModel, inputs: Sequence[Path
         params: Every parameter the result depends on; `LIMITS` among them do not count.
         inputs: Files whose content decides the result. A folder counts with all its files.
         facts: Values besides, on which the result depends, such as the digest of the code.
+        digest: Says the digest of an input.
     """
-    digest = hashlib.sha256(params.model_dump_json(exclude=set(LIMITS)).encode())
-    digest.update(repr(facts).encode())
+    key = hashlib.sha256(params.model_dump_json(exclude=set(LIMITS)).encode())
+    key.update(repr(facts).encode())
     for path in inputs:
-        digest.update(content_digest(path).encode())
-    folder = root / stage / digest.hexdigest()[:16]
+        key.update(digest(path).encode())
+    folder = root / stage / key.hexdigest()[:16]
     if folder.parent.exists():
         for other in folder.parent.iterdir():
             if other != folder:

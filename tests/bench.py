@@ -370,8 +370,15 @@ def warp(bench: Bench) -> Iterator[float]:
 
 def tracked_clips(project: Path) -> tuple[list[Path], Path]:
     """Prepared videos, and the fitted backbone."""
-    videos = sorted((project / "data/clips/video").glob("*.mp4"))[::40][:NUM_TRACKED_CLIPS]
-    return videos, project / "data/expression/facemesh/model"
+    return prepared_videos(project)[::40][:NUM_TRACKED_CLIPS], project / "data/expression/facemesh/model"
+
+
+def prepared_videos(project: Path) -> list[Path]:
+    """Pictures of all clips."""
+    from cmet.packs import Packs
+
+    packs = Packs(project / "data/clips/video")
+    return [packs.path(name) for name in packs.names()]
 
 
 def editing(bench: Bench) -> Iterator[float]:
@@ -397,7 +404,7 @@ def long_edits(bench: Bench) -> Iterator[float]:
 
 
 def judging(bench: Bench) -> Iterator[float]:
-    yield judge_speed(sorted((bench.project / "data/clips/video").glob("*.mp4"))[:NUM_JUDGED_CLIPS])["whole_fps"]
+    yield judge_speed(prepared_videos(bench.project)[:NUM_JUDGED_CLIPS])["whole_fps"]
 
 
 def tables(bench: Bench) -> Iterator[float]:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.edits.rows import official_clips
+from cmet.packs import Packs, read_packed
 from cmet.params import load_params
 from cmet.scores.results import RESULTS, ROW, read_results, write_results
 from cmet.vocabulary import TARGET_EMOTIONS
@@ -63,14 +63,15 @@ def tables_of_all_of_mead(scratch: Path) -> float:
 
 def memory_while_scoring(project: Path, scratch: Path, sizes: tuple[int, int]) -> tuple[float, float]:
     """Peak MiB of judging prepared clips and measuring their landmarks, workers included, for two numbers of copies."""
-    videos = sorted((project / "data/clips/video").glob("*.mp4"))
+    packs = Packs(project / "data/clips/video")
+    names = packs.names()
     context = multiprocessing.get_context("spawn")
     peaks = []
     for size in sizes:
         folder = scratch / f"scoring-{size}"
         folder.mkdir()
         for number in range(size):
-            shutil.copy(videos[number % len(videos)], folder / f"{number}.mp4")
+            (folder / f"{number}.mp4").write_bytes(read_packed(packs.path(names[number % len(names)])))
         # the processes of a Pool may have none of their own
         with ProcessPoolExecutor(1, context) as pool:
             pid = pool.submit(os.getpid).result()

@@ -12,7 +12,7 @@ from cmet.errors import ClipError, UserError
 
 def write_double(job: Job, folder: Path) -> Record:
     value = job["value"]
-    (folder / "numbers").mkdir()
+    (folder / "numbers").mkdir(exist_ok=True)
     (folder / "numbers" / f"{job['clip_id']}.txt").write_text(str(2 * value))
     if value < 0:
         raise ClipError("negative", f"{value} is below zero")

@@ -39,6 +39,7 @@ TINY: dict[str, Any] = {
     "direction_weight": 0.05,
     "log_every": 1,
     "validate_every": 3,
+    "max_validation_pairs": 1000,
     "checkpoint_every": 2,
 }
 CLIPS = ClipForm(size_px=256, fps=25, sample_rate_hz=16_000, crop_rule="fomm-reflect-1")

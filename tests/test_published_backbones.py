@@ -17,12 +17,13 @@ from cmet.clips.product import Clips
 from cmet.connector.bundle import load_bundle
 from cmet.edits import rendering
 from cmet.errors import UserError
-from cmet.media.sound import write_sound
-from cmet.media.video import VideoFile, write_video
+from cmet.media.video import VideoFile
 from cmet.project import Project
 from cmet.stages.registry import run_stage
 from tests.clip_maps import without_workers
 from tests.filled_weights import write_filled_weights
+from tests.packing import pack_all
+from tests.unit.edits.making import write_clip
 
 ROOT = Path(__file__).parents[1]
 WINDOW = 1
@@ -55,10 +56,8 @@ def make_project(root: Path) -> Project:
     shown = [(speaker, split, emotion) for speaker, (split, emotions) in CLIPS.items() for emotion in emotions]
     for speaker, split, emotion in shown:
         clip_id = f"{speaker}-{emotion}"
-        for path in (clips.video(clip_id), clips.sound(clip_id)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(clips.video(clip_id), random.integers(0, 255, (NUM_FRAMES[split], 256, 256, 3), np.uint8), 25)
-        write_sound(clips.sound(clip_id), random.uniform(-0.3, 0.3, round(16_000 * SOUND_S)), 16_000)
+        shown_NHWC = random.integers(0, 255, (NUM_FRAMES[split], 256, 256, 3), np.uint8)
+        write_clip(clips, clip_id, shown_NHWC, random.uniform(-0.3, 0.3, round(16_000 * SOUND_S)))
         rows.append(
             {
                 "clip_id": clip_id, "corpus": "sample", "speaker": speaker, "emotion": emotion, "split": split,
@@ -67,6 +66,7 @@ def make_project(root: Path) -> Project:
                 "video": f"{clip_id}.mp4", "audio": None,
             }
         )  # fmt: skip
+    pack_all(*clips.folder.iterdir())
     pd.DataFrame(rows).astype({"intensity": "Int64"}).to_parquet(clips.path)
     return project
 

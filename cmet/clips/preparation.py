@@ -9,8 +9,9 @@ import pandas as pd
 from cmet.archives import archive_above
 from cmet.clips.contact_sheet import contact_sheet, to_jpeg
 from cmet.clips.one_clip import prepare_clip
-from cmet.clips.product import TABLE, Clips, below
+from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below, sound_name, video_name
 from cmet.engine import ClipMap, Job
+from cmet.packs import pack_files
 from cmet.params import ClipsParams
 from cmet.quarantine import check_rejected, count_reasons
 
@@ -65,14 +66,14 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     lost = _lost_files(manifest)
     # their share can only grow
     _check_share(usable.assign(reason=None), lost, params.max_rejected)
-    settings, prepared = params.model_dump(), Clips(Path())
+    settings = params.model_dump()
     jobs: list[Job] = [
         {
             "clip_id": row["clip_id"],
             "video": below(root, row["video"]),
             "audio": below(root, row["audio"]),
-            "picture": prepared.video(row["clip_id"]).as_posix(),
-            "sound": prepared.sound(row["clip_id"]).as_posix(),
+            "picture": f"{VIDEO}/{video_name(row['clip_id'])}",
+            "sound": f"{SOUND}/{sound_name(row['clip_id'])}",
             "stamp": [_stamp(below(root, row[column])) for column in ("video", "audio")],
             **settings,
         }
@@ -85,9 +86,12 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     clips.update(records[["status", "reason"]])
     _check_share(records.reset_index(), lost, params.max_rejected)
     files = clip_map.files
-    clips.reset_index().to_parquet(files / TABLE, index=False)
     ok = clips[clips.status == "ok"]
-    cells = sheet_cells(ok[ok.num_frames.notna()].reset_index(), Clips(files), MAX_SHEET_SPEAKERS)
+    seen = ok[ok.num_frames.notna()]
+    pack_files(files / VIDEO, map(video_name, seen.index), "clips: packing the pictures")
+    pack_files(files / SOUND, map(sound_name, ok.index), "clips: packing the sounds")
+    clips.reset_index().to_parquet(files / TABLE, index=False)
+    cells = sheet_cells(seen.reset_index(), Clips(files), MAX_SHEET_SPEAKERS)
     if len(cells):
         (files / CONTACT_SHEET).write_bytes(to_jpeg(contact_sheet(cells, SHEET_TILE_PX), MAX_SHEET_BYTES))
     clip_map.publish(out)

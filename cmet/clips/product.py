@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cmet.errors import UserError
+from cmet.packs import Packs, has_file, unpack_file
 from cmet.params import ClipForm
 from cmet.places import Places
 
@@ -55,18 +57,31 @@ class Clips:
         return self.table[self.table.status == "ok"]
 
     def video(self, clip_id: str) -> Path:
-        """The picture of a clip."""
-        return self.folder / VIDEO / f"{clip_id}.mp4"
+        """The picture of a clip, as a path into a pack."""
+        return self._pictures.path(video_name(clip_id))
 
     def sound(self, clip_id: str) -> Path:
-        """The sound of a clip, over the same span."""
-        return self.folder / SOUND / f"{clip_id}.wav"
+        """The sound of a clip, over the same span, as a path into a pack."""
+        return self._sounds.path(sound_name(clip_id))
 
     def raw_sound(self, row: "pd.Series | Mapping[Hashable, str | float | None]") -> Path:
         """The raw file that a clip's sound comes from."""
         assert self.corpus is not None
         path = below(self.corpus, row["audio"]) or below(self.corpus, row["video"])
         return Path(str(path))
+
+    def write_out(self, clip_id: str, folder: Path) -> list[Path]:
+        """Write the picture and the sound of a clip into a folder as plain files, and return where they are.
+
+        Raises:
+            UserError: There is neither.
+        """
+        found = [path for path in (self.video(clip_id), self.sound(clip_id)) if has_file(path)]
+        if not found:
+            reasons = self.table.loc[self.table.clip_id == clip_id, "reason"].to_list()
+            why = f"it was quarantined ({reasons[0]})" if reasons else "the table has no such clip"
+            raise UserError(f"{self.path}: nothing was prepared of {clip_id}: {why}")
+        return [unpack_file(path, folder) for path in found]
 
     @property
     def sounds(self) -> list[Path]:
@@ -77,6 +92,24 @@ class Clips:
     def pictures(self) -> list[Path]:
         """Files that decide what is seen."""
         return [self.folder / VIDEO, self.path]
+
+    @cached_property
+    def _pictures(self) -> Packs:
+        return Packs(self.folder / VIDEO)
+
+    @cached_property
+    def _sounds(self) -> Packs:
+        return Packs(self.folder / SOUND)
+
+
+def video_name(clip_id: str) -> str:
+    """The file with the picture of a clip, among those of all clips."""
+    return f"{clip_id}.mp4"
+
+
+def sound_name(clip_id: str) -> str:
+    """The file with the sound of a clip, likewise."""
+    return f"{clip_id}.wav"
 
 
 def below(root: Path, path: str | float | None) -> str | None:

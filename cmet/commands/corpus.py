@@ -47,6 +47,21 @@ def check(
     )
 
 
+@app.command("unpack")
+@answering
+def unpack_clips(
+    clips: Annotated[list[str], typer.Argument(help="Their ids, as in clips.parquet.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder that gets the files.")],
+    project: Annotated[Path, typer.Option("--project", help="Folder of the project.")] = Path(),
+) -> Answer:
+    """Write prepared clips as plain files: the picture as mp4, the sound as wav."""
+    from cmet.project import Project
+
+    prepared = Project.at(project / "params.yaml").clips()
+    paths = [path for clip_id in clips for path in prepared.write_out(clip_id, to)]
+    return Answer({"paths": paths}, "\n".join(map(str, paths)))
+
+
 @app.command()
 @answering
 def card(

@@ -153,15 +153,15 @@ class Sampler:
         is_drawn_A = bank.is_drawn_C[averaged]
         self.num_drawn_G = torch.bincount(group_A[is_drawn_A], minlength=len(labels_G3))
         excluded = [EMOTIONS.index(emotion) for emotion in params.excluded_emotions] if self.is_official else []
-        chances_GG = conversion_chances(labels_G3, self.is_official, excluded)
-        weights_GG = self._first_chances(params.speaker)[:, None] * chances_GG
-        self.conversions_E2 = weights_GG.nonzero()
+        conversions_E2, chances_E = conversions(labels_G3, self.is_official, excluded)
+        weights_E = self._first_chances(params.speaker)[conversions_E2[:, 0]] * chances_E
+        self.conversions_E2 = conversions_E2[weights_E > 0]
         if not len(self.conversions_E2):
             raise UserError(
                 "train: no clip can be turned into another emotion of its speaker and level; "
                 "see the counts of the deltas stage, train.excluded_emotions and train.sampler"
             )
-        self.shares_E = weights_GG[tuple(self.conversions_E2.T)].cumsum(0)
+        self.shares_E = weights_E[weights_E > 0].cumsum(0)
         self.shares_E /= self.shares_E[-1].clone()
         self.num_listed = int(self.num_drawn_G.sum())
         """Length of the published clip list, which the loader's index runs through."""
@@ -301,6 +301,27 @@ class Sampler:
         rest_Bn = num_frames_B[:, None] % lengths_Bn
         whole_BnK, part_BnK = bank.sums_RK[first_rows_Bn + lengths_Bn], bank.sums_RK[first_rows_Bn + rest_Bn]
         return (cycles_Bn[..., None] * whole_BnK + part_BnK).mean(1) / num_frames_B[:, None]
+
+
+def conversions(labels_G3: Tensor, is_official: bool, excluded: list[int]) -> tuple[Tensor, Tensor]:
+    """Pairs of a first and a second group that have a chance, shape (E, 2), and their chances, shape (E,).
+
+    They are of one speaker, so there is a table for each: one for all speakers would grow with their number squared.
+
+    Args:
+        labels_G3: Speaker, emotion and level of each group, sorted.
+        is_official: As of `conversion_chances`.
+        excluded: Likewise.
+    """
+    counts = torch.unique_consecutive(labels_G3[:, 0], return_counts=True)[1]
+    found, chances, start = [labels_G3.new_zeros(0, 2)], [labels_G3.new_zeros(0, dtype=torch.float64)], 0
+    for labels in labels_G3.split(counts.tolist()):
+        chances_GG = conversion_chances(labels, is_official, excluded)
+        places_E2 = chances_GG.nonzero()
+        found.append(places_E2 + start)
+        chances.append(chances_GG[tuple(places_E2.T)])
+        start += len(labels)
+    return torch.cat(found), torch.cat(chances)
 
 
 def conversion_chances(labels_G3: Tensor, is_official: bool, excluded: list[int]) -> Tensor:

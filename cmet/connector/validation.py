@@ -1,5 +1,6 @@
 """How well a Connector does on the validation pairs, each used once and in a fixed order."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -25,7 +26,7 @@ SCORE = "val/delta_mse"
 
 
 class Validator:
-    """Measures a Connector on every pair of a split.
+    """Measures a Connector on the pairs of a split.
 
     `val/regression` and the other loss terms look at the middle window of each pair and hand it the true
     delta as reference, as training does. `val/delta_*` predict the whole neutral clip from speech alone, as
@@ -41,9 +42,17 @@ class Validator:
     def __init__(
         self, pairs: list[PairSample], facts: PairFacts, speech_limit_S: np.ndarray, params: TrainParams
     ) -> None:
-        """Put the pairs in order of their keys, and measure the simpler predictions."""
-        self.pairs = sorted(pairs, key=lambda pair: pair.key)
-        self.speech_deltas = pooled_speech(self.pairs)
+        """Put the pairs in order of their keys, and measure the simpler predictions.
+
+        Args:
+            pairs: Those of the split; of more than `max_validation_pairs` a sample is measured, the same one always.
+            facts: What is said of the training pairs.
+            speech_limit_S: Largest scaled speech delta of each feature that the Connector was trained on.
+            params: The `train` section.
+        """
+        ordered = sorted(pairs, key=lambda pair: pair.key)
+        self.speech_deltas = pooled_speech(ordered)
+        self.pairs = _sample(ordered, params.max_validation_pairs)
         self.speech_limit_S = speech_limit_S
         self.params = params
         self.is_scored_B = torch.tensor([pair.emotion not in params.excluded_emotions for pair in self.pairs])
@@ -128,6 +137,15 @@ class Validator:
             SCORE + suffix: float(functional.mse_loss(predicted_BK, true_BK)),
             f"val/delta_cosine{suffix}": float(functional.cosine_similarity(predicted_BK, true_BK, dim=-1).mean()),
         }
+
+
+def _sample(pairs: list[PairSample], size: int) -> list[PairSample]:
+    """As many of the pairs, chosen by the hashes of their keys alone, in the same order."""
+    if len(pairs) <= size:
+        return pairs
+    by_hash = sorted(pairs, key=lambda pair: hashlib.sha256(pair.key.encode()).digest())
+    kept = {pair.key for pair in by_hash[:size]}
+    return [pair for pair in pairs if pair.key in kept]
 
 
 def _true_deltas(pairs: list[PairSample]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from cmet.clips.product import Clips
 from cmet.engine import ClipMap, Job
 from cmet.environment import count_network_workers
 from cmet.errors import UserError
-from cmet.expression.product import CODES, MODEL, QUARANTINE, Faces, codes_file
+from cmet.expression.product import CODES, MODEL, QUARANTINE, TRACKS, Faces, array_name
 from cmet.expression.tracking import track_clip
+from cmet.packs import pack_files, write_packs
 from cmet.params import ExpressionParams, InferenceParams
 from cmet.quarantine import check_rejected, count_reasons
 
@@ -81,8 +83,10 @@ def write_expression(
     check_rejected("expression", is_bad, records.reason, params.max_rejected)
     files = clip_map.files
     good = usable.loc[records.index[~is_bad]]
-    model = kind.fit(good, clips.video, Faces(files).track, held_out_emotion, params, weights, inference)
-    write_faces(files, model, Faces(files), good.index)
+    pack_files(files / TRACKS, map(array_name, good.index), f"expression {backbone}: packing the tracks")
+    tracked = Faces(files)
+    model = kind.fit(good, clips.video, tracked.track, held_out_emotion, params, weights, inference)
+    write_faces(files, model, tracked, good.index, f"expression {backbone}: codes")
     records.loc[is_bad, ["reason"]].to_csv(files / QUARANTINE)
     clip_map.publish(out)
     return ExpressionReport(
@@ -95,20 +99,34 @@ def write_expression(
     )
 
 
-def write_faces(out: Path, model: Backbone, tracked: Faces, clip_ids: Iterable[str]) -> None:
+def write_faces(out: Path, model: Backbone, tracked: Faces, clip_ids: Iterable[str], label: str) -> None:
     """Write a fitted backbone and the codes that it reads off the tracks of clips, into an existing folder.
+
+    Args:
+        out: The folder.
+        model: The backbone.
+        tracked: Has the tracks.
+        clip_ids: The clips.
+        label: Of the progress.
 
     Raises:
         UserError: Codes are no numbers.
     """
-    for name in (MODEL, CODES):
-        (out / name).mkdir(exist_ok=True)
+    (out / MODEL).mkdir(exist_ok=True)
     model.save(out / MODEL)
-    for clip_id in clip_ids:
-        codes_TK = model.encode(tracked.track(clip_id))
+    clips = {array_name(clip_id): clip_id for clip_id in clip_ids}
+
+    def codes(name: str) -> bytes:
+        codes_TK = model.encode(tracked.track(clips[name]))
         if not np.isfinite(codes_TK).all():
-            raise UserError(f"expression: the codes of {clip_id} are no numbers; look at its video, or leave it out")
-        np.save(codes_file(out, clip_id), codes_TK)
+            raise UserError(
+                f"expression: the codes of {clips[name]} are no numbers; look at its video, or leave it out"
+            )
+        stream = BytesIO()
+        np.save(stream, codes_TK)
+        return stream.getvalue()
+
+    write_packs(out / CODES, clips, codes, label)
 
 
 _COLUMNS = ["clip_id", "status", "reason", "num_frames", "num_faces"]

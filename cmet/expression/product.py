@@ -1,12 +1,14 @@
 """What the stage `expression` leaves behind, for one backbone."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from cmet.inputs.arrays import read_array
+from cmet.inputs.arrays import parse_array
 from cmet.inputs.files import BadFile
+from cmet.packs import Packs, read_packed
 from cmet.places import Places
 
 TRACKS, CODES, MODEL = "tracks", "codes", "model"
@@ -49,19 +51,19 @@ class Faces:
         Raises:
             BadFile: They are damaged, or not finite.
         """
-        path = codes_file(self.folder, clip_id)
-        codes_TK = read_array(path)
+        path = self._codes.path(array_name(clip_id))
+        codes_TK = parse_array(read_packed(path), path)
         if codes_TK.dtype.kind != "f" or codes_TK.ndim != 2 or not codes_TK.size or not np.isfinite(codes_TK).all():
             raise BadFile(f"{path}: no expression codes, which are finite and of shape (frames, components)")
         return codes_TK
 
     def has_codes(self, clip_id: str) -> bool:
         """Whether a clip was encoded."""
-        return codes_file(self.folder, clip_id).is_file()
+        return array_name(clip_id) in self._codes
 
     def has_track(self, clip_id: str) -> bool:
         """Whether the backbone saw enough of a clip."""
-        return track_file(self.folder, clip_id).is_file()
+        return array_name(clip_id) in self._tracks
 
     def track(self, clip_id: str) -> np.ndarray:
         """What the backbone saw of a clip, shape (T, ...), float32.
@@ -69,14 +71,18 @@ class Faces:
         Raises:
             BadFile: It is damaged.
         """
-        return read_array(track_file(self.folder, clip_id))
+        path = self._tracks.path(array_name(clip_id))
+        return parse_array(read_packed(path), path)
+
+    @cached_property
+    def _codes(self) -> Packs:
+        return Packs(self.all_codes)
+
+    @cached_property
+    def _tracks(self) -> Packs:
+        return Packs(self.all_tracks)
 
 
-def codes_file(folder: Path, clip_id: str) -> Path:
-    """Where the codes of a clip lie."""
-    return folder / CODES / f"{clip_id}.npy"
-
-
-def track_file(folder: Path, clip_id: str) -> Path:
-    """Where the track of a clip lies."""
-    return folder / TRACKS / f"{clip_id}.npy"
+def array_name(clip_id: str) -> str:
+    """The file with the codes of a clip, or its track, among those of all clips."""
+    return f"{clip_id}.npy"

@@ -9,7 +9,7 @@ from cmet.backbones.frames import fill_gaps
 from cmet.backbones.registry import FaceTracker, backbone_class
 from cmet.engine import Job, Record
 from cmet.errors import ClipError
-from cmet.expression.product import track_file
+from cmet.expression.product import TRACKS, array_name
 from cmet.media.video import VideoFile
 from cmet.params import InferenceParams
 
@@ -29,9 +29,8 @@ def track_clip(job: Job, files: Path) -> Record:
             "face_lost",
             f"a face in {is_found.mean():.0%} of the frames; at least {job['min_face_ratio']:.0%} is needed",
         )
-    path = track_file(files, job["clip_id"])
-    path.parent.mkdir(exist_ok=True)
-    np.save(path, fill_gaps(track, is_found))
+    (files / TRACKS).mkdir(exist_ok=True)
+    np.save(files / TRACKS / array_name(job["clip_id"]), fill_gaps(track, is_found))
     return {"num_frames": len(track), "num_faces": int(is_found.sum())}
 
 

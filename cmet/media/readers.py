@@ -1,6 +1,7 @@
 """Two ways to decode a video: decord, and PyAV for all files that decord is not sure to read right."""
 
 import os
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -35,6 +36,9 @@ FALLBACK_FPS = 25.0
 
 MISREAD_WIDTHS_PX = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 72})
 """Of frames whose filled-up rows decord takes for more colours, and fails."""
+
+_IN_MEMORY = re.compile(r"/proc/self/fd/\d+")
+"""The name of a file that was in a pack, see `cmet.packs.plain_file`."""
 
 DAMAGED = "Error sending packet"
 """In decord's error where FFmpeg refuses a packet; the rest is a place in its source."""
@@ -232,7 +236,7 @@ class _Refusals:
 
 
 def _undecodable(path: Path, detail: str) -> ClipError:
-    # results, in which this stands, are the same wherever the clips lie
-    for said in (str(path.absolute()), str(path)):
+    # results, in which this stands, are the same wherever the clips lie, in a pack or not
+    for said in (str(path.absolute()), str(path), *_IN_MEMORY.findall(detail)):
         detail = detail.replace(said, path.name)
     return ClipError("unreadable_video", f"{path.name} cannot be decoded ({detail[-160:]})")

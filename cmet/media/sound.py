@@ -14,9 +14,9 @@ import soundfile
 import soxr
 
 from cmet.errors import ClipError
-from cmet.inputs.files import predicate
-from cmet.media.files import open_media
+from cmet.media.files import missing, open_media
 from cmet.media.packets import SEARCHED_FORMATS, picture_track
+from cmet.packs import plain_file
 
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 """Files that libsndfile is asked to read first; what it cannot read, and everything else, is read by FFmpeg (PyAV)."""
@@ -54,7 +54,7 @@ def read_sound(path: Path, sample_rate_hz: int) -> np.ndarray:
             `no_sound` (a video without a sound track), `empty_sound` or `bad_sound` (NaN or infinite samples, or a rate
             that no recording of speech has).
     """
-    odd = predicate(path)
+    odd = missing(path)
     if odd is not None:
         raise ClipError("unreadable_audio" if path.is_file() else "missing_audio", f"{path.name} {odd}")
     samples, rate = _read_soundfile(path) if path.suffix.lower() in SOUNDFILE_SUFFIXES else _read_track(path)
@@ -83,11 +83,12 @@ def rms_db(samples: np.ndarray) -> float:
 
 
 def _read_soundfile(path: Path) -> tuple[np.ndarray, int]:
-    _refuse_cut_wav(path)
     try:
-        with soundfile.SoundFile(_name(path)) as file:
-            samples = np.concatenate([np.zeros((0, file.channels), np.float32), *_blocks(file)])
-            rate = file.samplerate
+        with plain_file(path) as plain:
+            _refuse_cut_wav(plain, path.name)
+            with soundfile.SoundFile(_name(plain)) as file:
+                samples = np.concatenate([np.zeros((0, file.channels), np.float32), *_blocks(file)])
+                rate = file.samplerate
         fault = ClipError("empty_sound", f"{path.name} holds no samples")
     except soundfile.LibsndfileError as error:
         samples, rate = np.zeros((0, 1), np.float32), 0
@@ -112,7 +113,7 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
         yield block
 
 
-def _refuse_cut_wav(path: Path) -> None:
+def _refuse_cut_wav(path: Path, name: str) -> None:
     """Raise for a wav whose samples end early, which libsndfile reads without a word."""
     with path.open("rb") as stream:
         if stream.read(4) != b"RIFF":
@@ -120,13 +121,13 @@ def _refuse_cut_wav(path: Path) -> None:
         num_bytes, position, bytes_per_s = path.stat().st_size, 12, 0
         while position + 8 <= num_bytes:
             stream.seek(position)
-            name, declared = struct.unpack("<4sI", stream.read(8))
+            chunk, declared = struct.unpack("<4sI", stream.read(8))
             held = num_bytes - position - 8
-            if name == b"fmt " and held >= FMT_BYTES:
+            if chunk == b"fmt " and held >= FMT_BYTES:
                 bytes_per_s = struct.unpack("<HHII", stream.read(FMT_BYTES))[3]
             # recorders that cannot seek back leave the greatest number there is
-            if name == b"data" and held + MAX_LOST_S * bytes_per_s < declared < STREAMED_BYTES:
-                raise ClipError("truncated", f"{path.name} declares {declared} bytes of sound but holds {held}")
+            if chunk == b"data" and held + MAX_LOST_S * bytes_per_s < declared < STREAMED_BYTES:
+                raise ClipError("truncated", f"{name} declares {declared} bytes of sound but holds {held}")
             position += 8 + declared + declared % 2
 
 
@@ -138,7 +139,7 @@ def _read_track(path: Path) -> tuple[np.ndarray, int]:
             if stream is None:
                 raise ClipError("no_sound", f"{path.name} has no sound track")
             rate = stream.codec_context.sample_rate
-            zero_s = clock_start_s(container)
+            zero_s = clock_start_s(container, path)
             start_s = None
             blocks = []
             lost: list[str] = []
@@ -243,13 +244,18 @@ def _rest(resampler: av.AudioResampler | None) -> list[av.AudioFrame]:
     return [] if resampler is None else [frame for frame in resampler.resample(None) if frame is not None]
 
 
-def clock_start_s(container: av.container.InputContainer) -> float:
-    """When the picture begins on the clock of its file, or the sound where there is none; 0 where it is not said."""
+def clock_start_s(container: av.container.InputContainer, path: Path) -> float:
+    """When the picture begins on the clock of its file, or the sound where there is none; 0 where it is not said.
+
+    Args:
+        container: The opened file.
+        path: The file, which may be opened once more.
+    """
     track: av.VideoStream | av.AudioStream | None = picture_track(container)
     if track is None:
         track = next(iter(container.streams.audio), None)
     else:
-        with suppress(av.FFmpegError), open_media(Path(container.name)) as other:
+        with suppress(av.FFmpegError), open_media(path) as other:
             first_s = _first_shown_s(other, other.streams.video[container.streams.video.index(track)])
             if first_s is not None:
                 return first_s

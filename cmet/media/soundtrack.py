@@ -44,7 +44,7 @@ class SoundTrack:
             self.input = sound_track(self.source)
         if self.source is None or self.input is None:
             return
-        self.start_s = clock_start_s(self.source)
+        self.start_s = clock_start_s(self.source, path)
         context = self.input.codec_context
         # asked of these formats alone, since each answer opens the file once more
         if context.codec.canonical_name in COPIED and sound_fault(path) is None and _is_copied(path):

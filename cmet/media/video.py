@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 
 from cmet.errors import ClipError
-from cmet.inputs.files import predicate
 from cmet.media.colour import BT709, YuvPictures, tag, usual_matrix
 from cmet.media.container import Container
-from cmet.media.files import create_media
+from cmet.media.files import create_media, missing
 from cmet.media.readers import Reader, open_reader
 from cmet.media.scaling import scaled
 from cmet.media.soundtrack import SoundTrack
@@ -52,7 +51,7 @@ class VideoFile:
             opens: The reader to use instead of the one that `open_reader` chooses.
         """
         self.path = path
-        odd = predicate(path)
+        odd = missing(path)
         if odd is not None:
             raise ClipError("unreadable_video" if path.is_file() else "missing_video", f"{path.name} {odd}")
         container = Container.read(path)

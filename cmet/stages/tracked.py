@@ -11,7 +11,7 @@ import pandas as pd
 from cmet.clips.product import Clips
 from cmet.connector.product import Model
 from cmet.edits.product import Edits
-from cmet.outputs import content_digest
+from cmet.packs import file_digest, unpack_file
 from cmet.project import Project
 from cmet.scores.examples import Example, choose_examples, write_example_strip
 from cmet.scores.figures import confusion_figure, emotion_figure, method_figure
@@ -76,9 +76,10 @@ def log_evaluation(about: About, scores: Scores, edits: Edits, clips: Clips, mod
                 run.log_table(said[ANSWER_COLUMNS], "predictions.json")
                 _log_confusion(parent, run, measured.confusion, method)
                 _log_results(run, results[results["method"] == method])
-                for example in examples:
-                    if method in example.panels:
-                        run.log_file(example.panels[method], "clips")
+                with tempfile.TemporaryDirectory() as folder:
+                    for example in examples:
+                        if method in example.panels:
+                            run.log_file(unpack_file(example.panels[method], Path(folder)), "clips")
 
 
 HEADLINE = "cmet"
@@ -97,7 +98,7 @@ def comparability(scores: Scores, edits: Edits, clips: Clips) -> dict[str, str]:
     shown = edits.table[edits.table.row_id.isin(rows)]
     digest = hashlib.sha256()
     for clip_id in sorted({*shown.source_clip, *shown.target_clip.dropna()}):
-        digest.update(f"{clip_id} {content_digest(clips.video(clip_id))}\n".encode())
+        digest.update(f"{clip_id} {file_digest(clips.video(clip_id))}\n".encode())
     corpora = "+".join(sorted(results.corpus.dropna().unique()))
     return {
         ROWS_TAG: f"{len(rows)} {hashlib.sha256(' '.join(rows).encode()).hexdigest()[:12]}",

@@ -39,5 +39,5 @@ def refit_faces(clips: Clips, faces: Faces, params: Params, backbone: str, weigh
         tracked, clips.video, faces.track, params.held_out_emotion, params.expression, weights, params.inference
     )
     with fresh_folder(out) as folder:
-        write_faces(folder, model, faces, tracked.index)
+        write_faces(folder, model, faces, tracked.index, f"expression {backbone}: codes")
         (folder / TRACKS).symlink_to(os.path.relpath(faces.all_tracks.resolve(), folder.resolve()))

@@ -21,6 +21,7 @@ from cmet.stages.registry import STAGES
 from cmet.vocabulary import GROUND_TRUTH, METHODS
 from tests.assets.tiny_project import clip_table, make_project, write_grey_video, write_report, write_table
 from tests.judge_card import CARD
+from tests.packing import pack_all
 from tests.unit.conftest import TIMED, TIMING
 from tests.unit.report.making import LABELS
 from tests.unit.scores.making import judged, numbers_of, scores_of
@@ -139,6 +140,7 @@ def test_clips_show_counts_quarantine_and_a_picture_of_every_speaker_and_emotion
     write_report(project, "clips", {"num_clips": 8, "duration_s": 2.5, "quarantined_by_reason": {"silent": 1}})
     for clip_id in clips.clip_id[1:]:
         write_grey_video(project.places.folder("clips") / "video" / f"{clip_id}.mp4", 120)
+    pack_all(project.places.folder("clips") / "video")
     metadata = shown(project, "clips")
     assert (metadata["num_clips"], metadata["duration_s"]) == (8, 2.5)
     assert "| neutral | 1 | 1 | 1 | 3 |" in metadata["clips"]

@@ -1,6 +1,5 @@
 """A tiny scored project: clips that show bars instead of faces, edits copied from them, a small judge."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,14 @@ from cmet.judge.training import train_judge
 from cmet.media.sound import write_sound
 from cmet.media.video import read_video, write_video
 from cmet.outputs import write_json
+from cmet.packs import read_packed
 from cmet.params import ClipForm, JudgeParams, Params, load_params
 from cmet.vocabulary import EMOTIONS
 from tests.clip_maps import without_workers
+from tests.packing import pack_all
 
 ROOT = Path(__file__).parents[2]
-WITH_WORKERS = ClipMap._run_pool
+WITH_WORKERS = ClipMap._worked_off
 SPEAKERS = {"A": "train", "B": "train", "C": "val", "D": "test"}
 SENTENCES = ("001", "002")
 JUDGE = JudgeParams(
@@ -82,7 +83,7 @@ def in_this_process() -> Iterator[None]:
 def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """But it does in a test that is marked so."""
     if request.node.get_closest_marker("workers"):
-        monkeypatch.setattr(ClipMap, "_run_pool", WITH_WORKERS)
+        monkeypatch.setattr(ClipMap, "_worked_off", WITH_WORKERS)
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def write_clips(folder: Path) -> Clips:
                 write_sound(folder / "audio" / f"{clip_id}.wav", np.zeros(4000, np.float32), 16000)
                 rows.append((clip_id, "sample", speaker, emotion, 2, sentence, split, "ok", None))
     columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status", "reason"]
+    pack_all(folder / "video", folder / "audio")
     pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"}).to_parquet(folder / "clips.parquet", index=False)
     return Clips(folder)
 
@@ -141,7 +143,7 @@ def write_edits(clips: Clips, folder: Path) -> Edits:
             video = None if is_failed else f"{method}/{target.clip_id}.mp4"
             if video:
                 shown = target.clip_id if method == "cmet" else source
-                shutil.copy(clips.video(shown), folder / video)
+                (folder / video).write_bytes(read_packed(clips.video(shown)))
             rows.append(
                 {
                     "row_id": target.clip_id,

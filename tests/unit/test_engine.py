@@ -17,6 +17,7 @@ from cmet import outputs, workers
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError, UserError
 from cmet.outputs import published_after
+from cmet.packs import Packs, pack_files, read_packed
 from tests.clip_jobs import Meeting, fail, jobs, misbehave, tell_shared_memory, write_double
 from tests.clip_maps import without_workers
 
@@ -65,11 +66,45 @@ def test_an_interrupted_map_goes_on_with_what_is_missing(tmp_path: Path) -> None
         clip_map.run(jobs(1, 99), num_workers=1)
     with pytest.raises(UserError, match="^98 is made of other files$"):
         clip_map.run(jobs(1, 98), num_workers=1)
-    first = json.loads((tmp_path / "done/clip1/record.json").read_text())["record"]
+    first = json.loads((tmp_path / "records.jsonl").read_text())["record"]
     again, other = clip_map.run(jobs(1, 2), num_workers=1)
     assert again == first
     assert other["process"] != first["process"]
     assert names(tmp_path / "files") == ["numbers/clip1.txt", "numbers/clip2.txt"]
+
+
+def test_what_a_worker_has_finished_before_a_kill_is_taken_in(tmp_path: Path) -> None:
+    clip_map = ClipMap(write_double, tmp_path, "test")
+    (first,) = clip_map.run(jobs(1))
+    (line,) = (tmp_path / "records.jsonl").read_text().splitlines(keepends=True)
+    # killed in the middle of its line; and of another, whose record stands there, before the file was moved
+    (tmp_path / "records.jsonl").write_text(line.replace("clip1", "clip2") + line[:20])
+    for name, value in (("clip1", "2"), ("clip2", "4")):
+        (tmp_path / "done" / name / "numbers").mkdir(parents=True)
+        (tmp_path / "done" / name / "numbers" / f"{name}.txt").write_text(value)
+        (tmp_path / "done" / name / "record.json").write_text(line.replace("clip1", name))
+    records = ClipMap(fail, tmp_path, "test").run(jobs(1, 2))
+    assert records == [first, first | {"clip_id": "clip2"}]
+    assert names(tmp_path) == ["files/numbers/clip1.txt", "files/numbers/clip2.txt", "records.jsonl"]
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 3
+
+
+def test_work_that_was_published_before_a_kill_is_not_believed(tmp_path: Path) -> None:
+    clip_map = ClipMap(write_double, tmp_path / "work", "test")
+    clip_map.run(jobs(1))
+    clip_map.files.replace(tmp_path / "out")
+    clip_map.run(jobs(1))
+    assert names(clip_map.files) == ["numbers/clip1.txt"]
+
+
+def test_packed_files_of_a_clip_that_is_done_anew_give_way(tmp_path: Path) -> None:
+    clip_map = ClipMap(write_double, tmp_path, "test")
+    folder, packed = clip_map.files / "numbers", ["a.txt", "b.txt"]
+    clip_map.run([{"clip_id": name, "value": 3, "stamp": 1} for name in "ab"])
+    pack_files(folder, packed, "test")
+    clip_map.run([{"clip_id": "a", "value": 5, "stamp": 2}, {"clip_id": "b", "value": 3, "stamp": 1}])
+    pack_files(folder, packed, "test")
+    assert [read_packed(Packs(folder).path(name)) for name in packed] == [b"10", b"6"]
 
 
 def test_a_published_map_starts_anew(tmp_path: Path) -> None:
@@ -157,7 +192,7 @@ def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Pa
     clip_map = ClipMap(misbehave, tmp_path, "test")
     with pytest.raises(UserError, match=r"died \(out of memory\?\) at or near clipSIGKILL; finished clips are kept"):
         clip_map.run([{"clip_id": "good", "value": None}, *jobs("SIGKILL")], num_workers=1)
-    assert names(tmp_path) == ["done/good/good.mp4", "done/good/record.json"]
+    assert names(tmp_path) == ["files/good.mp4", "records.jsonl"]
 
 
 def full(_job: Job, _folder: Path) -> Record:
@@ -223,7 +258,7 @@ def test_a_signal_ends_a_map_and_another_one_does_not_disturb_its_end(
     finally:
         sender.join()
         signal.signal(signal.SIGTERM, before)
-    assert names(tmp_path) == []
+    assert names(tmp_path) == ["records.jsonl"]
 
 
 LIMIT_S = 300

@@ -15,7 +15,7 @@ import pytest
 
 from cmet.clips.product import Clips
 from cmet.errors import UserError
-from cmet.expression.product import Faces, codes_file
+from cmet.expression.product import Faces
 from cmet.outputs import content_digest, write_json
 from cmet.pairs.deltas import write_deltas
 from cmet.pairs.product import TABLE, Pairs
@@ -25,6 +25,7 @@ from cmet.speech.product import Voices
 from cmet.vocabulary import SPLITS
 from tests.hostile import DEEP_JSON, Trap, npy
 from tests.layouts import rename
+from tests.packing import pack_arrays
 
 SMALL = ShardsParams(pairs_per_shard=4)
 SPLIT_OF = {"a": "train", "b": "train", "c": "val", "d": "test"}
@@ -51,9 +52,7 @@ def inputs(tmp_path: Path) -> Inputs:
     table.to_parquet(clips.path)
     rows = draw.normal(size=(len(table), 6)).astype(np.float32)
     pd.DataFrame({"clip_id": table["clip_id"], "embedding": list(rows)}).to_parquet(voices.path)
-    faces.all_codes.mkdir()
-    for clip in table["clip_id"]:
-        np.save(codes_file(tmp_path, clip), draw.normal(size=(draw.integers(5, 9), 3)).astype(np.float32))
+    pack_arrays(faces.all_codes, {clip: draw.normal(size=(draw.integers(5, 9), 3)) for clip in table["clip_id"]})
     params = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread", speech_projection="none")
     write_deltas(clips, voices, faces, params, "disgusted", tmp_path / "deltas")
     return Pairs(tmp_path / "deltas"), voices, faces

@@ -28,9 +28,10 @@ from cmet.backbones.facemesh.pose import mean_template, remove_pose
 from cmet.engine import ClipMap, Job, Record
 from cmet.errors import ClipError
 from cmet.inputs.arrays import read_array
+from cmet.inputs.files import BadFile
 from cmet.media.landmarks import still_landmarks
 from cmet.media.video import VideoFile
-from cmet.outputs import content_digest
+from cmet.packs import file_digest, is_packed
 from cmet.scores.metrics.metric import Measured, Shown
 
 NUM_FRAMES = 4
@@ -155,8 +156,8 @@ class _Faces:
         path, spread = view
         if path not in self._contents:
             try:
-                self._contents[path] = content_digest(path.resolve(strict=True))
-            except OSError:
+                self._contents[path] = file_digest(path if is_packed(path) else path.resolve(strict=True))
+            except (OSError, BadFile):
                 # what cannot be read has no content, but an error of its own
                 self._contents[path] = f"unread-{len(self._contents)}"
         return self._contents[path] if spread is None else f"{self._contents[path]}-{spread}"

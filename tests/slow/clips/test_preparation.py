@@ -11,6 +11,7 @@ from cmet.clips.preparation import CONTACT_SHEET, _stamp, prepare_clips, sheet_c
 from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.errors import UserError
+from cmet.packs import has_file
 from cmet.params import ClipsParams, Params
 from tests.layouts import rename
 
@@ -52,10 +53,10 @@ def test_every_clip_of_the_manifest_is_in_the_table_with_its_reason(
     assert (report.num_clips, report.num_quarantined) == (1, 2)
     assert report.quarantined_by_reason == {"zero_bytes": 1, "lfs_pointer": 1}
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
-        "out/audio/good.wav",
+        "out/audio/0-of-1.tar",
         "out/clips.parquet",
         f"out/{CONTACT_SHEET}",
-        "out/video/good.mp4",
+        "out/video/0-of-1.tar",
     ]
     assert cv2.imread(str(tmp_path / "out" / CONTACT_SHEET)).std() > 20
 
@@ -83,8 +84,8 @@ def test_what_is_prepared_is_called_by_one_name(
     renamed, clips = rename(monkeypatch, "clips", name), Clips(tmp_path / "out")
     prepare_clips(manifest[:1], root, clips.folder, tmp_path / "work", settings)
     assert clips.usable.clip_id.to_list() == ["good"]
-    assert clips.video("good").is_file()
-    assert clips.sound("good").is_file()
+    assert has_file(clips.video("good"))
+    assert has_file(clips.sound("good"))
     assert (clips.folder / renamed).exists()
     assert not (clips.folder / name).exists()
 

@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 
 from cmet.clips.product import Clips
+from cmet.packs import has_file
 from tests.unit.conftest import Tiny
 
 
 def test_every_clip_has_a_picture_and_a_sound(tiny: Tiny) -> None:
     for clip_id in tiny.clips.table["clip_id"]:
-        assert tiny.clips.video(clip_id).is_file()
-        assert tiny.clips.sound(clip_id).is_file()
+        assert has_file(tiny.clips.video(clip_id))
+        assert has_file(tiny.clips.sound(clip_id))
 
 
 def test_quarantined_clips_are_in_the_table_and_not_usable(tiny: Tiny, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from cmet.stages.tracked import track_evaluation
 from cmet.stages.tracked_timing import track_timing
 from cmet.stages.tracked_training import tracked_training
 from cmet.tracking.runs import default_store, download_file, find_run
+from tests.packing import pack_all
 from tests.unit.conftest import TIMING
 from tests.unit.editing.models import write_model
 from tests.unit.scores.making import Said, judged, results_of
@@ -63,6 +64,7 @@ def write_edits(data: Path, results: pd.DataFrame) -> None:
         write_video(path, np.zeros((3, 64, 64, 3), np.uint8), 25)
     (data / "clips/audio").mkdir()
     write_sound(data / "clips/audio/source.wav", np.zeros(2000, np.float32), 16000)
+    pack_all(data / "clips/video", data / "clips/audio")
     pd.DataFrame({"clip_id": ["source", "target"]}).to_parquet(data / "clips/clips.parquet")
 
 

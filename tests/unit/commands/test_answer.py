@@ -114,7 +114,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     for name, result in replaced.items():
         monkeypatch.setattr(name, noisy(result))
-    monkeypatch.setattr(Project, "clips", lambda _: None)
+    written = SimpleNamespace(write_out=lambda clip_id, folder: [folder / f"{clip_id}.mp4"])
+    monkeypatch.setattr(Project, "clips", lambda _: written)
     monkeypatch.setattr(Project, "report", lambda _: Report(Path("reports")))
     monkeypatch.setattr(Report, "summary", REPORT)
     return tmp_path
@@ -130,6 +131,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "compare": ("a b metric confidence main held_out clips notes", ["a", "b"]),
     "corpus card": ("loss page rows", []),
     "corpus check": ("corpus root num_found is_complete", ["mead", "tree"]),
+    "corpus unpack": ("paths", ["a", "b", "--to", "out"]),
     "doctor": ("can_run_sample can_edit findings", []),
     "edit": (
         "out num_frames fps width_px height_px face_ratio mean_change clamped_share strength has_typical_unit likeness "

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cmet.connector.bank import NEUTRAL_INDEX, NO_LEVEL, FeatureBank
-from cmet.connector.sampler import Batch, ClipLists, Sampler, conversion_chances
+from cmet.connector.sampler import Batch, ClipLists, Sampler, conversion_chances, conversions
 from cmet.errors import UserError
 from cmet.params import NetworkParams, TrainParams
 from cmet.shards import ClipSample, PairSample
@@ -90,6 +90,17 @@ def test_any_emotion_follows_a_neutral_one_where_there_are_no_levels(is_official
 def test_moves_between_excluded_emotions_get_no_chance_and_the_others_keep_theirs() -> None:
     groups = torch.tensor([[0, NEUTRAL_INDEX, 1], [0, HAPPY, 1], [0, SAD, 1]])
     assert conversion_chances(groups, True, [HAPPY, SAD]).tolist() == [[0, 0.5, 0.5], [0.5, 0, 0], [0.5, 0, 0]]
+
+
+@pytest.mark.parametrize("is_official", [True, False])
+def test_the_tables_of_all_speakers_are_what_one_table_would_say(is_official: bool) -> None:
+    random = torch.Generator().manual_seed(1)
+    labels = torch.stack([torch.randint(high, (60,), generator=random) for high in (5, 6, 4)], 1)
+    labels_G3 = torch.unique(labels, dim=0)
+    whole_GG = conversion_chances(labels_G3, is_official, [HAPPY, SAD])
+    found_E2, chances_E = conversions(labels_G3, is_official, [HAPPY, SAD])
+    assert torch.equal(found_E2, whole_GG.nonzero())
+    assert torch.equal(chances_E, whole_GG[tuple(found_E2.T)])
 
 
 def test_lists_are_counted_around() -> None:

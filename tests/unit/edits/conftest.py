@@ -10,11 +10,12 @@ from cmet.clips.product import Clips
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.edits.material import Material
 from cmet.expression.encoding import write_faces
-from cmet.expression.product import Faces, track_file
+from cmet.expression.product import Faces
 from cmet.media.sound import read_sound
 from cmet.media.video import read_video
 from cmet.params import Params
 from cmet.speech.product import Voices
+from tests.packing import pack_all, pack_arrays
 from tests.unit.backbones.faces import made_model
 from tests.unit.edits.making import RATE_HZ, WIDTH, made_bundle, write_clip
 
@@ -34,17 +35,20 @@ def material(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Materi
     kept = {(job["number"], job["emotion"]): job for job in jobs if job["emotion"] in ("neutral", "happy")}
     model = made_model(WIDTH)
     rows = []
+    tracks = {}
     for (number, emotion), job in kept.items():
         clip_id = job["clip_id"]
         render_clip(job, root)
         frames = read_video(root / f"{clip_id}.mp4", range(NUM_FRAMES)).frames
         write_clip(clips, clip_id, frames, read_sound(root / f"{clip_id}.mp4", RATE_HZ))
-        np.save(track_file(faces.folder, clip_id), model.track(frames))
+        tracks[clip_id] = model.track(frames)
         rows.append((clip_id, "sample", f"S{number}", emotion, job["level"], "001", ("test", "train")[number], "ok"))
     columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status"]
     table = pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"})
     table.to_parquet(clips.path)
-    write_faces(faces.folder, model, faces, table.clip_id)
+    pack_all(*(path for path in clips.folder.iterdir() if path.is_dir()))
+    pack_arrays(faces.all_tracks, tracks)
+    write_faces(faces.folder, model, faces, table.clip_id, "test")
     heard = np.random.default_rng(0).normal(size=(len(table), SPEECH_WIDTH)).astype(np.float32)
     pd.DataFrame({"clip_id": table.clip_id, "embedding": list(heard)}).to_parquet(voices.path)
     mine = table[table.split == "test"].set_index("emotion")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cmet.clips.product import Clips
+from cmet.clips.product import SOUND, VIDEO, Clips, sound_name, video_name
 from cmet.connector.bundle import Bundle
 from cmet.connector.card import BundleConfig
 from cmet.connector.network import Connector
@@ -23,11 +23,11 @@ CLIPS = ClipForm(size_px=256, fps=25, sample_rate_hz=RATE_HZ, crop_rule="fomm-re
 
 
 def write_clip(clips: Clips, clip_id: str, frames: np.ndarray, samples: np.ndarray) -> None:
-    """Picture and sound of a prepared clip."""
-    for path in (clips.video(clip_id), clips.sound(clip_id)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(clips.video(clip_id), frames, 25)
-    write_sound(clips.sound(clip_id), samples, RATE_HZ)
+    """Picture and sound of a prepared clip; all of them are packed when they are there."""
+    for name in (VIDEO, SOUND):
+        (clips.folder / name).mkdir(parents=True, exist_ok=True)
+    write_video(clips.folder / VIDEO / video_name(clip_id), frames, 25)
+    write_sound(clips.folder / SOUND / sound_name(clip_id), samples, RATE_HZ)
 
 
 def with_table(clips: Clips, table: pd.DataFrame, folder: Path) -> Clips:

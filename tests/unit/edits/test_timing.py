@@ -22,6 +22,7 @@ from cmet.params import Params, TimingParams
 from cmet.speech.encoders.encoder import SpeechEncoder
 from cmet.vocabulary import METHODS
 from tests.layouts import rename
+from tests.packing import pack_all
 from tests.unit.edits.conftest import NUM_FRAMES
 from tests.unit.edits.making import WIDTH, made_bundle, recipe_of, with_table, write_clip
 
@@ -92,6 +93,7 @@ def timer(clock: Clock, params: Params, tmp_path: Path) -> RowTimer:
     clips = Clips(tmp_path)
     for name, num_frames in FRAMES.items():
         write_clip(clips, name, np.zeros((num_frames, 64, 64, 3), np.uint8), np.zeros(4000, np.float32))
+    pack_all(*clips.folder.iterdir())
 
     def embed(samples: np.ndarray) -> np.ndarray:
         clock.spend(EMBED)

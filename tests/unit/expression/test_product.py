@@ -10,11 +10,13 @@ from cmet.backbones.facemesh.model import FaceMesh
 from cmet.backbones.registry import load_backbone
 from cmet.errors import UserError
 from cmet.expression.encoding import write_faces
-from cmet.expression.product import CODES, MODEL, TRACKS, Faces, codes_file, track_file
+from cmet.expression.product import CODES, MODEL, TRACKS, Faces
 from cmet.inputs.files import BadFile
+from cmet.packs import write_packs
 from cmet.params import Params
 from tests.hostile import npy
 from tests.layouts import rename
+from tests.packing import pack_arrays
 from tests.unit.backbones.faces import made_faces, made_model
 
 WIDTH = 4
@@ -23,10 +25,8 @@ WIDTH = 4
 def write(folder: Path) -> Faces:
     """Two tracks, and the codes that a backbone reads off them; a third clip has none."""
     faces, model = Faces(folder), made_model(WIDTH)
-    faces.all_tracks.mkdir(parents=True)
-    for clip_id, track in zip("ab", made_faces()["neutral"]["M000"], strict=False):
-        np.save(track_file(folder, clip_id), track.astype(np.float32))
-    write_faces(folder, model, faces, "ab")
+    pack_arrays(faces.all_tracks, dict(zip("ab", made_faces()["neutral"]["M000"], strict=False)))
+    write_faces(folder, model, faces, "ab", "test")
     return faces
 
 
@@ -46,13 +46,12 @@ def test_codes_are_what_the_backbone_reads_off_the_track(tmp_path: Path, params:
         (npy(np.full((3, 2), np.nan)), "a.npy: no expression codes, which are finite and of shape"),
         (npy(np.zeros(3)), "a.npy: no expression codes"),
         (npy(np.array([{}], object)), "a.npy: is an array of Python objects"),
-        (b"", "a.npy: is empty"),
+        (b"", "a.npy: is not a numpy array"),
     ],
 )
 def test_codes_that_are_none_are_named(tmp_path: Path, content: bytes, said: str) -> None:
     faces = Faces(tmp_path)
-    faces.all_codes.mkdir()
-    codes_file(tmp_path, "a").write_bytes(content)
+    write_packs(faces.all_codes, ["a.npy"], lambda _: content, "test")
     with pytest.raises(BadFile, match=said):
         faces.codes("a")
 
@@ -71,9 +70,8 @@ def test_a_folder_is_called_by_one_name(
 
 def test_codes_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
     faces, model = Faces(tmp_path), made_model(WIDTH)
-    faces.all_tracks.mkdir(parents=True)
+    pack_arrays(faces.all_tracks, {"a": made_faces()["neutral"]["M000"][0]})
     damaged = FaceMesh(replace(model.basis, mean=model.basis.mean * np.nan))
-    np.save(track_file(tmp_path, "a"), made_faces()["neutral"]["M000"][0].astype(np.float32))
     with pytest.raises(UserError, match="expression: the codes of a are no numbers"):
-        write_faces(tmp_path, damaged, faces, "a")
+        write_faces(tmp_path, damaged, faces, "a", "test")
     assert not faces.has_codes("a")

@@ -8,7 +8,7 @@ import pytest
 
 from cmet.clips.product import Clips
 from cmet.errors import UserError
-from cmet.expression.product import Faces, codes_file
+from cmet.expression.product import Faces
 from cmet.outputs import content_digest
 from cmet.pairs.deltas import pair_clips, write_deltas
 from cmet.pairs.differences import expression_delta, speech_delta
@@ -18,6 +18,7 @@ from cmet.params import DeltasParams
 from cmet.speech.product import Voices
 from cmet.speech.scaling import SpeechScaling
 from tests.layouts import rename
+from tests.packing import pack_arrays
 
 SCALED = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread", speech_projection="none")
 RAW = DeltasParams(speech_encoder="opensmile", speech_scale="none", speech_projection="none")
@@ -56,10 +57,10 @@ def inputs(tmp_path: Path) -> Inputs:
     rows = draw.normal(size=(len(ok), 4)).astype(np.float32)
     rows[:, 3] = 5.0
     pd.DataFrame({"clip_id": ok, "embedding": list(rows)}).to_parquet(voices.path)
-    faces.all_codes.mkdir()
-    for number, clip in enumerate(ok):
-        if clip != "b-sad-2":
-            np.save(codes_file(tmp_path, clip), draw.normal(size=(6 + number, 3)).astype(np.float32))
+    pack_arrays(
+        faces.all_codes,
+        {clip: draw.normal(size=(6 + number, 3)) for number, clip in enumerate(ok) if clip != "b-sad-2"},
+    )
     return clips, voices, faces
 
 
@@ -155,9 +156,7 @@ def test_a_projection_is_fitted_on_training_speakers_and_goes_with_the_scaling(t
     table = pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"})
     clips, voices, faces = Clips(tmp_path), Voices(tmp_path), Faces(tmp_path)
     table.to_parquet(clips.path)
-    faces.all_codes.mkdir()
-    for clip in table["clip_id"]:
-        np.save(codes_file(tmp_path, clip), draw.normal(size=(5, 3)).astype(np.float32))
+    pack_arrays(faces.all_codes, {clip: draw.normal(size=(5, 3)) for clip in table["clip_id"]})
     params = SCALED.model_copy(update={"speech_projection": "lda"})
     is_fitted_on = (table["split"] == "train") & (table["emotion"] != "fear")
     found = {}

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from cmet.cli import app
 from cmet.errors import UserError
 from cmet.judge.classifier import Judge
+from cmet.packs import unpack_file
 from cmet.params import EvaluateParams
 from cmet.scores import other_methods
 from cmet.scores.other_methods import (
@@ -33,8 +34,8 @@ def write_manifest(tiny: Tiny, path: Path, **columns: str) -> Path:
     edits = tiny.edits.table.query("method == 'cmet'")
     rows = pd.DataFrame(
         {
-            "source_video_path": [tiny.clips.video(clip) for clip in edits.source_clip],
-            "gt_video_path": [tiny.clips.video(clip) for clip in edits.target_clip],
+            "source_video_path": [unpack_file(tiny.clips.video(clip), path.parent) for clip in edits.source_clip],
+            "gt_video_path": [unpack_file(tiny.clips.video(clip), path.parent) for clip in edits.target_clip],
             "gt_emotion": edits.emotion,
             "intensity": "level_2",
             "generated_path": [tiny.edits.folder / f"cmet/{row}.mp4" for row in edits.row_id],

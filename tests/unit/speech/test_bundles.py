@@ -10,8 +10,9 @@ import torch
 import torchaudio
 from torchaudio.models import wav2vec2_model, wavlm_model
 
-from cmet.clips.product import Clips
+from cmet.clips.product import Clips, sound_name
 from cmet.errors import UserError
+from cmet.packs import write_packs
 from cmet.params import SpeechForm, SpeechParams
 from cmet.speech.embeddings import write_embeddings
 from cmet.speech.encoders import bundles
@@ -199,9 +200,7 @@ def test_a_corpus_is_embedded(shrink: Any, weights: Path, tone: Path, tmp_path: 
     shrink("wav2vec2-base")
     torch.save(random_weights("wav2vec2-base"), weights / "speech" / bundle_of("wav2vec2-base")._path)
     clips = write_clips(tmp_path, "a", "b", "c")
-    for name in clips.table.clip_id:
-        clips.sound(name).parent.mkdir(exist_ok=True)
-        clips.sound(name).symlink_to(tone)
+    write_packs(clips.sounds[0], map(sound_name, clips.table.clip_id), lambda _: tone.read_bytes(), "test")
     params = SpeechParams(layer=None, pooling="mean", max_rejected=0)
     report = write_embeddings(clips, "wav2vec2-base", weights, tmp_path / "out", tmp_path / "work", params)
     assert (report.num_clips, report.width) == (3, 768)

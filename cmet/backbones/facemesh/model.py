@@ -12,6 +12,7 @@ import numpy as np
 
 from cmet.backbones.facemesh.basis import ExpressionBasis, fit_basis
 from cmet.backbones.facemesh.calibration import Case, calibrated
+from cmet.backbones.facemesh.glasses import freedom_behind_glasses, wears_glasses
 from cmet.backbones.facemesh.limits import bent, beside_own_smile, facing, movement_of
 from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS
 from cmet.backbones.facemesh.mouth import draw_inner_mouth
@@ -101,9 +102,11 @@ class FaceMesh:
         """
         if self.basis.actions is None:
             return self
+        pictures = list(pictures)
         scores = smile_scores(pictures)
         seen = scores[np.isfinite(scores)]
-        return PersonMesh(self.basis, SMILE_PER_SCORE * float(np.median(seen)) if len(seen) else 0.0)
+        own_smile = SMILE_PER_SCORE * float(np.median(seen)) if len(seen) else 0.0
+        return PersonMesh(self.basis, own_smile, wears_glasses(pictures))
 
     def save(self, folder: Path) -> None:
         """Write the basis into a folder."""
@@ -126,15 +129,21 @@ class FaceMesh:
 class PersonMesh(FaceMesh):
     """Shows codes by the muscles that a person would use."""
 
-    def __init__(self, basis: ExpressionBasis, own_smile: float) -> None:
-        """Draw a person who shows so much of a smile without any edit."""
+    def __init__(self, basis: ExpressionBasis, own_smile: float, has_glasses: bool = False) -> None:
+        """Draw a person who shows so much of a smile without any edit, and who wears glasses or not."""
         super().__init__(basis)
         self.own_smile = own_smile
+        self.has_glasses = has_glasses
 
     @cached_property
     def muscles(self) -> Muscles:
         """Those of the canonical face."""
         return Muscles.of(self.basis.template)
+
+    @cached_property
+    def freedom(self) -> np.ndarray:
+        """Share (P,) of its movement and shade that each face point shows."""
+        return freedom_behind_glasses(self.basis.template) if self.has_glasses else np.ones(NUM_FACE_POINTS)
 
     def render(self, frames: Iterable[np.ndarray], track: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
         """Move each frame from its own codes to the given ones; pixels away from the face are untouched."""
@@ -143,11 +152,12 @@ class PersonMesh(FaceMesh):
         delta_TK = codes - self.encode(track)
         actions_TA = bent(delta_TK.astype(np.float64) @ self.basis.actions.T)
         actions_TA = beside_own_smile(actions_TA, self.own_smile) * facing(pose)[:, None]
-        shifts = pose.to_picture(movement_of(self.muscles, actions_TA, aligned[..., :2]))
+        movement = movement_of(self.muscles, actions_TA, aligned[..., :2])
+        shifts = pose.to_picture(self.freedom[:, None] * movement)
         points = track[:, :NUM_FACE_POINTS, :2].astype(np.float64)
         eye_distances = self.muscles.eye_distance * pose.scale
         kept, warped = tee(frames)
-        moved = render(warped, track, shifts, actions_TA @ self.muscles.shades)
+        moved = render(warped, track, shifts, actions_TA @ self.muscles.shades * self.freedom)
         for frame, result, *where in zip(kept, moved, points, shifts, eye_distances, strict=True):
             draw_inner_mouth(frame, result, *where)
             yield result

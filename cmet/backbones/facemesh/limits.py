@@ -27,6 +27,9 @@ PAUSE_FRAMES = 10
 EASE_FRAMES = 9
 """Over which a mouth at rest opens."""
 
+CLOSING_FRAMES = 2
+"""Before lips meet and after, over which a mouth that is opened further closes and opens."""
+
 MIN_LID_SHARE = 0.45
 """Of its opening that an eye keeps."""
 
@@ -99,7 +102,15 @@ def _freedom(gap_T: np.ndarray) -> np.ndarray:
     around = np.lib.stride_tricks.sliding_window_view(np.pad(open_T, PAUSE_FRAMES, mode="edge"), 2 * PAUSE_FRAMES + 1)
     padded = np.pad(around.max(axis=1), EASE_FRAMES // 2, mode="edge")
     speaking_T = np.convolve(padded, np.full(EASE_FRAMES, 1 / EASE_FRAMES), "valid")
-    return np.maximum(open_T, 1 - speaking_T)
+    return _eased(np.maximum(open_T, 1 - speaking_T))
+
+
+def _eased(freedom_T: np.ndarray) -> np.ndarray:
+    """The same without leaps between neighbours, and nowhere more than it was: the mean of what is least around."""
+    width = 2 * CLOSING_FRAMES + 1
+    padded = np.pad(freedom_T, 2 * CLOSING_FRAMES, mode="edge")
+    least_T = np.lib.stride_tricks.sliding_window_view(padded, width).min(axis=1)
+    return np.convolve(least_T, np.full(width, 1 / width), "valid")
 
 
 def _limit_lips(movement: np.ndarray, plane_TP2: np.ndarray, freedom_T: np.ndarray) -> None:

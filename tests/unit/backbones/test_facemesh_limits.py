@@ -56,6 +56,16 @@ def test_lips_that_meet_in_speech_stay_closed(plane: np.ndarray, muscles: Muscle
     assert shown[0] > 0.15
 
 
+def test_a_mouth_that_is_opened_further_closes_without_a_leap(plane: np.ndarray, muscles: Muscles) -> None:
+    gaps = np.full(NUM_FRAMES, 0.15)
+    gaps[30] = 0
+    frames = with_gap(plane, gaps, UPPER_LIP, LOWER_LIP)
+    shown = gap_of(frames + movement_of(muscles, doing(jaw_drop=1.3), frames), UPPER_LIP, LOWER_LIP)
+    added = shown - gaps
+    assert added[30] == pytest.approx(0, abs=1e-9)
+    assert np.abs(np.diff(added)).max() < 0.4 * added[0]
+
+
 def test_a_mouth_at_rest_may_be_opened(plane: np.ndarray, muscles: Muscles) -> None:
     frames = with_gap(plane, np.zeros(NUM_FRAMES), UPPER_LIP, LOWER_LIP)
     shown = gap_of(frames + movement_of(muscles, doing(jaw_drop=1), frames), UPPER_LIP, LOWER_LIP)

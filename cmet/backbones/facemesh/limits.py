@@ -27,7 +27,7 @@ PAUSE_FRAMES = 10
 EASE_FRAMES = 9
 """Over which a mouth at rest opens."""
 
-CLOSING_FRAMES = 2
+CLOSING_FRAMES = 1
 """Before lips meet and after, over which a mouth that is opened further closes and opens."""
 
 MIN_LID_SHARE = 0.45

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any, get_args
@@ -133,7 +134,9 @@ def test_features_behind_a_linked_folder_are_refused_and_linked_files_are_not(
 def test_work_stays_while_too_many_clips_lack_features(tmp_path: Path, three_clips: pd.DataFrame) -> None:
     with pytest.raises(UserError, match="1 of 3 clips rejected"):
         embed(three_clips, tmp_path, max_rejected=0)
-    assert (tmp_path / "work/done/a/record.json").is_file()
+    lines = (tmp_path / "work/records.jsonl").read_text().splitlines()
+    kept = [json.loads(line)["record"]["clip_id"] for line in lines]
+    assert set(kept) == {"a", "b", "c"}
 
 
 def test_embeddings_are_called_by_one_name_and_come_in_any_order(

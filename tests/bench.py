@@ -39,7 +39,7 @@ from tests.bench_corpora import (
 )
 from tests.bench_editing import edit_720p
 from tests.bench_evaluation import frechet_difference, memory_while_scoring, tables_of_all_of_mead
-from tests.bench_faces import EMOTIONS, FACEAPI_BEFORE, OTHERS, TUNED, edit_cost, share_named
+from tests.bench_faces import EMOTIONS, FACEAPI_BEFORE, OTHERS, TUNED, share_named
 from tests.bench_faces import keep as keep_faces
 from tests.bench_faces import measure as measure_faces
 from tests.bench_judge import judge_speed
@@ -500,11 +500,6 @@ def real_faces(bench: Bench) -> Iterator[float]:
     yield max(clip.distance for clip in table.of(faces))
 
 
-def cost_of_edit(bench: Bench) -> Iterator[float]:
-    editing, copying = edit_cost(bench.real, bench.scratch)
-    yield editing / copying
-
-
 def second_run(bench: Bench) -> Iterator[float]:
     second = bench.scratch / "second"
     clone(second)
@@ -633,7 +628,6 @@ PARTS = (
         ),
         real_faces,
     ),
-    Part("faces", (at_most("editing 10 s of 720p, relative to reading and writing", "times", 3),), cost_of_edit),
     Part("repeat", (at_most("outputs that differ between two runs of one seed", "outputs", 0),), second_run),
     Part(
         "tests",

@@ -2,13 +2,12 @@
 
 `python -m tests.bench_faces` prints the tables of docs/results.md, and writes each clip's numbers to
 reports/real-faces.json. `--edits FOLDER` keeps the edited videos, and takes those that are there instead of making
-them. `--cost` measures what an edit takes.
+them.
 """
 
 import argparse
 import multiprocessing
 import os
-import resource
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,11 +42,6 @@ TRUE_CLIPS = {
 """Clips of MEAD that show an emotion; there is none of anger."""
 FACEAPI_BEFORE = {"happy": 8, "sad": 7, "angry": 2, "surprised": 0, "fear": 2}
 """Of the eight faces, how many face-api named rightly before the renderer was tuned on the first four."""
-
-COST_S, COST_FPS, COST_SIZE = 10, 25, (1280, 720)
-COST_FACE = "face_8"
-"""A head of 720p that talks."""
-NUM_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -256,59 +250,6 @@ def compared(face: str, emotion: str, seen: Seen, source: Seen, bounds: RealRang
     )  # fmt: skip
 
 
-def edit_cost(real: Path, scratch: Path) -> tuple[float, float]:
-    """Core seconds of editing 10 s of a talking head in 720p, and of reading and writing it alone."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_edit_cost, (real / "faces" / f"{COST_FACE}.mp4", scratch))
-
-
-def _edit_cost(face: Path, scratch: Path) -> tuple[float, float]:
-    editor, video = built_in(), scratch / "head.mp4"
-    write_head(face, video)
-    # what is loaded once does not count
-    edit(face, EMOTIONS[0], scratch / "warm.mp4", editor)
-    rounds = []
-    for _ in range(NUM_ROUNDS):
-        start = core_seconds()
-        copy(video, scratch / "copy.mp4")
-        between = core_seconds()
-        edit(video, EMOTIONS[0], scratch / "edited.mp4", editor)
-        rounds.append((core_seconds() - between, between - start))
-    editing, copying = (min(each) for each in zip(*rounds, strict=True))
-    return editing, copying
-
-
-def write_head(face: Path, out: Path) -> None:
-    """10 s of a video that runs back and forth, at its own size, which has to be `COST_SIZE`."""
-    from cmet.media.video import VideoFile, write_video
-
-    file = VideoFile(face)
-    assert (file.width, file.height) == COST_SIZE
-    forth = [*range(len(file)), *range(len(file) - 2, 0, -1)]
-    order = [forth[number % len(forth)] for number in range(COST_S * COST_FPS)]
-
-    def frames() -> Iterator[np.ndarray]:
-        kept = list(file.frames_at(range(len(file))))
-        yield from (kept[index] for index in order)
-
-    write_video(out, frames(), COST_FPS)
-
-
-def copy(video: Path, out: Path) -> None:
-    """Read a video and write it as an edit is written."""
-    from cmet.editing.options import CRF
-    from cmet.media.video import VideoFile, write_video
-
-    file = VideoFile(video)
-    write_video(out, file.frames_at(range(len(file))), file.fps, video, CRF)
-
-
-def core_seconds() -> float:
-    """What this process and its children that have ended have taken of all cores."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
 HEADINGS = (
     "faces", "emotion", "FER-2013", "face-api", "identity", "distance", "mouth out", "lids out", "jitter",
 )  # fmt: skip
@@ -359,16 +300,11 @@ def _true_rows(table: Table) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench_faces", description=__doc__.partition("\n")[0])
     parser.add_argument("--edits", type=Path, help="Folder in which edited videos are kept.")
-    parser.add_argument("--cost", action="store_true", help="Measure what an edit takes instead.")
     args = parser.parse_args()
     if not REAL.is_dir():
         parser.error("../shared/real is not here")
     scratch = Path(tempfile.mkdtemp(prefix="cmet-faces-"))
     try:
-        if args.cost:
-            editing, copying = edit_cost(REAL, scratch)
-            print(f"edit {editing:.1f}, reading and writing {copying:.1f} core seconds: {editing / copying:.2f} times")
-            return
         table = measure(REAL, args.edits or scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -17,7 +17,6 @@ from tests.bench_faces import (
     Seen,
     Table,
     compared,
-    core_seconds,
     seen_or_none,
     share_named,
 )
@@ -94,9 +93,3 @@ def test_what_shows_no_face_or_cannot_be_read_is_passed_over(tmp_path: Path) -> 
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     assert seen_or_none(tmp_path / "grey.mp4") is None
     assert seen_or_none(tmp_path / "broken.mp4") is None
-
-
-def test_core_seconds_are_what_is_worked_not_what_is_waited() -> None:
-    start = core_seconds()
-    np.linalg.svd(np.random.default_rng(0).normal(size=(300, 300)))
-    assert core_seconds() > start

@@ -1,12 +1,14 @@
 """What this process runs on and may use of it: cores, memory, GPU and versions, and nothing that tells whose it is."""
 
+import gc
 import hashlib
 import math
 import os
 import platform
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -57,6 +59,17 @@ _MISSING_LIBRARY = re.compile(
 
 PACKAGES = ("cmet", "funasr", "safetensors", *LIBRARIES.values())
 """Distributions that a description names; FunASR is not among the locked ones."""
+
+
+@contextmanager
+def many_imports() -> Iterator[None]:
+    """A block that imports large libraries: garbage is not looked for among a million objects that all stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def count_workers() -> int:

@@ -1,6 +1,6 @@
 """What C-MET needs from a talking-face model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -80,10 +80,11 @@ class LipDriven(Protocol):
 class DrawsPeople(Protocol):
     """A backbone that shows changes of a person in another way than those of the corpus it was fitted on."""
 
-    def of_person(self, pictures: Iterable[np.ndarray]) -> Backbone:
+    def of_person(self, pictures: Sequence[np.ndarray], track: np.ndarray) -> Backbone:
         """The backbone for videos of one person; codes and tracks are the same.
 
         Args:
-            pictures: Some frames of the person, to see what the face does of itself.
+            pictures: Some frames of the person, N of them, to see what the face does of itself.
+            track: What `track` says of them, shape (N, ...); NaN where it sees no face.
         """
         ...

@@ -1,5 +1,6 @@
 """`cmet edit`: for people who have a video and a voice."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typer.core import TyperCommand
 
 from cmet.commands import completing
 from cmet.commands.answer import Answer, answering
+from cmet.environment import many_imports
 from cmet.errors import UserError
 
 if TYPE_CHECKING:
@@ -194,11 +196,14 @@ def edit(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
     """Give the face in a video another emotion, heard in speech or told by its name."""
-    from cmet.editing.checks import check_emotions, check_files
-    from cmet.editing.options import EditOptions
-    from cmet.editing.speech import hearing_note
-    from cmet.editing.video import edit_video
-    from cmet.params import InferenceParams
+    # threads would wait for each other longer than they work at equations as small as those of a face
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with many_imports():
+        from cmet.editing.checks import check_emotions, check_files
+        from cmet.editing.options import EditOptions
+        from cmet.editing.speech import hearing_note
+        from cmet.editing.video import edit_video
+        from cmet.params import InferenceParams
 
     first, later = wanted_emotions(emotion, speech, neutral_speech, then)
     options = EditOptions(

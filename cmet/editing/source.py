@@ -1,6 +1,7 @@
 """A video to read from: its frames at its own constant rate, as often as an edit goes through them."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,9 @@ from cmet.media.video import VideoFile, frames_at_rate
 from cmet.progress import counted
 
 Item = TypeVar("Item")
+
+KEPT_BYTES = 768 << 20
+"""What all frames of a video may take to be kept, so that it is decoded once: ten seconds of 720p."""
 
 SLOW_BLOCK_BYTES = 256 << 20
 """Frames held at once where a video is shown backwards that is decoded from its start for each block."""
@@ -45,7 +49,16 @@ class Source:
         return len(self._shown)
 
     def frames(self, order: np.ndarray | list[int] | None = None) -> Iterator[np.ndarray]:
-        """Frames in this order, or all; see `frames_in_order`."""
+        """Frames in this order, or all; see `frames_in_order`. Nobody may change them, since they may be kept."""
+        if len(self) * self.width * self.height * 3 <= KEPT_BYTES:
+            return iter(self._kept if order is None else [self._kept[index] for index in order])
+        return self._decoded(order)
+
+    @cached_property
+    def _kept(self) -> list[np.ndarray]:
+        return list(self._decoded(None))
+
+    def _decoded(self, order: np.ndarray | list[int] | None) -> Iterator[np.ndarray]:
         block_bytes = SLOW_BLOCK_BYTES if self.file.reader == "pyav" else BLOCK_BYTES
         return frames_in_order(self.file, self._shown if order is None else self._shown[order], block_bytes)
 

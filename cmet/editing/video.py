@@ -1,6 +1,6 @@
 """One video edited: at its own frame rate, at its own size unless its face square is wished for, and with a sound."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
@@ -178,22 +178,25 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     """For a backbone that changes the frames themselves."""
     editor, is_quiet = job.editor, job.options.is_quiet
     check_num_windows(editor, job.emotions, len(source), source.fps)
-    faces, region = look_for_faces(source.frames, _evenly(source))
+    some = _evenly(source)
+    seen = dict(zip(some, source.frames(some), strict=True))
+    faces, region = look_for_faces(lambda indices: [seen[index] for index in indices], some)
     refuse_two_faces(faces)
     # a small face is tracked and changed as if a person had cropped the video to it
     view = region or Region(0, 0, source.width, source.height)
-    some: list[np.ndarray] = []
-    pictures = _kept(map(view.of, source.frames()), _evenly(source), some)
+    pictures = map(view.of, source.frames())
     track = editor.backbone.track(counted_frames(pictures, "finding the face", len(source), is_quiet))
     is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
     if is_found.mean() < MIN_FACE_RATIO:
         raise ClipError("no_face", f"a face in only {is_found.mean():.0%} of the frames of {source.path.name}")
+    backbone = editor.backbone
+    if isinstance(backbone, DrawsPeople):
+        backbone = backbone.of_person(list(map(view.of, seen.values())), track[some])
     track = fill_gaps(track, is_found)
     codes = editor.backbone.encode(track)
     delta_TK, told = emotional_delta(editor, job.emotions, codes, source.fps, presence(is_found), job.options)
     frames, below = tee(counted_frames(source.frames(), "changing the face", len(source), is_quiet))
     with result_file(job.out) as unfinished:
-        backbone = editor.backbone.of_person(some) if isinstance(editor.backbone, DrawsPeople) else editor.backbone
         parts = backbone.render(map(view.of, frames), track, codes + delta_TK)
         rendered = map(view.put_back, below, parts)
         num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF, shown=source.file.colour.shown)
@@ -293,14 +296,6 @@ def _square(source: Source, framing: Framing, clips: ClipForm, is_quiet: bool) -
         return counted_frames(source.frames(indices), "finding the face", len(indices), is_quiet)
 
     return find_square(frames_at, len(source), source.width, source.height, clips.crop_rule)
-
-
-def _kept(pictures: Iterable[np.ndarray], indices: Sequence[int], kept: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """The pictures, of which those with these numbers are kept."""
-    for index, picture in enumerate(pictures):
-        if index in indices:
-            kept.append(picture)
-        yield picture
 
 
 def _evenly(source: Source) -> list[int]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from cmet.environment import many_imports
+
 NUM_LANDMARKS = 478
 """468 points of the face and 10 of the irises."""
 
@@ -197,7 +199,8 @@ def _smile_reader() -> Any:
 
 
 def _landmarker(mode: str, max_faces: int, has_blendshapes: bool = False) -> Any:
-    from mediapipe.tasks.python import BaseOptions, vision
+    with many_imports():
+        from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_buffer=MODEL.read_bytes()),

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS, OPENINGS, face_triangles
-from cmet.media.landmarks import still_landmarks
 
 SIDE_TO_SIDE_PX = 96
 """Between the outer corners of the eyes in the picture where glasses are looked for."""
@@ -48,13 +47,14 @@ LID_SHARES = (0.5, 0.1)
 """Of its movement that a lid keeps, and skin right beside it: with more, lids fold over the rims."""
 
 
-def wears_glasses(pictures: Sequence[np.ndarray]) -> bool:
+def wears_glasses(pictures: Sequence[np.ndarray], track: np.ndarray) -> bool:
     """Whether most of these pictures show a thin line across the bridge of the nose, darker or lighter than skin.
 
     Args:
-        pictures: Frames of a person, RGB uint8. Those without a face tell nothing.
+        pictures: N frames of a person, RGB uint8.
+        track: Their landmarks, shape (N, 478, 3), pixels; NaN where there is no face, which tells nothing.
     """
-    found = zip(pictures, still_landmarks(pictures), strict=True)
+    found = zip(pictures, track, strict=True)
     contrasts = [_bridge_contrast(picture, points[:, :2]) for picture, points in found if np.isfinite(points).all()]
     return bool(contrasts) and float(np.median(contrasts)) >= MIN_CONTRAST
 

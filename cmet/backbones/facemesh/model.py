@@ -1,7 +1,7 @@
 """The facemesh backbone."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import tee
@@ -94,19 +94,19 @@ class FaceMesh:
         basis = replace(basis, actions=_actions_per_code(basis, seen, track))
         return cls(calibrated(basis, _calibration_cases(basis, seen, track, video, params.num_calibration_clips)))
 
-    def of_person(self, pictures: Iterable[np.ndarray]) -> "FaceMesh":
+    def of_person(self, pictures: Sequence[np.ndarray], track: np.ndarray) -> "FaceMesh":
         """The same for a video of a person, whose face is moved as people move, whoever the basis was fitted on.
 
         Args:
-            pictures: Some frames of the person.
+            pictures: Some frames of the person, N of them.
+            track: Their landmarks, shape (N, 478, 3), pixels; NaN where no face is seen.
         """
         if self.basis.actions is None:
             return self
-        pictures = list(pictures)
         scores = smile_scores(pictures)
         seen = scores[np.isfinite(scores)]
         own_smile = SMILE_PER_SCORE * float(np.median(seen)) if len(seen) else 0.0
-        return PersonMesh(self.basis, own_smile, wears_glasses(pictures))
+        return PersonMesh(self.basis, own_smile, wears_glasses(pictures, track))
 
     def save(self, folder: Path) -> None:
         """Write the basis into a folder."""

@@ -65,7 +65,13 @@ def warp_face(
     values = -movement if shade is None else np.concatenate([-movement, shade[:, None]], axis=1)
     grids = _over_triangles((goal - offset) / step, values, triangles, width, height)
     if step > 1:
-        shift_x, shift_y, *light = (_enlarge(grid, step, right - left, bottom - top) for grid in grids)
+        # grid cell i lies at pixel i * step
+        places = np.meshgrid(
+            *(np.arange(size, dtype=np.float32) / np.float32(step) for size in (right - left, bottom - top))
+        )
+        shift_x, shift_y, *light = (
+            cv2.remap(grid, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for grid in grids
+        )
     else:
         shift_x, shift_y, *light = (grid[: bottom - top, : right - left] for grid in grids)
     map_x: np.ndarray = shift_x + np.arange(left, right, dtype=np.float32)
@@ -78,8 +84,7 @@ def warp_face(
 
 def _lit(picture: np.ndarray, light: np.ndarray) -> np.ndarray:
     """A picture made lighter by a share (H, W), uint8."""
-    factor = cv2.merge([1 + light] * 3)
-    return cv2.multiply(picture, factor, dtype=cv2.CV_8U)
+    return cv2.multiply(picture, cv2.cvtColor(1 + light, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
 
 
 def _region(points: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -97,18 +102,21 @@ def _over_triangles(
     order = _folded_first(area)
     number = np.full((height, width), -1, np.int32)
     fixed: np.ndarray = np.round(corners * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    for index in order:
-        cv2.fillConvexPoly(number, fixed[index], [int(index)], cv2.LINE_8, SUBPIXEL_BITS)
+    for index, triangle in zip(order.tolist(), fixed[order], strict=True):
+        cv2.fillConvexPoly(number, triangle, index, cv2.LINE_8, SUBPIXEL_BITS)
     slopes = _slopes(corners, values[triangles], area).astype(np.float32)
     # row -1 serves the pixels outside of every triangle
     slopes = np.concatenate([slopes, np.zeros((1, *slopes.shape[1:]), np.float32)])
     grid_x, grid_y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    for part in np.moveaxis(slopes, 1, 0):
-        yield (
-            np.take(part[:, 0], number, mode="wrap") * grid_x
-            + np.take(part[:, 1], number, mode="wrap") * grid_y
-            + np.take(part[:, 2], number, mode="wrap")
-        )
+    # as NumPy wants indices, which it would make of them at each look
+    places = number.astype(np.intp)
+    for part in np.ascontiguousarray(slopes.transpose(1, 2, 0)):
+        a, b, c = (coefficients.take(places, mode="wrap") for coefficients in part)
+        a *= grid_x
+        b *= grid_y
+        a += b
+        a += c
+        yield a
 
 
 def _folded_first(area: np.ndarray) -> np.ndarray:
@@ -138,11 +146,3 @@ def _slopes(corners: np.ndarray, values: np.ndarray, area: np.ndarray) -> np.nda
 
 def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-
-
-def _enlarge(shift: np.ndarray, step: float, width: int, height: int) -> np.ndarray:
-    """Sample a coarse grid at every pixel; grid cell i lies at pixel i * step."""
-    x = np.arange(width, dtype=np.float32) / np.float32(step)
-    y = np.arange(height, dtype=np.float32) / np.float32(step)
-    map_x, map_y = np.meshgrid(x, y)
-    return cv2.remap(shift, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -1,5 +1,6 @@
 """Glasses of a person: seen by their bridge, and not bent."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,16 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
-from cmet.backbones.facemesh import glasses
 from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.backbones.facemesh.glasses import freedom_behind_glasses, wears_glasses
 from cmet.backbones.facemesh.mesh import OPENINGS
 from cmet.backbones.facemesh.model import FaceMesh, PersonMesh
 from cmet.backbones.facemesh.muscles import ACTION_UNITS
 from cmet.editing.built_in import BUILT_IN
+from cmet.media.landmarks import still_landmarks
 from cmet.media.video import VideoFile
 
 SIDE, SCALE, SKIN = 240, 50, (190, 150, 130)
+
+Worn = Callable[[list[np.ndarray]], bool]
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +38,14 @@ def face(basis: ExpressionBasis) -> np.ndarray:
 
 
 @pytest.fixture
-def _landmarks_are_known(monkeypatch: pytest.MonkeyPatch, face: np.ndarray) -> None:
-    """A picture without any red has no face."""
+def worn(face: np.ndarray) -> Worn:
+    """Whether pictures of that face show glasses; one without any red has no face."""
 
-    def landmarks(pictures: list[np.ndarray]) -> np.ndarray:
+    def worn(pictures: list[np.ndarray]) -> bool:
         found = [face if picture[..., 0].any() else np.full_like(face, np.nan) for picture in pictures]
-        return np.array(found).reshape(-1, *face.shape)
+        return wears_glasses(pictures, np.array(found).reshape(-1, *face.shape))
 
-    monkeypatch.setattr(glasses, "still_landmarks", landmarks)
+    return worn
 
 
 def skin(noise: float = 3) -> np.ndarray:
@@ -57,36 +60,34 @@ def with_bridge(face: np.ndarray, colour: tuple[int, int, int], width: int) -> n
     return picture
 
 
-@pytest.mark.usefixtures("_landmarks_are_known")
 @pytest.mark.parametrize("colour", [(40, 30, 30), (230, 225, 220)], ids=["dark", "light"])
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_a_line_across_the_nose_is_glasses(face: np.ndarray, colour: tuple[int, int, int], width: int) -> None:
-    assert wears_glasses([with_bridge(face, colour, width)])
+def test_a_line_across_the_nose_is_glasses(
+    worn: Worn, face: np.ndarray, colour: tuple[int, int, int], width: int
+) -> None:
+    assert worn([with_bridge(face, colour, width)])
 
 
-@pytest.mark.usefixtures("_landmarks_are_known")
-def test_noise_an_edge_and_half_a_line_are_no_glasses(face: np.ndarray) -> None:
+def test_noise_an_edge_and_half_a_line_are_no_glasses(worn: Worn, face: np.ndarray) -> None:
     row, middle = int(face[6, 1]), int(face[6, 0])
     shadow, scar = skin(), skin()
     shadow[row:] //= 2
     scar[row : row + 2, :middle] = 40
     for picture in (skin(noise=8), shadow, scar):
-        assert not wears_glasses([picture])
+        assert not worn([picture])
 
 
-@pytest.mark.usefixtures("_landmarks_are_known")
-def test_a_line_that_comes_and_goes_is_no_glasses(face: np.ndarray) -> None:
+def test_a_line_that_comes_and_goes_is_no_glasses(worn: Worn, face: np.ndarray) -> None:
     line = with_bridge(face, (40, 30, 30), 2)
-    assert not wears_glasses([line, skin(), skin()])
-    assert wears_glasses([line, line, skin()])
+    assert not worn([line, skin(), skin()])
+    assert worn([line, line, skin()])
 
 
-@pytest.mark.usefixtures("_landmarks_are_known")
-def test_pictures_without_a_face_tell_nothing(face: np.ndarray) -> None:
+def test_pictures_without_a_face_tell_nothing(worn: Worn, face: np.ndarray) -> None:
     nothing = np.zeros((SIDE, SIDE, 3), np.uint8)
-    assert not wears_glasses([])
-    assert not wears_glasses([nothing])
-    assert wears_glasses([nothing, nothing, with_bridge(face, (40, 30, 30), 2)])
+    assert not worn([])
+    assert not worn([nothing])
+    assert worn([nothing, nothing, with_bridge(face, (40, 30, 30), 2)])
 
 
 def test_rims_are_held_and_the_mouth_is_free(basis: ExpressionBasis) -> None:
@@ -132,8 +133,9 @@ def test_a_jaw_drops_as_without_glasses(basis: ExpressionBasis, face: np.ndarray
 
 
 @pytest.mark.parametrize("number", range(1, 9))
-def test_one_of_eight_real_faces_wears_glasses(real: Path, basis: ExpressionBasis, number: int) -> None:
+def test_one_of_eight_real_faces_worn(real: Path, basis: ExpressionBasis, number: int) -> None:
     video = VideoFile(real / f"faces/face_{number}.mp4")
-    person = FaceMesh(basis).of_person(video.frames_at([0, len(video) // 2, len(video) - 1]))
+    some = list(video.frames_at([0, len(video) // 2, len(video) - 1]))
+    person = FaceMesh(basis).of_person(some, still_landmarks(some))
     assert isinstance(person, PersonMesh)
     assert person.has_glasses == (number == 3)

@@ -55,11 +55,11 @@ def test_a_jaw_drops_and_the_forehead_stays(basis: ExpressionBasis, track: np.nd
 
 def test_a_basis_that_knows_no_muscles_moves_people_as_it_was_fitted(basis: ExpressionBasis) -> None:
     plain = FaceMesh(replace(basis, actions=None))
-    assert plain.of_person([]) is plain
+    assert plain.of_person([], np.zeros((0, 478, 3))) is plain
 
 
 def test_pictures_without_a_face_tell_of_no_smile(basis: ExpressionBasis) -> None:
-    person = FaceMesh(basis).of_person([np.zeros((64, 64, 3), np.uint8)])
+    person = FaceMesh(basis).of_person([np.zeros((64, 64, 3), np.uint8)], np.full((1, 478, 3), np.nan))
     assert isinstance(person, PersonMesh)
     assert person.own_smile == 0
 

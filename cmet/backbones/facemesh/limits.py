@@ -87,7 +87,7 @@ def movement_of(muscles: Muscles, actions_TA: np.ndarray, plane_TP2: np.ndarray)
 def facing(pose: Pose) -> np.ndarray:
     """Share (T,) of an edit that a head shows: 1 where it looks at the camera, 0 where it is turned away."""
     start, end = TURNED
-    return _smooth((np.abs(pose.rotation[:, 2, 2]) - end) / (start - end))
+    return smooth_step((np.abs(pose.rotation[:, 2, 2]) - end) / (start - end))
 
 
 def _gap(plane_TP2: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ def _gap(plane_TP2: np.ndarray) -> np.ndarray:
 
 def _freedom(gap_T: np.ndarray) -> np.ndarray:
     """How far a mouth may be opened beyond what it does, 0 to 1: not where lips meet in speech, as for p, b and m."""
-    open_T = _smooth(gap_T / APART)
+    open_T = smooth_step(gap_T / APART)
     around = np.lib.stride_tricks.sliding_window_view(np.pad(open_T, PAUSE_FRAMES, mode="edge"), 2 * PAUSE_FRAMES + 1)
     padded = np.pad(around.max(axis=1), EASE_FRAMES // 2, mode="edge")
     speaking_T = np.convolve(padded, np.full(EASE_FRAMES, 1 / EASE_FRAMES), "valid")
@@ -144,7 +144,7 @@ def _limit_lids(movement: np.ndarray, plane_TP2: np.ndarray, max_gap: float) -> 
         movement[:, below, 1] += correction
 
 
-def _smooth(share: np.ndarray) -> np.ndarray:
+def smooth_step(share: np.ndarray) -> np.ndarray:
     """0 up to 0, 1 from 1 on, and a smooth step between."""
     inside = np.clip(share, 0, 1)
     return inside * inside * (3 - 2 * inside)

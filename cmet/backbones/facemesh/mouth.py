@@ -10,6 +10,7 @@ Legend: H, W a rectangle of the picture around the mouth.
 import cv2
 import numpy as np
 
+from cmet.backbones.facemesh.limits import smooth_step
 from cmet.backbones.facemesh.mesh import LIPS
 
 MAX_WIDENING = 1.3
@@ -56,9 +57,9 @@ def draw_inner_mouth(
     above, below = goal.curve(along, upper_goal), goal.curve(along, lower_goal)
     gap = np.maximum(below - above, 0)
     share = np.clip((down - above) / seam + 0.5, 0, 1) * np.clip((below - down) / seam + 0.5, 0, 1)
-    share *= _step(gap / (3 * seam))
+    share *= smooth_step(gap / (3 * seam))
     # a mouth that is not moved stays as it is
-    share *= _step(np.abs(np.concatenate([upper_goal - upper, lower_goal - lower])).max() / (2 * seam))
+    share *= smooth_step(np.abs(np.concatenate([upper_goal - upper, lower_goal - lower])).max() / (2 * seam))
     if share.max() < 1 / 255:
         return
     seen_along = along / np.clip(goal.half / was.half, 1 / MAX_WIDENING, MAX_WIDENING)
@@ -117,7 +118,7 @@ class _Axes:
 
 def _cavity(lips: np.ndarray, along: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """The dark of a mouth with the tongue on its floor, shape (H, W, 3), float32; places from -1 to 1, from 0 to 1."""
-    tongue = 0.8 * _step((depth - 0.55) / 0.4) * _step(2 * (1 - np.abs(along)))
+    tongue = 0.8 * smooth_step((depth - 0.55) / 0.4) * smooth_step(2 * (1 - np.abs(along)))
     return lips * (CAVITY + tongue[..., None].astype(np.float32) * (TONGUE - CAVITY))
 
 
@@ -129,8 +130,3 @@ def _lip_colour(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
     ]
     x, y = np.clip(np.rint(np.concatenate(reds)).astype(int), 0, np.array(frame.shape[1::-1]) - 1).T
     return np.median(frame[y, x].astype(np.float32), axis=0)
-
-
-def _step(share: np.ndarray) -> np.ndarray:
-    inside = np.clip(share, 0, 1)
-    return inside * inside * (3 - 2 * inside)

@@ -31,7 +31,7 @@ USED_BY = {
     },
     "angry": {
         "brow_lower": 2.2, "lid_raise": 1.3, "lid_tighten": 0.9, "nose_wrinkle": 0.9, "frown": 1.2, "lip_press": 0.4,
-        "jaw_drop": 1.6,
+        "jaw_drop": 2.0,
     },
     "surprised": {"inner_brow_raise": 0.6, "outer_brow_raise": 1.3, "lid_raise": 1.5, "jaw_drop": 1.7},
     "fear": {
@@ -179,7 +179,8 @@ class _Anatomy:
                 (10, 336, 285, 334, 282, 300, 276, 6, 168, 5, 454, 291, 263, 362, 0, 17, 13, 14, 152),
             ),
             "nose_wrinkle": self._mouth(
-                lambda along, lip: (0, -0.045 * _middle(along) * ("upper" in lip) - 0.012 * along**2),
+                # corners are drawn apart and down: an angry mouth that opens becomes square, not round
+                lambda along, lip: (0.04 * along, 0.038 * along**2 - 0.045 * _middle(along) * ("upper" in lip)),
                 {278: (0, -0.045), 331: (0.006, -0.035), 279: (0.006, -0.045), 358: (0, -0.04), 336: (-0.015, 0.03),
                  285: (-0.015, 0.03), 9: (0, 0.02)},
                 (152, 397, 288),

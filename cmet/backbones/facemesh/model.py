@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import tee
+from itertools import repeat, tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from cmet.backbones.facemesh.basis import ExpressionBasis, fit_basis
 from cmet.backbones.facemesh.calibration import Case, calibrated
+from cmet.backbones.facemesh.covered import UsualLook
 from cmet.backbones.facemesh.glasses import freedom_behind_glasses, wears_glasses
 from cmet.backbones.facemesh.limits import bent, beside_own_smile, facing, movement_of
 from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS
@@ -106,7 +107,7 @@ class FaceMesh:
         scores = smile_scores(pictures)
         seen = scores[np.isfinite(scores)]
         own_smile = SMILE_PER_SCORE * float(np.median(seen)) if len(seen) else 0.0
-        return PersonMesh(self.basis, own_smile, wears_glasses(pictures, track))
+        return PersonMesh(self.basis, own_smile, wears_glasses(pictures, track), UsualLook.of(pictures, track))
 
     def save(self, folder: Path) -> None:
         """Write the basis into a folder."""
@@ -129,11 +130,25 @@ class FaceMesh:
 class PersonMesh(FaceMesh):
     """Shows codes by the muscles that a person would use."""
 
-    def __init__(self, basis: ExpressionBasis, own_smile: float, has_glasses: bool = False) -> None:
-        """Draw a person who shows so much of a smile without any edit, and who wears glasses or not."""
+    def __init__(
+        self,
+        basis: ExpressionBasis,
+        own_smile: float,
+        has_glasses: bool = False,
+        usual_look: UsualLook | None = None,
+    ) -> None:
+        """Draw a person.
+
+        Args:
+            basis: Reads and shows codes.
+            own_smile: How much of a smile the person shows without any edit.
+            has_glasses: Whether the person wears some.
+            usual_look: What tells that something is held before the mouth; None to take it that nothing is.
+        """
         super().__init__(basis)
         self.own_smile = own_smile
         self.has_glasses = has_glasses
+        self.usual_look = usual_look
 
     @cached_property
     def muscles(self) -> Muscles:
@@ -156,10 +171,14 @@ class PersonMesh(FaceMesh):
         shifts = pose.to_picture(self.freedom[:, None] * movement)
         points = track[:, :NUM_FACE_POINTS, :2].astype(np.float64)
         eye_distances = self.muscles.eye_distance * pose.scale
-        kept, warped = tee(frames)
-        moved = render(warped, track, shifts, actions_TA @ self.muscles.shades * self.freedom)
-        for frame, result, *where in zip(kept, moved, points, shifts, eye_distances, strict=True):
-            draw_inner_mouth(frame, result, *where)
+        kept, warped, looked_at = tee(frames, 3)
+        free = repeat(1.0, len(track)) if self.usual_look is None else self.usual_look.free(looked_at, track[..., :2])
+        shares, shares_again = tee(free)
+        moved = render(warped, track, shifts, actions_TA @ self.muscles.shades * self.freedom, shares)
+        for frame, result, share, where, shift, eye_distance in zip(
+            kept, moved, shares_again, points, shifts, eye_distances, strict=True
+        ):
+            draw_inner_mouth(frame, result, where, share * shift, eye_distance)
             yield result
 
 

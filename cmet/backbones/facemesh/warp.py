@@ -14,7 +14,11 @@ SUBPIXEL_BITS = 4
 
 
 def render(
-    frames: Iterable[np.ndarray], track: np.ndarray, movement: np.ndarray, shade: np.ndarray | None = None
+    frames: Iterable[np.ndarray],
+    track: np.ndarray,
+    movement: np.ndarray,
+    shade: np.ndarray | None = None,
+    shares: Iterable[float] | None = None,
 ) -> Iterator[np.ndarray]:
     """Move the face points of each frame.
 
@@ -23,17 +27,19 @@ def render(
         track: Their landmarks, shape (T, 478, 3), pixels.
         movement: Pixels by which each face point moves, shape (T, 468, 2).
         shade: Share by which the skin at each face point becomes lighter, shape (T, 468); None for nowhere.
+        shares: How much of both each frame shows, T numbers; None for all of it.
     """
     vertices, shifts = with_rings(track[:, :NUM_FACE_POINTS, :2].astype(np.float64), movement)
     triangles = face_triangles()
+    shares = [1.0] * len(track) if shares is None else shares
     if shade is None:
-        for frame, points, shift in zip(frames, vertices, shifts, strict=True):
-            yield warp_face(frame, points, shift, triangles)
+        for frame, points, shift, share in zip(frames, vertices, shifts, shares, strict=True):
+            yield warp_face(frame, points, share * shift, triangles)
         return
     # the rings have none
     shades = np.pad(shade, ((0, 0), (0, vertices.shape[1] - NUM_FACE_POINTS)))
-    for frame, points, shift, shaded in zip(frames, vertices, shifts, shades, strict=True):
-        yield warp_face(frame, points, shift, triangles, shaded)
+    for frame, points, shift, shaded, share in zip(frames, vertices, shifts, shades, shares, strict=True):
+        yield warp_face(frame, points, share * shift, triangles, share * shaded)
 
 
 def warp_face(

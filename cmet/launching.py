@@ -80,6 +80,9 @@ def wanted_launch(num_shares: int) -> "LaunchConfig | None":
     Raises:
         UserError: A variable has no value that torchrun can use, or nothing says where nodes meet.
     """
+    if any(name.startswith("PET_") for name in os.environ):
+        # read when torch is imported: a lost connection is told in a sentence, without its stack in C++
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     from torch.distributed.run import config_from_args, get_args_parser
 
     parser = get_args_parser()
@@ -183,8 +186,8 @@ def run_under_torchrun(config: "LaunchConfig") -> int:
         return 128 + error.sigval
     except RendezvousConnectionError as error:
         raise UserError(
-            f"PET_RDZV_ENDPOINT: nobody answers at {where}; it must name a node that has been started, by a name and a "
-            "port that the others reach"
+            f"PET_RDZV_ENDPOINT: nobody answers at {where}; it must name a node that was started and still runs, "
+            "by a name and a port that the others reach"
         ) from error
     except (RendezvousTimeoutError, DistError) as error:
         raise UserError(

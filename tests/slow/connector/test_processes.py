@@ -128,3 +128,12 @@ def test_torchrun_starts_the_command_in_each_process_and_passes_its_exit_code_on
     assert done.returncode == 2
     # the first that ends may take the other with it
     assert "No such option: --nonsense" in done.stderr
+
+
+def test_an_error_that_would_come_again_is_not_tried_again() -> None:
+    launch = "from cmet.launching import *; import sys; sys.exit(run_under_torchrun(wanted_launch(2)))"
+    command = [sys.executable, "-c", launch, "summary", "--params", "nowhere.yaml"]
+    restartable = os.environ | {"PET_NPROC_PER_NODE": "2", "PET_MAX_RESTARTS": "3"}
+    done = subprocess.run(command, cwd=ROOT, env=restartable, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert 1 <= done.stderr.count(f"cmet: {ROOT}/nowhere.yaml: ") <= 2

@@ -223,6 +223,8 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"cmet: {error}", file=sys.stderr)
+        # torchrun ends the others of a process that fails, some of which are on their way out
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if not isinstance(error, Lost):
             refuse_restart()
         sys.exit(USER_ERROR)

@@ -82,7 +82,7 @@ def wanted_launch(num_shares: int) -> "LaunchConfig | None":
     """
     if any(name.startswith("PET_") for name in os.environ):
         # read when torch is imported: a lost connection is told in a sentence, without its stack in C++
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from torch.distributed.run import config_from_args, get_args_parser
 
     parser = get_args_parser()

@@ -4,11 +4,13 @@ Errors that are the user's to mend are one message and exit code 2; a traceback 
 some commands (`corpus check`).
 """
 
+import hashlib
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,11 +30,22 @@ from cmet.commands.sweep import ManySeeds, sweep
 from cmet.commands.unseen import unseen
 from cmet.environment import missing_library, own_version
 from cmet.errors import UserError
-from cmet.launching import end_soon_after_signals, is_first_process, is_under_torchrun, run_under_torchrun
+from cmet.launching import (
+    USER_ERROR,
+    Lost,
+    die_with,
+    end_soon_after_signals,
+    is_first_process,
+    is_under_torchrun,
+    refuse_restart,
+    run_under_torchrun,
+    wanted_launch,
+)
 from cmet.native_logs import silence_native_logs
 from cmet.outputs import full_disk, no_room_said
+from cmet.places import WORK
 from cmet.project import Project
-from cmet.stages.registry import STAGES, Stage, run_stage
+from cmet.stages.registry import STAGES, Stage, run_stage, stage_digest
 from cmet.stages.started_with import StartedWith
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -110,19 +123,38 @@ def summary(params: ParamsFile = Path("params.yaml")) -> Answer:
 
 
 def _add_stage(name: str, stage: Stage) -> None:
-    def run(params: Path, as_json: bool, variant: str | None = None) -> None:
+    def opened(params: Path, variant: str | None) -> tuple[StartedWith, Project]:
         # first: what is edited between the two is seen at the end
         started = StartedWith.now(params.absolute())
         project = Project.at(params)
         _check_variant(project.params, name, stage, variant)
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(project.places.compiled))
-        num_processes = stage.num_processes(project.params)
-        if num_processes > 1 and not is_under_torchrun():
-            # each of them takes the same options
-            raise typer.Exit(run_under_torchrun(num_processes))
-        show(lambda: _stage_answer(name, project, variant, started), as_json)
+        return started, project
+
+    def facts(params: Path, variant: str | None) -> dict[str, str]:
+        _, project = opened(params, variant)
+        values = hashlib.sha256(project.params.model_dump_json().encode()).hexdigest()
+        found = {f"digest of {params.name}": values, f"code of cmet {name}": stage_digest(name, variant)}
+        return {what: digest[:8] for what, digest in found.items()}
+
+    def run(params: Path, as_json: bool, variant: str | None = None) -> None:
+        with _met(params, lambda: facts(params, variant)) if is_under_torchrun() else nullcontext():
+            started, project = opened(params, variant)
+            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(project.places.compiled))
+            num_shares = stage.num_shares(project.params)
+            if num_shares > 1 and not is_under_torchrun() and (launch := wanted_launch(num_shares)) is not None:
+                # each process takes the same options
+                raise typer.Exit(run_under_torchrun(launch))
+            show(lambda: _stage_answer(name, project, variant, started), as_json)
 
     app.command(name, help=stage.summary)(_with_options(run, stage))
+
+
+def _met(params: Path, facts: Callable[[], dict[str, str]]) -> AbstractContextManager[None]:
+    die_with(os.getppid())
+    from cmet.connector.meeting import meeting
+
+    root = params.absolute().parent
+    return meeting(root, root / WORK, facts)
 
 
 def _stage_answer(name: str, project: Project, variant: str | None, started: StartedWith) -> Answer | None:
@@ -191,7 +223,11 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"cmet: {error}", file=sys.stderr)
-        sys.exit(2)
+        # torchrun ends the others of a process that fails, some of which are on their way out
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if not isinstance(error, Lost):
+            refuse_restart()
+        sys.exit(USER_ERROR)
     except SystemExit as end:
         # typer makes this of a KeyboardInterrupt and says nothing
         if end.code == INTERRUPTED:

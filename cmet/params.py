@@ -323,8 +323,6 @@ class TrainParams(Section):
     compile: bool
     """Whether torch.compile optimises a step, with CUDA graphs on a GPU: takes minutes at first, pays off in long
     runs."""
-    num_processes: PositiveInt
-    """Processes that share every step, one per GPU (or several on a CPU); `cmet train` starts them with torchrun."""
     shards_in_memory: PositiveInt | None
     """Shards held in memory at once, read again and again, for features that do not fit; null holds all of them."""
     log_every: PositiveInt
@@ -345,12 +343,6 @@ class TrainParams(Section):
                 raise ValueError(f"begin_from {self.begin_from} has the paper's network, but {', '.join(wrong)}")
         elif self.begin_from is None and not self.num_steps:
             raise ValueError("num_steps is 0, so begin_from must name the checkpoint that becomes the model")
-        return self
-
-    @model_validator(mode="after")
-    def _processes_share_a_batch(self) -> "TrainParams":
-        if self.batch_size % self.num_processes:
-            raise ValueError(f"batch_size {self.batch_size} is not a multiple of num_processes {self.num_processes}")
         return self
 
 

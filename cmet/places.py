@@ -33,10 +33,13 @@ COMPILED = "compiled"
 EXPERIMENTS, COPIES = "experiments", "copies"
 """Folders in it with the unfinished work of experiments, and with the copies of the project in which they run."""
 
+LOCK_WAIT_S = 0.1
+"""How long a lock is waited for: a run that ends removes the file under those who have just opened it."""
+
 UNKNOWN = "unknown"
 """Stands for a process that does not say its number."""
 
-LIMITS = frozenset({"max_rejected", "time_limit_s", "checkpoint_every", "num_processes"})
+LIMITS = frozenset({"max_rejected", "time_limit_s", "checkpoint_every"})
 """Parameters that decide which work is accepted, or how it is gone about, and change nothing of it."""
 
 
@@ -126,10 +129,12 @@ class Places:
         folder = self._workplace / step_name(stage, variant)
         return folder.is_dir() and any(folder.iterdir())
 
-    def only_run(self, stage: str, variant: str | None = None) -> AbstractContextManager[None]:
-        """A block in which no other process runs the stage."""
+    def only_run(
+        self, stage: str, variant: str | None = None, patience_s: float = LOCK_WAIT_S
+    ) -> AbstractContextManager[None]:
+        """A block in which no other process runs the stage; see `only_run`."""
         step = step_name(stage, variant)
-        return only_run(self._workplace / f"{step}.lock", step)
+        return only_run(self._workplace / f"{step}.lock", step, patience_s)
 
     def digests(self, *inputs: Path) -> dict[str, str]:
         """Content hash of inputs by their path in the project; by the whole path where they lie outside."""
@@ -209,19 +214,19 @@ def work_folder(
 
 
 @contextmanager
-def only_run(path: Path, stage: str) -> Iterator[None]:
+def only_run(path: Path, stage: str, patience_s: float = LOCK_WAIT_S) -> Iterator[None]:
     """Let no other process run the same stage during the block.
 
     Args:
         path: The lock file; it is there during the block only, or after a kill, when it locks nothing.
         stage: Name for the message.
+        patience_s: How long another run is waited for.
 
     Raises:
         UserError: Another run holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # a moment's patience: a run that ends removes the file under those who have just opened it
-    lock = FileLock(path, timeout=0.1, poll_interval=0.01, fallback_to_soft=False)
+    lock = FileLock(path, timeout=patience_s, poll_interval=0.01, fallback_to_soft=False)
     try:
         held = lock.acquire()
     except Timeout as error:

@@ -22,7 +22,6 @@ TINY: dict[str, Any] = {
     "contrastive_signs": "crossed",
     "precision": "float32",
     "compile": False,
-    "num_processes": 1,
     "shards_in_memory": None,
     "num_steps": 6,
     "batch_size": 16,

@@ -10,8 +10,9 @@ from dvc.repo import Repo
 
 from cmet.errors import UserError
 from cmet.experiments import use_experiment
+from cmet.launching import wanted_launch
 from cmet.project import Project
-from cmet.stages.registry import run_stage
+from cmet.stages.registry import STAGES, run_stage
 from cmet.weights.registry import HOMES
 
 ROOT = Path(__file__).parents[1]
@@ -164,3 +165,20 @@ def test_a_corpus_from_elsewhere_does_not_make_the_sample(in_project: Path, expe
         names = [stage.addressing for stage in repo.index.stages]
     assert "manifest" in names
     assert [name for name in names if name.startswith("sample")] == made
+
+
+def test_on_how_many_machines_training_runs_is_watched_by_nothing(
+    store: Path, in_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work() -> Path:
+        project = Project.at(in_project / "params.yaml")
+        return project.places.work("train", "facemesh", project.params.train, [])
+
+    before = work()
+    for variable, value in {"PET_NNODES": "2", "PET_RDZV_ENDPOINT": "a:1", "PET_NPROC_PER_NODE": "8"}.items():
+        monkeypatch.setenv(variable, value)
+    launch = wanted_launch(STAGES["train"].num_shares(Project.at(in_project / "params.yaml").params))
+    assert launch is not None and (launch.max_nodes, launch.nproc_per_node) == (2, 8)
+    assert changed(in_project) == {}
+    # interrupted work goes on elsewhere, too
+    assert work() == before

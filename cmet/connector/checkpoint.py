@@ -115,24 +115,30 @@ class TrainingState:
                 f"{kept}free some space and run the same command again to continue"
             ) from error
 
-    def load(self, path: Path, processes: Processes) -> None:
-        """Go on exactly where `save` was called.
+    def load(self, path: Path, processes: Processes) -> bool:
+        """Go on exactly where `save` was called, if there is a checkpoint.
 
-        Where the number of processes is another one, dropout and streaming shards go on with other draws.
+        The first process reads it and hands it to the others: on a shared disk they may not see yet what another
+        machine has written. Where the number of processes is another one, dropout and streaming shards go on with
+        other draws.
+
+        Returns:
+            Whether there is one.
 
         Raises:
             UserError: The file is damaged, is of another training or holds weights that are not finite.
         """
+        values = processes.from_first(lambda: _content(path))
+        if values is None:
+            return False
         try:
-            self._take(load_content(path, kind_of(path)), processes)
-        # as it is written for people who can download the file again, what is unreadable is not told here
-        except UnreadableWeights as error:
-            raise UserError(f"{path}: damaged; delete it, and the same command begins anew") from error
+            self._take(values, processes)
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"{path}: not a checkpoint that this training can go on from ({shown(str(error))}); delete it, and the "
                 "same command begins anew"
             ) from error
+        return True
 
     def _take(self, values: dict[str, Any], processes: Processes) -> None:
         self.module.connector.load_state_dict(values["connector"])
@@ -150,6 +156,16 @@ class TrainingState:
         bad = not_finite(self.module.state_dict() | self.validated.state_dict() | self.best_weights)
         if bad:
             raise ValueError(f"NaN or infinity in {bad[0]}")
+
+
+def _content(path: Path) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return load_content(path, kind_of(path))
+    # as it is written for people who can download the file again, what is unreadable is not told here
+    except UnreadableWeights as error:
+        raise UserError(f"{path}: damaged; delete it, and the same command begins anew") from error
 
 
 def make_optimizer(connector: nn.Module, spread: nn.Parameter, params: TrainParams) -> torch.optim.Optimizer:

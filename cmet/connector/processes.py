@@ -6,6 +6,8 @@ process for itself.
 """
 
 import os
+import platform
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
 from cmet.connector.synced_norm import synced
-from cmet.launching import FIRST, die_with, is_under_torchrun
+from cmet.environment import best_device
+from cmet.errors import UserError
+from cmet.launching import FIRST, Lost, die_with, is_under_torchrun
 
 Value = TypeVar("Value")
 
@@ -76,21 +80,69 @@ class Processes:
 
 @contextmanager
 def training_processes(device: torch.device | None = None) -> Iterator[Processes]:
-    """The processes of this run, connected for the length of the block.
+    """The processes of this run, connected for the length of the block, or as they are where they are connected.
 
     Args:
         device: Where to compute; a GPU where there is one by default, under torchrun that of the local rank.
+
+    Raises:
+        UserError: There are more processes on this machine than GPUs, or another process is gone.
     """
-    has_gpu = torch.cuda.is_available() if device is None else device.type == "cuda"
     if not is_under_torchrun():
-        yield Processes(FIRST, 1, device or torch.device("cuda" if has_gpu else "cpu"))
-        return
+        yield Processes(FIRST, 1, device or best_device())
+    elif dist.is_initialized():
+        yield Processes(dist.get_rank(), dist.get_world_size(), device or own_device())
+    else:
+        with connected(device):
+            yield Processes(dist.get_rank(), dist.get_world_size(), device or own_device())
+
+
+@contextmanager
+def connected(device: torch.device | None = None) -> Iterator[None]:
+    """Connect this process with the others that torchrun has started, for the length of the block.
+
+    Args:
+        device: As in `training_processes`.
+
+    Raises:
+        UserError: As `training_processes`.
+    """
     die_with(os.getppid())
-    if has_gpu:
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    device = device or own_device()
+    if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if has_gpu else "gloo")
+    # plain values go from memory to memory
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size(), device or torch.device("cpu"))
+        yield
+    except (RuntimeError, dist.DistError) as error:
+        if not _LOST.search(str(error)):
+            raise
+        raise Lost(
+            f"train: process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} has lost the others; unless another "
+            "message says why, one was killed or its machine is gone. The same command goes on from the last "
+            "checkpoint, and by itself where PET_MAX_RESTARTS (or torchrun --max-restarts) allows it"
+        ) from error
     finally:
         dist.destroy_process_group()
+
+
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|socket|timed? ?out", re.IGNORECASE)
+"""What errors say when another process does not answer."""
+
+
+def own_device() -> torch.device:
+    """The GPU of this process among those of its machine, or the CPU where there is none.
+
+    Raises:
+        UserError: The machine has fewer GPUs than processes.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    number, num = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if number >= num:
+        raise UserError(
+            f"PET_NPROC_PER_NODE: {os.environ['LOCAL_WORLD_SIZE']} processes, but {platform.node()} has {num} GPU(s); "
+            "start as many as there are GPUs"
+        )
+    return torch.device("cuda", number)

@@ -163,10 +163,8 @@ def train_connector(
             if not params.num_steps:
                 check_clips(purpose.beginning, purpose.clips)
         state.update_average()
-        if checkpoint.is_file():
-            state.load(checkpoint, processes)
-            if processes.is_first:
-                print(f"train: goes on from step {state.step}", file=sys.stderr, flush=True)
+        if state.load(checkpoint, processes) and processes.is_first:
+            print(f"train: goes on from step {state.step}", file=sys.stderr, flush=True)
         sampler = state.batches.sampler
         short_lists = sampler.short_lists() if features.bank else None
         if short_lists and processes.is_first:

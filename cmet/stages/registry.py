@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from cmet.closure import PACKAGE, changed_code
 from cmet.environment import work_digest
 from cmet.errors import UserError
-from cmet.launching import is_first_process
+from cmet.launching import is_first_process, is_restartable
 from cmet.outputs import published_after, write_json
 from cmet.params import EVERYTHING, ClipForm, Params, SpeechForm, declared
-from cmet.places import Places
+from cmet.places import LOCK_WAIT_S, Places
 from cmet.project import Project
 from cmet.stages.clips import clips
 from cmet.stages.deltas import deltas
@@ -40,6 +40,10 @@ StageReport: TypeAlias = "DataclassInstance"
 """A frozen dataclass of counts and metrics."""
 
 
+LEASE_S = 120.0
+"""How long the first process, started again elsewhere, waits for its lock: servers of shared disks keep the locks of a
+lost machine for a while, 90 s with Linux."""
+
 VARIANT = "<variant>"
 """Stands for the name of the backbone or encoder."""
 
@@ -54,8 +58,8 @@ class Stage:
     """Sections or values with dots; a test holds dvc.yaml to them."""
     weights: tuple[str, ...] = ()
     """Folders among the weights that it reads, `VARIANT` for the backbone's; a test holds dvc.yaml to them."""
-    num_processes: Callable[[Params], int] = lambda params: 1
-    """How many processes torchrun starts for it; the first one writes, tracks and reports."""
+    num_shares: Callable[[Params], int] = lambda params: 1
+    """Equal parts that it can be cut into; of several processes, the first one writes, tracks and reports."""
 
     @property
     def summary(self) -> str:
@@ -97,7 +101,8 @@ def run_stage(
     with ExitStack() as stack:
         tracking: dict[str, Any] = {}
         if is_first:
-            stack.enter_context(places.only_run(name, variant))
+            patience_s = LEASE_S if is_restartable() else LOCK_WAIT_S
+            stack.enter_context(places.only_run(name, variant, patience_s))
             _tell_of_unread_weights(places, stage.weights_of(variant))
             tracking = stack.enter_context(_tracked(name, project, variant))
 
@@ -199,7 +204,7 @@ STAGES: dict[str, Stage] = {
         "backbone",
         (*FORM, *HEARD, "held_out_emotion", "seed", "train"),
         weights=("connector",),
-        num_processes=lambda params: params.train.num_processes,
+        num_shares=lambda params: params.train.batch_size,
     ),
     "judge": Stage(judge, "project", (*FORM, "judge", "seed"), weights=("judge",)),
     "edits": Stage(

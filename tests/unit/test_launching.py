@@ -9,7 +9,8 @@ from types import FrameType
 
 import pytest
 
-from cmet.launching import signals_held
+from cmet.errors import UserError
+from cmet.launching import signals_held, wanted_launch
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,3 +85,69 @@ def test_it_ends_although_nobody_reads_what_it_says() -> None:
             assert process.wait(60) == 128 + signal.SIGTERM
         finally:
             process.kill()
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Those of torchrun, none of which is set."""
+    for name in [name for name in os.environ if name.startswith("PET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"PET_NNODES": "two"}, "PET_NNODES: 'two' is no number of nodes"),
+        ({"PET_NNODES": "0"}, "PET_NNODES: '0' is no number of nodes"),
+        ({"PET_NNODES": "2"}, "PET_NNODES: 2 nodes, but nothing says where they meet; set PET_RDZV_ENDPOINT="),
+        ({"PET_NNODES": "2", "PET_MASTER_ADDR": "a"}, "PET_NNODES: 2 nodes, but nothing says where they meet"),
+        ({"PET_NNODES": "3:2", "PET_RDZV_ENDPOINT": "a:1"}, "PET_NNODES, PET_RDZV_ENDPOINT: torchrun cannot use one"),
+        ({"PET_MAX_RESTARTS": "often"}, "PET_MAX_RESTARTS: invalid int value: 'often'"),
+        ({"PET_NPROC_PER_NODE": "many"}, "PET_NPROC_PER_NODE: torchrun cannot use one of them .*many"),
+        ({"PET_RDZV_CONF": "soon"}, "PET_RDZV_CONF: torchrun cannot use one of them"),
+    ],
+)
+def test_a_variable_that_torchrun_cannot_use_is_named(
+    variables: pytest.MonkeyPatch, named: dict[str, str], said: str
+) -> None:
+    for name, value in named.items():
+        variables.setenv(name, value)
+    with pytest.raises(UserError, match=said):
+        wanted_launch(32)
+
+
+@pytest.mark.parametrize(
+    ("named", "num_gpus", "expected"),
+    [
+        ({}, 0, None),
+        ({}, 1, None),
+        ({}, 4, (1, 1, 4)),
+        ({}, 3, (1, 1, 2)),
+        ({"PET_NPROC_PER_NODE": "2"}, 0, (1, 1, 2)),
+        ({"PET_NPROC_PER_NODE": "1"}, 4, None),
+        ({"PET_MAX_RESTARTS": "3"}, 0, (1, 1, 1)),
+        ({"PET_NNODES": "2", "PET_RDZV_ENDPOINT": "a:1"}, 0, (2, 2, 1)),
+        ({"PET_NNODES": "1:2", "PET_RDZV_ENDPOINT": "a:1"}, 8, (1, 2, 8)),
+        ({"PET_NNODES": "2", "PET_MASTER_ADDR": "a", "PET_MASTER_PORT": "1", "PET_NODE_RANK": "1"}, 0, (2, 2, 1)),
+    ],
+)
+def test_processes_and_machines_are_those_that_there_are_or_that_variables_ask_for(
+    variables: pytest.MonkeyPatch, named: dict[str, str], num_gpus: int, expected: tuple[int, int, int] | None
+) -> None:
+    variables.setattr("torch.cuda.device_count", lambda: num_gpus)
+    for name, value in named.items():
+        variables.setenv(name, value)
+    launch = wanted_launch(32)
+    assert (launch and (launch.min_nodes, launch.max_nodes, launch.nproc_per_node)) == expected
+
+
+def test_gpus_that_would_leave_a_rest_are_told(
+    variables: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables.setattr("torch.cuda.device_count", lambda: 3)
+    wanted_launch(32)
+    assert capsys.readouterr().err.startswith(
+        "train: uses 2 of 3 GPUs, since a batch of 32 has no equal parts for more"
+    )

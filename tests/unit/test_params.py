@@ -40,7 +40,7 @@ def values() -> dict[str, Any]:
         ("train", "num_steps", -1, "train.num_steps: Input should be greater than or equal to 0"),
         ("train", "num_steps", 0, "train: Value error, num_steps is 0, so begin_from must name the checkpoint"),
         ("train", "sampler", "paper", "train.sampler: Input should be 'official' or 'corrected'"),
-        ("train", "num_processes", 3, "train: Value error, batch_size 32 is not a multiple of num_processes 3"),
+        ("train", "num_processes", 1, "train.num_processes: Extra inputs are not permitted"),
         ("train", "begin_from", "cmet-connector", "train: Value error, begin_from cmet-connector has the paper's"),
         ("train", "learning_rate", "fast", "train.learning_rate: Input should be a valid number"),
         ("deltas", "speech_encoder", "whisper", "not one of speech_encoders"),

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def test_the_same_stage_may_be_at_work_in_both(fold: Places, places: Places) -> 
         fold.only_run("train", "facemesh"),
     ):
         pass
+
+
+def test_a_lock_that_a_lost_machine_has_left_is_waited_for(places: Places) -> None:
+    holding = places.only_run("train", "facemesh")
+    holding.__enter__()
+    ending = threading.Timer(0.3, holding.__exit__, (None, None, None))
+    ending.start()
+    with places.only_run("train", "facemesh", 60):
+        pass
+    ending.join()
 
 
 def test_a_missing_output_is_named_by_its_path_in_the_project(fold: Places, places: Places) -> None:

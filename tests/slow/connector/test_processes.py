@@ -41,8 +41,8 @@ def two_processes(shards: Path, *runs: tuple[Path, TrainParams, int | None]) -> 
 
 
 def alone(shards: Path, out: Path, params: TrainParams) -> None:
-    one = Processes(0, 1, torch.device("cpu"))
-    train_connector(Shards(shards), out, params, 7, out.with_name("work"), Untracked(), one, PURPOSE)
+    one, work = Processes(0, 1, torch.device("cpu")), out.with_name(f"{out.name}.work")
+    train_connector(Shards(shards), out, params, 7, work, Untracked(), one, PURPOSE)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Trained:
     plain_params: TrainParams
     whole: Path
     broken: Path
+    left: Path
+    """Interrupted at step 4 of the plain one, after a checkpoint."""
     ended: subprocess.CompletedProcess[str]
 
 
@@ -73,9 +75,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -
         (folder / "whole", broken, None),
         (folder / "broken", broken, 3),
         (folder / "broken", broken, None),
+        (folder / "left", plain, 4),
     )
     ended = two_processes(shards, *runs)
-    return Trained(shards, folder / "plain", plain, folder / "whole", folder / "broken", ended)
+    return Trained(shards, folder / "plain", plain, folder / "whole", folder / "broken", folder / "left", ended)
 
 
 def test_two_processes_have_the_loss_curve_of_one(trained: Trained, tmp_path: Path) -> None:
@@ -92,6 +95,13 @@ def test_two_processes_have_the_loss_curve_of_one(trained: Trained, tmp_path: Pa
     weights, others = (load_file(folder / WEIGHTS) for folder in (tmp_path / "one", trained.plain))
     for name in (name for name in weights if "running_var" in name):
         torch.testing.assert_close(others[name], weights[name], rtol=1e-4, atol=1e-6)
+
+
+def test_one_process_goes_on_where_two_were_interrupted_on_the_same_loss_curve(trained: Trained) -> None:
+    alone(trained.shards, trained.left, trained.plain_params)
+    whole, left = (Model(folder).history for folder in (trained.plain, trained.left))
+    is_train = whole["metric"].str.startswith("train/")
+    np.testing.assert_allclose(left["value"][is_train], whole["value"][is_train], rtol=1e-5)
 
 
 def test_two_processes_go_on_to_the_same_bytes(trained: Trained) -> None:
@@ -111,9 +121,19 @@ def test_a_batch_that_cannot_be_shared_is_an_error(shards: Path, tmp_path: Path,
 
 
 def test_torchrun_starts_the_command_in_each_process_and_passes_its_exit_code_on() -> None:
-    launch = "import sys; from cmet.launching import run_under_torchrun; sys.exit(run_under_torchrun(2))"
+    launch = "from cmet.launching import *; import sys; sys.exit(run_under_torchrun(wanted_launch(2)))"
     command = [sys.executable, "-c", launch, "weights", "--nonsense"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    two = os.environ | {"PET_NPROC_PER_NODE": "2"}
+    done = subprocess.run(command, cwd=ROOT, env=two, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     # the first that ends may take the other with it
     assert "No such option: --nonsense" in done.stderr
+
+
+def test_an_error_that_would_come_again_is_not_tried_again() -> None:
+    launch = "from cmet.launching import *; import sys; sys.exit(run_under_torchrun(wanted_launch(2)))"
+    command = [sys.executable, "-c", launch, "summary", "--params", "nowhere.yaml"]
+    restartable = os.environ | {"PET_NPROC_PER_NODE": "2", "PET_MAX_RESTARTS": "3"}
+    done = subprocess.run(command, cwd=ROOT, env=restartable, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert 1 <= done.stderr.count(f"cmet: {ROOT}/nowhere.yaml: ") <= 2

@@ -114,6 +114,10 @@ class Second(Processes):
     def of_all(self, value: Any) -> list[Any]:
         return [self.first if isinstance(value, dict) else value, value]
 
+    def from_first(self, make: Callable[[], Any]) -> Any:
+        """The checkpoint that the first process reads: this one reads it in its place."""
+        return make()
+
 
 def test_every_process_goes_on_where_itself_was(
     many: TrainingShards, make_params: MakeParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

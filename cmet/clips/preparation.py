@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmet.archives import archive_above
+from cmet.archives import state_of
 from cmet.clips.contact_sheet import contact_sheet, to_jpeg
 from cmet.clips.one_clip import prepare_clip
 from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below, sound_name, video_name
@@ -143,12 +143,6 @@ def _check_share(clips: pd.DataFrame, lost: pd.DataFrame, max_rejected: float) -
     check_rejected("clips", rows.status.eq("quarantined"), rows.reason, max_rejected)
 
 
-def _stamp(path: str | None) -> list[int] | None:
-    """Size and time of change of a raw file, or of the archive it is in; None where there is none."""
-    if path is None:
-        return None
-    try:
-        found = (archive_above(Path(path)) or Path(path)).stat()
-    except OSError:
-        return None
-    return [found.st_size, found.st_mtime_ns]
+def _stamp(path: str | None) -> list[int | str] | None:
+    """What tells one state of a raw file from another; None where there is none."""
+    return None if path is None else state_of(Path(path))

@@ -3,7 +3,6 @@
 An experiment names the one it differs from; a layer (`experiments/ablations/`) names none and can be laid over any.
 """
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import yaml
 from cmet.errors import UserError
 from cmet.inputs.files import MISSING, BadFile, not_a_folder, oddity
 from cmet.inputs.texts import read_yaml, shown
-from cmet.objects.inventory import is_inventory, is_tree
+from cmet.objects.inventory import is_inventory, is_tree, refuse_address
 from cmet.outputs import fresh_file
 from cmet.params import MAX_MESSAGE, Params, ParamsError, flatten, parse_params
 
@@ -242,12 +241,7 @@ def _values_before(params: Path) -> dict[str, Any]:
 
 def _places(params: Path, root: Path, corpus: str) -> dict[str, str]:
     """Where the corpus is and what DVC watches of it, as the section `manifest` has them."""
-    # a Path has one slash where an address has two
-    if re.match(r"[a-z][a-z0-9+.-]+:/", str(root)):
-        raise UserError(
-            f"--root {root}: an address; list its objects first with `cmet corpus inventory CORPUS.inventory --of "
-            "ADDRESS`, and name that file"
-        )
+    refuse_address(root)
     odd = None if root.is_dir() else oddity(root)
     if odd is not None:
         raise UserError(f"--root {root}: {'no such folder or file' if odd == MISSING else odd}")

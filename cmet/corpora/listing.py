@@ -12,7 +12,7 @@ from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
 from cmet.inputs.files import not_a_folder
 from cmet.media.kinds import MEDIA_SUFFIXES, SOUND_SUFFIXES, SYSTEM_FILES, is_medium
-from cmet.objects.inventory import is_inventory, is_plain_name, is_tree, open_inventory
+from cmet.objects.inventory import is_inventory, is_plain_name, is_tree, open_inventory, refuse_address
 from cmet.progress import counted
 
 UNSUPPORTED_ARCHIVES = (".tar.gz", ".tgz", ".7z", ".rar", ".part", ".crdownload", ".001")
@@ -117,6 +117,7 @@ def list_tree(root: Path, parse: Parse) -> Listing:
         UserError: The folder does not exist.
     """
     if not is_tree(root):
+        refuse_address(root)
         raise UserError(
             f"{root}: {not_a_folder(root)}; set manifest.root in params.yaml to the folder of the raw corpus"
         )

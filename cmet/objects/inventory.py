@@ -13,7 +13,7 @@ import mmap
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -31,6 +31,9 @@ MAX_NAME_BYTES = 255
 """Of a part of a path, on the usual disks."""
 
 MAX_FIRST_LINE_BYTES = 1 << 16
+
+MAX_PASSED = 1 << 14
+"""Parts of an inventory are halved without reading as long as there are fewer."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 
@@ -54,6 +57,8 @@ class Inventory:
     content: mmap.mmap
     begin: int
     """Where the first object's line begins."""
+    _passed: dict[tuple[int, int], tuple[int, int, StoredObject]] = field(default_factory=dict)
+    """The objects through which many searches go."""
 
     def find(self, name: str) -> StoredObject | None:
         """The object of this name; None where there is none.
@@ -63,9 +68,7 @@ class Inventory:
         """
         low, high = self.begin, len(self.content)
         while low < high:
-            start = self.content.rfind(b"\n", low, (low + high) // 2) + 1 or low
-            end = self.content.find(b"\n", start)
-            found = self._object(start, end)
+            start, end, found = self._passed.get((low, high)) or self._middle(low, high)
             if found.name == name:
                 return found
             if found.name < name:
@@ -85,6 +88,15 @@ class Inventory:
             end = self.content.find(b"\n", start)
             yield self._object(start, end)
             start = end + 1
+
+    def _middle(self, low: int, high: int) -> tuple[int, int, StoredObject]:
+        """The object in the middle of a part, and where its line begins and ends."""
+        start = self.content.rfind(b"\n", low, (low + high) // 2) + 1 or low
+        end = self.content.find(b"\n", start)
+        found = start, end, self._object(start, end)
+        if (high - low) * MAX_PASSED > len(self.content):
+            self._passed[low, high] = found
+        return found
 
     def _object(self, start: int, end: int) -> StoredObject:
         try:
@@ -115,6 +127,20 @@ def check_address(address: str) -> None:
         )
     if not _SCHEME.fullmatch(parts.scheme) or "::" in address or not (parts.netloc or parts.path.strip("/")):
         raise UserError(f"{shown(address)}: no address of an object store; expected one like s3://bucket/folder")
+
+
+def refuse_address(path: Path) -> None:
+    """Go on with a path that was not meant as an address, in which a Path leaves one slash of two.
+
+    Raises:
+        UserError: It was; the message says how an address becomes an inventory.
+    """
+    match = re.search(r"(?:^|/)([a-z][a-z0-9+.-]+):/", str(path))
+    if match:
+        raise UserError(
+            f"{match[1]}:/{shown(str(path)[match.end() - 1 :])}: an address, whose objects are listed first: run "
+            "`cmet corpus inventory CORPUS.inventory --of ADDRESS`, and name that file"
+        )
 
 
 def is_inventory(path: Path) -> bool:

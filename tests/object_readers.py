@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from cmet.archives import local_file
+from cmet.engine import Job, Record
 from cmet.objects.cache import ObjectCache
 
 
@@ -29,6 +31,14 @@ def read_many(cache: ObjectCache, seed: int, num_reads: int, num_objects: int, n
             time.sleep(order.random() / 1000)
             if file.read_bytes() != content:
                 sys.exit(f"{number} is not whole")
+
+
+def copy_source(job: Job, folder: Path) -> Record:
+    """A clip that is its source once more."""
+    with local_file(Path(job["source"])) as file:
+        (folder / job["clip_id"]).write_bytes(file.read_bytes())
+    time.sleep(0.1)
+    return {"process": os.getpid()}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from cmet.objects.files import _store
+
 SETTINGS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -88,6 +90,7 @@ def forget_clients() -> None:
     from s3fs import S3FileSystem
 
     S3FileSystem.clear_instance_cache()
+    _store.cache_clear()
 
 
 @dataclass

@@ -11,6 +11,7 @@ from cmet.clips.contact_sheet import contact_sheet, to_jpeg
 from cmet.clips.one_clip import prepare_clip
 from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below, sound_name, video_name
 from cmet.engine import ClipMap, Job
+from cmet.objects.store import CHANGED_OBJECT, MISSING_OBJECT
 from cmet.packs import pack_files
 from cmet.params import ClipsParams
 from cmet.quarantine import check_rejected, count_reasons
@@ -26,7 +27,7 @@ BY_LABEL = frozenset({"bad_name", "unknown_speaker", "known_defect", "off_script
 BY_FILE = frozenset(
     {
         "zero_bytes", "html_page", "bad_archive", "truncated_archive", "refused_member", "missing_file", "no_medium",
-        "unreadable_file", "unsupported_archive", "outside_root",
+        "unreadable_file", "unsupported_archive", "outside_root", MISSING_OBJECT, CHANGED_OBJECT,
     }
 )  # fmt: skip
 """Reasons in a manifest by which a file is lost, just like one that cannot be prepared."""

@@ -224,7 +224,9 @@ def _members(root: Path, archive: Path, rejected: list[Rejected], passed_over: l
     try:
         index = read_archive(root / archive)
     except ClipError as error:
-        folder = "" if archive.parent == Path() else f"{archive.parent.as_posix()}/"
+        # it names the archive alone; an object by its whole address
+        is_bare = archive.parent != Path() and error.message.startswith(archive.name)
+        folder = f"{archive.parent.as_posix()}/" if is_bare else ""
         rejected.append(Rejected(archive.as_posix(), error.code, folder + error.message))
         return
     if index.damage is not None:

@@ -15,13 +15,17 @@ from cmet.corpora.sample import layout as sample
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.corpora.scan import scan, write_manifest
 from cmet.corpora.watched import files_folder
+from cmet.engine import ClipMap
 from cmet.errors import UserError
+from cmet.objects import store
+from cmet.objects.files import on_disk
 from cmet.objects.inventory import StoredObject, write_inventory
 from cmet.objects.renewing import renew_inventory
 from cmet.params import ClipsParams, Params
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from tests.conftest import ROOT
-from tests.object_store import Bucket
+from tests.object_readers import copy_source
+from tests.object_store import Bucket, forget_clients
 from tests.unit.corpora.trees import HTML, MEDIUM, fill, pointer, write_tar, write_zip
 
 
@@ -78,6 +82,23 @@ def test_the_same_clips_come_of_a_bucket_as_of_a_folder(
 
 
 @pytest.mark.workers
+def test_workers_read_from_one_cache(bucket: Bucket, tmp_path: Path) -> None:
+    for number in range(6):
+        bucket.put(f"{number}.mp4", bytes([number]) * 1000)
+    inventory = tmp_path / "a.inventory"
+    renew_inventory(inventory, bucket.address)
+    bucket.remove("5.mp4")
+    jobs = [{"clip_id": str(number), "source": str(inventory / f"{number % 6}.mp4")} for number in range(12)]
+    clip_map = ClipMap(copy_source, tmp_path / "work", "copies")
+    records = clip_map.run(jobs, num_workers=2)
+    gone = [record["clip_id"] for record in records if record["status"] == "quarantined"]
+    assert gone == ["5", "11"]
+    assert {record["reason"].split(":")[0] for record in records if record["clip_id"] in gone} == {"missing_object"}
+    for number in (0, 6, 4, 10):
+        assert (clip_map.files / str(number)).read_bytes() == bytes([number % 6]) * 1000
+    assert len({record["process"] for record in records if record["status"] == "ok"}) == 2
+
+
 def test_only_the_clip_of_a_changed_object_is_done_anew_and_one_that_is_gone_is_quarantined(
     bucket: Bucket, tmp_path: Path, videos: list[bytes], settings: ClipsParams, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +198,38 @@ def test_the_rows_of_a_table_may_name_objects(bucket: Bucket, tmp_path: Path) ->
     found = scan(table, path, inventory).set_index("video")
     assert found.status.to_list() == ["ok", "ok", "quarantined"]
     assert found.reason.iloc[2].startswith("missing_file: row 4: recordings.inventory/cid/1.mp4 does not exist")
+
+
+def test_a_store_that_goes_away_stops_the_stage_and_quarantines_nothing(
+    bucket: Bucket, tmp_path: Path, videos: list[bytes], settings: ClipsParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"01-01-05-01-01-01-{actor}.mp4" for actor in ("01", "02")]
+    for name, video in zip(names, videos, strict=False):
+        bucket.put(name, video)
+    inventory = tmp_path / "ravdess.inventory"
+    renew_inventory(inventory, bucket.address)
+    manifest = scan(ravdess, inventory)
+    with on_disk(inventory / names[0]):
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "WAITS_S", ())
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        forget_clients()
+        with pytest.raises(UserError, match=r"cannot be reached.*run the same command again"):
+            prepare_clips(manifest, inventory, tmp_path / "out", tmp_path / "work", settings)
+    forget_clients()
+    assert prepare_clips(manifest, inventory, tmp_path / "out", tmp_path / "work", settings).num_clips == 2
+
+
+def test_an_archive_that_is_gone_counts_as_a_lost_file(bucket: Bucket, tmp_path: Path) -> None:
+    write_tar(tmp_path / "mead/M003/video.tar", ["front/angry/level_1/001.mp4"])
+    write_tar(tmp_path / "mead/M005/video.tar", ["front/angry/level_1/001.mp4"])
+    inventory = upload(bucket, tmp_path / "mead", tmp_path)
+    bucket.remove("raw/M005/video.tar")
+    gone = scan(mead, inventory).set_index("video").reason["M005/video.tar"]
+    assert (
+        gone == f"missing_object: {bucket.address}/raw/M005/video.tar is in the inventory, but no longer in the store"
+    )
 
 
 def test_an_archive_in_a_bucket_is_read_in_place(bucket: Bucket, tmp_path: Path) -> None:

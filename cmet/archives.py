@@ -1,6 +1,7 @@
 """Raw files as they really arrive: inside archives that are never unpacked, or as something else in their place.
 
 A path may go on inside a tar or zip, as if the archive were a folder: `M003/video.tar/front/angry/level_1/001.mp4`.
+Either may lie in an object store (`cmet.objects`).
 """
 
 import os
@@ -19,6 +20,8 @@ from typing import IO
 
 from cmet.errors import ClipError
 from cmet.inputs.tars import open_tar
+from cmet.objects.files import on_disk
+from cmet.objects.inventory import stored_object
 
 TAR_SUFFIX, ZIP_SUFFIX = ".tar", ".zip"
 ARCHIVE_SUFFIXES = frozenset({TAR_SUFFIX, ZIP_SUFFIX})
@@ -65,16 +68,20 @@ class ArchiveIndex:
 
 @contextmanager
 def local_file(path: Path) -> Iterator[Path]:
-    """A file on disk with the bytes of `path`, which may go on inside an archive; gone with the block in that case.
+    """A file on disk with the bytes of `path`, which may go on inside an archive or an inventory.
+
+    It may be gone with the block.
 
     Raises:
         ClipError: `zero_bytes`, `lfs_pointer` or `html_page`: something else lies in the place of the medium;
-            `missing_member`, `bad_archive`, `unreadable_file`.
+            `missing_member`, `bad_archive`, `unreadable_file`; `missing_object`, `changed_object`.
+        UserError: As `on_disk`.
     """
     archive = archive_above(path)
     if archive is None:
-        refuse_stand_in(path)
-        yield path
+        with on_disk(path) as file:
+            refuse_stand_in(file)
+            yield file
         return
     with tempfile.TemporaryDirectory(prefix="cmet-") as folder:
         # the name is ours, the member's name decides nothing but the suffix
@@ -89,9 +96,22 @@ def local_file(path: Path) -> Iterator[Path]:
 def archive_above(path: Path) -> Path | None:
     """The archive that `path` goes into, or None for a plain path."""
     for parent in path.parents:
-        if parent.suffix.lower() in ARCHIVE_SUFFIXES and parent.is_file():
+        if parent.suffix.lower() in ARCHIVE_SUFFIXES and (parent.is_file() or stored_object(parent) is not None):
             return parent
     return None
+
+
+def state_of(path: Path) -> list[int | str] | None:
+    """Size and time of change of a file or the archive it is in, size and version of an object; None of nothing."""
+    whole = archive_above(path) or path
+    stored = stored_object(whole)
+    if stored is not None:
+        return [stored.num_bytes, stored.version]
+    try:
+        found = whole.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
 
 
 def stand_in(head: bytes) -> str | None:
@@ -173,8 +193,8 @@ def read_archive(path: Path) -> ArchiveIndex:
         ClipError: `zero_bytes`, `lfs_pointer`, `html_page`, `bad_archive` or `unreadable_file`.
     """
     try:
-        stat = path.stat()
-        return _read_archive(path, stat.st_size, stat.st_mtime_ns)
+        with on_disk(path) as file:
+            return _index_of(file)
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -186,7 +206,16 @@ def open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
     Raises:
         ClipError: `missing_member` or `bad_archive`.
     """
-    index = read_archive(archive)
+    with on_disk(archive) as file, _open_member(file, name) as stream:
+        yield stream
+
+
+@contextmanager
+def _open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
+    try:
+        index = _index_of(archive)
+    except OSError as error:
+        raise unreadable(archive, error) from error
     if name not in index.sizes:
         raise ClipError("missing_member", f"{archive.name} does not contain {name}")
     if index.zipped is not None:
@@ -205,15 +234,16 @@ def open_member(archive: Path, name: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file from front to back; `path` may go on inside an archive.
+    """The bytes of a file from front to back; `path` may go on inside an archive or an inventory.
 
     Raises:
-        ClipError: As `open_member`, or `unreadable_file`.
+        ClipError: As `open_member` and `on_disk`, or `unreadable_file`.
+        UserError: As `on_disk`.
     """
     archive = archive_above(path)
     try:
         if archive is None:
-            with path.open("rb") as stream:
+            with on_disk(path) as file, file.open("rb") as stream:
                 yield stream
         else:
             with open_member(archive, path.relative_to(archive).as_posix()) as stream:
@@ -223,13 +253,16 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; `path` may go on inside an archive.
+    """Bytes of a file; `path` may go on inside an archive or an inventory.
 
     Raises:
         ClipError: `missing_member`, `unreadable_file`, or as `read_archive`.
     """
     archive = archive_above(path)
     if archive is None:
+        stored = stored_object(path)
+        if stored is not None:
+            return stored.num_bytes
         try:
             return path.stat().st_size
         except OSError as error:
@@ -249,6 +282,9 @@ def has_same_bytes(path: Path, other: Path) -> bool:
     """
     if size_of(path) != size_of(other):
         return False
+    one, another = stored_object(path), stored_object(other)
+    if one is not None and another is not None and one.version == another.version:
+        return True
     with open_bytes(path) as left, open_bytes(other) as right:
         while part := left.read(CHUNK_BYTES):
             if part != right.read(CHUNK_BYTES):
@@ -267,6 +303,11 @@ class _Slice:
         part = self.file.read(self.left if size < 0 else min(size, self.left))
         self.left -= len(part)
         return part
+
+
+def _index_of(archive: Path) -> ArchiveIndex:
+    stat = archive.stat()
+    return _read_archive(archive, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=MAX_CACHED)

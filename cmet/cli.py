@@ -96,7 +96,9 @@ def use(
             autocompletion=completing.layers,
         ),
     ] = None,
-    root: Annotated[Path | None, typer.Option("--root", help="Folder of the raw corpus, or the table.")] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Folder or inventory of the raw corpus, or the table.")
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option("--weights", envvar="CMET_WEIGHTS", help="Folder of published checkpoints; default weights/."),

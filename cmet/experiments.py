@@ -15,6 +15,7 @@ import yaml
 from cmet.errors import UserError
 from cmet.inputs.files import MISSING, BadFile, not_a_folder, oddity
 from cmet.inputs.texts import read_yaml, shown
+from cmet.objects.inventory import is_inventory, is_tree, refuse_address
 from cmet.outputs import fresh_file
 from cmet.params import MAX_MESSAGE, Params, ParamsError, flatten, parse_params
 
@@ -175,7 +176,8 @@ def use_experiment(
     Args:
         experiment: File of `experiments/`.
         params: The project's params.yaml.
-        root: Folder of the raw corpus, or the table, from the current folder; as the experiment has it when None.
+        root: Folder or inventory of the raw corpus, or the table, from the current folder; as the experiment has it
+            when None.
             `manifest.files` becomes the same folder, or the one that all files named in the table have in common.
         layers: Files of changes (`experiments/ablations/`) that are laid over the experiment, in this order.
         weights: Folder of the published checkpoints, from the current folder; as the experiment has it when None. It
@@ -239,6 +241,7 @@ def _values_before(params: Path) -> dict[str, Any]:
 
 def _places(params: Path, root: Path, corpus: str) -> dict[str, str]:
     """Where the corpus is and what DVC watches of it, as the section `manifest` has them."""
+    refuse_address(root)
     odd = None if root.is_dir() else oddity(root)
     if odd is not None:
         raise UserError(f"--root {root}: {'no such folder or file' if odd == MISSING else odd}")
@@ -246,14 +249,19 @@ def _places(params: Path, root: Path, corpus: str) -> dict[str, str]:
     from cmet.corpora import table
     from cmet.corpora.watched import files_folder
 
-    if root.is_file() and corpus != table.NAME:
+    if corpus == table.NAME and is_inventory(root):
+        raise UserError(
+            f"--root {root}: the inventory of an object store, but the corpus {corpus} is a table; name that, with "
+            f"rows that say {root.name}/<object>"
+        )
+    if not is_tree(root) and corpus != table.NAME:
         raise UserError(f"--root {root}: a file, but the corpus {corpus} is a folder")
     # paths in a table count from where the table really lies
     files = files_folder(corpus, root.resolve()).resolve()
     outputs = [params.resolve().parent / name for name in OUTPUTS]
     if any(place.is_relative_to(files) for output in outputs for place in (output, output.resolve())):
         advice = "put the corpus into a folder of its own"
-        if root.is_file():
+        if not is_tree(root):
             advice = f"put the recordings into one folder beside the table, e.g. {root.parent / 'recordings'}/"
         raise UserError(
             f"--root {root}: its files share no folder but {files}, where the stages write data/ and reports/, "

@@ -113,10 +113,11 @@ class ManifestParams(Section):
 
     corpus: CorpusName
     root: str
-    """Folder of the raw corpus, or the table itself; relative paths start at the folder of params.yaml."""
+    """Folder of the raw corpus, the inventory of one in an object store (`cmet corpus inventory`), or the table itself;
+    relative paths start at the folder of params.yaml."""
     files: str
-    """Folder that holds all files of the corpus; DVC watches it together with `root`. The same as `root` if that is a
-    folder. It must not hold what the stages write, so it cannot be the folder of params.yaml itself."""
+    """Folder or inventory that holds all files of the corpus; DVC watches it together with `root`. The same as `root`
+    unless that is a table. It must not hold what the stages write, so it cannot be the folder of params.yaml itself."""
 
 
 class ClipForm(Section):

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from cmet.digests import KeptDigests
 from cmet.errors import UserError
 from cmet.inputs.texts import read_json
+from cmet.objects.inventory import is_tree
 from cmet.outputs import content_digest
 
 WORK = ".work"
@@ -107,7 +108,7 @@ class Places:
     @property
     def corpus_folder(self) -> Path:
         """Where the paths of a manifest begin."""
-        return self.corpus.parent if self.corpus.is_file() else self.corpus
+        return self.corpus if is_tree(self.corpus) or not self.corpus.is_file() else self.corpus.parent
 
     @property
     def compiled(self) -> Path:

@@ -11,6 +11,7 @@ from dvc.repo import Repo
 from cmet.errors import UserError
 from cmet.experiments import use_experiment
 from cmet.launching import wanted_launch
+from cmet.objects.renewing import renew_inventory
 from cmet.project import Project
 from cmet.stages.registry import STAGES, run_stage
 from cmet.weights.registry import HOMES
@@ -182,3 +183,37 @@ def test_on_how_many_machines_training_runs_is_watched_by_nothing(
     assert changed(in_project) == {}
     # interrupted work goes on elsewhere, too
     assert work() == before
+
+
+@pytest.fixture
+def inventory(in_project: Path, tmp_path: Path) -> Path:
+    """A project whose corpus is listed in an inventory; a folder stands for the object store."""
+    for home in HOMES:
+        (in_project / "weights" / home).mkdir(parents=True)
+    for number in (1, 2):
+        path = tmp_path / f"store/M003/front/angry/level_1/00{number}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{number}")
+    inventory = in_project / "mead.inventory"
+    renew_inventory(inventory, f"file://{tmp_path}/store")
+    use_experiment(ROOT / "experiments/mead-facemesh.yaml", in_project / "params.yaml", inventory)
+    write_graph(in_project, "manifest", "clips", "speech")
+    reproduce(in_project)
+    return inventory
+
+
+def test_a_changed_object_is_seen_once_the_inventory_is_renewed(
+    inventory: Path, in_project: Path, tmp_path: Path
+) -> None:
+    renew_inventory(inventory)
+    assert changed(in_project) == {}
+    (tmp_path / "store/M003/front/angry/level_1/001.mp4").write_text("another one")
+    renew_inventory(inventory)
+    assert {name: places & {"mead.inventory"} for name, places in changed(in_project).items()} == dict.fromkeys(
+        ("manifest", "clips", "speech@precomputed"), {"mead.inventory"}
+    )
+
+
+def test_the_clips_of_an_inventory_are_in_the_manifest(inventory: Path, in_project: Path) -> None:
+    report = run_stage("manifest", Project.at(in_project / "params.yaml"))
+    assert (report["num_clips"], report["num_quarantined"]) == (2, 0)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmet.archives import archive_above
+from cmet.archives import state_of
 from cmet.clips.contact_sheet import contact_sheet, to_jpeg
 from cmet.clips.one_clip import prepare_clip
 from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below, sound_name, video_name
 from cmet.engine import ClipMap, Job
+from cmet.objects.store import CHANGED_OBJECT, MISSING_OBJECT
 from cmet.packs import pack_files
 from cmet.params import ClipsParams
 from cmet.quarantine import check_rejected, count_reasons
@@ -26,7 +27,7 @@ BY_LABEL = frozenset({"bad_name", "unknown_speaker", "known_defect", "off_script
 BY_FILE = frozenset(
     {
         "zero_bytes", "html_page", "bad_archive", "truncated_archive", "refused_member", "missing_file", "no_medium",
-        "unreadable_file", "unsupported_archive", "outside_root",
+        "unreadable_file", "unsupported_archive", "outside_root", MISSING_OBJECT, CHANGED_OBJECT,
     }
 )  # fmt: skip
 """Reasons in a manifest by which a file is lost, just like one that cannot be prepared."""
@@ -143,12 +144,6 @@ def _check_share(clips: pd.DataFrame, lost: pd.DataFrame, max_rejected: float) -
     check_rejected("clips", rows.status.eq("quarantined"), rows.reason, max_rejected)
 
 
-def _stamp(path: str | None) -> list[int] | None:
-    """Size and time of change of a raw file, or of the archive it is in; None where there is none."""
-    if path is None:
-        return None
-    try:
-        found = (archive_above(Path(path)) or Path(path)).stat()
-    except OSError:
-        return None
-    return [found.st_size, found.st_mtime_ns]
+def _stamp(path: str | None) -> list[int | str] | None:
+    """What tells one state of a raw file from another; None where there is none."""
+    return None if path is None else state_of(Path(path))

@@ -25,7 +25,10 @@ def about_corpora() -> None:
 @answering
 def check(
     corpus: Annotated[CorpusName, typer.Argument(help="Which corpus it is.")],
-    root: Annotated[Path, typer.Argument(help="Folder of the raw corpus (for `table`, also its CSV or Parquet file).")],
+    root: Annotated[
+        Path,
+        typer.Argument(help="Folder or inventory of the raw corpus (for `table`, also its CSV or Parquet file)."),
+    ],
     full: Annotated[bool, typer.Option("--full", help="Show lists in full.")] = False,
     disk: Annotated[Path, typer.Option("--disk", help="A folder on the disk that prepared clips will go to.")] = Path(),
     files: Annotated[
@@ -44,6 +47,33 @@ def check(
         asdict(report) | {"is_complete": report.is_complete},
         check_table(report, sys.maxsize if full else MAX_LISTED),
         exit_code=COMPLETE if report.is_complete else INCOMPLETE,
+    )
+
+
+@app.command("inventory")
+@answering
+def list_objects(
+    inventory: Annotated[Path, typer.Argument(help="The file to write, *.inventory; one that is there is renewed.")],
+    of: Annotated[
+        str | None,
+        typer.Option("--of", help="Address of the corpus, like s3://bucket/MEAD; default the one in the file."),
+    ] = None,
+) -> Answer:
+    """List a corpus in an object store, so that it can be read and DVC sees what has changed there."""
+    from cmet.objects.renewing import renew_inventory
+
+    report = renew_inventory(inventory, of)
+    changes = ", ".join(
+        f"{number:,} {word}"
+        for number, word in (
+            (report.num_added, "added"), (report.num_changed, "changed"), (report.num_removed, "removed"),
+        )
+        if number
+    )  # fmt: skip
+    return Answer(
+        asdict(report),
+        f"{inventory}: {report.num_objects:,} objects of {report.address}, {report.num_bytes / 1e9:.3g} GB; "
+        f"{changes or 'nothing has changed'}",
     )
 
 

@@ -17,11 +17,15 @@ from cmet.corpora.scan import lines_text
 from cmet.corpora.watched import files_folder, list_watched, watched_numbering
 from cmet.errors import ClipError, UserError
 from cmet.media.kinds import said_passed_over
+from cmet.objects.inventory import is_tree, stored_object
 from cmet.text_tables import padded
 from cmet.vocabulary import EMOTIONS
 
 MAX_STAND_IN_BYTES = 1 << 20
 """Larger files are not opened: pointers have a few hundred bytes, refused downloads a few thousand."""
+
+MAX_STAND_IN_OBJECT_BYTES = 16 << 10
+"""The same of objects, where each look is a request."""
 
 PREPARED_BYTES_PER_CLIP = 800_000
 """Disk that a prepared clip takes with its sound at 256 px and CRF 16; MEAD: 0.5 MB for one of 3.7 s, 0.9 for 7 s."""
@@ -128,7 +132,7 @@ def check_corpus(corpus: Corpus, root: Path, disk: Path, files: Path | None = No
     """
     files = files_folder(corpus.NAME, root) if files is None else files
     listing = list_watched(corpus, root, files)
-    folder = root if root.is_dir() else root.parent
+    folder = root if is_tree(root) else root.parent
     _refuse_other_corpus(corpus, root, listing)
     expected = corpus.expected(root)
     numbering = watched_numbering(root, files)
@@ -233,8 +237,11 @@ def _small_head(root: Path, name: str) -> bytes | None:
         ClipError: The file cannot be read.
     """
     path = root / name
-    if size_of(path) > MAX_STAND_IN_BYTES:
+    stored, num_bytes = stored_object(path), size_of(path)
+    if num_bytes > (MAX_STAND_IN_BYTES if stored is None else MAX_STAND_IN_OBJECT_BYTES):
         return None
+    if not num_bytes:
+        return b""
     with open_bytes(path) as stream:
         return stream.read(NUM_HEAD_BYTES)
 

@@ -1,4 +1,4 @@
-"""What a corpus tree holds: every media file under its labels, whether it lies in a folder or in an archive."""
+"""What a corpus tree holds: every media file under its labels, in a folder, an archive or an object store."""
 
 import os
 from collections import Counter
@@ -12,6 +12,7 @@ from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse
 from cmet.errors import ClipError, UserError
 from cmet.inputs.files import not_a_folder
 from cmet.media.kinds import MEDIA_SUFFIXES, SOUND_SUFFIXES, SYSTEM_FILES, is_medium
+from cmet.objects.inventory import is_inventory, is_plain_name, is_tree, open_inventory, refuse_address
 from cmet.progress import counted
 
 UNSUPPORTED_ARCHIVES = (".tar.gz", ".tgz", ".7z", ".rar", ".part", ".crdownload", ".001")
@@ -115,7 +116,8 @@ def list_tree(root: Path, parse: Parse) -> Listing:
     Raises:
         UserError: The folder does not exist.
     """
-    if not root.is_dir():
+    if not is_tree(root):
+        refuse_address(root)
         raise UserError(
             f"{root}: {not_a_folder(root)}; set manifest.root in params.yaml to the folder of the raw corpus"
         )
@@ -156,7 +158,8 @@ def media_files(root: Path, rejected: list[Rejected], passed_over: list[str]) ->
     Links are followed. What cannot be read, or an archive that does not go to its end, is put down in `rejected`; what
     is no medium, in `passed_over`.
     """
-    for path in _files_below(root, rejected, passed_over):
+    below = _objects_below if is_inventory(root) else _files_below
+    for path in below(root, rejected, passed_over):
         suffix = os.path.splitext(path.name)[1].lower()  # noqa: PTH122 - Path.suffix takes twice as long
         if suffix in MEDIA_SUFFIXES:
             yield path
@@ -205,11 +208,25 @@ def _files_below(root: Path, rejected: list[Rejected], passed_over: list[str]) -
                 rejected.append(Rejected(path, "unreadable_file", f"{path}: a broken link, or not a regular file"))
 
 
+def _objects_below(root: Path, rejected: list[Rejected], passed_over: list[str]) -> Iterator[Path]:
+    """As `_files_below`, of an inventory."""
+    for stored in open_inventory(root).objects():
+        name = stored.name
+        if not (_is_text(name) and is_plain_name(name)):
+            rejected.append(Rejected(ascii(name), "bad_name", f"{name!r}: no file could have this name"))
+        elif not name.startswith(".") and "/." not in name:
+            yield Path(name)
+        elif Path(name).suffix.lower() in MEDIA_SUFFIXES and "/." not in f"/{name}".rpartition("/")[0]:
+            passed_over.append(name)
+
+
 def _members(root: Path, archive: Path, rejected: list[Rejected], passed_over: list[str]) -> Iterator[Path]:
     try:
         index = read_archive(root / archive)
     except ClipError as error:
-        folder = "" if archive.parent == Path() else f"{archive.parent.as_posix()}/"
+        # it names the archive alone; an object by its whole address
+        is_bare = archive.parent != Path() and error.message.startswith(archive.name)
+        folder = f"{archive.parent.as_posix()}/" if is_bare else ""
         rejected.append(Rejected(archive.as_posix(), error.code, folder + error.message))
         return
     if index.damage is not None:
@@ -251,8 +268,14 @@ def _is_text(name: str) -> bool:
 def _other_root(root: Path, rejected: Sequence[Rejected], parse: Parse) -> str:
     """Whether the files would have a name of this corpus one folder further up or down."""
     path = next((Path(one.path) for one in rejected if one.code == "bad_name"), Path())
-    name = Path(root.resolve().name)
-    for other, place in ((name / path, root.resolve().parent), (Path(*path.parts[1:]), root / Path(*path.parts[:1]))):
+    below, above = path.parts[:1], path.parts[1:]
+    if is_inventory(root):
+        address = open_inventory(root).address
+        parent, _, name = address.rstrip("/").rpartition("/")
+        places = (parent, "/".join((address.rstrip("/"), *below)))
+    else:
+        name, places = root.resolve().name, (str(root.resolve().parent), str(root / Path(*below)))
+    for other, place in zip((Path(name) / path, Path(*above)), places, strict=True):
         try:
             parse(other)
         except NotWanted:

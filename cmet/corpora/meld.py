@@ -14,6 +14,7 @@ from pathlib import Path
 from cmet.corpora.clip import Clip, NotWanted, Parse
 from cmet.corpora.csv_files import read_csv, refuse_rows, whole_number
 from cmet.errors import ClipError, UserError
+from cmet.objects.files import kept_on_disk
 
 NAME = "meld"
 EMOTIONS = {
@@ -80,7 +81,9 @@ def expected(root: Path) -> list[Clip]:
 
 
 def _labels(root: Path) -> dict[str, Clip]:
-    return {key: clip for split, name in TABLES.items() for key, clip in _rows(root / name, split).items()}
+    return {
+        key: clip for split, name in TABLES.items() for key, clip in _rows(kept_on_disk(root / name), split).items()
+    }
 
 
 def _rows(path: Path, split: str) -> dict[str, Clip]:

@@ -4,6 +4,8 @@ import os
 import unicodedata
 from pathlib import Path, PureWindowsPath
 
+from cmet.objects.inventory import stored_object
+
 
 class NamedFiles:
     r"""The files that a table names, relative to one folder.
@@ -62,4 +64,5 @@ class NamedFiles:
 
 def is_file(path: Path) -> bool:
     """Whether there is a file; a cell that is too long for a name, or holds what no name can, is none."""
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a cell that is too long for a name
+    # Path.is_file raises for a cell that is too long for a name
+    return os.path.isfile(path) or stored_object(path) is not None  # noqa: PTH113

@@ -1,7 +1,8 @@
 """Which files of a corpus DVC watches: those below a folder that `dvc.yaml` names.
 
-Those folders are the corpus itself and `manifest.files`. DVC reads through a link to a file and follows no link to a
-folder, so what decides is the folder in which a file, or the archive around it, really lies.
+Those folders are the corpus itself and `manifest.files`; of an object store it is the inventory. DVC reads through a
+link to a file and follows no link to a folder, so what decides is the folder in which a file, or the archive around it,
+really lies.
 """
 
 import os
@@ -15,6 +16,8 @@ from cmet.corpora import table
 from cmet.corpora.listing import Corpus, FoundClip, Listing, Rejected, list_corpus
 from cmet.corpora.numbering import FILE, Numbering
 from cmet.errors import UserError
+from cmet.objects.files import kept_on_disk
+from cmet.objects.inventory import inventory_above, is_inventory, is_tree
 
 OUTSIDE = "outside_root"
 """Reason of a clip with a file that DVC does not watch."""
@@ -47,13 +50,13 @@ def list_watched(corpus: Corpus, root: Path, files: Path) -> Listing:
         UserError: As `list_corpus`, `files` is no folder, or no clip is left.
     """
     listing = list_corpus(corpus, root)
-    if not files.is_dir():
+    if not is_tree(files):
         raise UserError(
             f"{files}: no such folder; set manifest.files in params.yaml to the folder below which all files of the "
             "corpus lie"
         )
     folder = _folder(root)
-    watched = [place for place in (root, files) if place.is_dir()]
+    watched = [place for place in (root, files) if is_tree(place)]
     real_watched = [_real(place) for place in watched]
 
     @cache
@@ -87,17 +90,17 @@ def watched_numbering(root: Path, files: Path) -> Numbering:
         UserError: As `Numbering.of`, or it lies beside a table, outside of `files`.
     """
     path = _folder(root) / FILE
-    if root.is_file() and path.is_file() and not _is_below(_real(path.parent), [_real(files)]):
+    if not is_tree(root) and path.is_file() and not _is_below(_real(path.parent), [_real(files)]):
         raise UserError(
             f"{path}: lies outside of {files}, so DVC would not see it change; the sentences of a table belong in its "
             "column `sentence`: put them there and remove the file"
         )
-    return Numbering.of(path.parent)
+    return Numbering.of(kept_on_disk(path).parent)
 
 
 def _folder(root: Path) -> Path:
     """Where the paths of a listing begin."""
-    return root if root.is_dir() else root.parent
+    return root if is_tree(root) else root.parent
 
 
 def _names(found: FoundClip) -> list[str]:
@@ -110,7 +113,10 @@ def _common_folder(files: Iterable[Path]) -> Path:
 
 
 def _real(folder: Path) -> str:
-    """Where a folder really lies; of one inside an archive, where the archive is listed."""
+    """Where a folder really lies; of one inside an archive, where the archive is listed; inside an inventory, that."""
+    inventory = folder if is_inventory(folder) else inventory_above(folder)
+    if inventory is not None:
+        return os.path.realpath(inventory)
     archive = archive_above(folder / "member")
     return os.path.realpath(folder if archive is None else archive.parent)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cmet.doctor import libraries, machine, packages, project
 from cmet.doctor.finding import Finding, Findings
 from cmet.environment import cgroups, memory, usable_cores
+from cmet.weights.extras import is_installed
 
 PROBE_ERRORS = (OSError, ImportError, ValueError, RuntimeError, AttributeError, LookupError, subprocess.SubprocessError)
 """What looking at files, packages and other programs can raise, also where they are damaged."""
@@ -45,6 +46,7 @@ def examine(root: Path) -> list[Finding]:
         ("clock", lambda: project.probe_clock(root)),
         ("environment", lambda: project.probe_environment(os.environ, locale.getpreferredencoding(False))),
         ("weights", lambda: project.probe_weights(root, os.environ)),
+        ("object store", lambda: project.probe_object_store(is_installed("s3"))),
     ]
     try:
         return [finding for name, probe in probes for finding in isolated(name, probe)]

@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings
+from cmet.errors import UserError
+from cmet.objects.cache import CACHE_SIZE_VARIABLE, ObjectCache
+from cmet.weights.extras import install_command
 from cmet.weights.registry import CHECKPOINTS, FOLDER_VARIABLE, HOMES, Checkpoint, get_command, project_weights
 
 
@@ -88,6 +91,25 @@ def probe_environment(variables: Mapping[str, str], encoding: str) -> Findings:
         )
     if not num_found:
         yield Finding("environment", "ok", "UTF-8, compiled Python is kept")
+
+
+def probe_object_store(has_client: bool) -> Findings:
+    """Whether corpora and weights in S3 can be read, and where this machine keeps objects."""
+    try:
+        cache = ObjectCache.of_machine()
+    except UserError as error:
+        yield Finding("object store", "problem", str(error), f"set {CACHE_SIZE_VARIABLE} to a number, or unset it")
+        return
+    if has_client:
+        kept = f"{cache.folder} keeps up to {cache.max_bytes / 1e9:.3g} GB of objects on this machine"
+        yield Finding("object store", "ok", f"s3fs is there; {kept}")
+    else:
+        yield Finding(
+            "object store",
+            "note",
+            "s3fs is not installed, so corpora and weights in S3 cannot be read; the demo needs none",
+            install_command("s3"),
+        )
 
 
 def probe_weights(root: Path, variables: Mapping[str, str]) -> Findings:

@@ -1,9 +1,9 @@
-"""Packages that only some weights need, and the command that installs them."""
+"""Packages that only some weights and corpora need, and the command that installs them."""
 
 import importlib.util
 from pathlib import Path
 
-MODULES = {"drive": "gdown", "emotion2vec": "funasr"}
+MODULES = {"drive": "gdown", "emotion2vec": "funasr", "s3": "s3fs"}
 """What an extra of cmet brings."""
 
 

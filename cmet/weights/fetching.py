@@ -9,12 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from cmet.errors import UserError
+from cmet.errors import ClipError, UserError
 from cmet.inputs.texts import shown
+from cmet.objects.inventory import StoredObject, check_address
+from cmet.objects.store import ObjectStore
+from cmet.outputs import full_disk, no_room_said
 from cmet.weights.extras import install_command, is_installed
 from cmet.weights.identify import identify
 from cmet.weights.registry import CHECKPOINTS, PURPOSES, Checkpoint
-from cmet.weights.routes import Download, DriveRoute, HubRoute, ManualRoute, Route, WebRoute
+from cmet.weights.routes import Download, DriveRoute, HubRoute, ManualRoute, Route, StoreRoute, WebRoute
 from cmet.weights.transfer import (
     DIGESTS,
     Address,
@@ -26,6 +29,9 @@ from cmet.weights.transfer import (
     transfer,
 )
 from cmet.weights.unpacking import unpack
+
+WEIGHTS_STORE_VARIABLE = "CMET_WEIGHTS_STORE"
+"""Address of an object store with the layout of the folder of weights; it is asked before the publishers."""
 
 HEAD_S = 10
 """How long a server may take to say how large a file is."""
@@ -44,6 +50,19 @@ class MissingFile:
     def name(self) -> str:
         """The file for people."""
         return self.download.path
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """How it can be had, in the order in which that is tried.
+
+        Raises:
+            UserError: `CMET_WEIGHTS_STORE` is no address.
+        """
+        address = os.environ.get(WEIGHTS_STORE_VARIABLE, "").rstrip("/")
+        if not address:
+            return self.download.routes
+        check_address(address)
+        return (StoreRoute(address, f"{self.home.name}/{self.download.path}"), *self.download.routes)
 
 
 @dataclass(frozen=True)
@@ -144,7 +163,7 @@ def looked_for(files: Iterable[MissingFile]) -> list[tuple[MissingFile, Offer | 
     is_hub_there = True
     for file in files:
         problems = []
-        for route in file.download.routes:
+        for route in file.routes:
             try:
                 if isinstance(route, HubRoute) and not is_hub_there:
                     raise _Unreachable("cannot be reached, as before")
@@ -154,7 +173,7 @@ def looked_for(files: Iterable[MissingFile]) -> list[tuple[MissingFile, Offer | 
                 is_hub_there = is_hub_there and not isinstance(error, _Unreachable)
                 problems.append(f"{route}: {error}")
             except _ByHand as error:
-                found.append((file, Fetched("by hand", str(error))))
+                found.append((file, Fetched("by hand", "; ".join([*problems, str(error)]))))
                 break
         else:
             found.append((file, Fetched("failed", "; ".join(problems))))
@@ -181,7 +200,7 @@ def fetch(file: MissingFile, offer: Offer) -> Fetched:
         UserError: The disk is full, or another process fetches the same file.
     """
     problems = []
-    routes = file.download.routes
+    routes = file.routes
     with _only_one(file):
         if _is_done(file):
             return Fetched("fetched", "another process, meanwhile")
@@ -192,6 +211,8 @@ def fetch(file: MissingFile, offer: Offer) -> Fetched:
                 return Fetched("fetched", str(route), sha256)
             except RouteFailed as error:
                 problems.append(f"{route}: {error}")
+            except _ByHand as error:
+                return Fetched("by hand", "; ".join([*problems, str(error)]))
     return Fetched("failed", "; ".join(problems))
 
 
@@ -206,6 +227,7 @@ class _ByHand(Exception):
 def _offer(file: MissingFile, route: Route) -> Offer:
     address: Address | None = None
     cached: Path | None = None
+    size_bytes = file.download.size_bytes
     match route:
         case HubRoute():
             address, cached = _hub_address(route, file.download)
@@ -214,9 +236,11 @@ def _offer(file: MissingFile, route: Route) -> Offer:
         case DriveRoute():
             if not is_installed("drive"):
                 raise RouteFailed(f"gdown, which fetches from there, is not installed: {install_command('drive')}")
+        case StoreRoute():
+            size_bytes = _expected_size(file.download, _stored(route).num_bytes)
         case ManualRoute():
             raise _ByHand(_by_hand(file, route))
-    size_bytes = file.download.size_bytes or (address.size_bytes if address else None)
+    size_bytes = size_bytes or (address.size_bytes if address else None)
     part = _part_of(file)
     held = [*part.parent.glob(f"{part.name}*.part"), part] if part.parent.is_dir() else []
     num_here = sum(path.stat().st_size for path in held if path.is_file())
@@ -347,6 +371,9 @@ def _bring(file: MissingFile, offer: Offer) -> str:
 
         fetch_from_drive(offer.route, part, file.name, file.download.max_bytes)
         known = Part("")
+    elif isinstance(offer.route, StoreRoute):
+        _bring_from_store(offer.route, part)
+        known = Part("")
     else:
         assert offer.address is not None
         known = transfer(offer.address, part, file.name)
@@ -361,6 +388,33 @@ def _bring(file: MissingFile, offer: Offer) -> str:
         raise
     _discard(part)
     return sha256
+
+
+def _stored(route: StoreRoute) -> StoredObject:
+    try:
+        return ObjectStore(route.address).look_at(route.name)
+    except FileNotFoundError as error:
+        raise RouteFailed("no such object") from error
+    except UserError as error:
+        raise RouteFailed(str(error)) from error
+
+
+def _bring_from_store(route: StoreRoute, part: Path) -> None:
+    stored = _stored(route)
+    # what another route has begun is of no use here
+    _discard(part)
+    check_room(part.parent, stored.num_bytes)
+    try:
+        ObjectStore(route.address).bring(stored, part)
+    except ClipError as error:
+        raise RouteFailed(f"changed while it was fetched ({error.message})") from error
+    except UserError as error:
+        raise RouteFailed(str(error)) from error
+    except OSError as error:
+        said = no_room_said(error)
+        if said is None:
+            raise
+        raise full_disk(part, said) from error
 
 
 def _copy(cached: Path, part: Path) -> None:

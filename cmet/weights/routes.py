@@ -1,4 +1,4 @@
-"""Where published files can be had: on a hub, at a plain address, on Google Drive, or by hand only."""
+"""Where published files can be had: on a hub, at an address, on Google Drive, in one's own store, or only by hand."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -68,7 +68,21 @@ class ManualRoute:
         return f"{self.link} on {self.page}"
 
 
-Route = HubRoute | WebRoute | DriveRoute | ManualRoute
+@dataclass(frozen=True)
+class StoreRoute:
+    """An object of one's own store, which holds what others had to get by hand, too."""
+
+    address: str
+    """Of the store."""
+    name: str
+    """From there on."""
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.address}/{self.name}"
+
+
+Route = HubRoute | WebRoute | DriveRoute | StoreRoute | ManualRoute
 
 
 @dataclass(frozen=True)

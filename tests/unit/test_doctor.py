@@ -365,3 +365,23 @@ def test_weights_that_stages_do_not_read_and_folders_that_dvc_asks_for_are_told(
         (tmp_path / "weights" / home).mkdir(parents=True)
     found = list(project.probe_weights(tmp_path, {"CMET_WEIGHTS": str(tmp_path / "weights")}))
     assert "CMET_WEIGHTS" not in said(found) and "problem" not in statuses(found)
+
+
+@pytest.mark.parametrize(("has_client", "status"), [(True, "ok"), (False, "note")])
+def test_whether_an_object_store_can_be_read(has_client: bool, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CMET_CACHE_DIR", "/disk/cache")
+    monkeypatch.setenv("CMET_CACHE_GB", "50")
+    (finding,) = project.probe_object_store(has_client)
+    assert finding.status == status
+    if has_client:
+        assert "/disk/cache keeps up to 50 GB of objects" in finding.found
+    else:
+        assert "[s3]" in finding.advice
+
+
+def test_a_cache_of_no_size_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CMET_CACHE_GB", "much")
+    (finding,) = project.probe_object_store(True)
+    assert (finding.status, finding.found) == (
+        "problem", "CMET_CACHE_GB: expected the gigabytes that the cache may take, found 'much'",
+    )  # fmt: skip

@@ -8,6 +8,7 @@ import yaml
 
 from cmet.errors import UserError
 from cmet.experiments import deviation, flat_values, lay_over, read_experiment, read_layer, use_experiment
+from cmet.objects.inventory import write_inventory
 from cmet.params import ParamsError, load_params, parse_params
 from cmet.weights.registry import HOMES
 from tests.hostile import alias_bomb
@@ -281,3 +282,17 @@ def test_a_folder_without_experiments_has_nothing_to_differ_from(tmp_path: Path)
     (tmp_path / "experiments/half.yaml").write_text("seed: [1")
     found = deviation(params, "facemesh", tmp_path)
     assert found and found.base == "sample"
+
+
+def test_an_address_as_root_says_how_it_becomes_an_inventory(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"s3:/+lab/MEAD: an address, .* `cmet corpus inventory CORPUS.inventory --of"):
+        use_experiment(ROOT / "experiments/mead-facemesh.yaml", tmp_path / "params.yaml", Path("s3://lab/MEAD"))
+
+
+def test_a_table_is_no_inventory(tmp_path: Path) -> None:
+    inventory = tmp_path / "a.inventory"
+    write_inventory(inventory, "s3://lab", [])
+    with pytest.raises(
+        UserError, match="the corpus table is a table; name that, with rows that say a.inventory/<object>"
+    ):
+        use_experiment(ROOT / "experiments/own-recordings.yaml", tmp_path / "params.yaml", inventory)

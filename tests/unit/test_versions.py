@@ -12,9 +12,12 @@ from cmet.versions import LOCK, VERSIONS, versions_text
 
 ROOT = Path(__file__).parents[2]
 NEUTRAL = {
+    "aiohttp",
+    "botocore",
     "cmet",
     "filelock",
     "flask",
+    "fsspec",
     "funasr",
     "gdown",
     "huggingface_hub",

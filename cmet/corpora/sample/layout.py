@@ -5,6 +5,7 @@ from pathlib import Path
 from cmet.corpora.clip import Clip, Parse
 from cmet.corpora.mead import parse_tree
 from cmet.errors import UserError
+from cmet.objects.files import kept_on_disk
 
 NAME = "sample"
 HINTS: dict[str, str] = {}
@@ -33,7 +34,7 @@ def read_splits(root: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for split in ("train", "val", "test"):
-        path = root / f"{split}.txt"
+        path = kept_on_disk(root / f"{split}.txt")
         if not path.is_file():
             raise UserError(f"{path}: missing, so this is not a sample corpus; `cmet sample` makes one")
         found |= dict.fromkeys(path.read_text(encoding="utf-8").split(), split)

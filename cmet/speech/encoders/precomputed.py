@@ -7,6 +7,8 @@ import numpy as np
 from cmet.errors import ClipError
 from cmet.inputs.arrays import read_array
 from cmet.inputs.files import BadFile
+from cmet.objects.files import on_disk
+from cmet.objects.inventory import inventory_above, stored_object
 from cmet.speech.encoders.encoder import finite
 
 WIDTH = 1024
@@ -21,10 +23,15 @@ def read_precomputed(raw: Path) -> np.ndarray:
     """The released emotion2vec+ large vector of a raw clip, shape (1024,), float32, bit for bit.
 
     Raises:
-        ClipError: `no_features` or `bad_features`.
+        ClipError: `no_features` or `bad_features`; `changed_object` or `missing_object` of one in an object store.
+        UserError: The object store may not be read or cannot be reached.
     """
+    path = raw.parent / FEATURES_FOLDER / f"{raw.stem}.npy"
+    if inventory_above(path) is not None and stored_object(path) is None:
+        raise ClipError(NO_FEATURES, f"{path} is not in the inventory")
     try:
-        return read_vector(raw.parent / FEATURES_FOLDER / f"{raw.stem}.npy")
+        with on_disk(path) as file:
+            return read_vector(file)
     except NotADirectoryError as error:
         raise ClipError(NO_FEATURES, f"{raw} lies in an archive; vectors are only read from folders") from error
 

@@ -131,6 +131,10 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "compare": ("a b metric confidence main held_out clips notes", ["a", "b"]),
     "corpus card": ("loss page rows", []),
     "corpus check": ("corpus root num_found is_complete", ["mead", "tree"]),
+    "corpus inventory": (
+        "address num_objects num_bytes num_added num_changed num_removed",
+        ["raw.inventory", "--of", "local://tree"],
+    ),
     "corpus unpack": ("paths", ["a", "b", "--to", "out"]),
     "doctor": ("can_run_sample can_edit findings", []),
     "edit": (

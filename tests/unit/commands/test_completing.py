@@ -29,7 +29,7 @@ def offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     [
         ("cmet tr", ["train"]),
         ("cmet e", ["edit", "extended", "expression", "edits", "evaluate"]),
-        ("cmet corpus ", ["check", "unpack", "card"]),
+        ("cmet corpus ", ["check", "inventory", "unpack", "card"]),
         ("cmet corpus check me", ["mead", "meld"]),
         ("cmet train --backbone ", ["facemesh", "edtalk", "pdfgc"]),
         ("cmet speech --encoder wav2", ["wav2vec2-base", "wav2vec2-large", "wav2vec2-large-lv60k"]),

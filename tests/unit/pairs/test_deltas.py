@@ -11,7 +11,7 @@ from cmet.errors import UserError
 from cmet.expression.product import Faces
 from cmet.outputs import content_digest
 from cmet.pairs.deltas import pair_clips, write_deltas
-from cmet.pairs.differences import expression_delta, speech_delta
+from cmet.pairs.differences import expression_delta, mean_codes, speech_delta
 from cmet.pairs.product import TABLE, UNPAIRED, UNPAIRED_CLIPS, Pairs
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import DeltasParams
@@ -218,3 +218,10 @@ def test_a_file_is_called_by_one_name(
     assert len(pairs.unpaired_clips) == 2
     assert (pairs.folder / renamed).is_file()
     assert not (pairs.folder / name).exists()
+
+
+def test_means_of_codes_give_the_delta_of_the_codes_bit_by_bit() -> None:
+    draw = np.random.default_rng(0)
+    neutral, emotional = (draw.normal(size=(length, 10)).astype(np.float32) for length in (75, 113))
+    of_means = expression_delta(mean_codes(neutral), mean_codes(emotional))
+    assert of_means.tobytes() == expression_delta(neutral, emotional).tobytes()

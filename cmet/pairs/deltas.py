@@ -23,7 +23,7 @@ from cmet.vocabulary import EMOTIONS
 
 # N, M clips, S speech features, T frames, K expression components
 
-PAIR_KEY = ["corpus", "speaker", "split", "partner_sentence"]
+PAIR_KEY = ["corpus", "speaker", "split", "view", "partner_sentence"]
 PAIR_COLUMNS = [
     "pair_id",
     "corpus",
@@ -32,6 +32,7 @@ PAIR_COLUMNS = [
     "emotion",
     "intensity",
     "split",
+    "view",
     "neutral_clip",
     "emotional_clip",
     "is_held_out",
@@ -120,12 +121,12 @@ def write_deltas(
 
 
 def pair_clips(clips: pd.DataFrame) -> Pairing:
-    """Every emotional clip with the neutral clip of the same speaker and sentence, in the order of clip ids.
+    """Every emotional clip with the neutral clip of the same speaker, sentence and view, in the order of clip ids.
 
     Where a neutral sentence was recorded more than once, its first clip by id is taken.
 
     Args:
-        clips: Rows with clip_id, corpus, speaker, emotion, intensity, sentence and split; all are usable.
+        clips: Rows with clip_id, corpus, speaker, emotion, intensity, sentence, view and split; all are usable.
     """
     clips = clips.sort_values("clip_id", ignore_index=True)
     is_neutral = clips["emotion"] == "neutral"

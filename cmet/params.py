@@ -29,6 +29,9 @@ from cmet.vocabulary import NEUTRAL, order_problem
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 CorpusName = Literal["sample", "mead", "cremad", "ravdess", "meld", "table"]
+ViewName = Literal["front", "left_30", "left_60", "right_30", "right_60", "top", "down"]
+"""Cameras of MEAD."""
+
 EmotionName = Literal["angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised"]
 Pooling = Literal["mean", "mean-std"]
 TellingRule = Literal["none", "whitening", "lda"]
@@ -118,6 +121,16 @@ class ManifestParams(Section):
     files: str
     """Folder or inventory that holds all files of the corpus; DVC watches it together with `root`. The same as `root`
     unless that is a table. It must not hold what the stages write, so it cannot be the folder of params.yaml itself."""
+    views: Annotated[list[ViewName], Field(min_length=1)]
+    """Views of MEAD that are taken; each is a clip of its own. Other corpora have the frontal one alone."""
+
+    @model_validator(mode="after")
+    def _has_these_views(self) -> "ManifestParams":
+        if len(set(self.views)) < len(self.views):
+            raise ValueError(f"views: {', '.join(self.views)}: a view is named twice")
+        if self.corpus != "mead" and self.views != ["front"]:
+            raise ValueError(f"views: {self.corpus} has the frontal view alone: [front]; mead has more")
+        return self
 
 
 class ClipForm(Section):

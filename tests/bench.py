@@ -44,6 +44,7 @@ from tests.bench_faces import keep as keep_faces
 from tests.bench_faces import measure as measure_faces
 from tests.bench_judge import judge_speed
 from tests.bench_media import prepare_256, prepare_1080p
+from tests.bench_planning import SIZES, planned, table_of
 from tests.bench_speech import opensmile_speedup
 from tests.bench_training import killed_while_training, memory_while_reading, sampling_speeds, step_times
 from tests.bench_weights import NUM_KILLS as NUM_DOWNLOAD_KILLS
@@ -450,6 +451,14 @@ def scanning(bench: Bench) -> Iterator[float]:
     yield from scan_all_of_mead(bench.scratch)
 
 
+def planning(bench: Bench) -> Iterator[float]:
+    costs = [cost for size in SIZES for cost in planned(size, bench.scratch)]
+    print(table_of(costs))
+    yield max(cost.peak_mib for cost in costs) / 1024
+    large, small = (sum(cost.core_s for cost in costs if cost.num_clips == size) for size in (1_000_000, 100_000))
+    yield large / small / 10
+
+
 def preparing(bench: Bench) -> Iterator[float]:
     few, many = memory_while_preparing(bench.scratch, sample_clip(bench.project), (100, 2000))
     yield many / few
@@ -590,6 +599,14 @@ PARTS = (
             at_most("manifest of 31,490 clips, peak memory", "MiB", 500),
         ),
         scanning,
+    ),
+    Part(
+        "planning",
+        (
+            at_most("planning 1,000,000 clips, most memory of a step", "GiB", 16),
+            at_most("planning a clip of 1,000,000 relative to one of 100,000, core-seconds", "", 1.25),
+        ),
+        planning,
     ),
     Part("corpora", (at_most("memory of preparing 2000 clips relative to 100", "", 1.1),), preparing),
     Part(

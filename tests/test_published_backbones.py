@@ -61,7 +61,7 @@ def make_project(root: Path) -> Project:
         rows.append(
             {
                 "clip_id": clip_id, "corpus": "sample", "speaker": speaker, "emotion": emotion, "split": split,
-                "intensity": 1, "sentence": "001", "status": "ok", "reason": None,
+                "intensity": 1, "sentence": "001", "view": None, "status": "ok", "reason": None,
                 "num_frames": float(NUM_FRAMES[split]),
                 "video": f"{clip_id}.mp4", "audio": None,
             }

@@ -37,12 +37,15 @@ def check(
             "--files", help="Folder that DVC will watch (manifest.files); default the one that `cmet use` sets."
         ),
     ] = None,
+    views: Annotated[
+        str, typer.Option("--views", help="Views of MEAD that are wanted (manifest.views), with commas between them.")
+    ] = "front",
 ) -> Answer:
     """Show what of a corpus is there and what is missing: exit code 0 complete, 1 incomplete, 2 not this corpus."""
     from cmet.corpora.check import MAX_LISTED, check_corpus, check_table
-    from cmet.corpora.registry import CORPORA
+    from cmet.corpora.registry import corpus_in_views
 
-    report = check_corpus(CORPORA[corpus], root, disk, files)
+    report = check_corpus(corpus_in_views(corpus, views.split(",")), root, disk, files)
     return Answer(
         asdict(report) | {"is_complete": report.is_complete},
         check_table(report, sys.maxsize if full else MAX_LISTED),

@@ -10,6 +10,10 @@ NO_VIDEO = "no_video"
 """Reason of a clip that is a sound alone, in a corpus of pictures."""
 
 
+Utterance = tuple[str, str, int | None, str]
+"""Speaker, emotion, intensity and sentence of what was said once, before one camera or several."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """Labels of one clip."""
@@ -24,8 +28,15 @@ class Clip:
     sentence: str
     split: str
     """train, val or test."""
+    view: str | None = None
+    """Which camera, where the corpus has several and the path says it."""
     known_defect: str | None = None
     """Why the published clip is known to be unusable."""
+
+    @property
+    def utterance(self) -> Utterance:
+        """The same for all views of it."""
+        return self.speaker, self.emotion, self.intensity, self.sentence
 
 
 class NotWanted(Exception):

@@ -1,14 +1,14 @@
 """What a corpus tree holds: every media file under its labels, in a folder, an archive or an object store."""
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cmet.archives import ARCHIVE_SUFFIXES, NUM_HEAD_BYTES, has_same_bytes, open_bytes, read_archive, stand_in
-from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse
+from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse, Utterance
 from cmet.errors import ClipError, UserError
 from cmet.inputs.files import not_a_folder
 from cmet.media.kinds import MEDIA_SUFFIXES, SOUND_SUFFIXES, SYSTEM_FILES, is_medium
@@ -123,6 +123,7 @@ def list_tree(root: Path, parse: Parse) -> Listing:
         )
     clips: dict[str, Clip] = {}
     files: dict[str, list[Path]] = {}
+    shared: defaultdict[Utterance, list[Path]] = defaultdict(list)
     rejected: list[Rejected] = []
     not_wanted: Counter[str] = Counter()
     passed_over: list[str] = []
@@ -135,8 +136,14 @@ def list_tree(root: Path, parse: Parse) -> Listing:
         except ClipError as error:
             rejected.append(Rejected(path.as_posix(), error.code, error.message))
         else:
-            clips[clip.clip_id] = clip
+            kept = clips.get(clip.clip_id)
+            # the path of a sound may name no view
+            if kept is None or kept.view is None or clip.view is not None:
+                clips[clip.clip_id] = clip
             files.setdefault(clip.clip_id, []).append(path)
+            if clip.view is None and _is_sound(path):
+                shared[clip.utterance].append(path)
+    _share_sounds(clips, files, shared)
     found = []
     for clip_id in sorted(clips):
         chosen = _beside_archives(files[clip_id])
@@ -150,6 +157,24 @@ def list_tree(root: Path, parse: Parse) -> Listing:
     counts = {reason: number for reason, number in sorted(not_wanted.items()) if number}
     hint = "" if found else _other_root(root, rejected, parse)
     return Listing(found, rejected, counts, hint, sorted(passed_over))
+
+
+def _share_sounds(clips: dict[str, Clip], files: dict[str, list[Path]], shared: Mapping[Utterance, list[Path]]) -> None:
+    """Give a sound that is no view's own to every view of its utterance; where there is one, it is no clip by itself.
+
+    Args:
+        clips: By id.
+        files: Of each clip; what is shared lies with the clip of its own labels.
+        shared: Sounds whose paths name no view, by what was recorded.
+    """
+    in_view = {clip_id: clip.utterance for clip_id, clip in clips.items() if clip.view is not None}
+    for clip_id, utterance in in_view.items():
+        files[clip_id] += [path for path in shared.get(utterance, []) if path not in files[clip_id]]
+    seen = set(in_view.values())
+    alone = [clip_id for clip_id, clip in clips.items() if clip.view is None and clip.utterance in seen]
+    for clip_id in alone:
+        if all(map(_is_sound, files[clip_id])):
+            del clips[clip_id], files[clip_id]
 
 
 def media_files(root: Path, rejected: list[Rejected], passed_over: list[str]) -> Iterator[Path]:

@@ -3,11 +3,14 @@
 Layout    <ID>/front/<emotion>/level_<N>/<NNN>.mp4, <NNN>.wav beside it (the prepared `FPS25` tree of C-MET), or
           as released: <ID>/video.tar or video_*.tar with [video/]<view>/<emotion>/level_<N>/<NNN>.mp4, and
           <ID>/audio.tar with [audio/]<emotion>/level_<N>/<NNN>.m4a; the archives may be unpacked to folders
+Views     front, unless the parameter `manifest.views` names others; the release keeps one sound for all of them
 Labels    the path; the split is the paper's (C-MET, dataset/MEAD/train.txt and test.txt)
 Licence   MEAD's terms of use: research, non-commercial
 """
 
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from cmet.corpora.clip import NO_VIDEO, Clip, NotWanted, Parse, split_by_speaker
@@ -17,6 +20,7 @@ from cmet.vocabulary import EMOTIONS, TARGET_EMOTIONS
 
 NAME = "mead"
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")
+FRONT = "front"
 NUM_SENTENCES, NUM_NEUTRAL_SENTENCES = 30, 40
 LEVELS = (1, 2, 3)
 
@@ -29,7 +33,8 @@ PATTERN = re.compile(
 )
 OTHER_VIEW = "other_view"
 HINTS = {
-    OTHER_VIEW: "these are other views; the clips are those of front, in video.tar of each speaker",
+    OTHER_VIEW: "these are other views; the clips are those of front, in video.tar of each speaker, unless "
+    "manifest.views names these",
     NO_VIDEO: "these are sounds alone, as audio.tar has them, which do for speech; for faces get video.tar of each "
     "speaker",
 }
@@ -58,20 +63,20 @@ def parse(path: Path) -> Clip:
     return parse_tree(NAME, path, SPLITS)
 
 
-def parse_tree(corpus: str, path: Path, splits: dict[str, str]) -> Clip:
-    """As `parse`, for any corpus in MEAD's layout."""
+def parse_tree(corpus: str, path: Path, splits: dict[str, str], views: Collection[str] = (FRONT,)) -> Clip:
+    """As `parse`, for any corpus in MEAD's layout, and other views."""
     match = PATTERN.fullmatch(path.as_posix())
     # the release keeps one sound for all views
     if match is None or (match["view"] is None and f".{match['suffix'].lower()}" not in SOUND_SUFFIXES):
         raise ClipError("bad_name", f"{path}: expected <ID>/front/<emotion>/level_<1-3>/<NNN>.mp4 or .wav")
-    if match["view"] not in (None, "front"):
+    if match["view"] is not None and match["view"] not in views:
         raise NotWanted(OTHER_VIEW)
     speaker = ALIASES.get(match["speaker"], match["speaker"])
     level = int(match["level"])
     if match["emotion"] == "neutral" and level != 1:
         raise ClipError("bad_name", f"{path}: neutral has level_1 only")
     split = split_by_speaker(splits, speaker, path, corpus)
-    return _clip(corpus, speaker, match["emotion"], level, match["sentence"], split)
+    return _clip(corpus, speaker, match["emotion"], level, match["sentence"], split, match["view"])
 
 
 def parser(root: Path) -> Parse:
@@ -81,8 +86,30 @@ def parser(root: Path) -> Parse:
 
 def expected(root: Path) -> list[Clip]:
     """The clips of the paper's 47 speakers: 40 neutral ones and 30 of every emotion and level."""
+    return _expected((FRONT,))
+
+
+@dataclass(frozen=True)
+class SomeViews:
+    """MEAD in some of its views."""
+
+    views: tuple[str, ...]
+    NAME = NAME
+    HINTS = HINTS
+
+    def parser(self, root: Path) -> Parse:
+        """As of the frontal view."""
+        return lambda path: parse_tree(self.NAME, path, SPLITS, self.views)
+
+    def expected(self, root: Path) -> list[Clip]:
+        """The same clips, once for each view."""
+        return _expected(self.views)
+
+
+def _expected(views: Collection[str]) -> list[Clip]:
     return [
-        _clip(NAME, speaker, emotion, level, f"{number:03d}", split)
+        _clip(NAME, speaker, emotion, level, f"{number:03d}", split, view)
+        for view in views
         for speaker, split in sorted(SPLITS.items())
         for emotion in EMOTIONS
         for level in (LEVELS if emotion in TARGET_EMOTIONS else LEVELS[:1])
@@ -90,5 +117,7 @@ def expected(root: Path) -> list[Clip]:
     ]
 
 
-def _clip(corpus: str, speaker: str, emotion: str, level: int, sentence: str, split: str) -> Clip:
-    return Clip(f"{corpus}-{speaker}-{emotion}-{level}-{sentence}", speaker, emotion, level, sentence, split)
+def _clip(corpus: str, speaker: str, emotion: str, level: int, sentence: str, split: str, view: str | None) -> Clip:
+    # the frontal view has the names that it has had since it was the only one
+    whose = speaker if view in (None, FRONT) else f"{speaker}-{view}"
+    return Clip(f"{corpus}-{whose}-{emotion}-{level}-{sentence}", speaker, emotion, level, sentence, split, view)

@@ -85,9 +85,8 @@ class Numbering:
         A clip is `off_script` where the map says so, and `taken_sentence` where its number, of which the map says
         nothing, is what another clip of its folder is said to be.
         """
-        claimed = {
-            (*key[:3], row.sentence): row for key, row in self.rows.items() if key in {_key(clip) for clip in clips}
-        }
+        there = {_key(clip) for clip in clips}
+        claimed = {(*key[:3], row.sentence): row for key, row in self.rows.items() if key in there}
         return [self._settle(clip, claimed) for clip in clips]
 
     def lines_without_clip(self, clips: Iterable[Clip]) -> list[int]:

@@ -18,7 +18,7 @@ from cmet.quarantine import count_reasons
 
 MAX_NAMED = 8
 COLUMNS = [
-    "clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "numbering", "video", "audio", "split",
+    "clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "view", "numbering", "video", "audio", "split",
     "status", "reason",
 ]  # fmt: skip
 
@@ -97,7 +97,7 @@ def _scan(corpus: Corpus, root: Path, files: Path) -> tuple[pd.DataFrame, Listin
         for found, settled in zip(listing.found, numbering.settle(clips), strict=True)
     ]
     rows += [_rejected_row(corpus.NAME, rejected) for rejected in listing.rejected]
-    manifest = pd.DataFrame(rows, columns=COLUMNS).astype({"intensity": "Int64"})
+    manifest = pd.DataFrame(rows, columns=COLUMNS).astype({"intensity": "Int64", "view": "string"})
     if not (manifest.status == "ok").any():
         first = f", first {manifest.reason.iloc[0]}" if len(manifest) else f"; {listing.not_wanted}"
         raise UserError(

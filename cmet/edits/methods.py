@@ -50,13 +50,22 @@ def draw_references(rows: pd.DataFrame, clips: pd.DataFrame, faces: Faces, seed:
     """For every row a training speaker's clip of the same emotion and level, and sentence if there is one."""
     training = with_level(clips[(clips.split == "train") & (clips.status == "ok")]).sort_values("clip_id")
     training = training[training.clip_id.map(faces.has_codes).astype(bool)]
+    trained = set(training.speaker)
+    by_level, by_sentence = (
+        {key: (same.clip_id.to_numpy(), same.speaker.to_numpy()) for key, same in training.groupby(labels)}
+        for labels in (["emotion", "level"], ["emotion", "level", "sentence"])
+    )
+    nobody = np.empty(0, object), np.empty(0, object)
     random = np.random.default_rng([seed, 0])
     references: dict[str, str | None] = {}
     for row in with_level(rows).to_dict("records"):
-        same = training[(training.emotion == row["emotion"]) & (training.level == row["level"])]
-        # an official row may be spoken by somebody who was trained on
-        same = same[same.speaker != row["speaker"]]
-        candidates = same[same.sentence == row["sentence"]]
-        candidates = candidates if len(candidates) else same
-        references[row["row_id"]] = random.choice(candidates.clip_id.to_numpy()) if len(candidates) else None
+        key = row["emotion"], row["level"]
+        for clip_ids, speakers in (by_sentence.get((*key, row["sentence"]), nobody), by_level.get(key, nobody)):
+            # an official row may be spoken by somebody who was trained on
+            others = clip_ids[speakers != row["speaker"]] if row["speaker"] in trained else clip_ids
+            if len(others):
+                references[row["row_id"]] = random.choice(others)
+                break
+        else:
+            references[row["row_id"]] = None
     return references

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.connector.bundle import Bundle
+from cmet.corpora.mead import FRONT
 from cmet.edits.product import DrivingSpeech
 from cmet.params import EditsParams
 from cmet.speech.product import Voices
@@ -38,7 +39,7 @@ def choose_speech(
         params: The `edits` section.
     """
     pool = with_level(clips[clips.speaker.isin(rows.speaker) & clips.clip_id.isin(heard)])
-    pool = pool.sort_values(["speaker", "sentence"])
+    pool = _of_one_view(pool).sort_values(["speaker", "sentence"])
     neutral = pool.clip_id[pool.emotion == "neutral"].to_list()
     choose = {"pool-by-intensity": _strided, "static-folder": _drawn}[params.pools]
     chosen = {}
@@ -59,6 +60,12 @@ def speech_deltas(speech: dict[PoolKey, DrivingSpeech], voices: Voices, bundle: 
 def with_level(clips: pd.DataFrame) -> pd.DataFrame:
     """A column `level` that can be compared: the intensity, or `NO_LEVEL`."""
     return clips.assign(level=clips.intensity.astype("Int64").fillna(NO_LEVEL).astype(int))
+
+
+def _of_one_view(clips: pd.DataFrame) -> pd.DataFrame:
+    """Each utterance once: all of its views have the same sound. The frontal one where there is one."""
+    seen = sorted(clips.view.dropna().unique(), key=lambda view: (view != FRONT, view))
+    return clips[clips.view.isna() | clips.view.isin(seen[:1])]
 
 
 def _strided(emotional: Sequence[str], neutral: Sequence[str], params: EditsParams) -> DrivingSpeech:

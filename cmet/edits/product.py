@@ -8,6 +8,7 @@ import pandas as pd
 
 from cmet.errors import UserError
 from cmet.outputs import content_digest
+from cmet.packs import Packs
 from cmet.places import Places
 from cmet.records import read_record
 from cmet.vocabulary import METHODS
@@ -137,8 +138,13 @@ class Edits:
         return _read(self.folder)
 
     def video(self, name: str) -> Path:
-        """A clip by what the table calls it (column `video`)."""
-        return self.folder / name
+        """A clip by what the table calls it (column `video`), as a path into a pack."""
+        method, _, file = name.rpartition("/")
+        return self._packs[method].path(file)
+
+    @cached_property
+    def _packs(self) -> dict[str, Packs]:
+        return {method: Packs(self.folder / method) for method in METHODS}
 
 
 @dataclass(frozen=True)

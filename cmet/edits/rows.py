@@ -88,6 +88,7 @@ def _official_rows(name: str, pairs: pd.DataFrame, clips: pd.DataFrame, held_out
         [(clip.clip_id, clip.speaker, clip.emotion, clip.intensity, clip.sentence) for clip in official_clips(name)],
         columns=["planned", *ROW_LABELS],
     ).astype({"intensity": "Int64"})
+    pairs, clips = (table[table.view.isna() | (table.view == mead.FRONT)] for table in (pairs, clips))
     rows = planned.merge(_as_rows(pairs), how="left", on=ROW_LABELS)
     is_lost = rows.row_id.isna()
     reasons = [_loss(row, clips) if lost else None for row, lost in zip(rows.itertuples(), is_lost, strict=True)]

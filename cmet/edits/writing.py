@@ -17,6 +17,7 @@ from cmet.edits.rows import planned_rows, protocol_facts
 from cmet.engine import ClipMap, Job
 from cmet.environment import count_network_workers
 from cmet.outputs import write_json
+from cmet.packs import pack_files
 from cmet.vocabulary import METHODS
 
 
@@ -38,7 +39,7 @@ def write_edits(
     Args:
         material: What the edits are made of.
         recipe: How.
-        out: Gets `<method>/<row_id>.mp4`, and what `Edits` reads.
+        out: Gets what `Edits` reads, with packs of the videos of each method.
         work: Keeps finished clips over an interruption.
         methods: Those of `METHODS` that are wanted; the work folder is for the same ones always.
 
@@ -88,6 +89,9 @@ def write_edits(
     edits = pd.concat([_method_rows(rows, records, references, method) for method in methods])
     edits = edits.assign(backbone=backbone, protocol=protocol.name, lips=lips)
     edits = edits.assign(sample_id=sample_ids(edits))
+    for method, made in edits.groupby("method").video:
+        names = made.dropna().str.removeprefix(f"{method}/")
+        pack_files(files / str(method), names, f"edits {backbone}: packing {method}")
     edits.to_parquet(files / TABLE, index=False)
     write_json(files / PROTOCOL, protocol)
     clip_map.publish(out)

@@ -11,10 +11,11 @@ from cmet.clips.product import Clips
 from cmet.errors import UserError
 from cmet.expression.product import Faces
 from cmet.outputs import fresh_folder
-from cmet.pairs.differences import expression_delta, speech_delta
+from cmet.pairs.differences import expression_delta, mean_codes, speech_delta
 from cmet.pairs.product import TABLE, UNPAIRED, UNPAIRED_CLIPS
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import DeltasParams
+from cmet.progress import counted
 from cmet.speech.product import Voices
 from cmet.speech.projection import fit_projection
 from cmet.speech.scaling import SpeechScaling
@@ -22,7 +23,7 @@ from cmet.vocabulary import EMOTIONS
 
 # N, M clips, S speech features, T frames, K expression components
 
-PAIR_KEY = ["corpus", "speaker", "split", "partner_sentence"]
+PAIR_KEY = ["corpus", "speaker", "split", "view", "partner_sentence"]
 PAIR_COLUMNS = [
     "pair_id",
     "corpus",
@@ -31,6 +32,7 @@ PAIR_COLUMNS = [
     "emotion",
     "intensity",
     "split",
+    "view",
     "neutral_clip",
     "emotional_clip",
     "is_held_out",
@@ -119,12 +121,12 @@ def write_deltas(
 
 
 def pair_clips(clips: pd.DataFrame) -> Pairing:
-    """Every emotional clip with the neutral clip of the same speaker and sentence, in the order of clip ids.
+    """Every emotional clip with the neutral clip of the same speaker, sentence and view, in the order of clip ids.
 
     Where a neutral sentence was recorded more than once, its first clip by id is taken.
 
     Args:
-        clips: Rows with clip_id, corpus, speaker, emotion, intensity, sentence and split; all are usable.
+        clips: Rows with clip_id, corpus, speaker, emotion, intensity, sentence, view and split; all are usable.
     """
     clips = clips.sort_values("clip_id", ignore_index=True)
     is_neutral = clips["emotion"] == "neutral"
@@ -186,11 +188,12 @@ def _usable_clips(
 def _deltas(pairs: pd.DataFrame, speech: dict[str, np.ndarray], faces: Faces) -> tuple[np.ndarray, np.ndarray]:
     """Raw speech and expression deltas of pairs, shapes (N, S) and (N, K)."""
     used = sorted({*pairs["neutral_clip"], *pairs["emotional_clip"]})
-    codes = {clip: faces.codes(clip) for clip in used}
+    # not the codes themselves: those of a large corpus are many gigabytes
+    means = {clip: mean_codes(faces.codes(clip)) for clip in counted(used, "deltas: reading codes", len(used), "clip")}
     names = list(zip(pairs["neutral_clip"], pairs["emotional_clip"], strict=True))
     return (
         np.stack([speech_delta(speech[neutral][None], speech[other][None]) for neutral, other in names]),
-        np.stack([expression_delta(codes[neutral], codes[other]) for neutral, other in names]),
+        np.stack([expression_delta(means[neutral], means[other]) for neutral, other in names]),
     )
 
 

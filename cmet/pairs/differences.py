@@ -30,6 +30,15 @@ def expression_delta(neutral_TK: np.ndarray, emotional_TK: np.ndarray) -> np.nda
     return _mean(emotional_TK, "emotional_TK") - _mean(neutral_TK, "neutral_TK")
 
 
+def mean_codes(codes_TK: np.ndarray) -> np.ndarray:
+    """Mean of expression codes over time, shape (1, K), float32; to `expression_delta` it is as good as they are.
+
+    Raises:
+        ValueError: There are none.
+    """
+    return _mean(codes_TK, "codes_TK")[None]
+
+
 def _mean(rows: np.ndarray, name: str) -> np.ndarray:
     if not len(rows):
         raise ValueError(f"{name} is empty")

@@ -13,6 +13,7 @@ from cmet.inputs.arrays import read_array
 from cmet.media.sound import read_sound
 from cmet.outputs import fresh_folder
 from cmet.params import SpeechForm, SpeechParams
+from cmet.progress import counted
 from cmet.quarantine import check_rejected, count_reasons
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, NO_FEATURES
@@ -72,9 +73,11 @@ def write_embeddings(
             "the corpus has none beside its sounds, so use opensmile or emotion2vec"
         )
     check_rejected("speech", is_bad, records.reason, params.max_rejected)
-    vectors = [read_array(clip_map.files / f"{clip_id}.npy") for clip_id in records.index[~is_bad]]
+    good = records.index[~is_bad]
+    gathered = counted(good, f"speech {encoder}: gathering", len(good), "clip")
+    vectors = [read_array(clip_map.files / f"{clip_id}.npy") for clip_id in gathered]
     with fresh_folder(out) as folder:
-        table = pd.DataFrame({"clip_id": records.index[~is_bad], "embedding": vectors})
+        table = pd.DataFrame({"clip_id": good, "embedding": vectors})
         table.to_parquet(folder / TABLE, index=False)
         records.loc[is_bad, ["reason"]].to_csv(folder / QUARANTINE)
     clip_map.forget()

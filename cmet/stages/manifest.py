@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 def manifest(places: Places, params: Params) -> "ManifestReport":
     """Scan the raw corpus into one row per clip."""
-    from cmet.corpora.registry import CORPORA
+    from cmet.corpora.registry import corpus_in_views
     from cmet.corpora.scan import write_manifest
 
-    corpus, files = CORPORA[params.manifest.corpus], (places.root / params.manifest.files).resolve()
+    corpus = corpus_in_views(params.manifest.corpus, params.manifest.views)
+    files = (places.root / params.manifest.files).resolve()
     return write_manifest(corpus, places.corpus, files, places.folder("manifest"))

@@ -32,6 +32,7 @@ def clip_table() -> pd.DataFrame:
             "emotion": emotion,
             "intensity": 1,
             "sentence": "001",
+            "view": None,
             "split": split,
             "status": "ok",
             "reason": None,

@@ -126,7 +126,8 @@ def write_clips(folder: Path) -> Clips:
                 rows.append((clip_id, "sample", speaker, emotion, 2, sentence, split, "ok", None))
     columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status", "reason"]
     pack_all(folder / "video", folder / "audio")
-    pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"}).to_parquet(folder / "clips.parquet", index=False)
+    table = pd.DataFrame(rows, columns=columns).assign(view=None).astype({"intensity": "Int64"})
+    table.to_parquet(folder / "clips.parquet", index=False)
     return Clips(folder)
 
 

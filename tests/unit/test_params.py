@@ -36,6 +36,8 @@ def values() -> dict[str, Any]:
         ("train", "batch_size", 0, "train.batch_size: Input should be greater than 0"),
         ("clips", "min_face_ratio", 1.5, "clips.min_face_ratio: Input should be less than or equal to 1"),
         ("sample", "levels", [], "sample.levels: List should have at least 1 item"),
+        ("manifest", "views", ["front", "left_45"], "manifest.views.1: Input should be 'front', 'left_30'"),
+        ("manifest", "views", ["top"], "sample has the frontal view alone"),
         ("manifest", "corpus", "meed", "manifest.corpus: Input should be 'sample', 'mead', 'cremad'"),
         ("train", "num_steps", -1, "train.num_steps: Input should be greater than or equal to 0"),
         ("train", "num_steps", 0, "train: Value error, num_steps is 0, so begin_from must name the checkpoint"),

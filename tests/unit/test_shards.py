@@ -49,7 +49,7 @@ def inputs(tmp_path: Path) -> Inputs:
         columns=["clip_id", "corpus", "speaker", "emotion", "sentence", "split", "status"],
     )
     table["intensity"] = pd.array([None if emotion == "happy" else 1 for emotion in table["emotion"]], dtype="Int64")
-    table.to_parquet(clips.path)
+    table.assign(view=None).to_parquet(clips.path)
     rows = draw.normal(size=(len(table), 6)).astype(np.float32)
     pd.DataFrame({"clip_id": table["clip_id"], "embedding": list(rows)}).to_parquet(voices.path)
     pack_arrays(faces.all_codes, {clip: draw.normal(size=(draw.integers(5, 9), 3)) for clip in table["clip_id"]})

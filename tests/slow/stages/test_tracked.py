@@ -55,10 +55,10 @@ def write_edits(data: Path, results: pd.DataFrame) -> None:
     """The same clips for all rows."""
     rows = results[(results.metric == "acc_emo") & (results.method != "ground_truth")]
     edits = rows[["row_id", "method", "speaker", "sentence", "emotion", "intensity", "is_held_out"]]
-    edits = edits.assign(source_clip="source", target_clip="target", video=edits.method + ".mp4")
+    edits = edits.assign(source_clip="source", target_clip="target", video=edits.method + "/clip.mp4")
     write_json(data / "edits/facemesh/protocol.json", {})
     edits.to_parquet(data / "edits/facemesh/edits.parquet")
-    for name in ("edits/facemesh/cmet", "edits/facemesh/neutral", "clips/video/source", "clips/video/target"):
+    for name in ("edits/facemesh/cmet/clip", "edits/facemesh/neutral/clip", "clips/video/source", "clips/video/target"):
         path = data / f"{name}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, np.zeros((3, 64, 64, 3), np.uint8), 25)
@@ -88,7 +88,7 @@ def test_methods_are_runs_of_one_parent_with_the_same_metrics(project: Project) 
     strips = {file.path for file in client.list_artifacts(parent, "strips")}
     assert strips == {f"strips/{row}.mp4" for row in ("row0fear", "row0happy", "row1sad")}
     driven = next(run.info.run_id for run in children if run.data.tags["cmet.method"] == "cmet")
-    assert {file.path for file in client.list_artifacts(driven, "clips")} == {"clips/cmet.mp4"}
+    assert {file.path for file in client.list_artifacts(driven, "clips")} == {"clips/clip.mp4"}
     assert len(read_results(download_file(driven, RESULTS, project.root))) == 3 * 8
     (entry,) = client.search_logged_models([experiment], "name = 'cmet-facemesh'")
     assert {metric.key: metric.value for metric in entry.metrics}["acc_emo"] == 0.5

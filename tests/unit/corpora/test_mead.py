@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from cmet.corpora import mead
 from cmet.corpora.clip import NotWanted
 from cmet.corpora.listing import list_corpus
+from cmet.corpora.registry import corpus_in_views
 from cmet.corpora.scan import scan, write_manifest
 from cmet.errors import UserError
+from cmet.params import ViewName
 from tests.unit.corpora.trees import HTML, fill, touch, write_tar, write_zip
 
 SPEAKERS = st.sampled_from(sorted(mead.SPLITS))
@@ -194,3 +197,52 @@ def test_columns_without_a_value_come_back_as_nothing(tmp_path: Path) -> None:
     root = touch(tmp_path / "c", "M003/front/sad/level_3/001.mp4", "M003/front/x.mp4")
     write_manifest(mead, root, root, tmp_path / "out")
     assert pd.read_parquet(tmp_path / "out/manifest.parquet").audio.to_list() == [None, None]
+
+
+def test_views_that_are_named_are_clips_of_their_own_with_the_sound_of_the_utterance(tmp_path: Path) -> None:
+    write_tar(
+        tmp_path / "M003/video.tar",
+        [
+            "front/sad/level_3/001.mp4", "left_30/sad/level_3/001.mp4", "top/sad/level_3/001.mp4",
+            "left_30/sad/level_3/002.mp4",
+        ],
+    )  # fmt: skip
+    write_tar(tmp_path / "M003/audio.tar", [f"audio/sad/level_3/{number:03d}.m4a" for number in (1, 2, 3)])
+    listing = list_corpus(corpus_in_views("mead", ["front", "left_30"]), tmp_path)
+    # nobody filmed the third
+    assert {found.clip.clip_id: (found.clip.view, found.audio) for found in listing.found} == {
+        "mead-M003-sad-3-001": ("front", "M003/audio.tar/audio/sad/level_3/001.m4a"),
+        "mead-M003-left_30-sad-3-001": ("left_30", "M003/audio.tar/audio/sad/level_3/001.m4a"),
+        "mead-M003-left_30-sad-3-002": ("left_30", "M003/audio.tar/audio/sad/level_3/002.m4a"),
+        "mead-M003-sad-3-003": (None, "M003/audio.tar/audio/sad/level_3/003.m4a"),
+    }
+    assert listing.not_wanted == {"other_view": 1}
+
+
+def test_the_frontal_view_need_not_be_among_them(tmp_path: Path) -> None:
+    touch(tmp_path, "M003/front/sad/level_3/001.mp4", "M003/audio/sad/level_3/001.m4a", "M003/top/sad/level_3/001.mp4")
+    rows = scan(corpus_in_views("mead", ["top"]), tmp_path)
+    assert rows.clip_id.to_list() == ["mead-M003-top-sad-3-001"]
+    assert rows.view.to_list() == ["top"]
+    assert rows.audio.to_list() == ["M003/audio/sad/level_3/001.m4a"]
+
+
+@pytest.mark.parametrize("sound", ["M003/audio/sad/level_3/001.m4a", "M003/sad/level_3/001.wav"])
+def test_a_sound_whose_path_says_no_view_leaves_its_picture_the_view(tmp_path: Path, sound: str) -> None:
+    touch(tmp_path, "M003/front/sad/level_3/001.mp4", sound)
+    rows = scan(mead, tmp_path)
+    assert rows[["view", "audio"]].to_numpy().tolist() == [["front", sound]]
+
+
+def test_all_views_are_seven_times_the_clips() -> None:
+    clips = corpus_in_views("mead", mead.VIEWS).expected(Path())
+    assert len({clip.clip_id for clip in clips}) == len(clips) == 7 * 31_490
+    assert {clip.clip_id for clip in mead.expected(Path())} <= {clip.clip_id for clip in clips}
+
+
+def test_a_view_that_a_corpus_does_not_have_is_named() -> None:
+    with pytest.raises(UserError, match="mead has no view left_45; it has front, left_30"):
+        corpus_in_views("mead", ["front", "left_45"])
+    with pytest.raises(UserError, match="ravdess has no view top; it has front"):
+        corpus_in_views("ravdess", ["top"])
+    assert set(mead.VIEWS) == set(get_args(ViewName))

@@ -44,7 +44,7 @@ def material(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Materi
         tracks[clip_id] = model.track(frames)
         rows.append((clip_id, "sample", f"S{number}", emotion, job["level"], "001", ("test", "train")[number], "ok"))
     columns = ["clip_id", "corpus", "speaker", "emotion", "intensity", "sentence", "split", "status"]
-    table = pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"})
+    table = pd.DataFrame(rows, columns=columns).assign(view=None).astype({"intensity": "Int64"})
     table.to_parquet(clips.path)
     pack_all(*(path for path in clips.folder.iterdir() if path.is_dir()))
     pack_arrays(faces.all_tracks, tracks)

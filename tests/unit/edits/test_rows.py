@@ -24,7 +24,7 @@ def clip(
     """One prepared clip."""
     clip_id = f"{corpus}-{speaker}-{emotion}-{level}-{sentence}"
     return {"clip_id": clip_id, "corpus": corpus, "speaker": speaker, "emotion": emotion, "intensity": level,
-            "sentence": sentence, "split": split, "status": "ok", "reason": None}  # fmt: skip
+            "sentence": sentence, "view": None, "split": split, "status": "ok", "reason": None}  # fmt: skip
 
 
 def pairs_of(clips: pd.DataFrame, partner: dict[str, str]) -> pd.DataFrame:
@@ -72,6 +72,14 @@ def test_official_rows_that_the_corpus_lacks_stay_planned_with_a_reason(mead: pd
     assert Counter(rows.emotion)["happy"] == 168
 
 
+def test_official_rows_are_of_the_frontal_view(mead: pd.DataFrame) -> None:
+    front = mead.assign(view="front")
+    side = front.assign(view="left_30", clip_id=front.clip_id.str.replace("M003", "M003-left_30"))
+    pairs = pd.concat([pairs_of(clips, {"020": "030"}) for clips in (side, front)])
+    rows = planned_rows(pairs, pd.concat([side, front]), OFFICIAL, "sad")
+    pd.testing.assert_frame_equal(rows, planned_rows(pairs_of(front, {"020": "030"}), front, OFFICIAL, "sad"))
+
+
 def test_clips_without_a_stated_level_are_official_rows_too() -> None:
     rows = [
         clip("cremad", "1001", "neutral", None, "DFA", "train"),
@@ -115,6 +123,17 @@ def test_pools_hold_the_speakers_of_the_rows_in_the_published_strides(corpus: pd
     assert list(chosen.neutral) == [f"sample-{s}-neutral-1-{n}" for s in "AB" for n in "1234"] + [
         "sample-A-neutral-1-1", "sample-A-neutral-1-2",
     ]  # fmt: skip
+
+
+def test_a_pool_holds_each_utterance_once_however_many_views_it_has(corpus: pd.DataFrame) -> None:
+    front = corpus.assign(view="front")
+    side = front.assign(view="down", clip_id="side-" + front.clip_id)
+    rows, both = rows_of(front), pd.concat([side, front])
+    assert choose_speech(rows, both, pd.Index(both.clip_id), PARAMS) == choose_speech(
+        rows, front, pd.Index(front.clip_id), PARAMS
+    )
+    alone = choose_speech(rows, side, pd.Index(side.clip_id), PARAMS)["happy", 2]
+    assert all(clip_id.startswith("side-") for clip_id in (*alone.emotional, *alone.neutral))
 
 
 def test_a_static_folder_is_drawn_once_by_its_own_seed(corpus: pd.DataFrame) -> None:

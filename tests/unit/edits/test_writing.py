@@ -9,9 +9,11 @@ import pytest
 from cmet.edits.material import Material
 from cmet.edits.product import PROTOCOL, TABLE, Edits
 from cmet.edits.writing import write_edits
+from cmet.engine import ClipMap
 from cmet.errors import UserError
 from cmet.media.video import read_video
 from cmet.outputs import content_digest
+from cmet.packs import Packs
 from cmet.params import Params
 from cmet.vocabulary import METHODS
 from tests.layouts import rename
@@ -43,6 +45,30 @@ def test_every_method_edits_the_row(material: Material, params: Params, tmp_path
 def test_the_same_material_gives_the_same_bytes(material: Material, params: Params, tmp_path: Path) -> None:
     one, two = (content_digest(write(material, params, tmp_path / name).folder) for name in ("one", "two"))
     assert one == two
+
+
+def test_each_method_has_its_videos_in_packs(material: Material, params: Params, tmp_path: Path) -> None:
+    edits = write(material, params, tmp_path)
+    for method in METHODS:
+        (pack,) = (edits.folder / method).iterdir()
+        assert [edits.folder / method / name for name in Packs(pack.parent).names()] == [
+            edits.folder / video for video in edits.table.video[edits.table.method == method]
+        ]
+
+
+def test_a_kill_after_packing_changes_no_byte(
+    material: Material, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(clip_map: ClipMap, out: Path) -> None:
+        raise KeyboardInterrupt
+
+    calm = write(material, params, tmp_path / "calm")
+    with monkeypatch.context() as patch:
+        patch.setattr(ClipMap, "publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write(material, params, tmp_path / "killed")
+    again = write(material, params, tmp_path / "killed")
+    assert content_digest(again.folder) == content_digest(calm.folder)
 
 
 @pytest.mark.parametrize("name", [TABLE, PROTOCOL])

@@ -11,7 +11,7 @@ from cmet.errors import UserError
 from cmet.expression.product import Faces
 from cmet.outputs import content_digest
 from cmet.pairs.deltas import pair_clips, write_deltas
-from cmet.pairs.differences import expression_delta, speech_delta
+from cmet.pairs.differences import expression_delta, mean_codes, speech_delta
 from cmet.pairs.product import TABLE, UNPAIRED, UNPAIRED_CLIPS, Pairs
 from cmet.pairs.sentences import neutral_sentence
 from cmet.params import DeltasParams
@@ -40,7 +40,7 @@ CLIPS = [
 
 def make_clips(corpus: str = "sample") -> pd.DataFrame:
     columns = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status"]
-    return pd.DataFrame(CLIPS, columns=columns).astype({"intensity": "Int64"}).assign(corpus=corpus)
+    return pd.DataFrame(CLIPS, columns=columns).astype({"intensity": "Int64"}).assign(corpus=corpus, view=None)
 
 
 Inputs = tuple[Clips, Voices, Faces]
@@ -78,6 +78,16 @@ def test_emotional_clips_meet_the_neutral_one_of_speaker_and_sentence() -> None:
         ["a-fear-2", "no neutral clip of the same speaker and sentence"],
         ["b-neutral-7", "no emotional clip of the same speaker and sentence"],
     ]
+
+
+def test_an_emotional_clip_meets_the_neutral_one_of_its_own_view() -> None:
+    front = make_clips().assign(view="front")
+    side = front.assign(view="left_30", clip_id="side-" + front["clip_id"])
+    pairs, unpaired = pair_clips(pd.concat([side, front]))
+    assert len(pairs) == 2 * len(pair_clips(front).pairs)
+    is_of_side = pairs["neutral_clip"].str.startswith("side-")
+    assert (is_of_side == pairs["emotional_clip"].str.startswith("side-")).all()
+    assert (is_of_side == (pairs["view"] == "left_30")).all()
 
 
 def test_repeated_neutral_recordings_give_one_pair_with_the_first() -> None:
@@ -153,7 +163,7 @@ def test_a_projection_is_fitted_on_training_speakers_and_goes_with_the_scaling(t
                 rows.append((clip, speaker, emotion, intensity, sentence, split, "ok", "sample"))
                 vectors.append(draw.normal(size=4) + 5 * np.eye(4)[["neutral", "happy", "sad", "fear"].index(emotion)])
     columns = ["clip_id", "speaker", "emotion", "intensity", "sentence", "split", "status", "corpus"]
-    table = pd.DataFrame(rows, columns=columns).astype({"intensity": "Int64"})
+    table = pd.DataFrame(rows, columns=columns).assign(view=None).astype({"intensity": "Int64"})
     clips, voices, faces = Clips(tmp_path), Voices(tmp_path), Faces(tmp_path)
     table.to_parquet(clips.path)
     pack_arrays(faces.all_codes, {clip: draw.normal(size=(5, 3)) for clip in table["clip_id"]})
@@ -218,3 +228,10 @@ def test_a_file_is_called_by_one_name(
     assert len(pairs.unpaired_clips) == 2
     assert (pairs.folder / renamed).is_file()
     assert not (pairs.folder / name).exists()
+
+
+def test_means_of_codes_give_the_delta_of_the_codes_bit_by_bit() -> None:
+    draw = np.random.default_rng(0)
+    neutral, emotional = (draw.normal(size=(length, 10)).astype(np.float32) for length in (75, 113))
+    of_means = expression_delta(mean_codes(neutral), mean_codes(emotional))
+    assert of_means.tobytes() == expression_delta(neutral, emotional).tobytes()

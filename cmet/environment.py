@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GIB = 2**30
 
 NUM_WORKERS_ON_GPU = 2
-"""One decodes and writes video while the other computes."""
+"""Processes that share a GPU: one decodes and writes video while the other computes."""
 
 LIBRARIES = {
     "PIL": "pillow",
@@ -64,11 +64,14 @@ def count_workers() -> int:
     return int(os.environ.get("CMET_WORKERS") or math.ceil(usable_cores(cgroups())))
 
 
-def count_network_workers() -> int | None:
-    """Processes that run networks side by side: few where they share a GPU; None is one per core."""
+def usable_gpus() -> list[str]:
+    """GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES has for them."""
     import torch
 
-    return NUM_WORKERS_ON_GPU if torch.cuda.is_available() else None
+    if not torch.cuda.is_available():
+        return []
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return (named or [str(number) for number in range(torch.cuda.device_count())])[: torch.cuda.device_count()]
 
 
 def best_device() -> "torch.device":

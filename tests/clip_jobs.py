@@ -2,11 +2,12 @@
 
 import os
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from cmet.engine import Job, Record
+from cmet.engine.attempts import Job, Record
 from cmet.errors import ClipError, UserError
 
 
@@ -42,22 +43,53 @@ def tell_shared_memory(job: Job, folder: Path) -> Record:
 
 
 class Meeting:
-    """A function that can only be read by two processes at once."""
+    """A function that can only be read by some processes at once, and tells each one's GPU."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, num_processes: int = 2) -> None:
+        self.folder, self.num_processes = folder, num_processes
 
     def __setstate__(self, state: dict) -> None:
-        folder = state["folder"]
-        (folder / str(os.getpid())).touch()
-        end = time.monotonic() + 60
-        while len(list(folder.iterdir())) < 2:
-            if time.monotonic() > end:
-                raise TimeoutError("the other process does not come")
-            time.sleep(0.01)
+        self.__dict__ = state
+        self._wait("begun")
 
     def __call__(self, job: Job, folder: Path) -> Record:
+        self._wait("working")
+        return {"gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+    def _wait(self, what: str) -> None:
+        (self.folder / f"{what}-{os.getpid()}").touch()
+        end = time.monotonic() + 60
+        while len(list(self.folder.glob(f"{what}-*"))) < self.num_processes:
+            if time.monotonic() > end:
+                raise TimeoutError("the others do not come")
+            time.sleep(0.01)
+
+
+class Crowded:
+    """A function for which the memory suffices up to a number of processes; of more, one is killed."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self.folder, self.most = folder, most
+
+    def __call__(self, job: Job, folder: Path) -> Record:
+        own = self.folder / str(os.getpid())
+        own.touch()
+        time.sleep(0.5)
+        if len(list(self.folder.iterdir())) > self.most:
+            own.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        own.unlink()
         return {}
+
+
+class Unreadable:
+    """A function that no process can read."""
+
+    def __setstate__(self, state: dict) -> None:
+        sys.exit(3)
+
+    def __getstate__(self) -> dict:
+        return {"kept": True}
 
 
 class Awkward(Exception):

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cmet.closure import closure, code_digest
+from cmet.closure import PACKAGE, closure, code_digest
 
 # torch takes seconds to import, and most of what asks about the machine needs none
 if TYPE_CHECKING:
@@ -204,6 +204,15 @@ def versions() -> Mapping[str, str]:
             # a part of the pipeline that is not installed decided nothing
             continue
     return found
+
+
+def known_versions() -> Mapping[str, str]:
+    """Versions of Python, cmet and the libraries that change numbers; for cmet with a digest of its code."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        digest.update(file.relative_to(PACKAGE).as_posix().encode() + file.read_bytes())
+    code = digest.hexdigest()[:8]
+    return {"Python": platform.python_version(), **versions(), "cmet": f"{own_version()} (code {code})"}
 
 
 def missing_library(said: str) -> str | None:

@@ -1,6 +1,7 @@
 """Functions for a clip map to apply; a worker that begins imports no more than this."""
 
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -105,3 +106,22 @@ def fail(job: Job, folder: Path) -> Record:
 
 def jobs(*values: int | str) -> list[Job]:
     return [{"clip_id": f"clip{value}", "value": value} for value in values]
+
+
+def work_slowly(job: Job, folder: Path) -> Record:
+    """Takes a moment, and tells beside the map which node and which worker did what; waits for nodes or a gate."""
+    log_path = Path(job["log"])
+    with log_path.open("a") as log:
+        log.write(f"{os.getppid()} {os.getpid()} {job['clip_id']}\n")
+    time.sleep(job["takes_s"])
+    while job["value"] >= 5 and len(set(re.findall(r"^\d+", log_path.read_text(), re.M))) < job["num_nodes"]:
+        time.sleep(0.1)
+    while job["value"] >= 20 and job["gate"] and not Path(job["gate"]).exists():
+        time.sleep(0.1)
+    (folder / "numbers").mkdir(exist_ok=True)
+    (folder / "numbers" / f"{job['clip_id']}.txt").write_text(str(3 * job["value"]))
+    if job["value"] % 10 == 7:
+        raise ClipError("seven", f"{job['value']} ends with a seven")
+    if job["value"] == 5:
+        print("five has something to say", file=sys.stderr)
+    return {"triple": 3 * job["value"]}

@@ -1,5 +1,6 @@
 """The project's folder, the programs it calls, its settings and weights."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings
+from cmet.engine.on_ray import ADDRESS, check_address
+from cmet.errors import UserError
 from cmet.weights.registry import CHECKPOINTS, FOLDER_VARIABLE, HOMES, Checkpoint, get_command, project_weights
 
 
@@ -88,6 +91,22 @@ def probe_environment(variables: Mapping[str, str], encoding: str) -> Findings:
         )
     if not num_found:
         yield Finding("environment", "ok", "UTF-8, compiled Python is kept")
+
+
+def probe_cluster(variables: Mapping[str, str]) -> Findings:
+    """Whether the cluster is there that stages are to use."""
+    address = variables.get(ADDRESS)
+    if not address:
+        yield Finding("cluster", "ok", f"none: {ADDRESS} is not set, and stages use this machine alone")
+    elif importlib.util.find_spec("ray") is None:
+        yield Finding("cluster", "note", f"{ADDRESS} is {address}, but Ray is not installed", "pip install 'cmet[ray]'")
+    else:
+        try:
+            check_address(address)
+        except UserError as error:
+            yield Finding("cluster", "note", str(error), f"start it, or unset {ADDRESS}")
+        else:
+            yield Finding("cluster", "ok", f"{ADDRESS} is {address}; its nodes are asked when a stage begins")
 
 
 def probe_weights(root: Path, variables: Mapping[str, str]) -> Findings:

@@ -26,8 +26,6 @@ Record = dict[str, Any]
 """What a worker reports about one clip: plain JSON values; the engine adds `clip_id`, `status` and `reason`."""
 
 RECORD = "record.json"
-SPARE = ".spare"
-"""Folder among the unfinished with those of clips whose files have been taken."""
 
 
 class Finished(TypedDict):
@@ -69,18 +67,18 @@ class Desk:
 
     unfinished: Path
     done: Path
+    spare: Path
+    """Has folders without files, on the disk of `done`."""
     node: str | None = None
     """The machine that `unfinished` is on, if that is a disk of its own."""
 
-    def empty(self, name: str) -> Path:
-        """A folder without files for an attempt: a spare one, or a new one."""
+    def begin(self, name: str) -> Path:
+        """A folder without files for an attempt."""
         folder = self.unfinished / name
-        with suppress(FileNotFoundError), os.scandir(self.unfinished / SPARE) as spares:
-            for spare in spares:
-                with suppress(FileNotFoundError):  # another worker was first
-                    os.rename(spare, folder)  # noqa: PTH104 - there is no path yet
-                    return folder
-        folder.mkdir()
+        if self.node is None:
+            self._empty(folder)
+        else:
+            folder.mkdir()
         return folder
 
     def hand_in(self, folder: Path) -> None:
@@ -90,11 +88,19 @@ class Desk:
             folder.replace(target)
             return
         hidden = self.done / f".{folder.name}"
-        # when the run is over its folder is gone, and nobody makes it again
-        hidden.mkdir()
+        self._empty(hidden)
         shutil.copytree(folder, hidden, copy_function=shutil.copyfile, dirs_exist_ok=True)
         hidden.replace(target)
         shutil.rmtree(folder)
+
+    def _empty(self, folder: Path) -> None:
+        """Make a folder of a spare one, or a new one; where a run is over there is none in which it could be."""
+        with suppress(FileNotFoundError), os.scandir(self.spare) as spares:
+            for spare in spares:
+                with suppress(FileNotFoundError):  # another worker was first
+                    os.rename(spare, folder)  # noqa: PTH104 - there is no path yet
+                    return
+        folder.mkdir()
 
     def full(self, error: Exception) -> UserError | None:
         """The sentence about a disk that is full, if an error came of that."""
@@ -112,7 +118,7 @@ def make_attempt(function: Callable[[Job, Path], Record], desk: Desk, attempt: A
         UserError: A disk is full.
     """
     try:
-        folder = desk.empty(attempt.name)
+        folder = desk.begin(attempt.name)
         line = finished_line(attempt.job, _record_of(function, attempt.job, folder), folder)
         (folder / RECORD).write_bytes(line)
         desk.hand_in(folder)

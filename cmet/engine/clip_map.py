@@ -1,6 +1,7 @@
 """What a map over clips promises, wherever it runs."""
 
 import json
+import os
 import secrets
 import shutil
 import signal
@@ -13,7 +14,6 @@ from typing import BinaryIO
 
 from cmet.engine.attempts import (
     RECORD,
-    SPARE,
     Attempt,
     Desk,
     Ended,
@@ -24,7 +24,7 @@ from cmet.engine.attempts import (
     quarantined_record,
 )
 from cmet.engine.local import Hands, Order, local_hands
-from cmet.engine.pool import MAX_LOST, Died, Hung
+from cmet.engine.pool import MAX_LOST, Died, Hung, Lost
 from cmet.errors import ClipError, UserError
 from cmet.launching import signals_held
 from cmet.outputs import publish
@@ -74,7 +74,7 @@ class ClipMap:
         elif not self.files.exists():
             # the run that published them was killed before it forgot the work
             self._records.unlink()
-        for needed in (self._done, self.files, self._unfinished / SPARE):
+        for needed in (self._done, self.files, self._spare):
             needed.mkdir(parents=True, exist_ok=True)
         found = _read_records(self._records)
         with self._records.open("ab") as records:
@@ -129,8 +129,13 @@ class ClipMap:
     def _unfinished(self) -> Path:
         return self.work / "unfinished"
 
+    @property
+    def _spare(self) -> Path:
+        """Has folders of clips whose files have been taken."""
+        return self._unfinished / ".spare"
+
     def _order(self, num_workers: int | None, uses_networks: bool) -> Order:
-        desk = Desk(self._unfinished, self._done)
+        desk = Desk(self._unfinished, self._done, self._spare)
         return Order(self.function, self.label, desk, self.time_limit_s, num_workers, uses_networks)
 
     def _is_done(self, job: Job, found: Mapping[str, Finished]) -> bool:
@@ -176,7 +181,7 @@ class ClipMap:
         if all(name.count("/") < 2 for name in finished["files"]):
             # to remove a folder takes some disks milliseconds
             (folder / RECORD).unlink()
-            folder.replace(self._unfinished / SPARE / folder.name)
+            folder.replace(self._spare / folder.name)
         else:
             shutil.rmtree(folder)
         return finished
@@ -242,12 +247,16 @@ class ClipMap:
 
 def _hands(order: Order, num_clips: int) -> AbstractContextManager[Hands]:
     """Whoever does the work: a cluster where RAY_ADDRESS names one, else this machine."""
+    if os.environ.get("RAY_ADDRESS"):
+        from cmet.engine.on_ray import ray_hands
+
+        return ray_hands(order)
     return local_hands(order, num_clips)
 
 
 def _is_lost(error: Exception | None) -> bool:
     """Whether a worker is lost for a reason that need not be its clip."""
-    return isinstance(error, Died) and error.is_killed
+    return isinstance(error, Lost) or (isinstance(error, Died) and error.is_killed)
 
 
 def _next_attempt(outcome: Ended, run: str) -> Attempt | None:

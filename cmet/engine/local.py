@@ -1,15 +1,13 @@
 """A map over clips on this machine."""
 
-import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from cmet.engine.attempts import Attempt, Desk, Ended, Job, Record, make_attempt, start_worker
+from cmet.engine.attempts import Attempt, Desk, Ended, Job, Record
 from cmet.engine.pool import Pool
 from cmet.environment import NUM_WORKERS_ON_GPU, count_workers, usable_gpus
 
@@ -53,7 +51,6 @@ def local_hands(order: Order, num_clips: int) -> Iterator[Hands]:
     """
     gpus = usable_gpus() if order.uses_networks else []
     num_workers = order.num_workers or (NUM_WORKERS_ON_GPU * len(gpus) if gpus else count_workers())
-    work = pickle.dumps(partial(make_attempt, order.function, order.desk))
-    begin = partial(start_worker, os.getpid(), order.desk.unfinished, gpus)
-    with closing(Pool(work, min(num_workers, num_clips), begin, order.time_limit_s)) as pool:
+    function = pickle.dumps(order.function)
+    with closing(Pool(function, order.desk, min(num_workers, num_clips), gpus, order.time_limit_s)) as pool:
         yield pool

@@ -6,17 +6,19 @@ and the process that has started them has no threads and no locks.
 
 import math
 import multiprocessing
+import os
 import pickle
 import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
-from cmet.engine.attempts import Attempt, Ended
+from cmet.engine.attempts import Attempt, Desk, Ended, Job, Record, make_attempt, start_worker
 
 LOOK_S = 0.1
 """How often somebody looks at the clock, and at whether the work is to stop."""
@@ -53,6 +55,10 @@ class Died(Exception):
         return self.exit_code == -signal.SIGKILL
 
 
+class Lost(Exception):
+    """The machine of an attempt is gone, or all its processes."""
+
+
 class Pool:
     """Worker processes on this machine.
 
@@ -63,18 +69,20 @@ class Pool:
 
     def __init__(
         self,
-        work: bytes,
+        function: bytes,
+        desk: Desk,
         size: int,
-        begin: Callable[[int], None],
+        gpus: Sequence[str],
         time_limit_s: float | None,
         starting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Start the processes; the thread that does so has to live as long as they do.
 
         Args:
-            work: Pickle of the function that makes an attempt and returns its line.
+            function: Pickle of the map's function.
+            desk: Where it works.
             size: Number of processes.
-            begin: What a process does first, before it imports what the work needs; it is handed its number.
+            gpus: Names of GPUs that the processes are handed in turn.
             time_limit_s: Wall-clock time that an attempt may take.
             starting: A block in which a process is started.
         """
@@ -82,7 +90,8 @@ class Pool:
         self._context = multiprocessing.get_context("spawn")
         # it would undo the blocking of signals
         resource_tracker.ensure_running()
-        self._work, self._begin, self._starting = work, begin, starting
+        self._arguments = (os.getpid(), gpus, desk, function)
+        self._starting = starting
         self._time_limit_s = time_limit_s or math.inf
         self._full = self._size = size
         self._num_well = self._num_lost_starts = 0
@@ -164,7 +173,7 @@ class Pool:
         while len(self._workers) < self._size:
             number = min(set(range(self._size)) - {worker.number for worker in self._workers})
             with self._starting(), _interrupts_blocked():
-                self._workers.append(_Worker(self._context, number, self._begin, self._work))
+                self._workers.append(_Worker(self._context, number, self._arguments))
 
     def _lose(self, worker: "_Worker", error: Died | Hung) -> None:
         """Take a dead worker off the list."""
@@ -186,8 +195,7 @@ class _Worker:
         self,
         context: multiprocessing.context.SpawnContext,
         number: int,
-        begin: Callable[[int], None],
-        work: bytes,
+        arguments: tuple[int, Sequence[str], Desk, bytes],
     ) -> None:
         self.connection, theirs = context.Pipe()
         self.number = number
@@ -195,7 +203,7 @@ class _Worker:
         self.is_begun = False
         self.given_s = math.inf
         self.is_late = False
-        self.process = context.Process(target=_serve, args=(theirs, number, begin, work), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, number, *arguments), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -239,20 +247,20 @@ def _heard_of(workers: list[_Worker], time_limit_s: float, patience_s: float) ->
     return [worker for worker in workers if worker.is_late or worker.connection in ready]
 
 
-def _serve(connection: Connection, number: int, begin: Callable[[int], None], work: bytes) -> None:
+def _serve(connection: Connection, number: int, parent: int, gpus: Sequence[str], desk: Desk, pickled: bytes) -> None:
     """The life of a worker process."""
-    begin(number)
-    do = pickle.loads(work)
+    start_worker(parent, desk.unfinished, gpus, number)
+    function = pickle.loads(pickled)
     outcome: _Said = (b"", None, "")
     with suppress(EOFError, OSError):  # whoever has started it is gone
         while True:
             connection.send(outcome)
-            outcome = _outcome(do, connection.recv())
+            outcome = _outcome(function, desk, connection.recv())
 
 
-def _outcome(work: Callable[[Attempt], bytes], attempt: Attempt) -> _Said:
+def _outcome(function: Callable[[Job, Path], Record], desk: Desk, attempt: Attempt) -> _Said:
     try:
-        return work(attempt), None, ""
+        return make_attempt(function, desk, attempt), None, ""
     except Exception as error:
         return b"", _sendable(error), traceback.format_exc()
 

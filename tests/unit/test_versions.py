@@ -21,6 +21,7 @@ NEUTRAL = {
     "mlflow",
     "packaging",
     "pydantic",
+    "ray",
     "requests",
     "safetensors",
     "sqlalchemy",

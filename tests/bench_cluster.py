@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cmet.engine.attempts import Job, Record
 from cmet.engine.clip_map import ClipMap
+from tests.clip_jobs import burn, nothing
 from tests.cluster_clips import NUM_CLIPS, Result, after_attempts, log_of, result, wait_until
 from tests.ray_nodes import RayNodes
 
@@ -23,26 +23,11 @@ NUM_BUSY = 100
 NUM_COMPARED = 400
 NUM_EACH = 10
 """Interruptions of each kind."""
-BUSY_S = 0.2
-
-
-def burn(job: Job, folder: Path) -> Record:
-    """Keep a core busy, and tell beside the map when."""
-    begun, end = time.time(), time.process_time() + BUSY_S
-    while time.process_time() < end:
-        pass
-    with Path(job["log"]).open("a") as log:
-        log.write(f"{begun} {time.time()}\n")
-    return {}
-
-
-def nothing(job: Job, folder: Path) -> Record:
-    return {}
 
 
 def drive(folder: Path, kind: str, num_clips: int, num_workers: int) -> None:
     """One map in this process; prints what was measured as JSON."""
-    jobs = [{"clip_id": f"clip{number}", "log": str(folder / "log")} for number in range(num_clips)]
+    jobs = [{"clip_id": f"clip{number}", "log": str(folder / "log"), "busy_s": 0.2} for number in range(num_clips)]
     started = time.monotonic()
     ClipMap({"burn": burn, "nothing": nothing}[kind], folder / "work", kind).run(jobs, num_workers)
     wall_s = time.monotonic() - started

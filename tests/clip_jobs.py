@@ -125,3 +125,17 @@ def work_slowly(job: Job, folder: Path) -> Record:
     if job["value"] == 5:
         print("five has something to say", file=sys.stderr)
     return {"triple": 3 * job["value"]}
+
+
+def burn(job: Job, folder: Path) -> Record:
+    """Keep a core busy, and tell beside the map when."""
+    begun, end = time.time(), time.process_time() + job["busy_s"]
+    while time.process_time() < end:
+        pass
+    with Path(job["log"]).open("a") as log:
+        log.write(f"{begun} {time.time()}\n")
+    return {}
+
+
+def nothing(job: Job, folder: Path) -> Record:
+    return {}

@@ -5,6 +5,7 @@ pool of processes. So a node gets a pool, and here it is only said who does what
 has workers; what a lost node had is given to others. Nothing but jobs and records goes through Ray.
 """
 
+import math
 import os
 import pickle
 import secrets
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,9 @@ CONNECT_S = 5.0
 OBJECT_STORE_BYTES = 100 << 20
 """Of a Ray of our own; only small records go through it."""
 
+AHEAD_S = 0.5
+"""A node that tells of finished clips more often than this gets more than one ahead."""
+
 CALLS_AT_ONCE = 2
 """Calls that an actor has at a time, so that it does not wait for the next one."""
 
@@ -62,16 +66,22 @@ class _Seat:
     """Whether it joined when the map was running."""
     is_ready: bool = False
     num_workers: int = 0
-    num_last: int = 0
-    """Clips that ended in the last answer with any."""
+    num_ahead: int = 1
+    """Clips that it should have besides those at work, so that none of its workers waits for an answer."""
+    told_s: float = -math.inf
+    """When it last told of clips that have ended."""
     leased: dict[str, Attempt] = field(default_factory=dict)
     """Attempts by their names."""
     num_calls: int = 0
 
-    @property
-    def num_ahead(self) -> int:
-        """Clips that the node should have besides those at work: enough until the answer after the next."""
-        return 1 + CALLS_AT_ONCE * self.num_last
+    def take(self, ended: Sequence[Ended]) -> None:
+        """Note which clips have ended; where they are short it needs more at a time."""
+        for one in ended:
+            self.leased.pop(one.attempt.name, None)
+        if ended:
+            now = time.monotonic()
+            is_fast = now - self.told_s < AHEAD_S
+            self.num_ahead, self.told_s = 1 + is_fast * CALLS_AT_ONCE * len(ended), now
 
 
 @contextmanager
@@ -104,7 +114,7 @@ class RayHands:
         self._versions = known_versions()
         self._token = secrets.token_hex(8)
         # what a disk of a network has seen lately may be out of date, so the name is new
-        self._marker = order.desk.done.parent.absolute() / f".marker-{self._token}"
+        self._marker = order.desk.unfinished.absolute() / f".marker-{self._token}"
         self._marker.write_text(self._token, encoding="utf-8")
         self._seats: dict[str, _Seat] = {}
         self._calls: dict[Any, str] = {}
@@ -132,7 +142,6 @@ class RayHands:
         """What has ended, in the order in which it did, after at most a moment's wait.
 
         Raises:
-            Died: Processes of a node cannot begin.
             UserError: No node is left, or one is of no use.
         """
         ended: list[Ended] = []
@@ -268,13 +277,14 @@ class RayHands:
             return []
         assert isinstance(answer, NodeAnswer)
         _say(seat.name, answer.said)
-        for ended in answer.ended:
-            seat.leased.pop(ended.attempt.name, None)
+        seat.take(answer.ended)
         if answer.ended:
-            seat.num_last = len(answer.ended)
             self._num_failures.pop(node_id, None)
         if answer.failure is not None:
-            raise answer.failure
+            raise UserError(
+                f"{self._order.label}: {seat.name}: worker processes die before their first clip; finished clips are "
+                f"kept in {self._order.desk.done.parent}: run the stage again to continue"
+            ) from answer.failure
         return list(answer.ended)
 
     def _judge(self, node_id: str, facts: Facts) -> None:

@@ -163,6 +163,13 @@ def test_a_process_without_the_token_is_told_so_in_one_sentence(cluster: RayNode
     assert f"UserError: RAY_ADDRESS is {cluster.address}: the cluster asks for its token" in done.stderr
 
 
+def test_a_ray_of_its_own_gives_the_same_bytes(cluster: RayNodes, expected: Result, tmp_path: Path) -> None:
+    own = cluster.environment | {"RAY_ADDRESS": "local"}
+    subprocess.run([sys.executable, "-c", DRIVER, tmp_path], cwd=ROOT, env=os.environ | own, check=True)
+    published = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in tmp_path.rglob("out/*/*")}
+    assert published == expected[1]
+
+
 def kill_node(job: Job, folder: Path) -> Record:
     os.kill(os.getppid(), signal.SIGKILL)
     return {}

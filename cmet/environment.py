@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cmet.closure import closure, code_digest
+from cmet.closure import PACKAGE, closure, code_digest
 
 # torch takes seconds to import, and most of what asks about the machine needs none
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GIB = 2**30
 
 NUM_WORKERS_ON_GPU = 2
-"""One decodes and writes video while the other computes."""
+"""Processes that share a GPU: one decodes and writes video while the other computes."""
 
 LIBRARIES = {
     "PIL": "pillow",
@@ -77,11 +77,14 @@ def count_workers() -> int:
     return int(os.environ.get("CMET_WORKERS") or math.ceil(usable_cores(cgroups())))
 
 
-def count_network_workers() -> int | None:
-    """Processes that run networks side by side: few where they share a GPU; None is one per core."""
+def usable_gpus() -> list[str]:
+    """GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES has for them."""
     import torch
 
-    return NUM_WORKERS_ON_GPU if torch.cuda.is_available() else None
+    if not torch.cuda.is_available():
+        return []
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return (named or [str(number) for number in range(torch.cuda.device_count())])[: torch.cuda.device_count()]
 
 
 def best_device() -> "torch.device":
@@ -214,6 +217,15 @@ def versions() -> Mapping[str, str]:
             # a part of the pipeline that is not installed decided nothing
             continue
     return found
+
+
+def known_versions() -> Mapping[str, str]:
+    """Versions of Python, cmet and the libraries that change numbers; for cmet with a digest of its code."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        digest.update(file.relative_to(PACKAGE).as_posix().encode() + file.read_bytes())
+    code = digest.hexdigest()[:8]
+    return {"Python": platform.python_version(), **versions(), "cmet": f"{own_version()} (code {code})"}
 
 
 def missing_library(said: str) -> str | None:

@@ -30,6 +30,7 @@ import yaml
 
 from cmet.native_logs import silence_native_logs
 from tests.bench_backbones import SHORT_S, backbone_speeds, memory_while_streaming
+from tests.bench_cluster import NUM_EACH, driver, interruptions, speedups
 from tests.bench_corpora import (
     NUM_INTERRUPTS,
     NUM_KILLS,
@@ -476,6 +477,20 @@ def interrupted_preparing(bench: Bench) -> Iterator[float]:
     yield killed.slowest_s
 
 
+def nodes(bench: Bench) -> Iterator[float]:
+    of_nodes, of_workers, overhead = speedups()
+    yield of_nodes / of_workers
+    yield overhead
+
+
+def drivers(bench: Bench) -> Iterator[float]:
+    yield from driver(1_000, 100_000)
+
+
+def disturbed(bench: Bench) -> Iterator[float]:
+    yield min(interruptions(bench.scratch, NUM_EACH).values())
+
+
 def sample_clip(project: Path) -> Path:
     return min((project / "data/sample/corpus").rglob("*.mp4"))
 
@@ -624,6 +639,27 @@ PARTS = (
             at_most("slowest end after a SIGINT while preparing", "s", 10),
         ),
         interrupted_preparing,
+    ),
+    Part(
+        "cluster",
+        (
+            at_least("speed-up of two nodes of one core, relative to that of two workers here", "", 0.9),
+            at_most("400 clips on two nodes of one core, relative to two workers here", "", 1.1),
+        ),
+        nodes,
+    ),
+    Part(
+        "cluster",
+        (
+            at_most("memory of a driver, 100,000 clips over 1,000 on a cluster", "MiB", 500),
+            at_least("clips that are nothing to do, on a cluster", "clips/s", 500),
+        ),
+        drivers,
+    ),
+    Part(
+        "cluster",
+        (at_least("nodes, workers and drivers lost, each kind, the output the same", "times", NUM_EACH),),
+        disturbed,
     ),
     Part(
         "media",

@@ -4,7 +4,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cmet.engine import ClipMap, Job
+from cmet.engine.attempts import Job
+from cmet.engine.clip_map import ClipMap
 from cmet.speech.embeddings import embed_clip
 
 

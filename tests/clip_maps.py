@@ -2,11 +2,13 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from cmet import engine
-from cmet.engine import ClipMap
+from cmet.engine.attempts import Attempt, Job, make_attempt
+from cmet.engine.clip_map import ClipMap
+from cmet.engine.local import Order
 
 
 @contextmanager
@@ -18,8 +20,8 @@ def without_workers() -> Iterator[None]:
 
 
 def _in_this_process(
-    clip_map: ClipMap, todo: Sequence[engine.Job], _num_workers: int
-) -> Generator[engine.Job, None, None]:
+    _clip_map: ClipMap, todo: Sequence[Job], order: Order
+) -> Generator[tuple[bytes, Path], None, None]:
     for job in todo:
-        engine._process(clip_map.function, clip_map.work, job)
-        yield job
+        attempt = Attempt(job, f"{job['clip_id']}.1")
+        yield make_attempt(order.function, order.desk, attempt), order.desk.done / attempt.name

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from cmet.archives import local_file
-from cmet.engine import Job, Record
+from cmet.engine.attempts import Job, Record
 from cmet.objects.cache import ObjectCache
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 import psutil
 import yaml
 
-from cmet.engine import ClipMap, Job, Record
+from cmet.engine.attempts import Job, Record
+from cmet.engine.clip_map import ClipMap
 from cmet.text_tables import text_table
 from tests.bench_corpora import POLL_S
 from tests.bench_planning import BACKBONE, Cost, planned

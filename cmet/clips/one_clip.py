@@ -13,7 +13,7 @@ import numpy as np
 from cmet.archives import local_file
 from cmet.clips.crop import CROP_RULES, Cut, choose_track, face_tracks, outside_share, square_around
 from cmet.clips.kept import KeptFrames
-from cmet.engine import Job, Record
+from cmet.engine.attempts import Job, Record
 from cmet.errors import ClipError
 from cmet.media.landmarks import Region, find_faces, small_face_region
 from cmet.media.readers import DecordReader, PyavReader

@@ -10,7 +10,8 @@ from cmet.archives import state_of
 from cmet.clips.contact_sheet import contact_sheet, to_jpeg
 from cmet.clips.one_clip import prepare_clip
 from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below, sound_name, video_name
-from cmet.engine import ClipMap, Job
+from cmet.engine.attempts import Job
+from cmet.engine.clip_map import ClipMap
 from cmet.objects.store import CHANGED_OBJECT, MISSING_OBJECT
 from cmet.packs import pack_files
 from cmet.params import ClipsParams

@@ -16,7 +16,7 @@ PROBE_ERRORS = (OSError, ImportError, ValueError, RuntimeError, AttributeError, 
 """What looking at files, packages and other programs can raise, also where they are damaged."""
 
 
-OF_PIPELINE = frozenset({"pipeline", "espeak-ng", "tools", "project"})
+OF_PIPELINE = frozenset({"pipeline", "espeak-ng", "tools", "project", "cluster"})
 """Probes of what the pipeline needs and `cmet edit` does not."""
 
 
@@ -45,6 +45,7 @@ def examine(root: Path) -> list[Finding]:
         ("project", lambda: project.probe_project(root)),
         ("clock", lambda: project.probe_clock(root)),
         ("environment", lambda: project.probe_environment(os.environ, locale.getpreferredencoding(False))),
+        ("cluster", lambda: project.probe_cluster(os.environ)),
         ("weights", lambda: project.probe_weights(root, os.environ)),
         ("object store", lambda: project.probe_object_store(is_installed("s3"))),
     ]

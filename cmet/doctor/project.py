@@ -1,5 +1,6 @@
 """The project's folder, the programs it calls, its settings and weights."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings
+from cmet.engine.on_ray import ADDRESS, check_address
 from cmet.errors import UserError
 from cmet.objects.cache import CACHE_SIZE_VARIABLE, ObjectCache
 from cmet.weights.extras import install_command
@@ -110,6 +112,22 @@ def probe_object_store(has_client: bool) -> Findings:
             "s3fs is not installed, so corpora and weights in S3 cannot be read; the demo needs none",
             install_command("s3"),
         )
+
+
+def probe_cluster(variables: Mapping[str, str]) -> Findings:
+    """Whether the cluster is there that stages are to use."""
+    address = variables.get(ADDRESS)
+    if not address:
+        yield Finding("cluster", "ok", f"none: {ADDRESS} is not set, and stages use this machine alone")
+    elif importlib.util.find_spec("ray") is None:
+        yield Finding("cluster", "note", f"{ADDRESS} is {address}, but Ray is not installed", install_command("ray"))
+    else:
+        try:
+            check_address(address)
+        except UserError as error:
+            yield Finding("cluster", "note", str(error), f"start it, or unset {ADDRESS}")
+        else:
+            yield Finding("cluster", "ok", f"{ADDRESS} is {address}; its nodes are asked when a stage begins")
 
 
 def probe_weights(root: Path, variables: Mapping[str, str]) -> Findings:

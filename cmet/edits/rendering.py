@@ -8,7 +8,7 @@ import numpy as np
 from cmet.backbones.backbone import Backbone, SpeechDriven
 from cmet.backbones.registry import load_backbone
 from cmet.clips.product import Clips
-from cmet.engine import Job, Record
+from cmet.engine.attempts import Job, Record
 from cmet.errors import ClipError
 from cmet.expression.product import Faces
 from cmet.media.sound import read_sound

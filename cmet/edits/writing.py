@@ -14,8 +14,8 @@ from cmet.edits.pools import choose_speech, speech_deltas, with_level
 from cmet.edits.product import PROTOCOL, TABLE, sample_ids
 from cmet.edits.rendering import render_row
 from cmet.edits.rows import planned_rows, protocol_facts
-from cmet.engine import ClipMap, Job
-from cmet.environment import count_network_workers
+from cmet.engine.attempts import Job
+from cmet.engine.clip_map import ClipMap
 from cmet.outputs import write_json
 from cmet.packs import pack_files
 from cmet.vocabulary import METHODS
@@ -83,8 +83,8 @@ def write_edits(
             }
         )
     clip_map = ClipMap(render_row, work, f"edits {backbone}")
-    num_workers = count_network_workers() if backbone_class(backbone).weights else None
-    records = pd.DataFrame(clip_map.run(jobs, num_workers)).set_index("clip_id")
+    records = clip_map.run(jobs, uses_networks=bool(backbone_class(backbone).weights))
+    records = pd.DataFrame(records).set_index("clip_id")
     files = clip_map.files
     edits = pd.concat([_method_rows(rows, records, references, method) for method in methods])
     edits = edits.assign(backbone=backbone, protocol=protocol.name, lips=lips)

@@ -12,8 +12,8 @@ from cmet.backbones.backbone import Backbone
 from cmet.backbones.published.used_weights import weights_digests
 from cmet.backbones.registry import backbone_class
 from cmet.clips.product import Clips
-from cmet.engine import ClipMap, Job
-from cmet.environment import count_network_workers
+from cmet.engine.attempts import Job
+from cmet.engine.clip_map import ClipMap
 from cmet.errors import UserError
 from cmet.expression.product import CODES, MODEL, QUARANTINE, TRACKS, Faces, array_name
 from cmet.expression.tracking import track_clip
@@ -77,7 +77,7 @@ def write_expression(
         for clip_id in usable.index
     ]
     clip_map = ClipMap(track_clip, work, f"expression {backbone}")
-    records = pd.DataFrame(clip_map.run(jobs, count_network_workers() if kind.weights else None), columns=_COLUMNS)
+    records = pd.DataFrame(clip_map.run(jobs, uses_networks=bool(kind.weights)), columns=_COLUMNS)
     records = records.set_index("clip_id")
     is_bad = records.status.eq("quarantined")
     check_rejected("expression", is_bad, records.reason, params.max_rejected)

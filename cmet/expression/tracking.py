@@ -7,7 +7,7 @@ import numpy as np
 
 from cmet.backbones.frames import fill_gaps
 from cmet.backbones.registry import FaceTracker, backbone_class
-from cmet.engine import Job, Record
+from cmet.engine.attempts import Job, Record
 from cmet.errors import ClipError
 from cmet.expression.product import TRACKS, array_name
 from cmet.media.video import VideoFile

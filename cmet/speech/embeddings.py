@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from cmet.clips.product import Clips
-from cmet.engine import ClipMap, Job, Record
+from cmet.engine.attempts import Job, Record
+from cmet.engine.clip_map import ClipMap
 from cmet.errors import ClipError, UserError
 from cmet.inputs.arrays import read_array
 from cmet.media.sound import read_sound

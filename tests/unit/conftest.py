@@ -13,7 +13,8 @@ from cmet.connector.card import BundleConfig
 from cmet.connector.product import Model
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.edits.product import Edits, EditsProtocol, MethodTiming, TimingFacts
-from cmet.engine import ClipMap, Job
+from cmet.engine.attempts import Job
+from cmet.engine.clip_map import ClipMap
 from cmet.judge.product import JudgeFolder
 from cmet.judge.training import train_judge
 from cmet.media.sound import write_sound

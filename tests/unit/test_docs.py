@@ -1,9 +1,12 @@
 """README and docs: every link leads somewhere, every page says whom it serves."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -51,3 +54,24 @@ def test_the_readme_is_short() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 130
     assert max(map(len, lines)) <= 120
+
+
+def test_the_options_of_ray_start_on_the_page_are_those_that_ray_has() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    options = {
+        option for line in page.splitlines() if "ray start" in line for option in re.findall(r"(--[\w-]+)=?", line)
+    }
+    of_srun = {"--nodes", "--ntasks", "--nodelist", "--exclude"}
+    program = [sys.executable, "-m", "ray.scripts.scripts", "start", "--help"]
+    known = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    assert options > {"--head", "--address", "--num-cpus"}
+    assert {option for option in options - of_srun if f"{option} " not in f"{known} "} == set()
+
+
+def test_the_cluster_for_kubernetes_can_be_read() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    cluster = yaml.safe_load(text)
+    groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
+    assert cluster["kind"] == "RayCluster"
+    assert {group["template"]["spec"]["containers"][0]["workingDir"] for group in groups} == {"/shared/cmet"}

@@ -292,6 +292,20 @@ def test_settings_that_slow_or_break_are_noted(
 
 
 @pytest.mark.parametrize(
+    ("address", "status", "text"),
+    [
+        (None, "ok", "RAY_ADDRESS is not set, and stages use this machine alone"),
+        ("local", "ok", "RAY_ADDRESS is local; its nodes are asked when a stage begins"),
+        ("127.0.0.1:1", "note", "RAY_ADDRESS is 127.0.0.1:1, and no Ray cluster is there"),
+    ],
+)
+def test_the_cluster_is_looked_for(address: str | None, status: str, text: str) -> None:
+    findings = list(project.probe_cluster({"RAY_ADDRESS": address} if address else {}))
+    assert statuses(findings) == [status]
+    assert text in said(findings)
+
+
+@pytest.mark.parametrize(
     ("which", "expected"),
     [
         (lambda name: name, ["ok"]),

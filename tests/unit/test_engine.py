@@ -13,12 +13,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cmet import outputs, workers
-from cmet.engine import ClipMap, Job, Record
+from cmet import outputs
+from cmet.engine import local, pool
+from cmet.engine.attempts import Job, Record
+from cmet.engine.clip_map import ClipMap
 from cmet.errors import ClipError, UserError
 from cmet.outputs import published_after
 from cmet.packs import Packs, pack_files, read_packed
-from tests.clip_jobs import Meeting, fail, jobs, misbehave, tell_shared_memory, write_double
+from tests.clip_jobs import (
+    Crowded,
+    Meeting,
+    Unreadable,
+    fail,
+    jobs,
+    misbehave,
+    tell_shared_memory,
+    write_double,
+)
 from tests.clip_maps import without_workers
 
 
@@ -188,11 +199,50 @@ def test_a_clip_that_crashes_its_process_is_quarantined(tmp_path: Path, cause: s
 
 
 @pytest.mark.workers
-def test_a_killed_process_stops_the_map_and_no_temporary_file_stays(tmp_path: Path) -> None:
+def test_a_clip_whose_process_is_killed_three_times_is_quarantined(tmp_path: Path) -> None:
+    clip_map = ClipMap(misbehave, tmp_path / "work", "test")
+    records = clip_map.run([*jobs("SIGKILL"), {"clip_id": "good", "value": None}], num_workers=2)
+    assert [record["reason"] for record in records] == [
+        "worker_killed: its worker was killed 3 times, at last with no other beside it; probably for lack of memory",
+        None,
+    ]
+    clip_map.publish(tmp_path / "out")
+    assert names(tmp_path) == ["out/good.mp4"]
+
+
+@pytest.mark.workers
+def test_a_clip_that_was_killed_is_done_beside_half_as_many_others(tmp_path: Path) -> None:
+    clip_map = ClipMap(Crowded(tmp_path / "crowd", most=2), tmp_path / "work", "test")
+    (tmp_path / "crowd").mkdir()
+    records = clip_map.run(jobs(*range(6)), num_workers=4)
+    assert [record["status"] for record in records] == ["ok"] * 6
+
+
+@pytest.mark.workers
+def test_a_process_that_ends_for_no_reason_stops_the_map_and_no_temporary_file_stays(tmp_path: Path) -> None:
     clip_map = ClipMap(misbehave, tmp_path, "test")
-    with pytest.raises(UserError, match=r"died \(out of memory\?\) at or near clipSIGKILL; finished clips are kept"):
-        clip_map.run([{"clip_id": "good", "value": None}, *jobs("SIGKILL")], num_workers=1)
+    with pytest.raises(
+        UserError, match=r"^test: a worker process died at or near clipSIGTERM; finished clips are kept"
+    ):
+        clip_map.run([{"clip_id": "good", "value": None}, *jobs("SIGTERM")], num_workers=1)
     assert names(tmp_path) == ["files/good.mp4", "records.jsonl"]
+
+
+@pytest.mark.workers
+def test_a_process_that_cannot_begin_stops_the_map(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^test: a worker process died at or near the start; finished clips are kept"):
+        ClipMap(Unreadable(), tmp_path, "test").run(jobs(1), num_workers=1)
+
+
+@pytest.mark.workers
+def test_every_worker_is_handed_a_gpu_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "usable_gpus", lambda: ["3", "GPU-5"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "meeting").mkdir()
+    clip_map = ClipMap(Meeting(tmp_path / "meeting", 4), tmp_path / "work", "test")
+    records = clip_map.run(jobs(*range(4)), uses_networks=True)
+    assert sorted(record["gpu"] for record in records) == ["3", "3", "GPU-5", "GPU-5"]
+    assert [record["gpu"] for record in clip_map.run(jobs(4), num_workers=4)] == [None]
 
 
 def full(_job: Job, _folder: Path) -> Record:
@@ -240,15 +290,15 @@ def test_a_signal_ends_a_map_and_another_one_does_not_disturb_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: signal.Signals, kind: type[BaseException]
 ) -> None:
     def send() -> None:
-        wait_until((tmp_path / "unfinished/cliphang/half.mp4").exists)
+        wait_until(lambda: half_done(tmp_path))
         os.kill(os.getpid(), cause)
 
-    def end(worker: workers._Worker) -> None:
+    def end(worker: pool._Worker) -> None:
         os.kill(os.getpid(), cause)
         ended(worker)
 
-    ended = workers._Worker.end
-    monkeypatch.setattr(workers._Worker, "end", end)
+    ended = pool._Worker.end
+    monkeypatch.setattr(pool._Worker, "end", end)
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sender = threading.Thread(target=send)
     sender.start()
@@ -268,8 +318,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tests.clip_jobs import jobs, misbehave
-from cmet import workers
-from cmet.engine import ClipMap
+from cmet.engine.clip_map import ClipMap
 
 if __name__ == "__main__":
     ClipMap(misbehave, Path(sys.argv[1]), "test").run(jobs("hang"), num_workers=2)
@@ -286,8 +335,7 @@ def test_a_stopped_run_leaves_no_process(tmp_path: Path, cause: signal.Signals) 
         [sys.executable, script, tmp_path / "work"], env=environment, stderr=subprocess.PIPE
     ) as process:
         try:
-            half = tmp_path / "work/unfinished/cliphang/half.mp4"
-            wait_until(half.exists)
+            wait_until(lambda: half_done(tmp_path / "work"))
             at_work = children(process.pid)
             process.send_signal(cause)
             process.wait(LIMIT_S)
@@ -296,7 +344,12 @@ def test_a_stopped_run_leaves_no_process(tmp_path: Path, cause: signal.Signals) 
             # one that does not end would be waited for without end
             process.kill()
     assert len(at_work) >= 1
-    assert half.exists() == (cause == signal.SIGKILL)
+    assert bool(half_done(tmp_path / "work")) == (cause == signal.SIGKILL)
+
+
+def half_done(work: Path) -> list[Path]:
+    """What attempts at the clip that hangs have left."""
+    return list(work.glob("unfinished/cliphang.*/half.mp4"))
 
 
 def wait_until(is_true: object) -> None:

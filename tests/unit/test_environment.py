@@ -21,12 +21,12 @@ from cmet.environment import (
     PACKAGES,
     best_device,
     cgroups,
-    count_network_workers,
     count_workers,
     describe_environment,
     memory,
     own_version,
     usable_cores,
+    usable_gpus,
 )
 
 OPEN_DRIVER = (
@@ -146,13 +146,25 @@ def test_no_limit_of_memory_is_none(groups: Callable[..., list[Path]], text: str
     assert memory(groups("0::/\n", **{name: text}))[2] is None
 
 
-@pytest.mark.parametrize(("has_gpu", "device", "workers"), [(True, "cuda", 2), (False, "cpu", None)])
-def test_networks_run_on_a_gpu_where_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, has_gpu: bool, device: str, workers: int | None
-) -> None:
+@pytest.mark.parametrize(("has_gpu", "device"), [(True, "cuda"), (False, "cpu")])
+def test_networks_run_on_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch, has_gpu: bool, device: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
     assert best_device() == torch.device(device)
-    assert count_network_workers() == workers
+
+
+@pytest.mark.parametrize(
+    ("visible", "num_gpus", "names"),
+    [(None, 0, []), (None, 2, ["0", "1"]), ("5, GPU-8f", 2, ["5", "GPU-8f"]), ("", 0, []), ("3,99", 1, ["3"])],
+)
+def test_gpus_are_named_as_they_are_handed_on(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, num_gpus: int, names: list[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: num_gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: num_gpus)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert usable_gpus() == names
 
 
 def test_it_names_the_software_and_the_machine() -> None:

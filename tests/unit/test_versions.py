@@ -24,6 +24,7 @@ NEUTRAL = {
     "mlflow",
     "packaging",
     "pydantic",
+    "ray",
     "requests",
     "safetensors",
     "sqlalchemy",

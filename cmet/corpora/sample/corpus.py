@@ -25,7 +25,8 @@ from cmet.corpora.sample.voice import (
     room_noise,
     speak,
 )
-from cmet.engine import ClipMap, Job, Record
+from cmet.engine.attempts import Job, Record
+from cmet.engine.clip_map import ClipMap
 from cmet.errors import UserError
 from cmet.outputs import fresh_folder
 from cmet.params import SampleParams

@@ -25,7 +25,8 @@ import numpy as np
 
 from cmet.backbones.facemesh.mesh import NUM_FACE_POINTS, OPENINGS
 from cmet.backbones.facemesh.pose import mean_template, remove_pose
-from cmet.engine import ClipMap, Job, Record
+from cmet.engine.attempts import Job, Record
+from cmet.engine.clip_map import ClipMap
 from cmet.errors import ClipError
 from cmet.inputs.arrays import read_array
 from cmet.inputs.files import BadFile

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cmet.engine import Job
+from cmet.engine.attempts import Job
 from cmet.media.video import read_video
 from tests.unit.clips.test_one_clip import prepared
 

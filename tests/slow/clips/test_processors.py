@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cmet.clips.one_clip import prepare_clip
 from cmet.corpora.sample.corpus import list_clips, render_clip
-from cmet.engine import Job
+from cmet.engine.attempts import Job
 from cmet.params import Params
 from tests.unit.conftest import ROOT
 

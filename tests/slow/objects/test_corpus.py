@@ -15,7 +15,7 @@ from cmet.corpora.sample import layout as sample
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.corpora.scan import scan, write_manifest
 from cmet.corpora.watched import files_folder
-from cmet.engine import ClipMap
+from cmet.engine.clip_map import ClipMap
 from cmet.errors import UserError
 from cmet.objects import store
 from cmet.objects.files import on_disk

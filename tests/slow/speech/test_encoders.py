@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cmet.engine import ClipMap, Job, Record
+from cmet.engine.attempts import Job, Record
+from cmet.engine.clip_map import ClipMap
 
 
 def count_threads(job: Job, files: Path) -> Record:

@@ -10,7 +10,7 @@ import soundfile
 
 from cmet.clips import kept, one_clip
 from cmet.clips.one_clip import prepare_clip
-from cmet.engine import Job
+from cmet.engine.attempts import Job
 from cmet.errors import ClipError
 from cmet.media.landmarks import find_faces
 from cmet.media.sound import read_sound, write_sound

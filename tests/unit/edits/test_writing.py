@@ -9,7 +9,7 @@ import pytest
 from cmet.edits.material import Material
 from cmet.edits.product import PROTOCOL, TABLE, Edits
 from cmet.edits.writing import write_edits
-from cmet.engine import ClipMap
+from cmet.engine.clip_map import ClipMap
 from cmet.errors import UserError
 from cmet.media.video import read_video
 from cmet.outputs import content_digest

@@ -161,7 +161,7 @@ def test_clips_are_measured_and_every_failure_has_its_reason(clips: Path) -> Non
 
 
 def test_nothing_to_compare_starts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("cmet.engine.ClipMap.run", lambda *_: pytest.fail("a pool was started"))
+    monkeypatch.setattr("cmet.engine.clip_map.ClipMap.run", lambda *_: pytest.fail("a pool was started"))
     (error,) = LandmarkDistances().measure([Shown(tmp_path / "a.mp4", None, None, None)], "landmarks").per_clip
     assert isinstance(error, ClipError)
 

@@ -1,0 +1,115 @@
+"""Nodes of a Ray cluster on this machine, each with folders of its own, as on machines that share a project alone."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LIMIT_S = 180
+
+
+@dataclass
+class RayNodes:
+    """A head and more nodes, started by the commands of docs/cluster.md."""
+
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="ray-")))
+    """Short: the paths of sockets are, too."""
+    port: int = field(default_factory=lambda: _free_port())
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        """What RAY_ADDRESS is set to."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process of the cluster needs to be let in; the token is made for this one."""
+        token = self.folder / "token"
+        if not token.exists():
+            token.write_text(secrets.token_hex(32))
+        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start a node with one core; the first is the head."""
+        own = self.folder / str(len(self.processes))
+        for name in ("tmp", "cwd"):
+            (own / name).mkdir(parents=True)
+        if self.processes:
+            options = (f"--address={self.address}", *options)
+        else:
+            options = ("--head", f"--port={self.port}", "--include-dashboard=false", *options)
+        command = [Path(sys.executable).with_name("ray"), "start", "--block", "--num-cpus=1"]
+        command += [f"--temp-dir={own / 'tmp'}", f"--object-store-memory={80 << 20}", *options]
+        environment = os.environ | self.environment | {"TMPDIR": str(own / "tmp")}
+        environment.pop("RAY_ADDRESS", None)
+        with (own / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command, cwd=own / "cwd", env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self.processes.append(process)
+        return process
+
+    def start_two(self, *options: str) -> None:
+        """Start a head and another node, and come back when a process can connect with them."""
+        self.start(*options)
+        self._wait(self._listens)
+        self.start()
+        self.wait_until_ready()
+
+    def join(self) -> None:
+        """Start a node, and come back when it is one of the cluster's."""
+        self.start()
+        self.wait_until_ready()
+
+    def raylet(self, process: subprocess.Popen[bytes]) -> int:
+        """The process of Ray that runs a node."""
+        text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in text.split()}
+        (found,) = (pid for pid, command in commands.items() if b"/raylet/raylet" in command.split(b"\0")[0])
+        return found
+
+    def said(self) -> str:
+        """What the nodes have printed."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*/log")))
+
+    def stop(self) -> None:
+        """End all of it, and delete the folders."""
+        for process in self.processes[::-1]:
+            process.terminate()
+        for process in self.processes[::-1]:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def wait_until_ready(self) -> None:
+        """Come back when all nodes that were started belong to the cluster."""
+        self._wait(lambda: self.said().count("Ray runtime started") == len(self.processes))
+
+    def _listens(self) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _wait(self, is_true: Callable[[], bool]) -> None:
+        end = time.monotonic() + LIMIT_S
+        while not is_true():
+            assert time.monotonic() < end and self.processes[-1].poll() is None, self.said()
+            time.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port

@@ -1,0 +1,221 @@
+"""Maps over clips on a cluster of several nodes on this machine, of which some get lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cmet.engine import on_ray
+from cmet.engine.attempts import Job, Record
+from cmet.engine.clip_map import ClipMap
+from cmet.engine.node import Facts, misfit
+from cmet.engine.on_ray import check_address
+from cmet.environment import known_versions
+from cmet.errors import UserError
+from tests.clip_jobs import Meeting, fail, misbehave
+from tests.cluster_clips import LIMIT_S, NUM_CLIPS, Result, after_attempts, log_of, result, wait_until
+from tests.ray_nodes import RayNodes
+
+ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.workers
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayNodes]:
+    """Two nodes with one core each, and two GPUs on the first; RAY_ADDRESS names them.
+
+    Ray reads its settings when it is imported, so this process does that later.
+    """
+    nodes = RayNodes()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (nodes.environment | {"RAY_ADDRESS": nodes.address}).items():
+            patch.setenv(name, value)
+        try:
+            nodes.start_two("--num-gpus=2")
+            yield nodes
+        finally:
+            import ray
+
+            ray.shutdown()
+            nodes.stop()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """What comes of the clips on this machine alone."""
+    folder = tmp_path_factory.mktemp("local")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        return result(folder, takes_s=0)
+
+
+def test_two_nodes_give_the_same_bytes_as_this_machine(
+    cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert result(tmp_path, 0.1) == expected
+    assert len({node for node, _, _ in log_of(tmp_path)}) == 2
+    assert len(log_of(tmp_path)) == NUM_CLIPS
+    said = capsys.readouterr().err
+    assert said.count(": five has something to say\n") == 1
+    assert f"test: {NUM_CLIPS}/{NUM_CLIPS} in" in said
+
+
+def test_a_worker_that_is_killed_loses_nothing(cluster: RayNodes, expected: Result, tmp_path: Path) -> None:
+    def kill() -> None:
+        os.kill(int(log_of(tmp_path)[-1][1]), signal.SIGKILL)
+
+    with after_attempts(tmp_path, 10, kill):
+        assert result(tmp_path, 0.1) == expected
+    assert len(log_of(tmp_path)) in (NUM_CLIPS, NUM_CLIPS + 1)
+
+
+def test_clips_that_hang_or_crash_are_quarantined_as_on_this_machine(cluster: RayNodes, tmp_path: Path) -> None:
+    jobs = [{"clip_id": f"clip{cause}", "value": cause} for cause in ("hang", "SIGSEGV", "SIGKILL", None)]
+    records = ClipMap(misbehave, tmp_path, "test", time_limit_s=1).run(jobs)
+    assert [record["reason"] for record in records] == [
+        "timeout: took longer than 1 s",
+        "decoder_crashed: the process died of SIGSEGV",
+        "worker_killed: its worker was killed 3 times, at last with no other beside it; probably for lack of memory",
+        None,
+    ]
+
+
+def test_an_error_of_the_work_says_where_it_was_raised(cluster: RayNodes, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"Awkward\('this and that'\)") as raised:
+        ClipMap(fail, tmp_path, "test").run([{"clip_id": "a"}])
+    assert 'raise Awkward("this", "that")' in str(raised.value.__cause__)
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.cluster_clips import result
+result(Path(sys.argv[1]), 0.3)
+"""
+
+
+@pytest.mark.parametrize("cause", [signal.SIGKILL, signal.SIGINT])
+def test_a_command_that_is_ended_leaves_no_worker_and_goes_on(
+    cluster: RayNodes, expected: Result, tmp_path: Path, cause: signal.Signals
+) -> None:
+    command = [sys.executable, "-c", DRIVER, tmp_path]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
+        wait_until(lambda: len(log_of(tmp_path)) >= 8)
+        at_work = {int(number) for line in log_of(tmp_path) for number in line[:2]}
+        process.send_signal(cause)
+        process.wait(LIMIT_S)
+        wait_until(lambda: not any(map(psutil.pid_exists, at_work)))
+    before = len(log_of(tmp_path))
+    assert result(tmp_path, 0.01) == expected
+    # what was at hand is done again, and what was quarantined
+    assert before < NUM_CLIPS
+    assert NUM_CLIPS <= len(log_of(tmp_path)) <= NUM_CLIPS + 4
+
+
+def test_every_gpu_of_a_node_is_handed_to_workers(cluster: RayNodes, tmp_path: Path) -> None:
+    (tmp_path / "meeting").mkdir()
+    clip_map = ClipMap(Meeting(tmp_path / "meeting", 5), tmp_path / "work", "test")
+    records = clip_map.run([{"clip_id": str(number)} for number in range(5)], uses_networks=True)
+    # two workers for each GPU of the first node, and one on the other node, which has none
+    assert sorted(record["gpu"] or "none" for record in records) == ["0", "0", "1", "1", "none"]
+
+
+def test_nodes_come_and_go(
+    cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joins, leaves = tmp_path / "joins", tmp_path / "leaves"
+    joins.mkdir()
+    leaves.mkdir()
+
+    def leave() -> None:
+        cluster.processes[2].terminate()
+        cluster.processes[2].wait(LIMIT_S)
+        (leaves / "gate").touch()
+
+    with after_attempts(joins, 2, cluster.start):
+        assert result(joins, 0.1, num_nodes=3) == expected
+    with after_attempts(leaves, 10, leave):
+        assert result(leaves, 0.1, num_nodes=3, gate=leaves / "gate") == expected
+    assert "that are done again" in capsys.readouterr().err
+
+
+def test_a_raylet_that_is_killed_loses_nothing(
+    cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raylet = cluster.raylet(cluster.processes[1])
+    with after_attempts(tmp_path, 6, lambda: os.kill(raylet, signal.SIGKILL)):
+        assert result(tmp_path, 0.3) == expected
+    assert "that are done again" in capsys.readouterr().err
+
+
+def test_a_process_without_the_token_is_told_so_in_one_sentence(cluster: RayNodes, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("f" * 64)
+    own = {"PYTHONPATH": str(ROOT), "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "RAY_NUM_REDIS_GET_RETRIES": "1"}
+    program = "import sys; from cmet.engine.on_ray import connect; connect(sys.argv[1])"
+    command = [sys.executable, "-c", program, cluster.address]
+    done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=False)
+    assert f"UserError: RAY_ADDRESS is {cluster.address}: the cluster asks for its token" in done.stderr
+
+
+def test_a_ray_of_its_own_gives_the_same_bytes(cluster: RayNodes, expected: Result, tmp_path: Path) -> None:
+    own = cluster.environment | {"RAY_ADDRESS": "local"}
+    subprocess.run([sys.executable, "-c", DRIVER, tmp_path], cwd=ROOT, env=os.environ | own, check=True)
+    published = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in tmp_path.rglob("out/*/*")}
+    assert published == expected[1]
+
+
+def kill_node(job: Job, folder: Path) -> Record:
+    os.kill(os.getppid(), signal.SIGKILL)
+    return {}
+
+
+def test_a_cluster_that_shrinks_to_nothing_is_one_sentence(
+    cluster: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_ray, "PATIENCE_S", 3)
+    with pytest.raises(UserError, match="^test: no node of the Ray cluster is left to work on; finished"):
+        ClipMap(kill_node, tmp_path, "test").run([{"clip_id": str(number)} for number in range(40)])
+
+
+GOOD = {"marker": "text", "is_writable": True, "free_bytes": 1 << 40, "scratch": "/tmp/cmet-node-1"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({}, None),
+        ({"marker": None}, "node a (10.0.0.3): /project is not the folder that it is here; all nodes need"),
+        ({"marker": "other"}, "node a (10.0.0.3): /project is not the folder that it is here"),
+        ({"is_writable": False}, "node a (10.0.0.3): /project cannot be written to"),
+        ({"free_bytes": 1 << 28}, "node a (10.0.0.3): /tmp/cmet-node-1 has 0.2 GiB left for unfinished clips"),
+        ({"time_s": -3600.0}, "node a (10.0.0.3): its clock is 60 minutes from the one here"),
+        ({"versions": {"Python": "3.12.1"}}, "node a (10.0.0.3): Python is 3.12.1, but "),
+        ({"versions": {"cmet": "0.0.1 (code 12345678)"}}, "node a (10.0.0.3): cmet is 0.0.1 (code 12345678), but 0.1"),
+        ({"versions": {"numpy": None}}, "node a (10.0.0.3): numpy is not installed, but "),
+    ],
+)
+def test_one_sentence_names_the_node_that_does_not_fit(answer: dict, reason: str | None) -> None:
+    here = known_versions()
+    there = {name: version for name, version in (here | answer.get("versions", {})).items() if version}
+    facts = Facts(**GOOD | answer | {"versions": there, "time_s": time.time() + answer.get("time_s", 0)})
+    found = misfit("node a (10.0.0.3)", facts, here, Path("/project/.marker"), "text")
+    assert found is None if reason is None else found.startswith(reason)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "^RAY_ADDRESS is 127.0.0.1:1, and no Ray cluster is there .*`ray start --head` prints"),
+        ("nonsense", "^RAY_ADDRESS is nonsense, and no Ray cluster is there "),
+        ("ray://head:10001", "^RAY_ADDRESS is ray://head:10001, an address of Ray Client; run the command on a node"),
+    ],
+)
+def test_a_wrong_address_is_one_sentence(address: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check_address(address)

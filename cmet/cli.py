@@ -32,7 +32,7 @@ from cmet.environment import missing_library, own_version
 from cmet.errors import UserError
 from cmet.launching import (
     USER_ERROR,
-    Lost,
+    LostProcess,
     die_with,
     end_soon_after_signals,
     is_first_process,
@@ -227,7 +227,7 @@ def main() -> None:
         print(f"cmet: {error}", file=sys.stderr)
         # torchrun ends the others of a process that fails, some of which are on their way out
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if not isinstance(error, Lost):
+        if not isinstance(error, LostProcess):
             refuse_restart()
         sys.exit(USER_ERROR)
     except SystemExit as end:

@@ -38,7 +38,7 @@ LAUNCHER = "CMET_LAUNCHER"
 """Variable with the number of the process that `run_under_torchrun` runs in."""
 
 
-class Lost(UserError):
+class LostProcess(UserError):
     """Another process or machine does not answer, which may be over after a restart; other errors come again."""
 
 

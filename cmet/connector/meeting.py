@@ -13,7 +13,7 @@ from pathlib import Path
 from cmet.connector.processes import Processes, connected, own_device, training_processes
 from cmet.environment import versions
 from cmet.errors import UserError
-from cmet.launching import FIRST, USER_ERROR, Lost, num_nodes
+from cmet.launching import FIRST, USER_ERROR, LostProcess, num_nodes
 
 SEEN_WITHIN_S = 10.0
 """How long a new file may take to be seen by other machines."""
@@ -23,7 +23,7 @@ MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
-class Facts:
+class ProcessFacts:
     """What a process says of itself."""
 
     node: str
@@ -62,11 +62,11 @@ def meeting(root: Path, work: Path, values: Callable[[], Mapping[str, str]]) -> 
         except UserError as error:
             if num_nodes() == 1:
                 raise
-            kind = Lost if isinstance(error, Lost) else UserError
+            kind = LostProcess if isinstance(error, LostProcess) else UserError
             raise kind(f"node {platform.node()}: {error}") from error
 
 
-def disagreement(all_facts: Sequence[Facts]) -> str | None:
+def disagreement(all_facts: Sequence[ProcessFacts]) -> str | None:
     """Why processes cannot train together, in a sentence; None where they can.
 
     Args:
@@ -90,14 +90,14 @@ def disagreement(all_facts: Sequence[Facts]) -> str | None:
     return None
 
 
-def _own(values: Callable[[], Mapping[str, str]]) -> Facts:
+def _own(values: Callable[[], Mapping[str, str]]) -> ProcessFacts:
     node = platform.node()
     try:
         common = {"Python": platform.python_version(), **versions(), "device": own_device().type}
         # these come last: they differ where one of the others does
-        return Facts(node, {**common, **values()})
+        return ProcessFacts(node, {**common, **values()})
     except UserError as error:
-        return Facts(node, problem=str(error))
+        return ProcessFacts(node, problem=str(error))
 
 
 def _unshared(root: Path, work: Path, processes: Processes) -> str | None:

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from cmet.connector.synced_norm import synced
 from cmet.environment import best_device
 from cmet.errors import UserError
-from cmet.launching import FIRST, Lost, die_with, is_under_torchrun
+from cmet.launching import FIRST, LostProcess, die_with, is_under_torchrun
 
 Value = TypeVar("Value")
 
@@ -118,7 +118,7 @@ def connected(device: torch.device | None = None) -> Iterator[None]:
     except (RuntimeError, dist.DistError) as error:
         if not _LOST.search(str(error)):
             raise
-        raise Lost(
+        raise LostProcess(
             f"train: process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} has lost the others; unless another "
             "message says why, one was killed or its machine is gone. The same command goes on from the last "
             "checkpoint, and by itself where PET_MAX_RESTARTS (or torchrun --max-restarts) allows it"

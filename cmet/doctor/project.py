@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings
-from cmet.engine.on_ray import ADDRESS, check_address
+from cmet.engine.on_ray import ADDRESS, check_cluster_address
 from cmet.errors import UserError
 from cmet.objects.cache import CACHE_SIZE_VARIABLE, ObjectCache
 from cmet.weights.extras import install_command
@@ -123,7 +123,7 @@ def probe_cluster(variables: Mapping[str, str]) -> Findings:
         yield Finding("cluster", "note", f"{ADDRESS} is {address}, but Ray is not installed", install_command("ray"))
     else:
         try:
-            check_address(address)
+            check_cluster_address(address)
         except UserError as error:
             yield Finding("cluster", "note", str(error), f"start it, or unset {ADDRESS}")
         else:

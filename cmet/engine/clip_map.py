@@ -24,7 +24,7 @@ from cmet.engine.attempts import (
     quarantined_record,
 )
 from cmet.engine.local import Hands, Order, local_hands
-from cmet.engine.pool import MAX_LOST, Died, Hung, Lost
+from cmet.engine.pool import MAX_LOST, Died, Hung, LostAttempt
 from cmet.errors import ClipError, UserError
 from cmet.launching import signals_held
 from cmet.outputs import publish
@@ -256,7 +256,7 @@ def _hands(order: Order, num_clips: int) -> AbstractContextManager[Hands]:
 
 def _is_lost(error: Exception | None) -> bool:
     """Whether a worker is lost for a reason that need not be its clip."""
-    return isinstance(error, Lost) or (isinstance(error, Died) and error.is_killed)
+    return isinstance(error, LostAttempt) or (isinstance(error, Died) and error.is_killed)
 
 
 def _next_attempt(outcome: Ended, run: str) -> Attempt | None:

@@ -53,7 +53,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Facts:
+class NodeFacts:
     """What a node says of itself."""
 
     versions: Mapping[str, str]
@@ -100,7 +100,7 @@ class NodeWorkers:
             limit_s = task.time_limit_s
             self._pool = Pool(task.function, desk, task.num_workers, gpus, limit_s, self._starting)
 
-    def facts(self) -> Facts:
+    def facts(self) -> NodeFacts:
         """What there is here."""
         marker = self._task.marker
         try:
@@ -109,7 +109,7 @@ class NodeWorkers:
             text = None
         free = shutil.disk_usage(self._scratch).free
         writable = os.access(marker.parent, os.W_OK)
-        return Facts(known_versions(), text, writable, free, str(self._scratch), time.time())
+        return NodeFacts(known_versions(), text, writable, free, str(self._scratch), time.time())
 
     def exchange(self, attempts: Sequence[Attempt]) -> NodeAnswer:
         """Take attempts on, and tell which have ended: some, after a short time, or none after a longer one."""
@@ -156,7 +156,7 @@ class NodeWorkers:
             sys.modules["__main__"] = main
 
 
-def misfit(name: str, facts: Facts, wanted: Mapping[str, str], marker: Path, text: str) -> str | None:
+def misfit(name: str, facts: NodeFacts, wanted: Mapping[str, str], marker: Path, text: str) -> str | None:
     """Why a node is of no use for a map, in one sentence that names it; None where it is.
 
     Args:

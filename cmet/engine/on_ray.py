@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from cmet.engine.attempts import Attempt, Ended
 from cmet.engine.local import Order
-from cmet.engine.node import Facts, NodeAnswer, NodeWorkers, Task, misfit
-from cmet.engine.pool import LOOK_S, MAX_LOST, Lost
+from cmet.engine.node import NodeAnswer, NodeFacts, NodeWorkers, Task, misfit
+from cmet.engine.pool import LOOK_S, MAX_LOST, LostAttempt
 from cmet.environment import NUM_WORKERS_ON_GPU, count_workers, known_versions
 from cmet.errors import UserError
 from cmet.launching import ENDING
@@ -272,7 +272,7 @@ class RayHands:
             if not seat.is_ready and "creation task" in str(error):
                 raise UserError(f"{self._order.label}: {seat.name} cannot begin: {_reason(error)}") from error
             return self._lost(node_id)
-        if isinstance(answer, Facts):
+        if isinstance(answer, NodeFacts):
             self._judge(node_id, answer)
             return []
         assert isinstance(answer, NodeAnswer)
@@ -287,7 +287,7 @@ class RayHands:
             ) from answer.failure
         return list(answer.ended)
 
-    def _judge(self, node_id: str, facts: Facts) -> None:
+    def _judge(self, node_id: str, facts: NodeFacts) -> None:
         """Let a node work, or not."""
         seat = self._seats[node_id]
         reason = misfit(seat.name, facts, self._versions, self._marker, self._token)
@@ -307,7 +307,7 @@ class RayHands:
         if self._num_failures[node_id] == MAX_LOST:
             self._unfit.add(node_id)
         _say(self._order.label, f"{seat.name} was lost, with {len(seat.leased)} clips that are done again\n")
-        lost = [Ended(attempt, error=Lost()) for attempt in seat.leased.values()]
+        lost = [Ended(attempt, error=LostAttempt()) for attempt in seat.leased.values()]
         self._forget(node_id)
         return lost
 
@@ -339,7 +339,7 @@ def connect(address: str) -> None:
         settings |= {
             "num_cpus": count_workers(), "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES,
         }  # fmt: skip
-    check_address(address)
+    check_cluster_address(address)
     handlers = {number: signal.getsignal(number) for number in ENDING}
     try:
         ray.init(**settings)
@@ -352,7 +352,7 @@ def connect(address: str) -> None:
                 signal.signal(number, handler)
 
 
-def check_address(address: str) -> None:
+def check_cluster_address(address: str) -> None:
     """See whether anybody is at an address for RAY_ADDRESS: Ray itself would wait for a minute.
 
     Raises:

@@ -55,7 +55,7 @@ class Died(Exception):
         return self.exit_code == -signal.SIGKILL
 
 
-class Lost(Exception):
+class LostAttempt(Exception):
     """The machine of an attempt is gone, or all its processes."""
 
 

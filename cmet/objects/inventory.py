@@ -108,7 +108,7 @@ class Inventory:
         raise _damaged_inventory(self.path)
 
 
-def check_address(address: str) -> None:
+def check_store_address(address: str) -> None:
     """Go on with an address below which objects can be listed.
 
     Raises:
@@ -220,7 +220,7 @@ def _opened(path: Path, _num_bytes: int, _modified: int, _inode: int) -> Invento
     head: Any = parse_json(first, path) if first.endswith(b"\n") else None
     match head:
         case {"address": str() as address, "cmet_inventory": 1} if content[-1:] == b"\n":
-            check_address(address)
+            check_store_address(address)
             return Inventory(path, address, content, len(first))
     raise _damaged_inventory(path)
 

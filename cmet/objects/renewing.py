@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmet.errors import UserError
-from cmet.objects.inventory import check_address, open_inventory, write_inventory
+from cmet.objects.inventory import check_store_address, open_inventory, write_inventory
 from cmet.objects.store import ObjectStore
 
 
@@ -37,7 +37,7 @@ def renew_inventory(path: Path, address: str | None = None) -> InventoryReport:
         assert before is not None
         address = before.address
     address = address.rstrip("/")
-    check_address(address)
+    check_store_address(address)
     objects = ObjectStore(address).objects()
     versions = {one.name: one for one in before.objects()} if before is not None and before.address == address else {}
     known = [one for one in objects if one.name in versions]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from cmet.errors import ClipError, UserError
 from cmet.inputs.texts import shown
-from cmet.objects.inventory import StoredObject, check_address
+from cmet.objects.inventory import StoredObject, check_store_address
 from cmet.outputs import no_room_said
 
 WAITS_S = (0.5, 2.0, 8.0)
@@ -86,7 +86,7 @@ class ObjectStore:
     def _opened(self) -> tuple[Any, str]:
         import fsspec
 
-        check_address(self.address)
+        check_store_address(self.address)
         try:
             return fsspec.url_to_fs(self.address, use_listings_cache=False)
         except ImportError as error:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from cmet.errors import ClipError, UserError
 from cmet.inputs.texts import shown
-from cmet.objects.inventory import StoredObject, check_address
+from cmet.objects.inventory import StoredObject, check_store_address
 from cmet.objects.store import ObjectStore
 from cmet.outputs import full_disk, no_room_said
 from cmet.weights.extras import install_command, is_installed
@@ -61,7 +61,7 @@ class MissingFile:
         address = os.environ.get(WEIGHTS_STORE_VARIABLE, "").rstrip("/")
         if not address:
             return self.download.routes
-        check_address(address)
+        check_store_address(address)
         return (StoreRoute(address, f"{self.home.name}/{self.download.path}"), *self.download.routes)
 
 

@@ -101,7 +101,7 @@ class UsualLook:
         distances = (self.distance(*_look(frame, where)) for frame, where in zip(frames, points, strict=True))
         start, end = STRANGE
         shares = (
-            float(smooth_step(np.float64((end - mean) / (end - start))))
+            float(smooth_step(np.array((end - mean) / (end - start))))
             for mean in _around(distances, AVERAGED // 2, _mean)
         )
         return _around(shares, FADE_FRAMES, _faded)

@@ -72,11 +72,11 @@ def warp_face(
     grids = _over_triangles((goal - offset) / step, values, triangles, width, height)
     if step > 1:
         # grid cell i lies at pixel i * step
-        places = np.meshgrid(
+        columns, rows = np.meshgrid(
             *(np.arange(size, dtype=np.float32) / np.float32(step) for size in (right - left, bottom - top))
         )
         shift_x, shift_y, *light = (
-            cv2.remap(grid, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for grid in grids
+            cv2.remap(grid, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for grid in grids
         )
     else:
         shift_x, shift_y, *light = (grid[: bottom - top, : right - left] for grid in grids)

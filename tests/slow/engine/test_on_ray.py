@@ -14,8 +14,8 @@ import pytest
 from cmet.engine import on_ray
 from cmet.engine.attempts import Job, Record
 from cmet.engine.clip_map import ClipMap
-from cmet.engine.node import Facts, misfit
-from cmet.engine.on_ray import check_address
+from cmet.engine.node import NodeFacts, misfit
+from cmet.engine.on_ray import check_cluster_address
 from cmet.environment import known_versions
 from cmet.errors import UserError
 from tests.clip_jobs import Meeting, fail, misbehave
@@ -203,7 +203,7 @@ GOOD = {"marker": "text", "is_writable": True, "free_bytes": 1 << 40, "scratch":
 def test_one_sentence_names_the_node_that_does_not_fit(answer: dict, reason: str | None) -> None:
     here = known_versions()
     there = {name: version for name, version in (here | answer.get("versions", {})).items() if version}
-    facts = Facts(**GOOD | answer | {"versions": there, "time_s": time.time() + answer.get("time_s", 0)})
+    facts = NodeFacts(**GOOD | answer | {"versions": there, "time_s": time.time() + answer.get("time_s", 0)})
     found = misfit("node a (10.0.0.3)", facts, here, Path("/project/.marker"), "text")
     assert found is None if reason is None else found.startswith(reason)  # type: ignore[union-attr]
 
@@ -218,4 +218,4 @@ def test_one_sentence_names_the_node_that_does_not_fit(answer: dict, reason: str
 )
 def test_a_wrong_address_is_one_sentence(address: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        check_address(address)
+        check_cluster_address(address)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cmet.errors import UserError
 from cmet.objects.inventory import (
     StoredObject,
-    check_address,
+    check_store_address,
     inventory_above,
     is_plain_name,
     open_inventory,
@@ -91,7 +91,7 @@ def test_names_that_come_twice_and_other_suffixes_are_refused(tmp_path: Path) ->
 
 @pytest.mark.parametrize("address", ["s3://lab", "s3://lab/MEAD/raw", "gs://lab/x", "file:///data/x", "memory://x"])
 def test_addresses_below_which_there_may_be_objects(address: str) -> None:
-    check_address(address)
+    check_store_address(address)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_addresses_below_which_there_may_be_objects(address: str) -> None:
 )
 def test_other_addresses_are_refused_without_saying_a_secret(address: str, said: str) -> None:
     with pytest.raises(UserError, match=said) as raised:
-        check_address(address)
+        check_store_address(address)
     assert "secret" not in str(raised.value)
 
 

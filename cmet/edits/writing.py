@@ -83,8 +83,8 @@ def write_edits(
             }
         )
     clip_map = ClipMap(render_row, work, f"edits {backbone}")
-    made_of = clip_map.run(jobs, uses_networks=bool(backbone_class(backbone).weights))
-    records = pd.DataFrame(made_of).set_index("clip_id")
+    uses_networks = bool(backbone_class(backbone).weights)
+    records = pd.DataFrame(clip_map.run(jobs, uses_networks=uses_networks)).set_index("clip_id")
     files = clip_map.files
     edits = pd.concat([_method_rows(rows, records, references, method) for method in methods])
     edits = edits.assign(backbone=backbone, protocol=protocol.name, lips=lips)

@@ -91,6 +91,11 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def said_beside(line: str) -> None:
+    """Write a line to stderr, where a bar makes room for it."""
+    tqdm.write(line, file=sys.stderr)
+
+
 @contextmanager
 def progress(
     label: str, total: int | None, unit: str, done: int = 0, *, is_quiet: bool = False, is_passing: bool = False

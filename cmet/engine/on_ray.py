@@ -11,7 +11,6 @@ import pickle
 import secrets
 import signal
 import socket
-import sys
 import threading
 import time
 from collections import deque
@@ -21,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from cmet.engine.attempts import Attempt, Ended
 from cmet.engine.local import Order
 from cmet.engine.node import NodeAnswer, NodeFacts, NodeWorkers, Task, misfit
@@ -30,6 +27,7 @@ from cmet.engine.pool import LOOK_S, MAX_LOST, LostAttempt
 from cmet.environment import NUM_WORKERS_ON_GPU, count_workers, known_versions
 from cmet.errors import UserError
 from cmet.launching import ENDING
+from cmet.progress import said_beside
 
 ADDRESS = "RAY_ADDRESS"
 """Environment variable that names a cluster, or is `OWN`."""
@@ -398,4 +396,4 @@ def _reason(error: BaseException) -> str:
 def _say(where: str, said: str) -> None:
     """Show lines beside the progress."""
     for line in said.splitlines():
-        tqdm.write(f"{where}: {line}", file=sys.stderr)
+        said_beside(f"{where}: {line}")

@@ -110,8 +110,10 @@ class UsualLook:
 def _look(picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Colours (Q, 3) and roughness (Q,) around the mouth, logarithms."""
     face = points[:NUM_FACE_POINTS]
-    low = np.maximum(np.floor(face.min(axis=0)).astype(int), 0)
-    high = np.minimum(np.ceil(face.max(axis=0)).astype(int) + 1, picture.shape[1::-1])
+    size = np.array(picture.shape[1::-1])
+    # of a face that has left the picture a pixel of its edge
+    low = np.clip(np.floor(face.min(axis=0)).astype(int), 0, size - 1)
+    high = np.clip(np.ceil(face.max(axis=0)).astype(int) + 1, low + 1, size)
     scale = CORNER_TO_CORNER_PX / max(float(np.linalg.norm(np.subtract(*points[list(EYE_CORNERS)]))), 1.0)
     width, height = np.maximum(np.ceil((high - low) * scale), 1).astype(int).tolist()
     cut = scaled(

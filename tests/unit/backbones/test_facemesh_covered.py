@@ -103,6 +103,13 @@ def test_too_few_pictures_with_a_face_say_nothing(frames: list[np.ndarray], trac
     assert UsualLook.of(frames[: MIN_PICTURES + 1], unseen) is None
 
 
+@pytest.mark.parametrize("shift", [(-SIDE, 0), (0, 3 * SIDE), (SIDE // 2, 0)])
+def test_a_face_may_leave_the_picture(frames: list[np.ndarray], track: np.ndarray, shift: tuple[int, int]) -> None:
+    usual = UsualLook.of(frames[:MIN_PICTURES], track[:MIN_PICTURES])
+    assert usual is not None
+    assert len(list(usual.free(frames[:3], track[:3, :, :2] + np.array(shift)))) == 3
+
+
 def test_where_a_mouth_is_covered_the_frame_stays_as_it_is(
     frames: list[np.ndarray], track: np.ndarray, face: np.ndarray
 ) -> None:

@@ -2,26 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import tee
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cmet.backbones.backbone import Backbone, DrawsPeople
+from cmet.backbones.backbone import Backbone
 from cmet.backbones.frames import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions import check_num_windows, emotional_delta, know_emotion
 from cmet.editing.framing import (
-    MIN_FACE_RATIO,
-    NUM_LOOKS,
     FaceSquare,
     faded,
     find_square,
-    look_for_faces,
     pasted,
-    presence,
     refuse_two_faces,
     resized,
 )
@@ -39,12 +35,12 @@ from cmet.editing.options import (
     told_of,
 )
 from cmet.editing.person import face_of, first_picture
+from cmet.editing.prepared import PreparedVideo, evenly
 from cmet.editing.schedule import num_kept, there_and_back
 from cmet.editing.source import Source, counted_frames, num_editable, resize_remark
 from cmet.editing.speech import Heard, hear
-from cmet.errors import ClipError
 from cmet.media.kinds import said_passed_over
-from cmet.media.landmarks import Region, find_faces
+from cmet.media.landmarks import find_faces
 from cmet.media.sound import read_sound, sound_fault
 from cmet.media.video import write_video
 from cmet.params import ClipForm
@@ -178,30 +174,16 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     """For a backbone that changes the frames themselves."""
     editor, is_quiet = job.editor, job.options.is_quiet
     check_num_windows(editor, job.emotions, len(source), source.fps)
-    some = _evenly(source)
-    seen = dict(zip(some, source.frames(some), strict=True))
-    faces, region = look_for_faces(lambda indices: [seen[index] for index in indices], some)
-    refuse_two_faces(faces)
-    # a small face is tracked and changed as if a person had cropped the video to it
-    view = region or Region(0, 0, source.width, source.height)
-    pictures = map(view.of, source.frames())
-    track = editor.backbone.track(counted_frames(pictures, "finding the face", len(source), is_quiet))
-    is_found = np.isfinite(track).reshape(len(track), -1).all(axis=1)
-    if is_found.mean() < MIN_FACE_RATIO:
-        raise ClipError("no_face", f"a face in only {is_found.mean():.0%} of the frames of {source.path.name}")
-    backbone = editor.backbone
-    if isinstance(backbone, DrawsPeople):
-        backbone = backbone.of_person(list(map(view.of, seen.values())), track[some])
-    track = fill_gaps(track, is_found)
-    codes = editor.backbone.encode(track)
-    delta_TK, told = emotional_delta(editor, job.emotions, codes, source.fps, presence(is_found), job.options)
-    frames, below = tee(counted_frames(source.frames(), "changing the face", len(source), is_quiet))
+    prepared = PreparedVideo.of(source, editor, is_quiet)
+    delta_TK, told = emotional_delta(
+        editor, job.emotions, prepared.codes_TK, source.fps, prepared.presence_T, job.options
+    )
+    shown = partial(counted_frames, label="changing the face", total=len(source), is_quiet=is_quiet)
     with result_file(job.out) as unfinished:
-        parts = backbone.render(map(view.of, frames), track, codes + delta_TK)
-        rendered = map(view.put_back, below, parts)
+        rendered = prepared.drawn(delta_TK, shown)
         num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF, shown=source.file.colour.shown)
     return EditReport(
-        num_frames, source.fps, *_even(source), float(is_found.mean()), root_mean_square(delta_TK),
+        num_frames, source.fps, *_even(source), prepared.face_ratio, root_mean_square(delta_TK),
         has_typical_unit=editor.has_typical_unit, **_of_emotions(told),
     )  # fmt: skip
 
@@ -287,7 +269,7 @@ def _picture_px(backbone: Backbone) -> int:
 def _square(source: Source, framing: Framing, clips: ClipForm, is_quiet: bool) -> FaceSquare:
     """Where the face is, or the whole video where that is the square."""
     if framing == "as-is":
-        faces = list(find_faces(source.frames(_evenly(source))))
+        faces = list(find_faces(source.frames(evenly(source))))
         refuse_two_faces(faces)
         face_ratio = sum(map(bool, faces)) / len(faces)
         return FaceSquare.whole(source.width, source.height, len(source), face_ratio)
@@ -296,11 +278,6 @@ def _square(source: Source, framing: Framing, clips: ClipForm, is_quiet: bool) -
         return counted_frames(source.frames(indices), "finding the face", len(indices), is_quiet)
 
     return find_square(frames_at, len(source), source.width, source.height, clips.crop_rule)
-
-
-def _evenly(source: Source) -> list[int]:
-    """Frames in which faces are counted."""
-    return np.unique(np.linspace(0, len(source) - 1, NUM_LOOKS).astype(int)).tolist()
 
 
 def _track(source: Source, square: FaceSquare, editor: Editor, label: str, is_quiet: bool) -> np.ndarray:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cmet.archives import refuse_stand_in
 from cmet.editing.editor import BackboneKind
-from cmet.editing.options import EditOptions, NamedEmotion, WantedEmotion, named, recordings
+from cmet.editing.options import EditOptions, NamedEmotion, WantedEmotion, named, recordings, shares_of
+from cmet.editing.timeline import Timeline, where
 from cmet.errors import ClipError, UserError
 from cmet.inputs.files import oddity
 from cmet.media.kinds import sorted_out
@@ -17,7 +18,7 @@ SUFFIX = ".mp4"
 
 
 def check_files(
-    video: Path, speech: WantedEmotion, neutral_speech: Sequence[Path], out: Path, options: EditOptions
+    video: Path, speech: WantedEmotion | Timeline, neutral_speech: Sequence[Path], out: Path, options: EditOptions
 ) -> None:
     """Make sure that the files are there and that the result can be.
 
@@ -29,11 +30,7 @@ def check_files(
     """
     files = {"the video itself": video, **_named_files(options)}
     _check_out(out)
-    heard = [
-        ("--speech", recordings(speech)),
-        ("--neutral-speech", neutral_speech),
-        *(("--then", recordings(one)) for one in options.then),
-    ]
+    heard = [("--neutral-speech", neutral_speech), *((name, recordings(one)) for name, one in _wanted(speech, options))]
     listed = [(name, path) for name, path in files.items()]
     listed += [(name, path) for name, paths in heard for path in _files(paths)]
     for name, path in listed:
@@ -52,15 +49,18 @@ def check_files(
             raise UserError(named(path, error.message, option.strip())) from error
 
 
-def check_emotions(speech: WantedEmotion, neutral_speech: Sequence[Path], options: EditOptions) -> None:
+def check_emotions(speech: WantedEmotion | Timeline, neutral_speech: Sequence[Path], options: EditOptions) -> None:
     """Make sure that the emotions make an edit.
 
     Raises:
         UserError: There is none, or there is one and a transition, or they are several or told and follow the authors,
-            or calm recordings are missing or not needed.
+            or they have times and others follow, or calm recordings are missing or not needed.
     """
-    emotions = (speech, *options.then)
-    if all(one == "neutral" for one in emotions):
+    emotions = [one for _, one in _wanted(speech, options)]
+    has_times = isinstance(speech, Timeline)
+    if has_times and options.then:
+        raise UserError("--then has no place on a timeline, whose segments follow each other; leave it out")
+    if all(share.emotion == "neutral" for one in emotions for share in shares_of(one)):
         raise UserError(
             "neutral alone changes nothing; name an emotion with --then (./neutral is a folder of that name)"
         )
@@ -69,9 +69,13 @@ def check_emotions(speech: WantedEmotion, neutral_speech: Sequence[Path], option
         raise UserError("--neutral-speech: recordings of an emotion need calm ones to compare with; name some")
     if neutral_speech and not is_heard:
         raise UserError("--neutral-speech is for recordings of an emotion, and there are none; leave it out")
+    if options.is_parity and has_times:
+        raise UserError("--parity takes one emotion for the whole video, as the authors do; leave out the timeline")
     if options.is_parity and isinstance(speech, NamedEmotion):
         raise UserError("--parity: the authors hear the emotion in recordings; name some with --speech")
-    if options.transition is not None and not options.then:
+    if options.is_parity and any(len(shares_of(one)) > 1 for one in emotions):
+        raise UserError("--parity takes one emotion as it is, as the authors do; give no blend")
+    if options.transition is not None and not options.then and not has_times:
         raise UserError(f"--transition {options.transition}: there is only one emotion; name another with --then")
     if options.then and options.is_parity:
         raise UserError("--parity takes one emotion for the whole video, as the authors do; leave out --then")
@@ -109,13 +113,20 @@ def result_file(out: Path) -> Iterator[Path]:
         ) from error
 
 
+def _wanted(speech: WantedEmotion | Timeline, options: EditOptions) -> list[tuple[str, WantedEmotion]]:
+    """All emotions in their order, and where each was named."""
+    if isinstance(speech, Timeline):
+        return [(where(segment, number), segment.blend) for number, segment in enumerate(speech.segments)]
+    return [("--speech", speech), *(("--then", one) for one in options.then)]
+
+
 def _named_files(options: EditOptions) -> dict[str, Path]:
     found = {"--lips": options.lips, "--source": options.source, "--sound": options.sound}
     return {name: path for name, path in found.items() if isinstance(path, Path)}
 
 
 def _role(name: str) -> str:
-    return f"the file of {name}" if name.startswith("--") else name
+    return name if name == "the video itself" else f"the file of {name}"
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -1,23 +1,33 @@
 """The emotions of an edit: heard from speech or told, and what they change of a video, alone or one after the other.
 
-Legend: T frames, K expression components, S speech features.
+Legend: T frames, N frames at the rate of the training, W windows of these, K expression components, S speech features.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.options import EditOptions, EmotionReport, NamedEmotion, WantedEmotion, frames_said
+from cmet.editing.options import (
+    EditOptions,
+    EmotionReport,
+    NamedEmotion,
+    OneEmotion,
+    WantedEmotion,
+    emotion_said,
+    frames_said,
+    shares_of,
+)
 from cmet.editing.speech import Heard, hear
-from cmet.editing.transition import deltas_along, emotion_shares
-from cmet.errors import ClipError
+from cmet.editing.timeline import Segment, Timeline, where, with_ends
+from cmet.editing.transition import deltas_along, emotion_shares, of_windows, timed_shares
+from cmet.errors import ClipError, UserError
 
 
 @dataclass(frozen=True, eq=False)
 class KnownEmotion:
-    """An emotion as the model has heard it, or as it has it on record."""
+    """An emotion as the model has heard it, or as it has it on record; or a blend of several."""
 
     name: str
     heard: Heard | None
@@ -26,6 +36,12 @@ class KnownEmotion:
     """From calm speech, scaled and clamped; None for no change."""
     clamped_share: float = 0.0
     """Share of features that were brought back to the limit of the training."""
+    weight: float = 1.0
+    """Of all that a blend changes; a factor on the strength."""
+    segment: Segment | None = None
+    """When it is shown; None where emotions have no times."""
+    ease_s: float = 0.0
+    """Seconds that the change to it takes, where it has a time."""
 
     @property
     def is_told(self) -> bool:
@@ -33,18 +49,68 @@ class KnownEmotion:
         return self.heard is None and self.delta_S is not None
 
 
+UNCHANGED = KnownEmotion("neutral", None, None)
+
+
+def know_emotions(
+    editor: Editor, wanted: WantedEmotion | Timeline, neutral_NS: np.ndarray | None, options: EditOptions
+) -> tuple[KnownEmotion, ...]:
+    """All emotions of an edit in their order. What is wished for twice is heard once.
+
+    Raises:
+        UserError: As `know_emotion`.
+    """
+    if not isinstance(wanted, Timeline):
+        named = [("--speech", wanted), *(("--then", emotion) for emotion in options.then)]
+        return tuple(know_emotion(editor, emotion, neutral_NS, option) for option, emotion in named)
+    known: dict[tuple[object, ...], KnownEmotion] = {}
+    found = []
+    for number, segment in enumerate(wanted.segments):
+        key = tuple((_key(share.emotion), share.weight) for share in segment.blend)
+        if key not in known:
+            known[key] = know_emotion(editor, segment.blend, neutral_NS, where(segment, number))
+        ease_s = 0.0 if options.transition == "switch" else wanted.ease_s
+        found.append(replace(known[key], segment=segment, ease_s=ease_s))
+    return tuple(found)
+
+
+def _key(emotion: OneEmotion) -> object:
+    return emotion if isinstance(emotion, NamedEmotion | str) else tuple(emotion)
+
+
 def know_emotion(editor: Editor, emotion: WantedEmotion, neutral_NS: np.ndarray | None, option: str) -> KnownEmotion:
     """What the model hears in the recordings, or has on record of an emotion that is told.
 
+    The speech deltas of a blend are averaged by their weights and go through the model together, as those of a change
+    from one emotion to the next do; what the weights add up to is a factor on the strength. No change has no delta: its
+    weight is not in the mean, and takes nothing from the others. With the built-in model the mean of the predicted
+    deltas comes out much the same: for all pairs of told emotions the cosine of the two is 0.92 or more.
+
     Args:
         editor: The model.
-        emotion: The recordings, an emotion that is told, or no change.
+        emotion: The recordings, an emotion that is told, no change, or a blend of such.
         neutral_NS: Embeddings of calm speech; needed for recordings only.
         option: Where the recordings were named.
 
     Raises:
         UserError: A recording cannot be used, or the model does not know the emotion that is told.
     """
+    shares = [(share.weight, _know_one(editor, share.emotion, neutral_NS, option)) for share in shares_of(emotion)]
+    changing = [(weight, known) for weight, known in shares if known.delta_S is not None]
+    if len(shares) == 1 or not changing:
+        weight, known = shares[0]
+        return replace(known, name=emotion_said(emotion), weight=weight)
+    weights = np.array([weight for weight, _ in changing])
+    (delta_S,) = deltas_along(weights[None] / weights.sum(), [known.delta_S for _, known in changing])
+    clamped = sum(weight * known.clamped_share for weight, known in changing) / weights.sum()
+    heard = [known.heard for _, known in changing if known.heard is not None]
+    return KnownEmotion(
+        emotion_said(emotion), Heard.together(heard) if heard else None, delta_S.astype(np.float32), float(clamped),
+        float(weights.sum()),
+    )  # fmt: skip
+
+
+def _know_one(editor: Editor, emotion: OneEmotion, neutral_NS: np.ndarray | None, option: str) -> KnownEmotion:
     if isinstance(emotion, str):
         return KnownEmotion(emotion, None, None)
     if isinstance(emotion, NamedEmotion):
@@ -53,9 +119,7 @@ def know_emotion(editor: Editor, emotion: WantedEmotion, neutral_NS: np.ndarray 
     heard = hear(editor.encoder, emotion, option)
     delta_S = editor.bundle.scaled_speech_delta(neutral_NS, heard.vectors_NS)
     is_clamped_S = np.abs(delta_S) >= editor.bundle.speech_limit_S
-    first, *others = emotion
-    name = f"{first} and {len(others)} more" if others else str(first)
-    return KnownEmotion(name, heard, delta_S, float(is_clamped_S.mean()))
+    return KnownEmotion(emotion_said(emotion), heard, delta_S, float(is_clamped_S.mean()))
 
 
 def check_num_windows(editor: Editor, emotions: Sequence[KnownEmotion], num_frames: int, fps: float) -> None:
@@ -63,14 +127,60 @@ def check_num_windows(editor: Editor, emotions: Sequence[KnownEmotion], num_fram
 
     Raises:
         ClipError: `too_short`.
+        UserError: A segment lies beyond the end, or is shorter than a window.
     """
     num_windows, window = editor.num_windows(num_frames, fps), editor.bundle.connector.window
+    window_s = window / editor.clips.fps
+    segments = [emotion.segment for emotion in emotions if emotion.segment is not None]
+    if segments:
+        for number, segment in enumerate(with_ends(segments, num_frames / fps, fps)):
+            assert segment.end_s is not None
+            lasts_s = segment.end_s - segment.start_s
+            if len(segments) > 1 and lasts_s < window_s - 1e-6:
+                raise UserError(
+                    f"{where(segment, number)}: lasts {lasts_s:.3g} s; give it {window_s:g} s or more, a window of the "
+                    "model"
+                )
+        return
     if num_windows < len(emotions):
         raise ClipError(
             "too_short",
-            f"{frames_said(num_frames)} hold {num_windows} window(s) of {window / editor.clips.fps:g} s, but each of "
+            f"{frames_said(num_frames)} hold {num_windows} window(s) of {window_s:g} s, but each of "
             f"the {len(emotions)} emotions needs one; take a longer video or fewer emotions",
         )
+
+
+def laid_out(editor: Editor, emotions: Sequence[KnownEmotion], num_frames: int, fps: float) -> list[KnownEmotion]:
+    """Emotions with times so that one follows the other from the first frame to the last: no change in the gaps.
+
+    A gap shorter than a window of the model is left to the emotion beside it. Emotions without times stay as they are.
+    """
+    segments = [emotion.segment for emotion in emotions if emotion.segment is not None]
+    if not segments:
+        return list(emotions)
+    duration_s, shortest_s = num_frames / fps, editor.bundle.connector.window / editor.clips.fps - 1e-6
+    found: list[KnownEmotion] = []
+    reached_s = 0.0
+    for emotion, segment in zip(emotions, with_ends(segments, duration_s, fps), strict=True):
+        assert segment.end_s is not None
+        if segment.start_s - reached_s >= shortest_s:
+            found.append(_gap(reached_s, segment.start_s, emotion.ease_s))
+        found.append(replace(emotion, segment=segment))
+        reached_s = segment.end_s
+    if duration_s - reached_s >= shortest_s:
+        found.append(_gap(reached_s, duration_s, emotions[-1].ease_s))
+    return found
+
+
+def always_shown(emotion: KnownEmotion) -> KnownEmotion:
+    """The emotion from the first frame to the last, however many there are."""
+    if emotion.segment is None:
+        return emotion
+    return replace(emotion, segment=replace(emotion.segment, start_s=0.0, end_s=None))
+
+
+def _gap(start_s: float, end_s: float, ease_s: float) -> KnownEmotion:
+    return replace(UNCHANGED, segment=Segment(start_s, end_s, ()), ease_s=ease_s)
 
 
 def emotional_delta(
@@ -90,19 +200,20 @@ def emotional_delta(
     Args:
         editor: The model.
         emotions: In their order; at least one has a delta.
-        codes_TK: Expression codes at `fps`, with a window for each emotion.
+        codes_TK: Expression codes at `fps`, for which `check_num_windows` holds.
         fps: Frame rate.
         presence_T: Weight of the edit per frame.
         options: Strength and transition.
     """
-    alone = [_delta_alone(editor, emotion, codes_TK, fps) * presence_T[:, None] for emotion in emotions]
+    along = laid_out(editor, emotions, len(codes_TK), fps)
+    alone = _deltas_alone(editor, along, codes_TK, fps, presence_T)
     likenesses = [
         {} if emotion.is_told else editor.bundle.config.likeness(delta_TK)
-        for emotion, delta_TK in zip(emotions, alone, strict=True)
+        for emotion, delta_TK in zip(along, alone, strict=True)
     ]
     strengths = [
-        0.0 if emotion.delta_S is None else editor.strength_for(delta_TK, options.strength, likeness)
-        for emotion, delta_TK, likeness in zip(emotions, alone, likenesses, strict=True)
+        0.0 if emotion.delta_S is None else _strength(editor, emotion, delta_TK, options, likeness)
+        for emotion, delta_TK, likeness in zip(along, alone, likenesses, strict=True)
     ]
     reports = [
         EmotionReport(
@@ -112,15 +223,52 @@ def emotional_delta(
             likeness,
             emotion.clamped_share,
             emotion.is_told,
+            *(() if emotion.segment is None else (emotion.segment.start_s, emotion.segment.end_s)),
         )
-        for emotion, delta_TK, strength, likeness in zip(emotions, alone, strengths, likenesses, strict=True)
+        for emotion, delta_TK, strength, likeness in zip(along, alone, strengths, likenesses, strict=True)
+        if emotion.segment is None or emotion.segment.blend
     ]
-    if len(emotions) == 1:
+    if len(along) == 1:
         return strengths[0] * alone[0], reports
-    shares = emotion_shares(editor.num_windows(len(codes_TK), fps), len(emotions), options.transition or "smooth")
-    deltas = deltas_along(shares, [emotion.delta_S for emotion in emotions])
-    delta_TK = editor.predict_delta(codes_TK, fps, deltas, shares @ np.array(strengths))
+    shares_NK, shares_WK = _shares(editor, along, len(codes_TK), fps, options)
+    deltas = deltas_along(shares_WK, [emotion.delta_S for emotion in along])
+    delta_TK = editor.predict_delta(codes_TK, fps, deltas, shares_NK @ np.array(strengths))
     return delta_TK * presence_T[:, None], reports
+
+
+def _shares(
+    editor: Editor, along: Sequence[KnownEmotion], num_frames: int, fps: float, options: EditOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of each emotion in each frame and in each window at the rate of the training."""
+    as_trained, window = editor.num_frames_as_trained(num_frames, fps), editor.bundle.connector.window
+    segments = [emotion.segment for emotion in along if emotion.segment is not None]
+    if not segments:
+        shares_WK = emotion_shares(editor.num_windows(num_frames, fps), len(along), options.transition or "smooth")
+        return np.repeat(shares_WK, window, axis=0)[:as_trained], shares_WK
+    starts_s, eases_s = [segment.start_s for segment in segments], [emotion.ease_s for emotion in along]
+    shares_NK = timed_shares(as_trained, editor.clips.fps, starts_s, num_frames / fps, eases_s)
+    return shares_NK, of_windows(shares_NK, window)
+
+
+def _strength(
+    editor: Editor, emotion: KnownEmotion, delta_TK: np.ndarray, options: EditOptions, likeness: dict[str, float]
+) -> float:
+    wished = options.strength
+    if emotion.segment is not None and emotion.segment.strength is not None:
+        wished = emotion.segment.strength
+    return emotion.weight * editor.strength_for(delta_TK, wished, likeness)
+
+
+def _deltas_alone(
+    editor: Editor, emotions: Sequence[KnownEmotion], codes_TK: np.ndarray, fps: float, presence_T: np.ndarray
+) -> list[np.ndarray]:
+    """Predicted delta of each emotion, shape (T, K), as if it were shown all the time; each speech delta goes once."""
+    known: dict[int, np.ndarray] = {}
+    for emotion in emotions:
+        key = id(emotion.delta_S)
+        if key not in known:
+            known[key] = _delta_alone(editor, emotion, codes_TK, fps) * presence_T[:, None]
+    return [known[id(emotion.delta_S)] for emotion in emotions]
 
 
 def _delta_alone(editor: Editor, emotion: KnownEmotion, codes_TK: np.ndarray, fps: float) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from cmet.editing.transition import Transition
 from cmet.errors import ClipError, UserError
@@ -23,13 +23,60 @@ class NamedEmotion:
     name: str
 
 
-WantedEmotion = Sequence[Path] | NamedEmotion | Literal["neutral"]
+OneEmotion = Sequence[Path] | NamedEmotion | Literal["neutral"]
 """Recordings with one emotion, files and folders; one that is told; or no change of the video."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One emotion of a blend."""
+
+    emotion: OneEmotion
+    weight: float = 1.0
+    """Above 0, up to 1. The weights of a blend add up to its strength: 1 is an emotion as it is."""
+
+    def __post_init__(self) -> None:
+        """Look at the weight.
+
+        Raises:
+            UserError: It is out of range.
+        """
+        if not 0 < self.weight <= 1:
+            raise UserError(f"a weight of {self.weight:g}: expected one above 0, up to 1")
+
+    @property
+    def said(self) -> str:
+        """As a person writes it."""
+        return emotion_said(self.emotion) if self.weight == 1 else f"{self.weight:g} {emotion_said(self.emotion)}"
+
+
+WantedEmotion = OneEmotion | tuple[Share, ...]
+"""An emotion, or a blend of some."""
+
+
+def shares_of(emotion: WantedEmotion) -> tuple[Share, ...]:
+    """An emotion as a blend, of which it may be the only one."""
+    if not isinstance(emotion, NamedEmotion | str) and emotion and isinstance(emotion[0], Share):
+        return tuple(one for one in emotion if isinstance(one, Share))
+    return (Share(cast(OneEmotion, emotion)),)
 
 
 def recordings(emotion: WantedEmotion) -> Sequence[Path]:
     """Those in which an emotion is to be heard; none where it is told, and of no change."""
-    return () if isinstance(emotion, NamedEmotion | str) else emotion
+    heard = (share.emotion for share in shares_of(emotion) if not isinstance(share.emotion, NamedEmotion | str))
+    return tuple(path for paths in heard for path in paths)
+
+
+def emotion_said(emotion: WantedEmotion) -> str:
+    """What an emotion is called: its name, its first recording, or each of these for a blend."""
+    if isinstance(emotion, str):
+        return emotion
+    if isinstance(emotion, NamedEmotion):
+        return emotion.name
+    if emotion and isinstance(emotion[0], Share):
+        return " + ".join(share.said for share in shares_of(emotion))
+    first, *others = emotion
+    return f"{first} and {len(others)} more" if others else str(first)
 
 
 @dataclass(frozen=True)
@@ -51,7 +98,7 @@ class EditOptions:
     then: tuple[WantedEmotion, ...] = ()
     """Emotions that follow the first one along the result."""
     transition: Transition | None = None
-    """How they follow; None for `smooth`."""
+    """How emotions follow each other, here or on a timeline; None for `smooth`."""
     is_parity: bool = False
     """Whether to follow the authors' procedure exactly."""
     is_quiet: bool = False
@@ -74,6 +121,10 @@ class EmotionReport:
     """As `EditReport` has it."""
     is_told: bool = False
     """Whether it was told by its name."""
+    start_s: float | None = None
+    """From when it is shown; None where emotions have no times."""
+    end_s: float | None = None
+    """Up to when."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +153,8 @@ class EditReport:
     held_out_emotion: str | None = None
     """Emotion that the model knows only by its mean, as training left it out."""
     emotions: tuple[EmotionReport, ...] = ()
-    """In their order, where there are several; they have the strengths, likenesses and clamped shares then."""
+    """In their order, where there are several or they have times; then they have the strengths, likenesses and clamped
+    shares."""
     remarks: tuple[str, ...] = ()
     """What else a person should know."""
 

@@ -32,6 +32,15 @@ class Heard:
     passed_over: tuple[Path, ...] = ()
     """Files of folders that are no speech."""
 
+    @classmethod
+    def together(cls, several: Sequence["Heard"]) -> "Heard":
+        """All of several as one."""
+        return cls(
+            np.concatenate([one.vectors_NS for one in several]),
+            sum(one.num_stored for one in several),
+            tuple(dict.fromkeys(path for one in several for path in one.passed_over)),
+        )
+
 
 def hearing_note(encoder: str) -> str | None:
     """What a person who gives a real voice should know of an encoder, by its name; None for emotion2vec."""

@@ -12,7 +12,7 @@ from cmet.backbones.backbone import Backbone
 from cmet.backbones.frames import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import check_num_windows, emotional_delta, know_emotion
+from cmet.editing.emotions import always_shown, check_num_windows, emotional_delta, know_emotions, laid_out
 from cmet.editing.framing import (
     FaceSquare,
     faded,
@@ -39,6 +39,7 @@ from cmet.editing.prepared import PreparedVideo, evenly
 from cmet.editing.schedule import num_kept, there_and_back
 from cmet.editing.source import Source, counted_frames, num_editable, resize_remark
 from cmet.editing.speech import Heard, hear
+from cmet.editing.timeline import Timeline
 from cmet.media.kinds import said_passed_over
 from cmet.media.landmarks import find_faces
 from cmet.media.sound import read_sound, sound_fault
@@ -53,18 +54,18 @@ MAX_APART_S = 0.2
 
 def edit_video(
     video: Path,
-    speech: WantedEmotion,
+    speech: WantedEmotion | Timeline,
     neutral_speech: Sequence[Path],
     out: Path,
     editor: Editor,
     options: EditOptions | None = None,
 ) -> EditReport:
-    """Write `video` with the emotion of `speech`, and with those of `options.then` after it.
+    """Write `video` with the emotion of `speech`, and with those of `options.then` after it; or with a timeline.
 
     Args:
         video: The face to edit.
-        speech: Recordings with the wanted emotion, by anyone; or the emotion by its name, if the model knows it; or no
-            change, where others follow.
+        speech: Recordings with the wanted emotion, by anyone; or the emotion by its name, if the model knows it; or a
+            blend of such; or no change, where others follow; or all emotions with their times.
         neutral_speech: Calm recordings, best by the same voice; none where there are no others.
         out: Target mp4; appears whole or not at all.
         editor: The model.
@@ -92,8 +93,7 @@ def edit_video(
     person, remarks = _person(options, kind.picture_px, editor.clips)
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
     neutral_NS = None if neutral is None else neutral.vectors_NS
-    named = [("--speech", speech), *(("--then", emotion) for emotion in options.then)]
-    emotions = tuple(know_emotion(editor, emotion, neutral_NS, option) for option, emotion in named)
+    emotions = know_emotions(editor, speech, neutral_NS, options)
     job = EditJob(editor, emotions, options, lips, samples, person, sound, out)
     if options.is_parity:
         # facemesh must not wait for the networks of the others
@@ -235,17 +235,20 @@ def _along(
     order: np.ndarray, codes: np.ndarray, fps: float, job: EditJob
 ) -> tuple[np.ndarray, np.ndarray, list[EmotionReport]]:
     """Codes of the frames of the result, what is added to them, and what of it is each emotion's."""
-    if len(job.emotions) > 1:
+    emotions = laid_out(job.editor, job.emotions, len(order), fps)
+    if len(emotions) > 1:
         # they go along the result, which may be longer or shorter than the video
         codes, order = codes[order], np.arange(len(order))
+    else:
+        emotions = [always_shown(emotions[0])]
     always = np.ones(len(codes), np.float32)
-    delta_TK, told = emotional_delta(job.editor, job.emotions, codes, fps, always, job.options)
+    delta_TK, told = emotional_delta(job.editor, emotions, codes, fps, always, job.options)
     return codes[order], delta_TK[order], told
 
 
 def _of_emotions(told: list[EmotionReport]) -> dict[str, Any]:
     """What a report says of one emotion, or of several."""
-    if len(told) > 1:
+    if len(told) > 1 or told[0].start_s is not None:
         return {"emotions": tuple(told)}
     one = told[0]
     return {"strength": one.strength, "likeness": one.likeness, "clamped_share": one.clamped_share}

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 from tqdm import tqdm
@@ -25,6 +26,40 @@ class Progress(Protocol):
 
     def set_postfix(self, values: Mapping[str, object], /, *, refresh: bool) -> None:
         """Show values beside the count from its next line on."""
+
+
+Watcher = Callable[[str, int, int | None], None]
+"""Is told what is being done, how much of it is done, and how much there is, None where nobody knows. What it raises
+ends the work."""
+
+_WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """A block whose progress a watcher is told, quiet or not; that of this thread alone."""
+    token = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
+
+
+class _Told:
+    """Progress that a watcher is told besides."""
+
+    def __init__(self, shown: Progress, watcher: Watcher, label: str, total: int | None, done: int) -> None:
+        self._shown, self._watcher = shown, watcher
+        self._label, self._total, self._done = label, total, done
+        watcher(label, done, total)
+
+    def update(self, n: int = 1, /) -> None:
+        self._done += n
+        self._shown.update(n)
+        self._watcher(self._label, self._done, self._total)
+
+    def set_postfix(self, values: Mapping[str, object], /, *, refresh: bool) -> None:
+        self._shown.set_postfix(values, refresh=refresh)
 
 
 class Lines:
@@ -100,7 +135,7 @@ def said_beside(line: str) -> None:
 def progress(
     label: str, total: int | None, unit: str, done: int = 0, *, is_quiet: bool = False, is_passing: bool = False
 ) -> Iterator[Progress]:
-    """A block of work whose progress is shown.
+    """A block of work whose progress is shown, and told to whoever watches it; see `watching`.
 
     Args:
         label: What is being done.
@@ -116,14 +151,19 @@ def progress(
             total=total, initial=done, desc=label, unit=unit, mininterval=1, disable=is_quiet, delay=delay_s,
             leave=not is_passing,
         ) as bar:  # fmt: skip
-            yield bar
+            yield _told(bar, label, total, done)
         return
     lines = Lines(label, total, unit, done)
     try:
-        yield lines
+        yield _told(lines, label, total, done)
     finally:
         if not is_passing:
             lines.close()
+
+
+def _told(shown: Progress, label: str, total: int | None, done: int) -> Progress:
+    watcher = _WATCHER.get()
+    return shown if watcher is None else _Told(shown, watcher, label, total, done)
 
 
 def counted(

@@ -1,9 +1,10 @@
 """Which model edits where a person names none."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cmet.backbones.registry import backbone_class
 from cmet.editing.built_in import BUILT_IN
 from cmet.editing.editor import INFERENCE, Editor
 from cmet.errors import UserError
@@ -20,6 +21,38 @@ FOR_EDIT = tuple(name for name in PURPOSES["edit"] if name != PUBLISHED_ENCODER)
 """Checkpoints that the published edit needs besides its speech encoder."""
 
 GET = "`cmet weights get --for edit`"
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model edits, and how its networks are run; `default_editor` where neither model nor connector is named."""
+
+    model: Path | None = None
+    """Folder of a trained model."""
+    connector: Path | None = None
+    """The authors' checkpoint."""
+    backbone: str | None = None
+    """None for the model's."""
+    inference: InferenceParams = INFERENCE
+
+    def open(self, *, is_told: bool = False) -> Editor:
+        """The model.
+
+        Args:
+            is_told: Whether emotions are told by their names.
+
+        Raises:
+            UserError: There is none, two are named, or it does not fit the backbone.
+        """
+        if self.model is not None and self.connector is not None:
+            raise UserError("--model and --connector name two models; leave one out")
+        if self.backbone is not None:
+            backbone_class(self.backbone)  # an unknown name is told before a missing model
+        if self.connector is not None:
+            return Editor.official(self.connector, self.backbone, self.inference)
+        if self.model is not None:
+            return Editor.load(self.model, self.backbone, self.inference)
+        return default_editor(self.backbone, self.inference, is_told=is_told)
 
 
 def default_editor(

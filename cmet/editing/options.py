@@ -103,6 +103,8 @@ class EditOptions:
     """Whether to follow the authors' procedure exactly."""
     is_quiet: bool = False
     """Whether to show no progress."""
+    is_marked: bool = False
+    """Whether every frame of the result says that it is edited."""
 
 
 @dataclass(frozen=True)

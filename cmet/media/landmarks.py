@@ -1,9 +1,11 @@
 """Face landmarks by MediaPipe's Face Landmarker; its model lies in `models`, with a notice."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from functools import cache
 from importlib.resources import files
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -130,9 +132,9 @@ def track_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
         Shape (T, 478, 3), float32: x and y in pixels, z in the same unit, smaller is nearer. NaN where no face
         was found.
     """
-    tracker = _tracker()
-    tracker.lose_face()
-    return _first_faces(tracker, frames)
+    with _free_tracker() as tracker:
+        tracker.lose_face()
+        return _first_faces(tracker, frames)
 
 
 def still_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
@@ -143,7 +145,8 @@ def still_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
 def smile_scores(frames: Iterable[np.ndarray]) -> np.ndarray:
     """How much the face in each of some single frames smiles, shape (N,), 0 to 1; NaN where no face was found."""
     landmarker = _smile_reader()
-    found = [landmarker.detect(_image(frame)).face_blendshapes for frame in frames]
+    with _READS_SMILES:
+        found = [landmarker.detect(_image(frame)).face_blendshapes for frame in frames]
     return np.array([_smile(faces[0]) if faces else np.nan for faces in found], np.float32)
 
 
@@ -163,10 +166,12 @@ class _Finder:
 
     def __init__(self, max_faces: int) -> None:
         self._landmarker = _landmarker("IMAGE", max_faces)
+        self._is_looking = Lock()
 
     def faces(self, frame: np.ndarray) -> list[np.ndarray]:
-        """Landmarks of each face, shape (478, 3), pixels."""
-        return _pixels(self._landmarker.detect(_image(frame)), frame)
+        """Landmarks of each face, shape (478, 3), pixels; of one frame at a time, whoever asks."""
+        with self._is_looking:
+            return _pixels(self._landmarker.detect(_image(frame)), frame)
 
 
 class _Tracker:
@@ -190,7 +195,24 @@ class _Tracker:
 _BLANK = np.zeros((256, 256, 3), np.uint8)
 
 _finder = cache(_Finder)
-_tracker = cache(_Tracker)
+
+_TRACKERS: list[_Tracker] = []
+"""Those that follow nothing now."""
+
+_READS_SMILES = Lock()
+
+
+@contextmanager
+def _free_tracker() -> Iterator[_Tracker]:
+    """A tracker for one thread alone: frames of two videos in turn would be one video to it."""
+    try:
+        tracker = _TRACKERS.pop()
+    except IndexError:
+        tracker = _Tracker()
+    try:
+        yield tracker
+    finally:
+        _TRACKERS.append(tracker)
 
 
 @cache

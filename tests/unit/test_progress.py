@@ -1,10 +1,12 @@
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from cmet.progress import Lines, counted, progress
+from cmet.progress import Lines, counted, progress, watching
 
 CMET = Path(__file__).parents[2] / "cmet"
 
@@ -110,3 +112,39 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_progress_is_shown_in_one_way() -> None:
     users = {path.name for path in CMET.rglob("*.py") if "tqdm" in path.read_text(encoding="utf-8")}
     assert users == {"progress.py"}
+
+
+@pytest.mark.parametrize("is_quiet", [True, False])
+def test_a_watcher_is_told_of_all_progress_quiet_or_not(is_quiet: bool) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    with watching(lambda *said: told.append(said)):
+        assert list(counted("ab", "reading", 2, "letter", is_quiet=is_quiet)) == ["a", "b"]
+        with progress("adding", None, "number", 3, is_quiet=is_quiet) as shown:
+            shown.update(2)
+    list(counted("c", "reading", 1, "letter", is_quiet=True))
+    assert told == [("reading", 0, 2), ("reading", 1, 2), ("reading", 2, 2), ("adding", 3, None), ("adding", 5, None)]
+
+
+def test_what_a_watcher_raises_ends_the_work() -> None:
+    def at_most_one(_: str, done: int, __: int | None) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    taken = []
+    with pytest.raises(KeyboardInterrupt), watching(at_most_one):
+        for letter in counted("abc", "reading", 3, "letter", is_quiet=True):
+            taken.append(letter)
+    assert taken == ["a"]
+
+
+def test_each_thread_has_a_watcher_of_its_own() -> None:
+    def work(name: str) -> list[str]:
+        told: list[str] = []
+        with watching(lambda label, *_: told.append(label)):
+            both_are_here.wait(20)
+            list(counted("ab", name, 2, "letter", is_quiet=True))
+        return told
+
+    both_are_here = Barrier(2)
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(work, ["one", "other"])) == [["one"] * 3, ["other"] * 3]

@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,9 @@ if TYPE_CHECKING:  # an edit to an emotion told by its name hears nothing, and o
 
 WIDTH = 88
 
+_IS_HEARING = Lock()
+"""openSMILE keeps what it is at in one place."""
+
 
 def embed_opensmile(samples: np.ndarray) -> np.ndarray:
     """eGeMAPSv02 functionals, shape (88,), float32.
@@ -22,7 +26,8 @@ def embed_opensmile(samples: np.ndarray) -> np.ndarray:
         ClipError: `too_short_speech`, or `bad_features`.
     """
     check_speech_length(samples)
-    values = _smile().process_signal(samples, SAMPLE_RATE_HZ).to_numpy()[0].astype(np.float32)
+    with _IS_HEARING:
+        values = _smile().process_signal(samples, SAMPLE_RATE_HZ).to_numpy()[0].astype(np.float32)
     return finite(values, "openSMILE")
 
 

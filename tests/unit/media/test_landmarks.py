@@ -1,4 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -89,3 +91,15 @@ def test_a_part_is_put_back_where_it_was() -> None:
     assert region.of(frame).shape == (15, 20, 3)
     whole = region.put_back(frame, np.ones((15, 20, 3), np.uint8))
     assert (whole.sum(), whole[20:35, 10:30].sum(), frame.sum()) == (900, 900, 0)
+
+
+def test_tracks_of_two_threads_at_once_are_those_of_each_alone(faces: list[np.ndarray]) -> None:
+    alone = [track_landmarks(video) for video in faces]
+    both_look = Barrier(2)
+
+    def in_step(video: np.ndarray) -> np.ndarray:
+        return track_landmarks(frame for frame in video if both_look.wait(20) >= 0)
+
+    with ThreadPoolExecutor(2) as threads:
+        for track, expected in zip(threads.map(in_step, faces), alone, strict=True):
+            np.testing.assert_array_equal(track, expected)

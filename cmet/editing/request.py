@@ -1,0 +1,145 @@
+"""All that a person asks of one edit, as one value that can be kept, sent and carried out."""
+
+import json
+from contextlib import nullcontext
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from cmet.editing.choice import ModelChoice
+from cmet.editing.editor import Editor
+from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion
+from cmet.editing.video import edit_video
+from cmet.errors import UserError
+from cmet.inputs.files import read_text
+from cmet.inputs.texts import parse_json, shown
+from cmet.outputs import write_json
+from cmet.progress import Watcher, watching
+
+FORM_KEY, FORM = "form", 1
+"""A text of a later form may mean something else by the same keys."""
+
+MAX_BYTES = 1 << 20
+
+UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+MISSED = frozenset({"missing", "missing_argument"})
+"""Kinds of faults, as pydantic calls them."""
+
+LIPS_WORDS = frozenset({"own", "speech"})
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """What one edit was asked for."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    video: Path
+    """The face to edit."""
+    wanted: WantedEmotion
+    """The emotion, as `edit_video` takes it."""
+    out: Path
+    """Target mp4."""
+    neutral_speech: tuple[Path, ...] = ()
+    """Calm recordings; none where emotions are told."""
+    choice: ModelChoice = field(default_factory=ModelChoice)
+    """Which model edits."""
+    options: EditOptions = field(default_factory=EditOptions)
+    """What else is wished for."""
+    side_by_side: Path | None = None
+    """Where a video of before and after is written; None for none."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether emotions are told by their names."""
+        return any(isinstance(one, NamedEmotion) for one in (self.wanted, *self.options.then))
+
+    def values(self) -> dict[str, Any]:
+        """As JSON has it."""
+        found = {FORM_KEY: FORM, **_ADAPTER.dump_python(self, mode="json")}
+        # a file of that name is no word
+        if isinstance(self.options.lips, Path) and str(self.options.lips) in LIPS_WORDS:
+            found["options"]["lips"] = f"./{self.options.lips}"
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON; whole or not at all."""
+        write_json(path, self.values())
+
+    @classmethod
+    def of(cls, values: object, name: Path | str) -> "EditRequest":
+        """A request from what JSON holds.
+
+        Args:
+            values: As `values` gives them.
+            name: Where they come from, for the message.
+
+        Raises:
+            UserError: They are something else; the message names the key.
+        """
+        if not isinstance(values, dict):
+            raise UserError(f"{name}: no request of an edit; expected an object with the keys video, wanted and out")
+        if values.get(FORM_KEY) != FORM:
+            found = shown(json.dumps(values.get(FORM_KEY)))
+            raise UserError(f"{name}: {FORM_KEY} is {found}, but this version reads requests of form {FORM}")
+        try:
+            read = _ADAPTER.validate_python({key: one for key, one in values.items() if key != FORM_KEY})
+        except ValidationError as error:
+            raise UserError(f"{name}: {_fault(error)}") from error
+        return _with_tuples(read)
+
+    @classmethod
+    def load(cls, path: Path) -> "EditRequest":
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: It is something else.
+        """
+        return cls.of(parse_json(read_text(path, MAX_BYTES), path), path)
+
+
+_ADAPTER = TypeAdapter(EditRequest)
+
+
+def perform(request: EditRequest, editor: Editor, on_progress: Watcher | None = None) -> EditReport:
+    """Carry out a request; nothing is left of one that fails.
+
+    Args:
+        request: The edit.
+        editor: The model, as `request.choice` opens it.
+        on_progress: Is told how far the work is; what it raises ends the edit.
+
+    Raises:
+        UserError: As `edit_video`.
+    """
+    with nullcontext() if on_progress is None else watching(on_progress):
+        return edit_video(request.video, request.wanted, request.neutral_speech, request.out, editor, request.options)
+
+
+def _with_tuples(value: Value) -> Value:
+    """The same with tuples for lists, so that equal requests are equal."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_with_tuples, value))  # type: ignore[return-value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _with_tuples(getattr(value, one.name)) for one in fields(value)})
+    return value
+
+
+def _fault(error: ValidationError) -> str:
+    """What is wrong, with the key; a key that is there too much is the most likely slip."""
+    found = sorted(error.errors(), key=lambda one: one["type"] not in UNKNOWN)[0]
+    *above, last = found["loc"]
+    # pydantic's places have names of types between the keys
+    places = [str(one) for one in above if isinstance(one, int) or (one.isidentifier() and one.islower())]
+    key = shown(".".join([*places, str(last)]))
+    if found["type"] in UNKNOWN:
+        return f"unknown key {key}; leave it out"
+    if found["type"] in MISSED:
+        return f"the key {key} is missing"
+    if "[" in str(last):
+        key = ".".join(places)
+    return f"{key}: {shown(str(found['input']))} is not what is expected here ({found['msg'].lower()})"

@@ -10,7 +10,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from cmet.editing.choice import ModelChoice
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion
+from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, shares_of
+from cmet.editing.timeline import Timeline
 from cmet.editing.video import edit_video
 from cmet.errors import UserError
 from cmet.inputs.files import read_text
@@ -40,8 +41,8 @@ class EditRequest:
 
     video: Path
     """The face to edit."""
-    wanted: WantedEmotion
-    """The emotion, as `edit_video` takes it."""
+    wanted: WantedEmotion | Timeline
+    """The emotion or the timeline, as `edit_video` takes it."""
     out: Path
     """Target mp4."""
     neutral_speech: tuple[Path, ...] = ()
@@ -56,7 +57,14 @@ class EditRequest:
     @property
     def is_told(self) -> bool:
         """Whether emotions are told by their names."""
-        return any(isinstance(one, NamedEmotion) for one in (self.wanted, *self.options.then))
+        return any(isinstance(share.emotion, NamedEmotion) for one in self.emotions for share in shares_of(one))
+
+    @property
+    def emotions(self) -> tuple[WantedEmotion, ...]:
+        """All that are wanted, in their order."""
+        if isinstance(self.wanted, Timeline):
+            return tuple(segment.blend for segment in self.wanted.segments)
+        return (self.wanted, *self.options.then)
 
     def values(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -90,6 +98,8 @@ class EditRequest:
             read = _ADAPTER.validate_python({key: one for key, one in values.items() if key != FORM_KEY})
         except ValidationError as error:
             raise UserError(f"{name}: {_fault(error)}") from error
+        except UserError as error:  # times or weights that cannot be
+            raise UserError(f"{name}: {error}") from error
         return _with_tuples(read)
 
     @classmethod
@@ -130,8 +140,8 @@ def _with_tuples(value: Value) -> Value:
 
 
 def _fault(error: ValidationError) -> str:
-    """What is wrong, with the key; a key that is there too much is the most likely slip."""
-    found = sorted(error.errors(), key=lambda one: one["type"] not in UNKNOWN)[0]
+    """What is wrong, with the key; one too many is the most likely slip, and the deepest lies in what is meant."""
+    found = min(error.errors(), key=lambda one: (one["type"] not in UNKNOWN, -len(one["loc"])))
     *above, last = found["loc"]
     # pydantic's places have names of types between the keys
     places = [str(one) for one in above if isinstance(one, int) or (one.isidentifier() and one.islower())]

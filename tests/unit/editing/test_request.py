@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from cmet.editing.choice import ModelChoice
-from cmet.editing.options import EditOptions, NamedEmotion
+from cmet.editing.options import EditOptions, NamedEmotion, Share
 from cmet.editing.request import EditRequest
+from cmet.editing.timeline import Segment, Timeline
 from cmet.errors import UserError
 
 VALUES = {"form": 1, "video": "v.mp4", "wanted": {"name": "happy"}, "out": "o.mp4"}
@@ -25,6 +26,19 @@ REQUESTS = [
         ),
         Path("both.mp4"),
     ),
+    EditRequest(
+        Path("v.mp4"),
+        Timeline(
+            (
+                Segment(0.0, 2.5, (Share(NamedEmotion("happy"), 0.5), Share((Path("a.wav"),), 0.25)), 2.0),
+                Segment(3.0, None, (Share("neutral"),)),
+            ),
+            0.4,
+        ),
+        Path("o.mp4"),
+        (Path("calm.wav"),),
+    ),
+    EditRequest(Path("v.mp4"), (Share(NamedEmotion("happy"), 0.5), Share(NamedEmotion("sad"), 0.5)), Path("o.mp4")),
     EditRequest(Path("v.mp4"), "neutral", Path("o.mp4"), options=EditOptions(lips="own", then=(NamedEmotion("sad"),))),
 ]
 
@@ -52,6 +66,8 @@ def test_lists_of_recordings_are_the_same_request_as_tuples() -> None:
         ({"options": {"strength": "much"}}, "r.json: options.strength: much is not what is expected here"),
         ({"options": {"framing": "round"}}, "r.json: options.framing: round is not what is expected here"),
         ({"options": {"then": ["happy"]}}, "r.json: options.then.0: happy is not what is expected here"),
+        ({"wanted": {"segments": []}}, "r.json: the timeline changes nothing"),
+        ({"wanted": {"segments": [{"start": 0}]}}, "r.json: unknown key wanted.segments.0.start; leave it out"),
         ({"form": 2}, "r.json: form is 2, but this version reads requests of form 1"),
         ({"form": None}, "r.json: form is null, but"),
     ],
@@ -79,4 +95,4 @@ def test_a_file_that_is_no_request_is_one_sentence(tmp_path: Path, text: str, sa
 
 
 def test_names_make_a_request_of_told_emotions() -> None:
-    assert [one.is_told for one in REQUESTS] == [True, False, True]
+    assert [one.is_told for one in REQUESTS] == [True, False, True, True, True]

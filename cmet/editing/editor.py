@@ -18,6 +18,7 @@ from cmet.connector.official import load_official
 from cmet.connector.product import Model
 from cmet.errors import UserError
 from cmet.media.sound import resample
+from cmet.outputs import content_digest
 from cmet.params import ClipForm, InferenceParams
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.registry import load_encoder
@@ -105,6 +106,11 @@ class Editor:
                 f"but {config.backbone} gives {loaded.width}; train it again"
             )
         return loaded
+
+    @cached_property
+    def model_sha256(self) -> str:
+        """Of the files of the model, as they lie there when this is first asked for."""
+        return content_digest(self.bundle.folder)
 
     @property
     def has_typical_unit(self) -> bool:

@@ -18,6 +18,8 @@ class EditJob:
     editor: Editor
     emotions: tuple[KnownEmotion, ...]
     """In their order along the result."""
+    names: tuple[str, ...]
+    """Of the emotions, without folders."""
     options: EditOptions
     lips: LipsFrom
     samples: np.ndarray | None

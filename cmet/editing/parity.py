@@ -27,11 +27,11 @@ from cmet.connector.inference import predict_deltas
 from cmet.editing.checks import result_file
 from cmet.editing.editor import root_mean_square
 from cmet.editing.job import EditJob
-from cmet.editing.options import CRF, EditReport, told_of
+from cmet.editing.options import EditReport, EmotionReport, told_of
 from cmet.editing.schedule import published_schedule
 from cmet.editing.source import Source, counted_frames, resize_remark
+from cmet.editing.writing import write_result
 from cmet.errors import UserError
-from cmet.media.video import write_video
 from cmet.pairs.differences import speech_delta
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 
@@ -68,12 +68,14 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
     coefficients_LK = published_coefficients(track_TK, torch.from_numpy(delta_NE), lips_LP)
     picture = next(source.frames([0])) if job.person is None else job.person
     person = renderer.source(source_picture(picture))
+    change = root_mean_square(delta_NE)
+    told = EmotionReport(job.emotions[0].name, change, strength)
     drawn = chain.from_iterable(renderer.render(person, coefficients_LK))
     with result_file(job.out) as unfinished, TemporaryFile(dir=job.out.parent) as store:
         frames = stretched(counted_frames(drawn, "drawing the face", len(coefficients_LK), is_quiet), store)
-        num_frames = write_video(unfinished, frames, source.fps, job.sound, CRF, shown=source.file.colour.shown)
+        num_frames = write_result(unfinished, frames, source, job, [told])
     return EditReport(
-        num_frames, source.fps, PICTURE_PX, PICTURE_PX, None, root_mean_square(delta_NE), 0.0,
+        num_frames, source.fps, PICTURE_PX, PICTURE_PX, None, change, 0.0,
         strength=strength, has_typical_unit=False, likeness=editor.bundle.config.likeness(delta_NE),
         remarks=resize_remark(source.path, source.width, source.height, PICTURE_PX) + remarks,
     )  # fmt: skip

@@ -24,7 +24,6 @@ from cmet.editing.framing import (
 from cmet.editing.job import EditJob
 from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
 from cmet.editing.options import (
-    CRF,
     EditOptions,
     EditReport,
     EmotionReport,
@@ -36,14 +35,15 @@ from cmet.editing.options import (
 )
 from cmet.editing.person import face_of, first_picture
 from cmet.editing.prepared import PreparedVideo, evenly
+from cmet.editing.provenance import bare_names
 from cmet.editing.schedule import num_kept, there_and_back
 from cmet.editing.source import Source, counted_frames, num_editable, resize_remark
 from cmet.editing.speech import Heard, hear
 from cmet.editing.timeline import Timeline
+from cmet.editing.writing import write_result
 from cmet.media.kinds import said_passed_over
 from cmet.media.landmarks import find_faces
 from cmet.media.sound import read_sound, sound_fault
-from cmet.media.video import write_video
 from cmet.params import ClipForm
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ
 from cmet.weights.registry import find_weight
@@ -94,7 +94,7 @@ def edit_video(
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
     neutral_NS = None if neutral is None else neutral.vectors_NS
     emotions = know_emotions(editor, speech, neutral_NS, options)
-    job = EditJob(editor, emotions, options, lips, samples, person, sound, out)
+    job = EditJob(editor, emotions, bare_names(speech, options), options, lips, samples, person, sound, out)
     if options.is_parity:
         # facemesh must not wait for the networks of the others
         from cmet.editing.parity import edit_as_published
@@ -181,7 +181,7 @@ def _edit_in_place(source: Source, job: EditJob) -> EditReport:
     shown = partial(counted_frames, label="changing the face", total=len(source), is_quiet=is_quiet)
     with result_file(job.out) as unfinished:
         rendered = prepared.drawn(delta_TK, shown)
-        num_frames = write_video(unfinished, rendered, source.fps, job.sound, CRF, shown=source.file.colour.shown)
+        num_frames = write_result(unfinished, rendered, source, job, told)
     return EditReport(
         num_frames, source.fps, *_even(source), prepared.face_ratio, root_mean_square(delta_TK),
         has_typical_unit=editor.has_typical_unit, **_of_emotions(told),
@@ -224,7 +224,7 @@ def _edit_by_drawing(source: Source, job: EditJob) -> EditReport:
         width = height = _picture_px(backbone)
     with result_file(job.out) as unfinished:
         shown = counted_frames(result, "drawing the face", len(order), is_quiet)
-        num_frames = write_video(unfinished, shown, source.fps, job.sound, CRF, shown=source.file.colour.shown)
+        num_frames = write_result(unfinished, shown, source, job, told)
     return EditReport(
         num_frames, source.fps, width, height, square.face_ratio, root_mean_square(delta_TK),
         has_typical_unit=editor.has_typical_unit, remarks=remarks, **_of_emotions(told),

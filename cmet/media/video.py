@@ -1,6 +1,6 @@
 """Video in and out (H.264)."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -127,6 +127,7 @@ def write_video(
     crf: int = 16,
     preset: str = "veryfast",
     shown: tuple[int, int] = (BT709, BT709),
+    tags: Mapping[str, str] | None = None,
 ) -> int:
     """Encode frames as H.264 in mp4 and return their number.
 
@@ -144,10 +145,12 @@ def write_video(
         preset: x264 speed; a faster one makes a larger file of the same quality.
         shown: Primaries and transfer of the frames, as `Colorimetry.shown` has them. The matrix is the one that players
             take for granted at this size.
+        tags: What the file says of itself, by FFmpeg's names of what mp4 has a place for (`comment`, `synopsis`).
     """
     num_frames = 0
     pictures: YuvPictures | None = None
     with create_media(path, movflags="+faststart") as container:
+        container.metadata.update(tags or {})
         stream = container.add_stream(
             "libx264",
             rate=Fraction(fps).limit_denominator(LIMIT_OF_RATE),

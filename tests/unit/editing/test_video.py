@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from cmet.editing import video as video_module
+from cmet.editing import writing
 from cmet.editing.editor import Editor
 from cmet.editing.options import EditOptions
 from cmet.editing.video import edit_video
@@ -417,7 +417,7 @@ def test_a_full_disk_is_one_message_and_leaves_no_folder(
     def write(*_: object, **__: object) -> int:
         raise OSError(ENOSPC, os.strerror(ENOSPC))
 
-    monkeypatch.setattr(video_module, "write_video", write)
+    monkeypatch.setattr(writing, "write_video", write)
     out = tmp_path / "made/for/out.mp4"
     with pytest.raises(UserError, match=f"--out {out}: cannot be written .No space left on device.; make room"):
         edit_video(darkening, **sounds, out=out, editor=editor, options=QUIET)

@@ -18,7 +18,12 @@ SUFFIX = ".mp4"
 
 
 def check_files(
-    video: Path, speech: WantedEmotion | Timeline, neutral_speech: Sequence[Path], out: Path, options: EditOptions
+    video: Path,
+    speech: WantedEmotion | Timeline,
+    neutral_speech: Sequence[Path],
+    out: Path,
+    options: EditOptions,
+    target: str = "--out",
 ) -> None:
     """Make sure that the files are there and that the result can be.
 
@@ -29,13 +34,13 @@ def check_files(
             one of the files.
     """
     files = {"the video itself": video, **_named_files(options)}
-    _check_out(out)
+    _check_out(out, target)
     heard = [("--neutral-speech", neutral_speech), *((name, recordings(one)) for name, one in _wanted(speech, options))]
     listed = [(name, path) for name, path in files.items()]
     listed += [(name, path) for name, paths in heard for path in _files(paths)]
     for name, path in listed:
         if _is_same(out, path):
-            raise UserError(f"--out is {_role(name)} ({path}); name another file")
+            raise UserError(f"{target} is {_role(name)} ({path}); name another file")
     for name, path in files.items():
         option = f"{name} " if name.startswith("--") else ""
         odd = oddity(path)
@@ -98,7 +103,7 @@ def check_wishes(kind: BackboneKind, options: EditOptions) -> None:
 
 
 @contextmanager
-def result_file(out: Path) -> Iterator[Path]:
+def result_file(out: Path, option: str = "--out") -> Iterator[Path]:
     """A path to write to that becomes `out` when the block ends without an error.
 
     Raises:
@@ -109,7 +114,7 @@ def result_file(out: Path) -> Iterator[Path]:
             yield unfinished
     except OSError as error:
         raise UserError(
-            f"--out {out}: cannot be written ({error.strerror or error}); make room, or name another path"
+            f"{option} {out}: cannot be written ({error.strerror or error}); make room, or name another path"
         ) from error
 
 
@@ -145,19 +150,19 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.resolve() == other.resolve()
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, option: str) -> None:
     try:
         if out.is_dir():
-            raise UserError(f"--out {out}: is a folder; name a file in it, such as {out / f'edited{SUFFIX}'}")
+            raise UserError(f"{option} {out}: is a folder; name a file in it, such as {out / f'edited{SUFFIX}'}")
         if out.suffix.lower() != SUFFIX:
-            raise UserError(f"--out {out}: expected a name that ends in {SUFFIX}")
+            raise UserError(f"{option} {out}: expected a name that ends in {SUFFIX}")
         folder = next(parent for parent in out.absolute().parents if parent.exists())
         if not folder.is_dir():
-            raise UserError(f"--out {out}: {folder} is a file, so no folder can be made there; name another path")
+            raise UserError(f"{option} {out}: {folder} is a file, so no folder can be made there; name another path")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise UserError(f"--out {out}: {folder} cannot be written to; name another path")
+            raise UserError(f"{option} {out}: {folder} cannot be written to; name another path")
         longest = max(len(os.fsencode(part)) for part in out.absolute().relative_to(folder).parts)
         if longest > os.pathconf(folder, "PC_NAME_MAX"):
-            raise UserError(f"--out {out}: a name of {longest} bytes is too long; name a shorter one")
+            raise UserError(f"{option} {out}: a name of {longest} bytes is too long; name a shorter one")
     except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror}); name another path") from error
+        raise UserError(f"{option} {out}: cannot be written ({error.strerror}); name another path") from error

@@ -8,9 +8,11 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from cmet.editing.checks import check_files, result_file
 from cmet.editing.choice import ModelChoice
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, shares_of
+from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, shares_of, told_of
+from cmet.editing.side_by_side import write_side_by_side
 from cmet.editing.timeline import Timeline
 from cmet.editing.video import edit_video
 from cmet.errors import UserError
@@ -27,6 +29,8 @@ MAX_BYTES = 1 << 20
 UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 MISSED = frozenset({"missing", "missing_argument"})
 """Kinds of faults, as pydantic calls them."""
+
+SIDE_BY_SIDE = "--side-by-side"
 
 LIPS_WORDS = frozenset({"own", "speech"})
 
@@ -127,7 +131,26 @@ def perform(request: EditRequest, editor: Editor, on_progress: Watcher | None = 
         UserError: As `edit_video`.
     """
     with nullcontext() if on_progress is None else watching(on_progress):
-        return edit_video(request.video, request.wanted, request.neutral_speech, request.out, editor, request.options)
+        if request.side_by_side is None:
+            return _edited(request, request.out, editor)
+        return _with_both(request, request.side_by_side, editor)
+
+
+def _with_both(request: EditRequest, both: Path, editor: Editor) -> EditReport:
+    """Make an edit and a video of before and after: both or none."""
+    for out, option in ((request.out, "--out"), (both, SIDE_BY_SIDE)):
+        check_files(request.video, request.wanted, request.neutral_speech, out, request.options, option)
+    if both.resolve() == request.out.resolve():
+        raise UserError(f"{SIDE_BY_SIDE} is --out ({both}); name another file")
+    with result_file(request.out) as edited, result_file(both, SIDE_BY_SIDE) as shown:
+        report = _edited(request, edited, editor)
+        with told_of(request.video):
+            write_side_by_side(request.video, edited, shown, request.options.is_quiet)
+    return report
+
+
+def _edited(request: EditRequest, out: Path, editor: Editor) -> EditReport:
+    return edit_video(request.video, request.wanted, request.neutral_speech, out, editor, request.options)
 
 
 def _with_tuples(value: Value) -> Value:

@@ -139,7 +139,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "doctor": ("can_run_sample can_edit findings", []),
     "edit": (
         "out num_frames fps width_px height_px face_ratio mean_change clamped_share strength has_typical_unit likeness "
-        "told_emotion held_out_emotion emotions remarks notes",
+        "told_emotion held_out_emotion emotions warnings remarks notes",
         ["v.mp4", "--speech", "a.wav", "--neutral-speech", "b.wav", "--out", "o.mp4"],
     ),
     "extended": (

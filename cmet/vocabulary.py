@@ -17,6 +17,12 @@ EXTENDED_EMOTIONS = ("calm", "charismatic", "desirous", "empathetic", "envious",
 """Labels a corpus may have besides: RAVDESS's calm, and those of C-MET's extended speech. There is no class for them in
 the paper's network and judge, so they take no part in training."""
 
+SYNONYMS = {
+    "anger": "angry", "disgust": "disgusted", "fearful": "fear", "happiness": "happy", "joy": "happy",
+    "sadness": "sad", "surprise": "surprised",
+}  # fmt: skip
+"""What people write for words of `EMOTIONS` in tables and names of files."""
+
 SPLITS = ("train", "val", "test")
 
 METHODS = ("neutral", "reference", "cmet", "oracle")

@@ -11,15 +11,14 @@ from typer.core import TyperCommand
 
 from cmet.commands import completing
 from cmet.commands.answer import Answer, answering
+from cmet.editing.timeline import MAX_STRENGTH
 from cmet.environment import many_imports
 from cmet.errors import UserError
 
 if TYPE_CHECKING:
-    from cmet.editing.editor import Editor
-    from cmet.editing.options import EditReport, EmotionReport, LipsFrom, NamedEmotion, WantedEmotion
-    from cmet.params import InferenceParams
+    from cmet.editing.options import EditReport, EmotionReport, LipsFrom, WantedEmotion
+    from cmet.editing.timeline import Segment, Timeline
 
-MAX_STRENGTH = 5.0
 FAINT_CHANGE = 0.6
 """Share of a typical emotional change below which `edit` tells how to get more."""
 
@@ -39,7 +38,7 @@ class ManyValues(TyperCommand):
     LISTS = frozenset({"--speech", "--neutral-speech"})
     """All their values are one list, however often they are given."""
 
-    GROUPS = frozenset({"--then"})
+    GROUPS = frozenset({"--then", "--at"})
     """Their values are a list of its own each time they are given; it comes as one text, parted by `PART`."""
 
     PART = "\0"
@@ -102,7 +101,8 @@ def edit(
         typer.Option(
             "--emotion",
             help="The emotion you want by its name, in place of --speech and --neutral-speech: one that the model "
-            "knows, such as happy; an unknown one is answered with the list. neutral: no change at first.",
+            "knows, such as happy; an unknown one is answered with the list. Or a blend: '0.5 happy + 0.4 surprised'. "
+            "neutral: no change at first.",
             autocompletion=completing.emotions,
         ),
     ] = None,
@@ -118,11 +118,30 @@ def edit(
             "is refused.",
         ),
     ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="TIME EMOTION",
+            help="What is shown from a time on: --at 4s happy, --at 0:06.5 angry/; repeat for each further change. An "
+            "emotion by its name, recordings (a name with a / or a suffix, or of what is there), a blend or neutral. "
+            "Before the first time: --speech or --emotion, or else no change.",
+            autocompletion=completing.emotions,
+        ),
+    ] = None,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(
+            "--timeline",
+            help="The same as a table (CSV) with the columns start, end, emotion or speech, strength: a row for each "
+            "part of the video; what lies between is not changed.",
+        ),
+    ] = None,
     transition: Annotated[
         Literal["smooth", "switch"] | None,
         typer.Option(
-            help="smooth: from one emotion to the next in steps of one window (default); switch: each is shown for an "
-            "equal part."
+            help="smooth: from one emotion to the next without a jump (default; with --then in even steps over the "
+            "whole video); switch: at once (with --then each is shown for an equal part)."
         ),
     ] = None,
     model: Annotated[
@@ -193,6 +212,14 @@ def edit(
     ] = None,
     compile_: Annotated[bool, typer.Option("--compile", help="Let torch.compile optimise the networks.")] = False,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures to put through a network at once.")] = None,
+    mark: Annotated[bool, typer.Option("--mark", help="Write `AI-edited` into a corner of every frame.")] = False,
+    side_by_side: Annotated[
+        Path | None,
+        typer.Option(
+            "--side-by-side",
+            help="Also write a video (mp4) of before and after, beside each other, wide ones above each other.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
     """Give the face in a video another emotion, heard in speech or told by its name."""
@@ -200,12 +227,17 @@ def edit(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with many_imports():
         from cmet.editing.checks import check_emotions, check_files
+        from cmet.editing.choice import ModelChoice
         from cmet.editing.options import EditOptions
+        from cmet.editing.request import EditRequest, perform
         from cmet.editing.speech import hearing_note
-        from cmet.editing.video import edit_video
         from cmet.params import InferenceParams
 
-    first, later = wanted_emotions(emotion, speech, neutral_speech, then)
+    wanted: WantedEmotion | Timeline
+    if timeline is None and at is None:
+        wanted, later = wanted_emotions(emotion, speech, neutral_speech, then)
+    else:
+        wanted, later = wanted_timeline(timeline, at, emotion, speech, then), ()
     options = EditOptions(
         framing=framing,
         lips=parsed_lips(lips),
@@ -216,19 +248,23 @@ def edit(
         transition=transition,
         is_parity=parity,
         is_quiet=quiet,
+        is_marked=mark,
     )
     inference = InferenceParams(
         batch_size=batch_size, precision=precision or ("float32" if parity else "bfloat16"), compile=compile_
     )
-    calm = neutral_speech or ()
-    check_emotions(first, calm, options)
-    check_files(video, first, calm, out, options)
-    editor = chosen_editor(model_folder(model), connector, backbone, inference, is_told=emotion is not None)
+    calm = tuple(neutral_speech or ())
+    check_emotions(wanted, calm, options)
+    check_files(video, wanted, calm, out, options)
+    choice = ModelChoice(model_folder(model), connector, backbone, inference)
+    request = EditRequest(video, wanted, out, calm, choice, options, side_by_side)
+    editor = choice.open(is_told=request.is_told)
     given = {"--precision": precision, "--compile": compile_, "--batch-size": batch_size}
     unused = [name for name, value in given.items() if value] if editor.kind.picture_px is None else []
     with told_of_compiler():
-        report = edit_video(video, first, calm, out, editor, options)
-    said = [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
+        report = perform(request, editor, warn=said_at_once)
+    said = list(report.warnings)
+    said += [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
     said += edit_notes(report)
     hearing = hearing_note(editor.encoder.name)
     if neutral_speech and hearing is not None:
@@ -237,6 +273,11 @@ def edit(
         {"out": out, **vars(report), "notes": said},
         "\n".join([f"{out}: {told(report)}", *(f"note: {note}" for note in said)]),
     )
+
+
+def said_at_once(warning: str) -> None:
+    """Tell what a person should know before the edit is made."""
+    typer.secho(f"warning: {warning}", err=True, fg="yellow", bold=True)
 
 
 @contextmanager
@@ -288,17 +329,77 @@ def wanted_emotions(
     return told_emotion("--emotion", emotion), tuple(told_emotion("--then", name) for (name,) in groups)
 
 
-def told_emotion(option: str, name: str) -> "NamedEmotion | Literal['neutral']":
-    """An emotion by its name, or no change.
+def wanted_timeline(
+    table: Path | None,
+    at: Sequence[str] | None,
+    emotion: str | None,
+    speech: Sequence[str] | None,
+    then: Sequence[str] | None,
+) -> "Timeline":
+    """The timeline of a table, or that of `--at`, before which an emotion may come.
+
+    Args:
+        table: Of `--timeline`.
+        at: A text for each `--at`, with the parts between `ManyValues.PART`.
+        emotion: Of `--emotion`.
+        speech: Of `--speech`.
+        then: Of `--then`.
 
     Raises:
-        UserError: The name is empty.
+        UserError: The table or a time is wrong, or two options name emotions for the same time.
     """
-    from cmet.editing.options import NamedEmotion
+    from cmet.editing.options import shares_of
+    from cmet.editing.timeline import Segment, Timeline
+    from cmet.editing.timetable import read_timetable
 
-    if not name:
+    given = {"--at": at, "--emotion": emotion, "--speech": speech, "--then": then}
+    if table is not None:
+        doubled = next((name for name, value in given.items() if value is not None), None)
+        if doubled is not None:
+            raise UserError(f"--timeline {table} names all emotions; leave out {doubled}")
+        return read_timetable(table)
+    if then is not None:
+        raise UserError("--at and --then both name what follows; leave one of them out")
+    segments = [_from_time(group.split(ManyValues.PART)) for group in at or ()]
+    if emotion is not None or speech is not None:
+        # both are refused there
+        first, _ = wanted_emotions(emotion, speech, None, None)
+        name = "--speech" if emotion is None else "--emotion"
+        segments.insert(0, Segment(0.0, None, shares_of(first), where=name))
+    return Timeline(tuple(segments))
+
+
+def _from_time(values: Sequence[str]) -> "Segment":
+    """The segment of one `--at`."""
+    from cmet.editing.timeline import Segment
+    from cmet.editing.timetable import parsed_emotions, parsed_time
+
+    time, *texts = values
+    option = f"--at {time}"
+    try:
+        start_s = parsed_time(time)
+        if not texts:
+            raise UserError("name what is shown from then on, such as happy, or recordings")
+        return Segment(start_s, None, parsed_emotions(texts), where=option)
+    except UserError as error:
+        raise UserError(f"{option}: {error}") from error
+
+
+def told_emotion(option: str, text: str) -> "WantedEmotion":
+    """An emotion by its name, a blend, or no change.
+
+    Raises:
+        UserError: A name is empty, or a weight cannot be.
+    """
+    from cmet.editing.timetable import parsed_words
+
+    if not text:
         raise UserError(f"{option}: the name is empty; name an emotion, such as happy")
-    return NEUTRAL if name == NEUTRAL else NamedEmotion(name)
+    try:
+        shares = parsed_words(text)
+    except UserError as error:
+        raise UserError(f"{option}: {error}") from error
+    return shares[0].emotion if len(shares) == 1 and shares[0].weight == 1 else shares
 
 
 def parsed_emotion(option: str, texts: Sequence[str]) -> "WantedEmotion":
@@ -349,34 +450,6 @@ def model_folder(text: str | None) -> Path | None:
     return fetched_model(text, Path.cwd()) if is_address(text) else Path(text)
 
 
-def chosen_editor(
-    model: Path | None,
-    connector: Path | None,
-    backbone: str | None,
-    inference: "InferenceParams",
-    *,
-    is_told: bool = False,
-) -> "Editor":
-    """The model that the options name, or `default_editor`.
-
-    Raises:
-        UserError: There is none, both are named, or it does not fit the backbone.
-    """
-    from cmet.backbones.registry import backbone_class
-    from cmet.editing.choice import default_editor
-    from cmet.editing.editor import Editor
-
-    if model is not None and connector is not None:
-        raise UserError("--model and --connector name two models; leave one out")
-    if backbone is not None:
-        backbone_class(backbone)  # an unknown name is told before a missing model
-    if connector is not None:
-        return Editor.official(connector, backbone, inference)
-    if model is not None:
-        return Editor.load(model, backbone, inference)
-    return default_editor(backbone, inference, is_told=is_told)
-
-
 def told(report: "EditReport") -> str:
     """One line of what was done."""
     from cmet.editing.options import frames_said
@@ -396,9 +469,11 @@ def told(report: "EditReport") -> str:
 
 def _told_of(emotion: "EmotionReport", held_out: str | None) -> str:
     # not by the name: a folder may be called neutral
+    when = "" if emotion.start_s is None else f"{emotion.start_s:.4g} to {emotion.end_s:.4g} s "
     if not emotion.mean_change:
-        return f"{emotion.name}, no change"
-    return f"{emotion.name}, {emotion.mean_change:.2f} at strength {emotion.strength:.3g}{_likeness(emotion, held_out)}"
+        return f"{when}{emotion.name}, no change"
+    did = f"{emotion.mean_change:.2f} at strength {emotion.strength:.3g}"
+    return f"{when}{emotion.name}, {did}{_likeness(emotion, held_out)}"
 
 
 def _likeness(report: "EditReport | EmotionReport", held_out: str | None) -> str:

@@ -68,8 +68,8 @@ def extended(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
     """Measure the speech of any emotions, edit videos with it, and make a page that shows both."""
-    from cmet.commands.edit import chosen_editor, model_folder
-    from cmet.editing.editor import INFERENCE
+    from cmet.commands.edit import model_folder
+    from cmet.editing.choice import ModelChoice
     from cmet.editing.speech import hearing_note
     from cmet.extended.request import Request
     from cmet.extended.running import write_extended
@@ -81,7 +81,7 @@ def extended(
         folders=folders,
         neutral_speech=neutral_speech,
         videos=video or (),
-        editor=chosen_editor(model_folder(model), connector, None, INFERENCE) if is_model else None,
+        editor=ModelChoice(model_folder(model), connector).open() if is_model else None,
         basic=basic,
         space=space,
         is_speaker_in_name=speaker_in_name,

@@ -36,7 +36,7 @@ from cmet.corpora.named_files import NamedFiles, is_file
 from cmet.errors import ClipError, UserError
 from cmet.inputs.files import oddity, predicate
 from cmet.media.kinds import is_medium
-from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
+from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS, SYNONYMS
 
 NAME = "table"
 CSV, PARQUET = ".csv", ".parquet"
@@ -45,10 +45,6 @@ NEEDED = ("video", "speaker", "emotion")
 OPTIONAL = ("audio", "intensity", "sentence", "split")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
 KNOWN_EMOTIONS = (*EMOTIONS, *EXTENDED_EMOTIONS)
-SYNONYMS = {
-    "anger": "angry", "disgust": "disgusted", "fearful": "fear", "happiness": "happy", "joy": "happy",
-    "sadness": "sad", "surprise": "surprised",
-}  # fmt: skip
 REPEATED_ROW = "repeated_row"
 
 MAX_ID_BYTES = 180

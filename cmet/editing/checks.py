@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmet.archives import refuse_stand_in
 from cmet.editing.editor import BackboneKind
-from cmet.editing.options import EditOptions, NamedEmotion, WantedEmotion, named, recordings, shares_of
+from cmet.editing.options import EditOptions, NamedEmotion, OneEmotion, WantedEmotion, named, recordings, shares_of
 from cmet.editing.timeline import Timeline, where
 from cmet.errors import ClipError, UserError
 from cmet.inputs.files import oddity
@@ -65,7 +65,7 @@ def check_emotions(speech: WantedEmotion | Timeline, neutral_speech: Sequence[Pa
     has_times = isinstance(speech, Timeline)
     if has_times and options.then:
         raise UserError("--then has no place on a timeline, whose segments follow each other; leave it out")
-    if all(share.emotion == "neutral" for one in emotions for share in shares_of(one)):
+    if all(one == "neutral" for one in all_emotions(speech, options)):
         raise UserError(
             "neutral alone changes nothing; name an emotion with --then (./neutral is a folder of that name)"
         )
@@ -100,6 +100,11 @@ def check_wishes(kind: BackboneKind, options: EditOptions) -> None:
         raise UserError(f"--framing {options.framing}: {kind.name} changes frames in place; leave --framing out")
     if kind.picture_px is None and options.source is not None:
         raise UserError(f"--source {options.source}: {kind.name} changes the video's own face; leave --source out")
+
+
+def all_emotions(speech: WantedEmotion | Timeline, options: EditOptions) -> list[OneEmotion]:
+    """All emotions that an edit names, those of blends one by one."""
+    return [share.emotion for _, one in _wanted(speech, options) for share in shares_of(one)]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Legend: T frames, N frames at the rate of the training, W windows of these, K ex
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -38,6 +39,10 @@ class KnownEmotion:
     """Share of features that were brought back to the limit of the training."""
     weight: float = 1.0
     """Of all that a blend changes; a factor on the strength."""
+    recordings: tuple[Path, ...] = ()
+    """In which it was heard, as they were named."""
+    parts: tuple["KnownEmotion", ...] = ()
+    """The emotions of a blend of several."""
     segment: Segment | None = None
     """When it is shown; None where emotions have no times."""
     ease_s: float = 0.0
@@ -106,7 +111,7 @@ def know_emotion(editor: Editor, emotion: WantedEmotion, neutral_NS: np.ndarray 
     heard = [known.heard for _, known in changing if known.heard is not None]
     return KnownEmotion(
         emotion_said(emotion), Heard.together(heard) if heard else None, delta_S.astype(np.float32), float(clamped),
-        float(weights.sum()),
+        float(weights.sum()), parts=tuple(known for _, known in changing),
     )  # fmt: skip
 
 
@@ -119,7 +124,7 @@ def _know_one(editor: Editor, emotion: OneEmotion, neutral_NS: np.ndarray | None
     heard = hear(editor.encoder, emotion, option)
     delta_S = editor.bundle.scaled_speech_delta(neutral_NS, heard.vectors_NS)
     is_clamped_S = np.abs(delta_S) >= editor.bundle.speech_limit_S
-    return KnownEmotion(emotion_said(emotion), heard, delta_S, float(is_clamped_S.mean()))
+    return KnownEmotion(emotion_said(emotion), heard, delta_S, float(is_clamped_S.mean()), recordings=tuple(emotion))
 
 
 def check_num_windows(editor: Editor, emotions: Sequence[KnownEmotion], num_frames: int, fps: float) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
-from cmet.editing.transition import Transition
 from cmet.errors import ClipError, UserError
 
 Framing = Literal["paste", "crop", "as-is"]
+Transition = Literal["smooth", "switch"]
 CRF = 14
 """Quality of the written video."""
 
@@ -157,6 +157,8 @@ class EditReport:
     emotions: tuple[EmotionReport, ...] = ()
     """In their order, where there are several or they have times; then they have the strengths, likenesses and clamped
     shares."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know first: recordings sound like another emotion than they are named after, or like two."""
     remarks: tuple[str, ...] = ()
     """What else a person should know."""
 

@@ -1,6 +1,7 @@
 """All that a person asks of one edit, as one value that can be kept, sent and carried out."""
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -8,10 +9,10 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from cmet.editing.checks import check_files, result_file
+from cmet.editing.checks import all_emotions, check_files, result_file
 from cmet.editing.choice import ModelChoice
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, shares_of, told_of
+from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, told_of
 from cmet.editing.side_by_side import write_side_by_side
 from cmet.editing.timeline import Timeline
 from cmet.editing.video import edit_video
@@ -61,14 +62,7 @@ class EditRequest:
     @property
     def is_told(self) -> bool:
         """Whether emotions are told by their names."""
-        return any(isinstance(share.emotion, NamedEmotion) for one in self.emotions for share in shares_of(one))
-
-    @property
-    def emotions(self) -> tuple[WantedEmotion, ...]:
-        """All that are wanted, in their order."""
-        if isinstance(self.wanted, Timeline):
-            return tuple(segment.blend for segment in self.wanted.segments)
-        return (self.wanted, *self.options.then)
+        return any(isinstance(one, NamedEmotion) for one in all_emotions(self.wanted, self.options))
 
     def values(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -119,38 +113,44 @@ class EditRequest:
 _ADAPTER = TypeAdapter(EditRequest)
 
 
-def perform(request: EditRequest, editor: Editor, on_progress: Watcher | None = None) -> EditReport:
+def perform(
+    request: EditRequest,
+    editor: Editor,
+    on_progress: Watcher | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> EditReport:
     """Carry out a request; nothing is left of one that fails.
 
     Args:
         request: The edit.
         editor: The model, as `request.choice` opens it.
         on_progress: Is told how far the work is; what it raises ends the edit.
+        warn: As `edit_video` has it.
 
     Raises:
         UserError: As `edit_video`.
     """
     with nullcontext() if on_progress is None else watching(on_progress):
         if request.side_by_side is None:
-            return _edited(request, request.out, editor)
-        return _with_both(request, request.side_by_side, editor)
+            return _edited(request, request.out, editor, warn)
+        return _with_both(request, request.side_by_side, editor, warn)
 
 
-def _with_both(request: EditRequest, both: Path, editor: Editor) -> EditReport:
+def _with_both(request: EditRequest, both: Path, editor: Editor, warn: Callable[[str], None] | None) -> EditReport:
     """Make an edit and a video of before and after: both or none."""
     for out, option in ((request.out, "--out"), (both, SIDE_BY_SIDE)):
         check_files(request.video, request.wanted, request.neutral_speech, out, request.options, option)
     if both.resolve() == request.out.resolve():
         raise UserError(f"{SIDE_BY_SIDE} is --out ({both}); name another file")
     with result_file(request.out) as edited, result_file(both, SIDE_BY_SIDE) as shown:
-        report = _edited(request, edited, editor)
+        report = _edited(request, edited, editor, warn)
         with told_of(request.video):
             write_side_by_side(request.video, edited, shown, request.options.is_quiet)
     return report
 
 
-def _edited(request: EditRequest, out: Path, editor: Editor) -> EditReport:
-    return edit_video(request.video, request.wanted, request.neutral_speech, out, editor, request.options)
+def _edited(request: EditRequest, out: Path, editor: Editor, warn: Callable[[str], None] | None) -> EditReport:
+    return edit_video(request.video, request.wanted, request.neutral_speech, out, editor, request.options, warn)
 
 
 def _with_tuples(value: Value) -> Value:

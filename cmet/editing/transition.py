@@ -7,11 +7,10 @@ published.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
-Transition = Literal["smooth", "switch"]
+from cmet.editing.options import Transition
 
 
 def emotion_shares(num_windows: int, num_emotions: int, transition: Transition) -> np.ndarray:

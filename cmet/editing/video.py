@@ -1,6 +1,6 @@
 """One video edited: at its own frame rate, at its own size unless its face square is wished for, and with a sound."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from cmet.editing.framing import (
     resized,
 )
 from cmet.editing.job import EditJob
+from cmet.editing.likeness import warnings_of
 from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
 from cmet.editing.options import (
     EditOptions,
@@ -59,6 +60,7 @@ def edit_video(
     out: Path,
     editor: Editor,
     options: EditOptions | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> EditReport:
     """Write `video` with the emotion of `speech`, and with those of `options.then` after it; or with a timeline.
 
@@ -70,6 +72,7 @@ def edit_video(
         out: Target mp4; appears whole or not at all.
         editor: The model.
         options: What else is wished for.
+        warn: Is told each of `EditReport.warnings` before anything is changed.
 
     Raises:
         UserError: A file cannot be used, the video does not show exactly one face or is too short for the emotions, or
@@ -94,6 +97,10 @@ def edit_video(
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
     neutral_NS = None if neutral is None else neutral.vectors_NS
     emotions = know_emotions(editor, speech, neutral_NS, options)
+    warnings = warnings_of(editor, emotions)
+    if warn is not None:
+        for warning in warnings:
+            warn(warning)
     job = EditJob(editor, emotions, bare_names(speech, options), options, lips, samples, person, sound, out)
     if options.is_parity:
         # facemesh must not wait for the networks of the others
@@ -113,6 +120,7 @@ def edit_video(
         report,
         told_emotion=told,
         held_out_emotion=editor.bundle.config.held_out_emotion,
+        warnings=warnings,
         remarks=editor.remarks + report.remarks + remarks,
     )
 

@@ -10,7 +10,6 @@ import pytest
 from cmet import cli
 from cmet.commands.edit import (
     ManyValues,
-    chosen_editor,
     edit,
     edit_notes,
     parsed_emotion,
@@ -19,6 +18,7 @@ from cmet.commands.edit import (
     told_of_compiler,
     wanted_emotions,
 )
+from cmet.editing.choice import ModelChoice
 from cmet.editing.options import EditReport, EmotionReport, NamedEmotion
 from cmet.errors import UserError
 from cmet.params import Params
@@ -435,7 +435,6 @@ def test_another_strength_is_refused(text: str) -> None:
 def test_a_model_that_is_not_there_is_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    params: Params,
     model: str | None,
     connector: str | None,
     backbone: str | None,
@@ -444,7 +443,7 @@ def test_a_model_that_is_not_there_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CMET_WEIGHTS", "none")
     with pytest.raises(UserError, match=said):
-        chosen_editor(model and Path(model), connector and Path(connector), backbone, params.inference)
+        ModelChoice(model and Path(model), connector and Path(connector), backbone).open()
 
 
 def test_names_that_are_no_utf8_can_be_said() -> None:

@@ -95,8 +95,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "cmet.cli.run_stage": plain(REPORT),
         "cmet.studies.ablations.run_sweep": STUDY,
         "cmet.studies.unseen.run_unseen": STUDY,
-        "cmet.editing.video.edit_video": EditReport(10, 25.0, 64, 64, None, float("nan")),
-        "cmet.commands.edit.chosen_editor": editor,
+        "cmet.editing.request.perform": EditReport(10, 25.0, 64, 64, None, float("nan")),
+        "cmet.editing.choice.ModelChoice.open": editor,
         "cmet.extended.running.write_extended": extended,
         "cmet.cards.data_card": REPORT,
         "cmet.cards.printed_card": "a card",
@@ -139,7 +139,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "doctor": ("can_run_sample can_edit findings", []),
     "edit": (
         "out num_frames fps width_px height_px face_ratio mean_change clamped_share strength has_typical_unit likeness "
-        "told_emotion held_out_emotion emotions remarks notes",
+        "told_emotion held_out_emotion emotions warnings remarks notes",
         ["v.mp4", "--speech", "a.wav", "--neutral-speech", "b.wav", "--out", "o.mp4"],
     ),
     "extended": (

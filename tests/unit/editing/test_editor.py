@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmet.commands.edit import chosen_editor
-from cmet.editing.editor import INFERENCE, Editor
+from cmet.editing.choice import ModelChoice
+from cmet.editing.editor import Editor
 from cmet.errors import UserError
 from cmet.params import SpeechForm
 from tests.filled_weights import write_filled_weights
@@ -76,7 +76,7 @@ def test_edtalk_without_a_model_takes_the_authors_connector(
         write_filled_weights(filled, name)
     monkeypatch.setenv("CMET_WEIGHTS", str(filled))
     monkeypatch.chdir(tmp_path)
-    editor = chosen_editor(None, None, "edtalk", INFERENCE)
+    editor = ModelChoice(backbone="edtalk").open()
     assert (editor.backbone.name, editor.encoder.name) == ("edtalk", "emotion2vec")
     with pytest.raises(UserError, match="trained for backbone 'edtalk', not 'pdfgc'"):
-        chosen_editor(None, editor.bundle.folder, "pdfgc", INFERENCE)
+        ModelChoice(connector=editor.bundle.folder, backbone="pdfgc").open()

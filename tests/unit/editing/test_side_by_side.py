@@ -46,7 +46,7 @@ def test_upright_videos_lie_beside_each_other_and_wide_ones_above(
     height, width = both.shape[0] // (1 if is_beside else 2), panel[1]
     strip = height - panel[0]
     assert both.shape == ((height, 2 * width, 3) if is_beside else (2 * height, width, 3))
-    assert 0 < strip < 0.2 * panel[0]
+    assert 0 < strip < 0.25 * panel[0]
     assert not any(length % 2 for length in both.shape[:2])
     first, second = np.split(both, 2, axis=1 if is_beside else 0)
     assert (first[strip:] == 10).all() and (second[strip:] == 200).all()

@@ -1,0 +1,85 @@
+"""What recordings sound like to a model, before any video is changed, and what a person should know of it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cmet.connector.inference import predict_deltas
+from cmet.editing.editor import Editor, is_like_none
+from cmet.editing.emotions import KnownEmotion
+from cmet.vocabulary import NEUTRAL, SYNONYMS, TARGET_EMOTIONS
+
+DOUBT_MARGIN = 0.15
+"""Two cosines that are closer leave it open which emotion was heard. Those of surprised and fear often are: in the
+built-in model the two themselves have a cosine of 0.94."""
+
+STILL_S = 1.0
+"""Length of the still face that a change is predicted for."""
+
+
+def heard_likeness(editor: Editor, emotion: KnownEmotion) -> dict[str, float]:
+    """Cosine with each emotion the model knows, the highest first, of what the emotion does to a still face.
+
+    That of an edit (`EditReport.likeness`) is close to it, and is known only once a video has been read. Empty where
+    nothing was heard.
+    """
+    bundle = editor.bundle
+    if emotion.heard is None or emotion.delta_S is None or not bundle.config.expression_deltas:
+        return {}
+    still_NK = np.zeros((round(STILL_S * editor.clips.fps), bundle.config.expression_width), np.float32)
+    return bundle.config.likeness(predict_deltas(bundle.connector, emotion.delta_S, still_NK))
+
+
+def named_wish(paths: Sequence[Path]) -> str | None:
+    """The emotion after which all recordings are called, or the folders they were named with; None where they differ.
+
+    A name counts from the file up, word by word: `sad/`, `angry_02.wav`, `happiness/take1/a.wav`.
+    """
+    wishes = {_wish(path) for path in paths}
+    return wishes.pop() if len(wishes) == 1 else None
+
+
+def _wish(path: Path) -> str | None:
+    for name in (path.stem, *reversed(path.parent.parts)):
+        words = re.split(r"[^a-z]+", name.casefold())
+        emotions = {SYNONYMS.get(word, word) for word in words} & {*TARGET_EMOTIONS}
+        if emotions:
+            return emotions.pop() if len(emotions) == 1 else None
+    return None
+
+
+def heard_warnings(name: str, likeness: Mapping[str, float], wish: str | None = None) -> list[str]:
+    """What a person should know before an edit begins: another emotion was heard than was named, or it is doubtful.
+
+    Args:
+        name: What the recordings are called in the sentences.
+        likeness: As `heard_likeness` gives it.
+        wish: The emotion that the recordings shall show, if that is known.
+    """
+    if not likeness:
+        return []
+    (first, cosine), *others = sorted(likeness.items(), key=lambda item: -item[1])
+    if wish not in (None, NEUTRAL, first):
+        wished = f", {wish} {likeness[wish]:.2f}" if wish in likeness else ""
+        return [
+            f"{name} is named {wish}, but sounds {first} to this model (cosine {cosine:.2f}{wished}), and that is what "
+            f"the face gets; give more recordings, or take --emotion {wish}"
+        ]
+    if others and cosine - others[0][1] < DOUBT_MARGIN and not is_like_none(likeness):
+        second, near = others[0]
+        return [
+            f"{name} sounds between {first} and {second} (cosines {cosine:.2f} and {near:.2f}); give more recordings, "
+            "or name the emotion with --emotion"
+        ]
+    return []
+
+
+def warnings_of(editor: Editor, emotions: Sequence[KnownEmotion]) -> tuple[str, ...]:
+    """`heard_warnings` of all recordings of an edit, each once; those of a blend by themselves."""
+    found: list[str] = []
+    for emotion in emotions:
+        for one in emotion.parts or (emotion,):
+            found += heard_warnings(one.name, heard_likeness(editor, one), named_wish(one.recordings))
+    return tuple(dict.fromkeys(found))

@@ -25,6 +25,7 @@ from cmet.commands.doctor import doctor
 from cmet.commands.edit import ManyValues, edit
 from cmet.commands.extended import ManyExtended, extended
 from cmet.commands.promote import promote
+from cmet.commands.provenance import provenance
 from cmet.commands.score import ManyLabels, score
 from cmet.commands.sweep import ManySeeds, sweep
 from cmet.commands.unseen import unseen
@@ -77,6 +78,7 @@ def about(
 
 
 app.command(cls=ManyValues)(edit)
+app.command(short_help="Say how an edited video was made.")(provenance)
 app.command(cls=ManyExtended, short_help="Emotions without a judge: measure, edit, show.")(extended)
 app.command(cls=ManyLabels, short_help="Judge clips that any method made.")(score)
 app.command(short_help="Compare two results clip by clip.")(compare)

@@ -5,7 +5,7 @@ Nothing of it is a date or a folder: the same request gives the same bytes, and 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,9 @@ class Provenance:
 
 
 _ADAPTER = TypeAdapter(Provenance)
+_TEXTS = ("made_by", "model", "model_sha256", "backbone", "speech_encoder", "notice", "digital_source_type")
+MAX_SHOWN = 200
+"""Letters of one thing that a file says."""
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -139,11 +142,27 @@ def read_provenance(path: Path) -> Provenance:
     except av.FFmpegError as error:
         raise UserError(f"{path}: cannot be read as a video ({error.strerror})") from error
     try:
-        return _ADAPTER.validate_python(parse_json(text, path))
+        return _printable(_ADAPTER.validate_python(parse_json(text, path)))
     except (BadFile, ValidationError) as error:
         raise UserError(
             f"{path}: says nothing of an edit by cmet; that may have been removed, or it was never edited"
         ) from error
+
+
+def _printable(said: Provenance) -> Provenance:
+    """The same with texts that are short and of one line: anyone may have written them."""
+    return replace(
+        said,
+        **{name: _line(getattr(said, name)) for name in _TEXTS},
+        emotions=tuple(replace(one, name=_line(one.name)) for one in said.emotions),
+        settings={
+            _line(name): _line(value) if isinstance(value, str) else value for name, value in said.settings.items()
+        },
+    )
+
+
+def _line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in shown(text, MAX_SHOWN))
 
 
 def bare_names(wanted: WantedEmotion | Timeline, options: EditOptions) -> tuple[str, ...]:

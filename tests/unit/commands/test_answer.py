@@ -15,6 +15,7 @@ import typer
 from cmet import cli
 from cmet.commands.answer import plain
 from cmet.editing.options import EditReport
+from cmet.editing.provenance import Provenance
 from cmet.extended.product import ExtendedResult
 from cmet.extended.running import ExtendedReport
 from cmet.params import ClipForm
@@ -97,6 +98,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "cmet.studies.unseen.run_unseen": STUDY,
         "cmet.editing.request.perform": EditReport(10, 25.0, 64, 64, None, float("nan")),
         "cmet.editing.choice.ModelChoice.open": editor,
+        "cmet.editing.provenance.read_provenance": Provenance("cmet", "m", "0", "facemesh", "opensmile", ()),
         "cmet.extended.running.write_extended": extended,
         "cmet.cards.data_card": REPORT,
         "cmet.cards.printed_card": "a card",
@@ -145,6 +147,10 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "extended": (
         "table space num_clips num_edits num_left_out result page_mib passed_over",
         ["a", "--neutral-speech", "b.wav"],
+    ),
+    "provenance": (
+        "file made_by model model_sha256 backbone speech_encoder emotions settings notice digital_source_type",
+        ["v.mp4"],
     ),
     "promote": ("address version version_before best compared refused alike notes", []),
     "score": ("judge videos remarks", ["v.mp4"]),

@@ -135,3 +135,11 @@ def test_a_file_that_says_nothing_is_one_sentence(tmp_path: Path, make: Callable
     make(tmp_path / "v.mp4")
     with pytest.raises(UserError, match=f"v.mp4: {said}"):
         read_provenance(tmp_path / "v.mp4")
+
+
+def test_what_somebody_else_wrote_cannot_move_the_cursor(tmp_path: Path) -> None:
+    said = Provenance("cmet\x1b[2J", "m" * 999, "0", "facemesh", "opensmile", (MadeEmotion("a\nb", 1.0),))
+    write_video(tmp_path / "v.mp4", np.zeros((3, 64, 64, 3), np.uint8), 25, tags=said.tags)
+    read = read_provenance(tmp_path / "v.mp4")
+    assert (read.made_by, read.emotions[0].name) == ("cmet [2J", "a b")
+    assert len(read.model) < 210

@@ -81,8 +81,8 @@ class ManyValues(TyperCommand):
 
 @answering
 def edit(
-    video: Annotated[Path, typer.Argument(help="Video of one talking face.")],
-    out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
+    out: Annotated[Path, typer.Option("--out", help="The edited video (mp4); with --batch, a folder for them.")],
+    video: Annotated[Path | None, typer.Argument(help="Video of one talking face; none with --batch.")] = None,
     speech: Annotated[
         list[str] | None,
         typer.Option(
@@ -212,6 +212,16 @@ def edit(
     ] = None,
     compile_: Annotated[bool, typer.Option("--compile", help="Let torch.compile optimise the networks.")] = False,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures to put through a network at once.")] = None,
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            "--batch",
+            metavar="TABLE",
+            help="Make many edits, and a page of all: a CSV table with the columns video, out, emotion, speech, "
+            "neutral_speech, timeline, strength (empty: what this command names), or a folder of videos. What is there "
+            "already of the same files, wishes and model is kept.",
+        ),
+    ] = None,
     mark: Annotated[bool, typer.Option("--mark", help="Write `AI-edited` into a corner of every frame.")] = False,
     side_by_side: Annotated[
         Path | None,
@@ -233,11 +243,16 @@ def edit(
         from cmet.editing.speech import hearing_note
         from cmet.params import InferenceParams
 
+    has_wish = any(one is not None for one in (emotion, speech, timeline, at, then))
+    _check_target(video, batch, side_by_side)
     wanted: WantedEmotion | Timeline
-    if timeline is None and at is None:
+    later: tuple[WantedEmotion, ...] = ()
+    if batch is not None and not has_wish:
+        wanted = NEUTRAL
+    elif timeline is None and at is None:
         wanted, later = wanted_emotions(emotion, speech, neutral_speech, then)
     else:
-        wanted, later = wanted_timeline(timeline, at, emotion, speech, then), ()
+        wanted = wanted_timeline(timeline, at, emotion, speech, then)
     options = EditOptions(
         framing=framing,
         lips=parsed_lips(lips),
@@ -254,18 +269,25 @@ def edit(
         batch_size=batch_size, precision=precision or ("float32" if parity else "bfloat16"), compile=compile_
     )
     calm = tuple(neutral_speech or ())
-    check_emotions(wanted, calm, options)
-    check_files(video, wanted, calm, out, options)
+    if has_wish or batch is None:
+        check_emotions(wanted, calm, options)
+    if video is not None:
+        check_files(video, wanted, calm, out, options)
     choice = ModelChoice(model_folder(model), connector, backbone, inference)
-    request = EditRequest(video, wanted, out, calm, choice, options, side_by_side)
+    request = EditRequest(video or Path(), wanted, out, calm, choice, options, side_by_side)
+    if batch is not None:
+        from cmet.commands.batch import batch_answer
+        from cmet.editing.batch_table import BatchDefaults
+
+        with told_of_compiler():
+            return batch_answer(batch, BatchDefaults(request, has_wish))
     editor = choice.open(is_told=request.is_told)
     given = {"--precision": precision, "--compile": compile_, "--batch-size": batch_size}
     unused = [name for name, value in given.items() if value] if editor.kind.picture_px is None else []
     with told_of_compiler():
         report = perform(request, editor, warn=said_at_once)
-    said = list(report.warnings)
-    said += [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
-    said += edit_notes(report)
+    said = [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
+    said = [*report.warnings, *said, *edit_notes(report)]
     hearing = hearing_note(editor.encoder.name)
     if neutral_speech and hearing is not None:
         said.append(hearing)
@@ -273,6 +295,20 @@ def edit(
         {"out": out, **vars(report), "notes": said},
         "\n".join([f"{out}: {told(report)}", *(f"note: {note}" for note in said)]),
     )
+
+
+def _check_target(video: Path | None, batch: Path | None, side_by_side: Path | None) -> None:
+    """Make sure that there is one video, or one batch.
+
+    Raises:
+        UserError: There is neither, or there are both, or one file is named for all videos of a batch.
+    """
+    if batch is None and video is None:
+        raise UserError("name a video, or with --batch a table or a folder of them")
+    if batch is not None and video is not None:
+        raise UserError(f"--batch {batch} names all videos; leave out {video}")
+    if batch is not None and side_by_side is not None:
+        raise UserError("--side-by-side names one file, and --batch makes many; leave it out")
 
 
 def said_at_once(warning: str) -> None:

@@ -15,6 +15,7 @@ from cmet.editing.batch_page import write_batch_page
 from cmet.editing.batch_table import BatchRow
 from cmet.editing.editor import Editor
 from cmet.editing.options import EditReport
+from cmet.editing.product import BATCH_PAGE, BatchFolder
 from cmet.editing.queue import EditQueue, QueuedEdit
 from cmet.editing.request import EditRequest
 from cmet.environment import own_version
@@ -23,9 +24,6 @@ from cmet.inputs.files import BadFile
 from cmet.inputs.texts import read_json
 from cmet.outputs import content_digest, file_sha256, is_unfinished, write_json
 from cmet.progress import progress
-
-PAGE, LEDGER, LOCK = "index.html", ".cmet-batch.json", ".cmet-batch.lock"
-"""In the folder of the results."""
 
 
 @dataclass(frozen=True)
@@ -91,22 +89,27 @@ def run_batch(
         UserError: A model cannot be opened, the folder cannot be written to or is another batch's, or there is a page
             that is none of ours.
     """
-    with _held(out), EditQueue() as queue, progress("editing videos", len(rows), "video", is_quiet=is_quiet) as shown:
-        ledger = _read_ledger(out / LEDGER)
+    result = BatchFolder(out)
+    with (
+        _held(result),
+        EditQueue() as queue,
+        progress("editing videos", len(rows), "video", is_quiet=is_quiet) as shown,
+    ):
+        ledger = _read_ledger(result.ledger)
         edits = []
         for row in rows:
-            edits.append(_outcome(row, out, ledger, queue, notes_of))
+            edits.append(_outcome(row, result, ledger, queue, notes_of))
             shown.update()
-        write_batch_page(edits, out / PAGE)
+        write_batch_page(edits, result.page)
     states = [edit.state for edit in edits]
     return BatchReport(
-        out, out / PAGE, states.count("made"), states.count("kept"), states.count("failed"), tuple(edits)
+        out, result.page, states.count("made"), states.count("kept"), states.count("failed"), tuple(edits)
     )
 
 
 def _outcome(
     row: BatchRow,
-    out: Path,
+    result: BatchFolder,
     ledger: dict[str, _Kept],
     queue: EditQueue,
     notes_of: Callable[[EditReport], Sequence[str]],
@@ -115,8 +118,8 @@ def _outcome(
     if row.request is None:
         return BatchEdit(row.name, row.video, None, "failed", row.fault)
     request = replace(row.request, options=replace(row.request.options, is_quiet=True))
-    key = request.out.relative_to(out).as_posix()
-    asked = digest_of(request, queue.editors.of(request))
+    key = request.out.relative_to(result.folder).as_posix()
+    asked = asked_digest(request, queue.editors.of(request))
     kept = ledger.get(key)
     if kept is not None and kept.asked == asked and _is_as_made(request.out, kept):
         return BatchEdit(row.name, row.video, request.out, "kept", None, kept.report, kept.notes)
@@ -126,7 +129,7 @@ def _outcome(
         return BatchEdit(row.name, row.video, None, "failed", _fault_of(edit))
     notes = tuple(notes_of(edit.report))
     ledger[key] = _Kept(asked, file_sha256(request.out).hex(), edit.report, notes)
-    write_json(out / LEDGER, ledger)
+    write_json(result.ledger, ledger)
     return BatchEdit(row.name, row.video, request.out, "made", None, edit.report, notes)
 
 
@@ -138,7 +141,7 @@ def _is_as_made(path: Path, kept: _Kept) -> bool:
     return path.is_file() and file_sha256(path).hex() == kept.made_sha256
 
 
-def digest_of(request: EditRequest, editor: Editor) -> str:
+def asked_digest(request: EditRequest, editor: Editor) -> str:
     """Digest of all that an edit is made from: what is asked, the files that it reads, the model, and cmet itself.
 
     Of a folder of speech, the files in it count, and not those of folders below.
@@ -182,24 +185,25 @@ def _read_ledger(path: Path) -> dict[str, _Kept]:
 
 
 @contextmanager
-def _held(out: Path) -> Iterator[None]:
+def _held(result: BatchFolder) -> Iterator[None]:
     """A folder of results that is this batch's alone, without what a kill has left in it.
 
     Raises:
         UserError: It cannot be.
     """
+    out = result.folder
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / LOCK, timeout=0)
+        lock = FileLock(result.lock, timeout=0)
         with lock:
-            if (out / PAGE).exists() and not (out / LEDGER).exists():
-                raise UserError(f"--out {out}: holds a page {PAGE} that is none of a batch; name another folder")
+            if result.page.exists() and not result.ledger.exists():
+                raise UserError(f"--out {out}: holds a page {BATCH_PAGE} that is none of a batch; name another folder")
             for file in out.rglob("*.mp4"):
                 if is_unfinished(file):
                     file.unlink(missing_ok=True)
             # says of the page that it is ours
-            if not (out / LEDGER).exists():
-                write_json(out / LEDGER, {})
+            if not result.ledger.exists():
+                write_json(result.ledger, {})
             yield
     except Timeout as error:
         raise UserError(f"--out {out}: another batch is writing there; wait for it, or name another folder") from error

@@ -10,10 +10,11 @@ import pytest
 from filelock import FileLock
 
 from cmet.editing import batch as batch_module
-from cmet.editing.batch import LEDGER, LOCK, PAGE, BatchReport, run_batch
+from cmet.editing.batch import BatchReport, run_batch
 from cmet.editing.batch_table import BatchDefaults, BatchRow, rows_of_batch
 from cmet.editing.editor import Editor
 from cmet.editing.options import EditOptions, EditReport, NamedEmotion, Share
+from cmet.editing.product import BATCH_LEDGER, BATCH_LOCK, BATCH_PAGE
 from cmet.editing.queue import Editors
 from cmet.editing.request import EditRequest
 from cmet.editing.timeline import Segment, Timeline
@@ -178,7 +179,7 @@ def test_a_batch_makes_each_edit_once(rows: list[BatchRow], out: Path) -> None:
     assert states(second) == ["kept", "kept", "failed", "failed"]
     assert [edit.report for edit in second.edits] == [edit.report for edit in first.edits]
     assert [file.stat().st_mtime_ns for file in sorted(out.glob("*.mp4"))] == times
-    assert {file.name for file in out.iterdir()} == {"a.mp4", "b & <b>.mp4", PAGE, LEDGER, LOCK}
+    assert {file.name for file in out.iterdir()} == {"a.mp4", "b & <b>.mp4", BATCH_PAGE, BATCH_LEDGER, BATCH_LOCK}
 
 
 def other_video(rows: list[BatchRow], out: Path) -> None:
@@ -199,7 +200,7 @@ def no_result(rows: list[BatchRow], out: Path) -> None:
 
 
 def no_ledger(rows: list[BatchRow], out: Path) -> None:
-    (out / LEDGER).write_text('{"a.mp4": {"asked": 1}}')
+    (out / BATCH_LEDGER).write_text('{"a.mp4": {"asked": 1}}')
 
 
 @pytest.mark.parametrize(
@@ -254,21 +255,21 @@ def test_a_batch_that_is_ended_goes_on_where_it_was(
 
 def test_two_batches_do_not_share_a_folder(rows: list[BatchRow], out: Path) -> None:
     out.mkdir()
-    with FileLock(out / LOCK), pytest.raises(UserError, match="another batch is writing there"):
+    with FileLock(out / BATCH_LOCK), pytest.raises(UserError, match="another batch is writing there"):
         done(rows, out)
 
 
 def test_a_page_of_somebody_else_is_not_written_over(rows: list[BatchRow], out: Path) -> None:
     out.mkdir()
-    (out / PAGE).write_text("mine")
+    (out / BATCH_PAGE).write_text("mine")
     with pytest.raises(UserError, match="holds a page index.html that is none of a batch"):
         done(rows, out)
-    assert (out / PAGE).read_text() == "mine"
+    assert (out / BATCH_PAGE).read_text() == "mine"
 
 
 def test_the_page_shows_all_and_needs_nothing_else(rows: list[BatchRow], out: Path, tmp_path: Path) -> None:
     done(rows, out)
-    page = (out / PAGE).read_text(encoding="utf-8")
+    page = (out / BATCH_PAGE).read_text(encoding="utf-8")
     assert page.count('src="data:image/jpeg;base64,') == 4
     assert not re.findall(r'(?:src|href)="(?!data:|a\.mp4|b%20%26%20%3Cb%3E\.mp4)', page)
     assert "<script" not in page and "<b>.mp4" not in page

@@ -351,7 +351,9 @@ def wanted_timeline(
         return read_timetable(table)
     if then is not None:
         raise UserError("--at and --then both name what follows; leave one of them out")
-    segments = [_from_time(group.split(ManyValues.PART)) for group in at or ()]
+    segments = sorted(
+        (_from_time(group.split(ManyValues.PART)) for group in at or ()), key=lambda segment: segment.start_s
+    )
     if emotion is not None or speech is not None:
         # both are refused there
         first, _ = wanted_emotions(emotion, speech, None, None)

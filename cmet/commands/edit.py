@@ -128,7 +128,6 @@ def edit(
             help="What is shown from a time on: --at 4s happy, --at 0:06.5 angry/; repeat for each further change. An "
             "emotion by its name, recordings (a name with a / or a suffix, or of what is there), a blend or neutral. "
             "Before the first time: --speech or --emotion, or else no change.",
-            autocompletion=completing.emotions,
         ),
     ] = None,
     timeline: Annotated[

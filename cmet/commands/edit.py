@@ -138,6 +138,14 @@ def edit(
             "part of the video; what lies between is not changed.",
         ),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="The face follows each recording as it goes on, stretch by stretch, instead of showing what all of it "
+            "sounds like. A recording is as long as the video, or as what is shown of it.",
+        ),
+    ] = False,
     transition: Annotated[
         Literal["smooth", "switch"] | None,
         typer.Option(
@@ -230,6 +238,8 @@ def edit(
         wanted, later = wanted_emotions(emotion, speech, neutral_speech, then)
     else:
         wanted, later = wanted_timeline(timeline, at, emotion, speech, then), ()
+    if follow:
+        wanted = followed(wanted, later)
     options = EditOptions(
         framing=framing,
         lips=parsed_lips(lips),
@@ -359,6 +369,22 @@ def wanted_timeline(
         name = "--speech" if emotion is None else "--emotion"
         segments.insert(0, Segment(0.0, None, shares_of(first), where=name))
     return Timeline(tuple(segments))
+
+
+def followed(wanted: "WantedEmotion | Timeline", later: "Sequence[WantedEmotion]") -> "Timeline":
+    """The same, with a face that follows the recordings.
+
+    Raises:
+        UserError: There are none, or others come after them at no given time.
+    """
+    from cmet.editing.options import shares_of
+    from cmet.editing.timeline import Segment, Timeline
+
+    if later:
+        raise UserError("--follow: --then gives recordings no time; name what follows with --at")
+    if not isinstance(wanted, Timeline):
+        wanted = Timeline((Segment(0.0, None, shares_of(wanted), where="--speech"),))
+    return wanted.following
 
 
 def _from_time(values: Sequence[str]) -> "Segment":

@@ -126,7 +126,6 @@ def edit(
             help="What is shown from a time on: --at 4s happy, --at 0:06.5 angry/; repeat for each further change. An "
             "emotion by its name, recordings (a name with a / or a suffix, or of what is there), a blend or neutral. "
             "Before the first time: --speech or --emotion, or else no change.",
-            autocompletion=completing.emotions,
         ),
     ] = None,
     timeline: Annotated[
@@ -137,6 +136,14 @@ def edit(
             "part of the video; what lies between is not changed.",
         ),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="The face follows each recording as it goes on, stretch by stretch, instead of showing what all of it "
+            "sounds like. A recording is as long as the video, or as what is shown of it.",
+        ),
+    ] = False,
     transition: Annotated[
         Literal["smooth", "switch"] | None,
         typer.Option(
@@ -245,6 +252,8 @@ def edit(
 
     has_wish = any(one is not None for one in (emotion, speech, timeline, at, then))
     _check_target(video, batch, side_by_side)
+    if follow and batch is not None and not has_wish:
+        raise UserError("--follow goes with the --speech of all rows; name it, or follow in a row's timeline")
     wanted: WantedEmotion | Timeline
     later: tuple[WantedEmotion, ...] = ()
     if batch is not None and not has_wish:
@@ -253,6 +262,8 @@ def edit(
         wanted, later = wanted_emotions(emotion, speech, neutral_speech, then)
     else:
         wanted = wanted_timeline(timeline, at, emotion, speech, then)
+    if follow:
+        wanted = followed(wanted, later)
     options = EditOptions(
         framing=framing,
         lips=parsed_lips(lips),
@@ -396,13 +407,31 @@ def wanted_timeline(
         return read_timetable(table)
     if then is not None:
         raise UserError("--at and --then both name what follows; leave one of them out")
-    segments = [_from_time(group.split(ManyValues.PART)) for group in at or ()]
+    segments = sorted(
+        (_from_time(group.split(ManyValues.PART)) for group in at or ()), key=lambda segment: segment.start_s
+    )
     if emotion is not None or speech is not None:
         # both are refused there
         first, _ = wanted_emotions(emotion, speech, None, None)
         name = "--speech" if emotion is None else "--emotion"
         segments.insert(0, Segment(0.0, None, shares_of(first), where=name))
     return Timeline(tuple(segments))
+
+
+def followed(wanted: "WantedEmotion | Timeline", later: "Sequence[WantedEmotion]") -> "Timeline":
+    """The same, with a face that follows the recordings.
+
+    Raises:
+        UserError: There are none, or others come after them at no given time.
+    """
+    from cmet.editing.options import shares_of
+    from cmet.editing.timeline import Segment, Timeline
+
+    if later:
+        raise UserError("--follow: --then gives recordings no time; name what follows with --at")
+    if not isinstance(wanted, Timeline):
+        wanted = Timeline((Segment(0.0, None, shares_of(wanted), where="--speech"),))
+    return wanted.following
 
 
 def _from_time(values: Sequence[str]) -> "Segment":

@@ -1,6 +1,6 @@
 """The emotions of an edit: heard from speech or told, and what they change of a video, alone or one after the other.
 
-Legend: T frames, N frames at the rate of the training, W windows of these, K expression components, S speech features.
+Legend: T frames, K expression components, S speech features.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,16 @@ from cmet.editing.options import (
     WantedEmotion,
     emotion_said,
     frames_said,
+    recordings,
     shares_of,
 )
-from cmet.editing.speech import Heard, hear
+from cmet.editing.speech import Heard, Stretches, hear, hear_stretches
 from cmet.editing.timeline import Segment, Timeline, where, with_ends
-from cmet.editing.transition import deltas_along, emotion_shares, of_windows, timed_shares
+from cmet.editing.transition import deltas_along, emotion_shares, timed_shares
 from cmet.errors import ClipError, UserError
+
+MAX_FOLLOWED_APART_S = 0.5
+"""A recording and what follows it may differ in length by this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +51,35 @@ class KnownEmotion:
     """When it is shown; None where emotions have no times."""
     ease_s: float = 0.0
     """Seconds that the change to it takes, where it has a time."""
+    course: "Course | None" = None
+    """Where the face follows a recording."""
 
     @property
     def is_told(self) -> bool:
         """Whether it was told by its name."""
         return self.heard is None and self.delta_S is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """How the speech delta goes along a recording."""
+
+    deltas_MS: np.ndarray
+    """Scaled and clamped, one for each stretch."""
+    times_s: np.ndarray
+    """In the middle of each stretch, shape (M,)."""
+    duration_s: float
+    """Of the recording."""
+
+    @classmethod
+    def of(cls, editor: Editor, heard: Stretches, neutral_NS: np.ndarray) -> "Course":
+        """How a recording differs from calm speech."""
+        deltas = [editor.bundle.scaled_speech_delta(neutral_NS, vector_S[None]) for vector_S in heard.vectors_MS]
+        return cls(np.stack(deltas), heard.middles_s, heard.duration_s)
+
+    def at(self, times_s: np.ndarray) -> np.ndarray:
+        """Speech deltas at times in the recording, shape (N, S); before and after it those of its ends."""
+        return np.stack([np.interp(times_s, self.times_s, delta_M) for delta_M in self.deltas_MS.T], axis=1)
 
 
 UNCHANGED = KnownEmotion("neutral", None, None)
@@ -73,10 +101,26 @@ def know_emotions(
     for number, segment in enumerate(wanted.segments):
         key = tuple((_key(share.emotion), share.weight) for share in segment.blend)
         if key not in known:
+            _check_names(editor, segment, where(segment, number))
             known[key] = know_emotion(editor, segment.blend, neutral_NS, where(segment, number))
         ease_s = 0.0 if options.transition == "switch" else wanted.ease_s
-        found.append(replace(known[key], segment=segment, ease_s=ease_s))
+        course = None
+        if segment.follows:
+            assert neutral_NS is not None
+            name = where(segment, number)
+            heard = hear_stretches(editor.encoder, recordings(segment.blend), name, options.is_quiet)
+            course = Course.of(editor, heard, neutral_NS)
+        found.append(replace(known[key], segment=segment, ease_s=ease_s, course=course))
     return tuple(found)
+
+
+def _check_names(editor: Editor, segment: Segment, name: str) -> None:
+    for share in segment.blend:
+        if isinstance(share.emotion, NamedEmotion):
+            try:
+                editor.bundle.told_speech_delta(share.emotion.name)
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from error
 
 
 def _key(emotion: OneEmotion) -> object:
@@ -86,10 +130,10 @@ def _key(emotion: OneEmotion) -> object:
 def know_emotion(editor: Editor, emotion: WantedEmotion, neutral_NS: np.ndarray | None, option: str) -> KnownEmotion:
     """What the model hears in the recordings, or has on record of an emotion that is told.
 
-    The speech deltas of a blend are averaged by their weights and go through the model together, as those of a change
-    from one emotion to the next do; what the weights add up to is a factor on the strength. No change has no delta: its
-    weight is not in the mean, and takes nothing from the others. With the built-in model the mean of the predicted
-    deltas comes out much the same: for all pairs of told emotions the cosine of the two is 0.92 or more.
+    The speech deltas of a blend are averaged by their weights and go through the model together; what the weights add
+    up to is a factor on the strength. No change has no delta: its weight is not in the mean, and takes nothing from the
+    others. (With the built-in model the mean of the predicted deltas comes out much the same: for all pairs of told
+    emotions the cosine of the two is 0.92 or more.)
 
     Args:
         editor: The model.
@@ -138,13 +182,20 @@ def check_num_windows(editor: Editor, emotions: Sequence[KnownEmotion], num_fram
     window_s = window / editor.clips.fps
     segments = [emotion.segment for emotion in emotions if emotion.segment is not None]
     if segments:
-        for number, segment in enumerate(with_ends(segments, num_frames / fps, fps)):
+        for number, (emotion, segment) in enumerate(
+            zip(emotions, with_ends(segments, num_frames / fps, fps), strict=True)
+        ):
             assert segment.end_s is not None
             lasts_s = segment.end_s - segment.start_s
-            if len(segments) > 1 and lasts_s < window_s - 1e-6:
+            if lasts_s < min(window_s, num_frames / fps) - 1e-6:
                 raise UserError(
                     f"{where(segment, number)}: lasts {lasts_s:.3g} s; give it {window_s:g} s or more, a window of the "
                     "model"
+                )
+            if emotion.course is not None and abs(emotion.course.duration_s - lasts_s) > MAX_FOLLOWED_APART_S:
+                raise UserError(
+                    f"{where(segment, number)}: {emotion.name} lasts {emotion.course.duration_s:.1f} s, but what shall "
+                    f"follow it {lasts_s:.1f} s; give a recording as long as that, or do not follow it"
                 )
         return
     if num_windows < len(emotions):
@@ -202,6 +253,9 @@ def emotional_delta(
     no other stronger. A change that is like no emotion the model knows is not made stronger: it may be the wrong one.
     Strengths go along with the deltas.
 
+    Emotions without times share the speech delta of each window, as in the paper's continuous editing. With times, each
+    frame shares what they do alone: the former makes jumps from window to window where emotions follow each other fast.
+
     Args:
         editor: The model.
         emotions: In their order; at least one has a delta.
@@ -235,24 +289,25 @@ def emotional_delta(
     ]
     if len(along) == 1:
         return strengths[0] * alone[0], reports
-    shares_NK, shares_WK = _shares(editor, along, len(codes_TK), fps, options)
-    deltas = deltas_along(shares_WK, [emotion.delta_S for emotion in along])
-    delta_TK = editor.predict_delta(codes_TK, fps, deltas, shares_NK @ np.array(strengths))
+    if along[0].segment is not None:
+        return _crossfaded(along, strengths, alone, fps), reports
+    shares = emotion_shares(editor.num_windows(len(codes_TK), fps), len(along), options.transition or "smooth")
+    deltas = deltas_along(shares, [emotion.delta_S for emotion in along])
+    delta_TK = editor.predict_delta(codes_TK, fps, deltas, shares @ np.array(strengths))
     return delta_TK * presence_T[:, None], reports
 
 
-def _shares(
-    editor: Editor, along: Sequence[KnownEmotion], num_frames: int, fps: float, options: EditOptions
-) -> tuple[np.ndarray, np.ndarray]:
-    """Share of each emotion in each frame and in each window at the rate of the training."""
-    as_trained, window = editor.num_frames_as_trained(num_frames, fps), editor.bundle.connector.window
-    segments = [emotion.segment for emotion in along if emotion.segment is not None]
-    if not segments:
-        shares_WK = emotion_shares(editor.num_windows(num_frames, fps), len(along), options.transition or "smooth")
-        return np.repeat(shares_WK, window, axis=0)[:as_trained], shares_WK
-    starts_s, eases_s = [segment.start_s for segment in segments], [emotion.ease_s for emotion in along]
-    shares_NK = timed_shares(as_trained, editor.clips.fps, starts_s, num_frames / fps, eases_s)
-    return shares_NK, of_windows(shares_NK, window)
+def _crossfaded(
+    along: Sequence[KnownEmotion], strengths: Sequence[float], alone: Sequence[np.ndarray], fps: float
+) -> np.ndarray:
+    """What emotions with times change one after the other, shape (T, K)."""
+    starts_s = [emotion.segment.start_s for emotion in along if emotion.segment is not None]
+    num_frames = len(alone[0])
+    shares_TE = timed_shares(num_frames, fps, starts_s, num_frames / fps, [emotion.ease_s for emotion in along])
+    delta_TK = np.zeros_like(alone[0])
+    for share_T, strength, alone_TK in zip(shares_TE.T, strengths, alone, strict=True):
+        delta_TK += (share_T * strength).astype(np.float32)[:, None] * alone_TK
+    return delta_TK
 
 
 def _strength(
@@ -270,14 +325,34 @@ def _deltas_alone(
     """Predicted delta of each emotion, shape (T, K), as if it were shown all the time; each speech delta goes once."""
     known: dict[int, np.ndarray] = {}
     for emotion in emotions:
-        key = id(emotion.delta_S)
-        if key not in known:
-            known[key] = _delta_alone(editor, emotion, codes_TK, fps) * presence_T[:, None]
-    return [known[id(emotion.delta_S)] for emotion in emotions]
+        if _source(emotion) not in known:
+            known[_source(emotion)] = _delta_alone(editor, emotion, codes_TK, fps) * presence_T[:, None]
+    return [known[_source(emotion)] for emotion in emotions]
+
+
+def _source(emotion: KnownEmotion) -> int:
+    """What the prediction is made of."""
+    return id(emotion.delta_S if emotion.course is None else emotion.course)
 
 
 def _delta_alone(editor: Editor, emotion: KnownEmotion, codes_TK: np.ndarray, fps: float) -> np.ndarray:
     """Predicted delta, shape (T, K), as if this emotion were shown all the time."""
     if emotion.delta_S is None:
         return np.zeros_like(codes_TK)
-    return editor.predict_delta(codes_TK, fps, emotion.delta_S)
+    if emotion.course is None or emotion.segment is None:
+        return editor.predict_delta(codes_TK, fps, emotion.delta_S)
+    return _delta_along(editor, emotion.course, emotion.segment.start_s, codes_TK, fps)
+
+
+def _delta_along(editor: Editor, course: Course, start_s: float, codes_TK: np.ndarray, fps: float) -> np.ndarray:
+    """Predicted delta, shape (T, K), that follows a recording from a time on.
+
+    Each window is predicted with the speech delta of its start and with that of its end, and goes from one to the
+    other: with one for each window there would be a jump between windows.
+    """
+    window_s = editor.bundle.connector.window / editor.clips.fps
+    edges_s = np.arange(editor.num_windows(len(codes_TK), fps) + 1) * window_s - start_s
+    deltas_ES = course.at(edges_s)
+    first_TK, last_TK = (editor.predict_delta(codes_TK, fps, some) for some in (deltas_ES[:-1], deltas_ES[1:]))
+    gone_T = ((np.arange(len(codes_TK)) + 0.5) / fps / window_s % 1).astype(np.float32)
+    return first_TK + gone_T[:, None] * (last_TK - first_TK)

@@ -126,7 +126,6 @@ def edit(
             help="What is shown from a time on: --at 4s happy, --at 0:06.5 angry/; repeat for each further change. An "
             "emotion by its name, recordings (a name with a / or a suffix, or of what is there), a blend or neutral. "
             "Before the first time: --speech or --emotion, or else no change.",
-            autocompletion=completing.emotions,
         ),
     ] = None,
     timeline: Annotated[
@@ -360,7 +359,9 @@ def wanted_timeline(
         return read_timetable(table)
     if then is not None:
         raise UserError("--at and --then both name what follows; leave one of them out")
-    segments = [_from_time(group.split(ManyValues.PART)) for group in at or ()]
+    segments = sorted(
+        (_from_time(group.split(ManyValues.PART)) for group in at or ()), key=lambda segment: segment.start_s
+    )
     if emotion is not None or speech is not None:
         # both are refused there
         first, _ = wanted_emotions(emotion, speech, None, None)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cmet.doctor.finding import Finding, Findings, gib
 from cmet.environment import missing_library
+from cmet.weights.extras import repair_advice
 
 LIMIT_S = 60
 
@@ -182,10 +183,10 @@ def answer_of(name: str, child: subprocess.Popen[str], limit_s: float = LIMIT_S)
         return [Finding(name, "problem", f"did not answer within {limit_s:g} s", "reinstall its packages")]
     if child.returncode < 0:
         died = signal.Signals(-child.returncode).name
-        advice = "the packages do not fit this processor or each other; `make setup` installs the locked versions"
+        advice = f"the packages do not fit this processor or each other; {repair_advice()}"
         return [Finding(name, "problem", f"the process died of {died}", advice)]
     if child.returncode:
         last = next((line for line in reversed(err.splitlines()) if line.strip()), "no message")
-        advice = missing_library(last) or "`make setup` installs the locked versions"
+        advice = missing_library(last) or repair_advice()
         return [Finding(name, "problem", last.strip()[-300:], advice)]
     return [Finding(**finding) for finding in json.loads(out.splitlines()[-1])]

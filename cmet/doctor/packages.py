@@ -14,11 +14,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from cmet.doctor.finding import Finding, Findings
+from cmet.weights.extras import install_command, repair_advice
 
 PIPELINE = "pipeline"
 EXTRAS_OF_SAMPLE = frozenset({"", PIPELINE})
-INSTALL_UNLOCKED = {"emotion2vec": "`.boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'`"}
-"""How an extra is installed that the lock does not hold."""
 OPENCV = "opencv-contrib-python"
 """The build of OpenCV that MediaPipe asks for; each build brings the folder `cv2`."""
 OTHER_OPENCVS = ("opencv-contrib-python-headless", "opencv-python", "opencv-python-headless")
@@ -78,13 +77,11 @@ def probe_packages(wanted: Mapping[str, Sequence[Requirement]], have: Mapping[st
         if not wrong:
             yield Finding(probe, "ok", f"{name}: all {len(needed)} requirements are met")
         else:
-            # quotes, since a shell may take the brackets for a pattern
-            advice = INSTALL_UNLOCKED.get(extra, f"pip install '{name}'")
             yield Finding(
                 probe,
                 "problem" if is_needed else "note",
                 f"{name}: {'; '.join(wrong)}",
-                ("`make setup` installs the locked versions, " if is_needed else "") + advice,
+                repair_advice(extra) if is_needed else f"`{install_command(extra)}`",
             )
 
 
@@ -122,7 +119,7 @@ def _known_clashes(have: Mapping[str, str]) -> Findings:
             "note",
             f"antlr4-python3-runtime {antlr}: Dagster's selections (`--select`) need 4.13; the older one comes with "
             "stable releases of hydra and omegaconf",
-            "`make setup` installs the locked versions",
+            repair_advice(PIPELINE),
         )
     torch, torchaudio = (have.get(name, "0") for name in ("torch", "torchaudio"))
     if Version(torch).release[:2] != Version(torchaudio).release[:2]:
@@ -137,7 +134,7 @@ def _declared_clashes(have: Mapping[str, str], asked: Iterable[tuple[str, str]])
         if line.marker is None or line.marker.evaluate({"extra": ""}):
             mismatch = _mismatch(line, have)
             if mismatch:
-                yield Finding("clashes", "note", f"{package} asks for {line.name}, which {mismatch}", "`make setup`")
+                yield Finding("clashes", "note", f"{package} asks for {line.name}, which {mismatch}", repair_advice())
 
 
 def requirements_of_others() -> Iterator[tuple[str, str]]:

@@ -126,19 +126,19 @@ class Editor:
             codes: Expression codes of the video, shape (T, K), at `fps`.
             fps: Frame rate of the codes; they are brought to the rate of the training and back.
             speech_delta: Scaled speech delta, shape (S,), or (W, S) with one for each of `num_windows`.
-            strengths: Factor on the delta of each of `num_frames_as_trained`, shape (N,); None for 1.
+            strengths: Factor on the delta of each window, shape (W,); None for 1.
         """
-        as_trained = resampled(codes, fps, self.num_frames_as_trained(len(codes), fps), self.clips.fps)
+        as_trained = resampled(codes, fps, self._num_frames_as_trained(len(codes), fps), self.clips.fps)
         delta = predict_deltas(self.bundle.connector, speech_delta, as_trained)
         if strengths is not None:
-            delta *= strengths.astype(np.float32)[:, None]
+            delta *= np.repeat(strengths.astype(np.float32), self.bundle.connector.window)[: len(delta), None]
         return resampled(delta, self.clips.fps, len(codes), fps)
 
     def num_windows(self, num_frames: int, fps: float) -> int:
         """Windows of the Connector that a video has, which are counted at the rate of the training."""
-        return num_windows(self.bundle.connector, self.num_frames_as_trained(num_frames, fps))
+        return num_windows(self.bundle.connector, self._num_frames_as_trained(num_frames, fps))
 
-    def num_frames_as_trained(self, num_frames: int, fps: float) -> int:
+    def _num_frames_as_trained(self, num_frames: int, fps: float) -> int:
         """Frames of a video at the rate of the training."""
         return max(1, round(num_frames * self.clips.fps / fps))
 

@@ -1,6 +1,6 @@
 """The emotions of an edit: heard from speech or told, and what they change of a video, alone or one after the other.
 
-Legend: T frames, N frames at the rate of the training, W windows of these, K expression components, S speech features.
+Legend: T frames, K expression components, S speech features.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from cmet.editing.options import (
 )
 from cmet.editing.speech import Heard, hear
 from cmet.editing.timeline import Segment, Timeline, where, with_ends
-from cmet.editing.transition import deltas_along, emotion_shares, of_windows, timed_shares
+from cmet.editing.transition import deltas_along, emotion_shares, timed_shares
 from cmet.errors import ClipError, UserError
 
 
@@ -73,10 +73,20 @@ def know_emotions(
     for number, segment in enumerate(wanted.segments):
         key = tuple((_key(share.emotion), share.weight) for share in segment.blend)
         if key not in known:
+            _check_names(editor, segment, where(segment, number))
             known[key] = know_emotion(editor, segment.blend, neutral_NS, where(segment, number))
         ease_s = 0.0 if options.transition == "switch" else wanted.ease_s
         found.append(replace(known[key], segment=segment, ease_s=ease_s))
     return tuple(found)
+
+
+def _check_names(editor: Editor, segment: Segment, name: str) -> None:
+    for share in segment.blend:
+        if isinstance(share.emotion, NamedEmotion):
+            try:
+                editor.bundle.told_speech_delta(share.emotion.name)
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from error
 
 
 def _key(emotion: OneEmotion) -> object:
@@ -86,10 +96,10 @@ def _key(emotion: OneEmotion) -> object:
 def know_emotion(editor: Editor, emotion: WantedEmotion, neutral_NS: np.ndarray | None, option: str) -> KnownEmotion:
     """What the model hears in the recordings, or has on record of an emotion that is told.
 
-    The speech deltas of a blend are averaged by their weights and go through the model together, as those of a change
-    from one emotion to the next do; what the weights add up to is a factor on the strength. No change has no delta: its
-    weight is not in the mean, and takes nothing from the others. With the built-in model the mean of the predicted
-    deltas comes out much the same: for all pairs of told emotions the cosine of the two is 0.92 or more.
+    The speech deltas of a blend are averaged by their weights and go through the model together; what the weights add
+    up to is a factor on the strength. No change has no delta: its weight is not in the mean, and takes nothing from the
+    others. (With the built-in model the mean of the predicted deltas comes out much the same: for all pairs of told
+    emotions the cosine of the two is 0.92 or more.)
 
     Args:
         editor: The model.
@@ -141,7 +151,7 @@ def check_num_windows(editor: Editor, emotions: Sequence[KnownEmotion], num_fram
         for number, segment in enumerate(with_ends(segments, num_frames / fps, fps)):
             assert segment.end_s is not None
             lasts_s = segment.end_s - segment.start_s
-            if len(segments) > 1 and lasts_s < window_s - 1e-6:
+            if lasts_s < min(window_s, num_frames / fps) - 1e-6:
                 raise UserError(
                     f"{where(segment, number)}: lasts {lasts_s:.3g} s; give it {window_s:g} s or more, a window of the "
                     "model"
@@ -202,6 +212,9 @@ def emotional_delta(
     no other stronger. A change that is like no emotion the model knows is not made stronger: it may be the wrong one.
     Strengths go along with the deltas.
 
+    Emotions without times share the speech delta of each window, as in the paper's continuous editing. With times, each
+    frame shares what they do alone: the former makes jumps from window to window where emotions follow each other fast.
+
     Args:
         editor: The model.
         emotions: In their order; at least one has a delta.
@@ -235,24 +248,25 @@ def emotional_delta(
     ]
     if len(along) == 1:
         return strengths[0] * alone[0], reports
-    shares_NK, shares_WK = _shares(editor, along, len(codes_TK), fps, options)
-    deltas = deltas_along(shares_WK, [emotion.delta_S for emotion in along])
-    delta_TK = editor.predict_delta(codes_TK, fps, deltas, shares_NK @ np.array(strengths))
+    if along[0].segment is not None:
+        return _crossfaded(along, strengths, alone, fps), reports
+    shares = emotion_shares(editor.num_windows(len(codes_TK), fps), len(along), options.transition or "smooth")
+    deltas = deltas_along(shares, [emotion.delta_S for emotion in along])
+    delta_TK = editor.predict_delta(codes_TK, fps, deltas, shares @ np.array(strengths))
     return delta_TK * presence_T[:, None], reports
 
 
-def _shares(
-    editor: Editor, along: Sequence[KnownEmotion], num_frames: int, fps: float, options: EditOptions
-) -> tuple[np.ndarray, np.ndarray]:
-    """Share of each emotion in each frame and in each window at the rate of the training."""
-    as_trained, window = editor.num_frames_as_trained(num_frames, fps), editor.bundle.connector.window
-    segments = [emotion.segment for emotion in along if emotion.segment is not None]
-    if not segments:
-        shares_WK = emotion_shares(editor.num_windows(num_frames, fps), len(along), options.transition or "smooth")
-        return np.repeat(shares_WK, window, axis=0)[:as_trained], shares_WK
-    starts_s, eases_s = [segment.start_s for segment in segments], [emotion.ease_s for emotion in along]
-    shares_NK = timed_shares(as_trained, editor.clips.fps, starts_s, num_frames / fps, eases_s)
-    return shares_NK, of_windows(shares_NK, window)
+def _crossfaded(
+    along: Sequence[KnownEmotion], strengths: Sequence[float], alone: Sequence[np.ndarray], fps: float
+) -> np.ndarray:
+    """What emotions with times change one after the other, shape (T, K)."""
+    starts_s = [emotion.segment.start_s for emotion in along if emotion.segment is not None]
+    num_frames = len(alone[0])
+    shares_TE = timed_shares(num_frames, fps, starts_s, num_frames / fps, [emotion.ease_s for emotion in along])
+    delta_TK = np.zeros_like(alone[0])
+    for share_T, strength, alone_TK in zip(shares_TE.T, strengths, alone, strict=True):
+        delta_TK += (share_T * strength).astype(np.float32)[:, None] * alone_TK
+    return delta_TK
 
 
 def _strength(

@@ -1,6 +1,6 @@
 """From one emotion to the next along a video: which of them a window shows, and how much of it.
 
-Legend: W windows, N frames at the rate of the training, K emotions, S speech features.
+Legend: T frames, W windows, K emotions, S speech features.
 
 Source: the paper's continuous editing, where the speech vector is switched every window of 5 frames; no code of it is
 published.
@@ -41,36 +41,29 @@ def emotion_shares(num_windows: int, num_emotions: int, transition: Transition) 
 def timed_shares(
     num_frames: int, fps: float, starts_s: Sequence[float], ends_s: float, eases_s: Sequence[float]
 ) -> np.ndarray:
-    """Share of each emotion in each frame, shape (N, K); rows sum to 1.
+    """Share of each emotion in each frame, shape (T, K); rows sum to 1.
 
     Args:
-        num_frames: N.
+        num_frames: T.
         fps: Their rate.
         starts_s: From when each emotion is shown, in order; the first starts with the first frame, whatever is said.
         ends_s: When the last one ends.
         eases_s: Seconds that the change to each emotion takes, half of them before its start; of the first one it is
             not looked at. No change takes longer than the emotions on either side of it last.
     """
-    times_N = (np.arange(num_frames) + 0.5) / fps
+    times_T = (np.arange(num_frames) + 0.5) / fps
     lengths_s = np.diff([*starts_s, ends_s])
-    shares_NK = np.zeros((num_frames, len(starts_s)))
-    shares_NK[:, 0] = 1
+    shares_TK = np.zeros((num_frames, len(starts_s)))
+    shares_TK[:, 0] = 1
     for number in range(1, len(starts_s)):
         ease_s = min(eases_s[number], *lengths_s[number - 1 : number + 1])
-        since_N = times_N - starts_s[number]
-        come_N = np.clip(since_N / ease_s + 0.5, 0, 1) if ease_s > 0 else (since_N >= 0).astype(float)
+        since_T = times_T - starts_s[number]
+        come_T = np.clip(since_T / ease_s + 0.5, 0, 1) if ease_s > 0 else (since_T >= 0).astype(float)
         # without a jerk where it begins and ends
-        come_N = come_N**2 * (3 - 2 * come_N)
-        shares_NK[:, number - 1] -= come_N
-        shares_NK[:, number] = come_N
-    return np.clip(shares_NK, 0, 1)
-
-
-def of_windows(shares_NK: np.ndarray, window: int) -> np.ndarray:
-    """Mean share of each emotion in each window of so many frames, shape (W, K); the last may be a part of one."""
-    firsts = np.arange(0, len(shares_NK), window)
-    lengths = np.diff([*firsts, len(shares_NK)])
-    return np.add.reduceat(shares_NK, firsts, axis=0) / lengths[:, None]
+        come_T = come_T**2 * (3 - 2 * come_T)
+        shares_TK[:, number - 1] -= come_T
+        shares_TK[:, number] = come_T
+    return np.clip(shares_TK, 0, 1)
 
 
 def deltas_along(shares_WK: np.ndarray, deltas: Sequence[np.ndarray | None]) -> np.ndarray:

@@ -54,7 +54,9 @@ def write_wheel(folder: Path) -> Path:
     try:
         own = distribution(OWN)
     except PackageNotFoundError as error:
-        raise UserError("cmet is not installed here, so no wheel of it can be logged; run `make setup`") from error
+        raise UserError(
+            "cmet is not installed here, so no wheel of it can be logged; `pip install -e .` in its checkout installs it"
+        ) from error
     code = {
         path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes()
         for path in PACKAGE.rglob("*")

@@ -14,6 +14,18 @@ def is_installed(extra: str) -> bool:
 
 def install_command(extra: str) -> str:
     """How an extra is installed: beside the locked versions where `make setup` made the environment, else by pip."""
-    if Path(".boot/bin/uv").is_file() and Path("requirements.lock").is_file():
+    if _is_locked():
         return f".boot/bin/uv pip install -c requirements.lock -e '.[{extra}]'"
     return f"pip install 'cmet[{extra}]'"
+
+
+def repair_advice(extra: str = "") -> str:
+    """What mends packages that do not fit, for a sentence: the lock where there is one, else pip."""
+    if _is_locked():
+        return "`make setup` installs the locked versions"
+    return f"`pip install --upgrade --force-reinstall '{f'cmet[{extra}]' if extra else 'cmet'}'` installs them anew"
+
+
+def _is_locked() -> bool:
+    """Whether the current folder is a checkout in which `make setup` made the environment."""
+    return Path(".boot/bin/uv").is_file() and Path("requirements.lock").is_file()

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,9 +18,12 @@ from cmet.commands.edit import (
     told,
     told_of_compiler,
     wanted_emotions,
+    wanted_timeline,
 )
 from cmet.editing.choice import ModelChoice
 from cmet.editing.options import EditReport, EmotionReport, NamedEmotion
+from cmet.editing.options import EditReport, EmotionReport, NamedEmotion, Share
+from cmet.editing.timeline import Segment
 from cmet.errors import UserError
 from cmet.params import Params
 from cmet.project import Project
@@ -297,6 +301,58 @@ def test_emotions_that_are_heard_and_told_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=f"^{said}"):
         wanted_emotions(emotion, speech, calm, then)
+
+
+def test_a_name_may_be_a_blend() -> None:
+    blend = (Share(NamedEmotion("happy"), 0.5), Share(NamedEmotion("sad"), 0.4))
+    assert wanted_emotions("0.5 happy + 0.4 sad", None, None, ["1 sad"]) == (blend, (NamedEmotion("sad"),))
+    with pytest.raises(UserError, match="^--then: a weight of 2: expected one above 0, up to 1"):
+        wanted_emotions("happy", None, None, ["2 sad"])
+
+
+def test_times_on_the_command_line_mean_the_same_as_in_a_table(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("start,emotion,speech\n0,happy,\n4,,/a.wav\n0:06.5,0.5 sad + 0.4 happy,\n")
+    at = ["0:06.5\0" + "0.5\0sad\0+\0" + "0.4 happy", "4s\0/a.wav"]
+    timed = wanted_timeline(None, at, "happy", None, None)
+    assert timed == wanted_timeline(tmp_path / "t.csv", None, None, None, None)
+    assert [one.where for one in timed.segments] == ["--emotion", "--at 4s", "--at 0:06.5"]
+
+
+def test_before_the_first_time_comes_no_change_or_speech() -> None:
+    (later,) = wanted_timeline(None, ["1.5\0happy"], None, None, None).segments
+    assert (later.start_s, later.end_s) == (1.5, None)
+    first, _ = wanted_timeline(None, ["4\0neutral"], None, ["a.wav", "b"], None).segments
+    assert first == Segment(0, None, (Share((Path("a.wav"), Path("b"))),))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"at": ["1x\0happy"]}, "--at 1x: '1x' is no time; write seconds"),
+        ({"at": ["4"]}, "--at 4: name what is shown from then on"),
+        ({"at": ["4\0"]}, "--at 4: '': an emotion is missing"),
+        ({"at": ["4\0happy", "4\0sad"]}, r"--at 4: starts at 4 s, not after --at 4 \(4 s\)"),
+        ({"at": ["0\0happy"], "emotion": "sad"}, "--at 0: starts at 0 s, not after --emotion|--emotion: starts at 0 s"),
+        ({"at": ["1\0happy"], "then": ["sad"]}, "--at and --then both name what follows; leave one of them out"),
+        ({"table": Path("t.csv"), "at": ["1\0happy"]}, "--timeline t.csv names all emotions; leave out --at"),
+        ({"table": Path("t.csv"), "speech": ["a.wav"]}, "--timeline t.csv names all emotions; leave out --speech"),
+        ({"table": Path("t.csv")}, "--timeline: t.csv does not exist"),
+        ({"at": ["1\0happy"], "emotion": "sad", "speech": ["a.wav"]}, "--emotion sad takes the place of recordings"),
+    ],
+)
+def test_times_that_cannot_be_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    empty = dict.fromkeys(("table", "at", "emotion", "speech", "then"))
+    with pytest.raises(UserError, match=f"^{said}"):
+        wanted_timeline(**{**empty, **options})
+
+
+def test_an_edit_with_times_is_told_with_them() -> None:
+    sad = EmotionReport("sad", 0.5, 1.0, is_told=True, start_s=0.0, end_s=2.125)
+    report = EditReport(100, 25.0, 64, 48, 0.5, 0.74, emotions=(sad, replace(sad, name="./neutral", mean_change=0.0)))
+    assert told(report).endswith(": 1. 0 to 2.125 s sad, 0.50 at strength 1; 2. 0 to 2.125 s ./neutral, no change")
 
 
 def test_an_edit_that_cannot_be_written_is_told_before_a_model_is_looked_for(

@@ -28,6 +28,19 @@ def said(findings: Iterable[Finding]) -> str:
     return "\n".join(f"{finding.found} -> {finding.advice}" for finding in findings)
 
 
+@pytest.fixture
+def no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def lock(folder: Path) -> None:
+    """What `make setup` leaves in a checkout."""
+    for name in (".boot/bin/uv", "requirements.lock"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
 # The whole
 
 
@@ -88,7 +101,10 @@ def test_who_has_no_project_wants_to_edit(
 @pytest.mark.parametrize(
     ("name", "is_known"), [("libGL.so.1", True), ("libEGL.so.1", True), ("libcudart.so.13", False)]
 )
-def test_a_missing_library_of_the_system_is_said_with_the_command_that_brings_it(name: str, is_known: bool) -> None:
+def test_a_missing_library_of_the_system_is_said_with_the_command_that_brings_it(
+    name: str, is_known: bool, no_lock: None, tmp_path: Path
+) -> None:
+    lock(tmp_path)
     code = f"raise ImportError('{name}: cannot open shared object file: No such file or directory')"
     (finding,) = libraries.answer_of("face mesh", libraries.start_python(code))
     assert finding.found == f"ImportError: {name}: cannot open shared object file: No such file or directory"
@@ -178,14 +194,34 @@ HAVE = {"torch": "2.11.0", "torchaudio": "2.11.0", "numpy": "1.26.4"}
         ("", "numpy>=2", "problem", "cmet: numpy is 1.26.4, but >=2 is needed"),
         ("pipeline", "dvc==3.67.1", "problem", "cmet[pipeline]: dvc is not installed"),
         ("dev", "ruff", "note", "pip install 'cmet[dev]'"),
-        ("emotion2vec", "funasr", "note", "-> `.boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'`"),
         ("", "colorama; sys_platform == 'win32'", "ok", "all 0 requirements"),
     ],
 )
-def test_installed_versions_are_held_against_requirements(extra: str, needed: str, status: str, text: str) -> None:
+def test_installed_versions_are_held_against_requirements(
+    extra: str, needed: str, status: str, text: str, no_lock: None
+) -> None:
     findings = list(packages.probe_packages({extra: [Requirement(needed)]}, HAVE))
     assert statuses(findings) == [status]
     assert text in said(findings)
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_locked", "advice"),
+    [
+        ("emotion2vec", False, "`pip install 'cmet[emotion2vec]'`"),
+        ("emotion2vec", True, "`.boot/bin/uv pip install -c requirements.lock -e '.[emotion2vec]'`"),
+        ("pipeline", False, "`pip install --upgrade --force-reinstall 'cmet[pipeline]'` installs them anew"),
+        ("", False, "`pip install --upgrade --force-reinstall 'cmet'` installs them anew"),
+        ("", True, "`make setup` installs the locked versions"),
+    ],
+)
+def test_the_advice_is_for_pip_where_there_is_no_lock(
+    extra: str, is_locked: bool, advice: str, no_lock: None, tmp_path: Path
+) -> None:
+    if is_locked:
+        lock(tmp_path)
+    (finding,) = packages.probe_packages({extra: [Requirement("not-there")]}, HAVE)
+    assert finding.advice == advice
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def offered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("cmet edit v.mp4 --lips ", ["own", "speech"]),
         ("cmet edit v.mp4 --framing ", ["paste", "crop", "as-is"]),
         ("cmet edit v.mp4 --trans", ["--transition"]),
+        ("cmet edit v.mp4 --emotion h", ["happy"]),
+        ("cmet edit v.mp4 --at 4s happy --ti", ["--timeline"]),
         ("cmet score v.mp4 --metrics f", ["fid", "fvd", "fer", "faceapi"]),
         ("cmet weights verify w.pth --as edt", ["edtalk", "edtalk-v"]),
         ("cmet benchmark manifest ", ["mead", "cremad"]),
@@ -54,7 +56,17 @@ def test_what_is_offered(
     assert offered(monkeypatch, capsys, line) == wanted
 
 
-@pytest.mark.parametrize("line", ["cmet edit v.mp4 --speech ", "cmet edit v.mp4 --lips v", "cmet use ./", "cmet use "])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cmet edit v.mp4 --speech ",
+        "cmet edit v.mp4 --timeline ",
+        "cmet edit v.mp4 --at 4s ",
+        "cmet edit v.mp4 --lips v",
+        "cmet use ./",
+        "cmet use ",
+    ],
+)
 def test_where_nothing_is_offered_the_shell_offers_files(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, line: str
 ) -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from cmet.editing.checks import check_emotions, check_files
-from cmet.editing.options import EditOptions, NamedEmotion, WantedEmotion, named
+from cmet.editing.options import EditOptions, NamedEmotion, Share, WantedEmotion, named
+from cmet.editing.timeline import Segment, Timeline
 from cmet.errors import UserError
 from tests.unit.corpora.trees import pointer
 
@@ -111,6 +112,23 @@ def test_calm_recordings_go_with_recordings_of_an_emotion() -> None:
         check_emotions(happy, [Path("calm")], EditOptions())
     with pytest.raises(UserError, match="^--parity: the authors hear the emotion in recordings"):
         check_emotions(happy, [], EditOptions(is_parity=True))
+
+
+def test_a_timeline_is_no_place_for_then_and_parity() -> None:
+    timeline = Timeline((Segment(1.0, None, (Share(NamedEmotion("happy")),)),))
+    with pytest.raises(UserError, match="^--then has no place on a timeline"):
+        check_emotions(timeline, [], EditOptions(then=("neutral",)))
+    with pytest.raises(UserError, match="^--parity takes one emotion for the whole video"):
+        check_emotions(timeline, [], EditOptions(is_parity=True))
+    with pytest.raises(UserError, match="^--parity takes one emotion as it is"):
+        check_emotions((Share([Path("a")], 0.5), Share([Path("b")])), [Path("calm")], EditOptions(is_parity=True))
+    check_emotions(timeline, [], EditOptions(transition="switch"))
+
+
+def test_a_result_that_is_a_recording_of_a_segment_is_refused(folder: Path) -> None:
+    timeline = Timeline((Segment(0.0, None, (Share((Path("folder"),)),), where="t.csv, row 2"),))
+    with pytest.raises(UserError, match="--out is the file of t.csv, row 2"):
+        check_files(Path("v.mp4"), timeline, [], Path("folder/one.mp4"), EditOptions())
 
 
 @pytest.mark.parametrize("option", ["lips", "sound"])

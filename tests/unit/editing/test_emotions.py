@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,8 +6,17 @@ import pytest
 
 from cmet.connector.inference import predict_deltas
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import KnownEmotion, check_num_windows, emotional_delta, know_emotion
-from cmet.editing.options import EditOptions
+from cmet.editing.emotions import (
+    KnownEmotion,
+    always_shown,
+    check_num_windows,
+    emotional_delta,
+    know_emotion,
+    know_emotions,
+    laid_out,
+)
+from cmet.editing.options import EditOptions, Share
+from cmet.editing.timeline import Segment, Timeline
 from cmet.editing.transition import Transition
 from cmet.errors import ClipError, UserError
 from cmet.media.sound import write_sound
@@ -113,3 +123,89 @@ def test_an_emotion_is_named_after_its_first_recording(tmp_path: Path, editor: E
     assert know_emotion(editor, "neutral", calm_1S, "--then").delta_S is None
     with pytest.raises(UserError, match=f"^--then: {tmp_path}/none does not exist"):
         know_emotion(editor, [tmp_path / "none"], calm_1S, "--then")
+
+
+def timed(known: KnownEmotion, start_s: float, end_s: float | None, ease_s: float = 0.0, **more: float) -> KnownEmotion:
+    return replace(known, segment=Segment(start_s, end_s, (Share("neutral"),), **more), ease_s=ease_s)
+
+
+def test_inside_a_segment_a_face_changes_as_if_its_emotion_were_alone(editor: Editor) -> None:
+    change = change_of(editor, timed(SAD, 0.5, 2, 0.4), timed(ANGRY, 2, None, 0.4), num_frames=100)
+    sad, angry = change_of(editor, SAD, num_frames=100), change_of(editor, ANGRY, num_frames=100)
+    assert not change[:7].any()
+    np.testing.assert_allclose(change[18:44], sad[18:44], rtol=1e-5)
+    np.testing.assert_allclose(change[56:], angry[56:], rtol=1e-5)
+    np.testing.assert_allclose(change[49:51].sum(axis=0), (sad + angry)[49:51].sum(axis=0) / 2, atol=0.1)
+
+
+def test_one_segment_over_the_whole_video_is_one_emotion(editor: Editor) -> None:
+    for segment in (timed(SAD, 0, None), timed(SAD, 0, 4), timed(SAD, 0.1, 3.9)):
+        np.testing.assert_array_equal(
+            change_of(editor, segment, num_frames=100), change_of(editor, SAD, num_frames=100)
+        )
+
+
+def test_a_segment_has_the_strength_it_names_or_that_of_all(editor: Editor) -> None:
+    both = [timed(SAD, 0, 2, strength=0.5), timed(ANGRY, 2, None)]
+    always, options = np.ones(100, np.float32), EditOptions(strength=2.0)
+    _, reports = emotional_delta(editor, both, made_codes(100), 25.0, always, options)
+    assert [(one.name, one.strength, one.start_s, one.end_s) for one in reports] == [
+        ("sad", 0.5, 0, 2), ("angry", 2, 2, 4),
+    ]  # fmt: skip
+
+
+def test_gaps_are_no_change_and_shorter_than_a_window_belong_to_what_is_beside(editor: Editor) -> None:
+    along = laid_out(editor, [timed(SAD, 0.1, 1), timed(ANGRY, 1.1, 2), timed(SAD, 3, 3.9)], 100, 25.0)
+    assert [one.name for one in along] == ["sad", "angry", "neutral", "sad"]
+    assert [one.segment and one.segment.start_s for one in along] == [0.1, 1.1, 2, 3]
+    assert laid_out(editor, [SAD, ANGRY], 100, 25.0) == [SAD, ANGRY]
+    assert [one.name for one in laid_out(editor, [timed(SAD, 1, 2)], 100, 25.0)] == ["neutral", "sad", "neutral"]
+    assert always_shown(timed(SAD, 1, 2)).segment == Segment(0, None, (Share("neutral"),))
+
+
+def test_a_segment_shorter_than_a_window_is_told(editor: Editor) -> None:
+    check_num_windows(editor, [timed(SAD, 0, None)], 3, 25.0)
+    check_num_windows(editor, [timed(SAD, 1, 1.2)], 100, 25.0)
+    with pytest.raises(UserError, match="^segment 2: lasts 0.1 s; give it 0.2 s or more, a window of the model"):
+        check_num_windows(editor, [timed(SAD, 0, 1), timed(SAD, 3.9, None)], 100, 25.0)
+
+
+@pytest.fixture
+def voices(tmp_path: Path) -> list[Path]:
+    for seed, name in enumerate(("sad.wav", "b.wav")):
+        write_sound(tmp_path / name, noise(1.0, seed), 16_000)
+    return [tmp_path / "sad.wav", tmp_path / "b.wav"]
+
+
+def test_a_blend_is_the_mean_of_speech_and_its_weights_are_the_strength(editor: Editor, voices: list[Path]) -> None:
+    calm_1S = np.zeros((1, 88), np.float32)
+    one, two = (know_emotion(editor, [path], calm_1S, "--speech") for path in voices)
+    shares = Share(voices[:1], 0.5), Share(voices[1:], 0.25), Share("neutral", 0.2)
+    blend = know_emotion(editor, shares, calm_1S, "--speech")
+    assert one.delta_S is not None and two.delta_S is not None and blend.delta_S is not None
+    np.testing.assert_allclose(blend.delta_S, (2 * one.delta_S + two.delta_S) / 3, rtol=1e-5)
+    assert (blend.weight, blend.name) == (0.75, f"0.5 {voices[0]} + 0.25 {voices[1]} + 0.2 neutral")
+    assert blend.heard is not None and len(blend.heard.vectors_NS) == 2
+    np.testing.assert_allclose(
+        change_of(editor, blend, strength=2.0), change_of(editor, replace(blend, weight=1.0), strength=1.5), rtol=1e-6
+    )
+
+
+def test_a_weighted_emotion_is_a_weaker_one(editor: Editor, voices: list[Path]) -> None:
+    calm_1S = np.zeros((1, 88), np.float32)
+    half = know_emotion(editor, (Share(voices[:1], 0.5),), calm_1S, "--speech")
+    whole = know_emotion(editor, voices[:1], calm_1S, "--speech")
+    np.testing.assert_allclose(2 * change_of(editor, half), change_of(editor, whole), rtol=1e-6)
+
+
+def test_what_a_timeline_names_twice_is_heard_once(editor: Editor, voices: list[Path]) -> None:
+    calm_1S = np.zeros((1, 88), np.float32)
+    blend = (Share(voices),)
+    timeline = Timeline((Segment(0, 1, blend), Segment(1, 2, (Share("neutral"),)), Segment(3, None, blend)), ease_s=0.3)
+    first, still, again = know_emotions(editor, timeline, calm_1S, EditOptions())
+    assert first.delta_S is again.delta_S and still.delta_S is None
+    assert (first.ease_s, again.segment) == (0.3, timeline.segments[2])
+    assert know_emotions(editor, timeline, calm_1S, EditOptions(transition="switch"))[0].ease_s == 0
+    lost = Timeline((Segment(0, 1, (Share([voices[0].parent / "none.wav"]),), where="t.csv, row 2"),))
+    with pytest.raises(UserError, match="^t.csv, row 2: .*none.wav does not exist"):
+        know_emotions(editor, lost, calm_1S, EditOptions())

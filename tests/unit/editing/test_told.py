@@ -9,9 +9,12 @@ import pytest
 from cmet.editing.built_in import BUILT_IN
 from cmet.editing.editor import Editor
 from cmet.editing.emotions import emotional_delta, know_emotion
-from cmet.editing.options import EditOptions, NamedEmotion
+from cmet.editing.options import EditOptions, NamedEmotion, Share
+from cmet.editing.timeline import Segment, Timeline
 from cmet.editing.video import edit_video
 from cmet.errors import UserError
+from cmet.media.sound import read_sound
+from cmet.media.video import read_video
 from cmet.vocabulary import TARGET_EMOTIONS
 
 QUIET = EditOptions(is_quiet=True)
@@ -66,3 +69,35 @@ def test_an_emotion_that_the_model_lacks_is_refused_with_those_it_has(
     with pytest.raises(UserError, match="does not record how emotions sound"):
         edit_video(darkening, bored, (), out, editor, QUIET)
     assert not out.exists()
+
+
+def test_a_timeline_of_one_segment_gives_the_frames_and_the_sound_of_a_plain_edit(
+    tmp_path: Path, built_in: Editor, darkening: Path
+) -> None:
+    plain, timed = tmp_path / "plain.mp4", tmp_path / "timed.mp4"
+    happy = NamedEmotion("happy")
+    edit_video(darkening, happy, (), plain, built_in, QUIET)
+    report = edit_video(darkening, Timeline.of(happy), (), timed, built_in, QUIET)
+    np.testing.assert_array_equal(read_video(plain).frames, read_video(timed).frames)
+    np.testing.assert_array_equal(read_sound(plain, 16_000), read_sound(timed, 16_000))
+    (one,) = report.emotions
+    assert (one.name, one.start_s, one.end_s, one.is_told) == ("happy", 0, 7 / 30, True)
+
+
+def test_an_emotion_that_the_model_lacks_is_told_with_its_segment(
+    tmp_path: Path, built_in: Editor, darkening: Path
+) -> None:
+    bored = Timeline((Segment(0, None, (Share(NamedEmotion("bored")),), where="t.csv, row 2"),))
+    with pytest.raises(UserError, match="^t.csv, row 2: bored: this model knows angry, "):
+        edit_video(darkening, bored, (), tmp_path / "out.mp4", built_in, QUIET)
+
+
+def test_a_blend_of_told_emotions_is_like_both(built_in: Editor) -> None:
+    blend = (Share(NamedEmotion("happy"), 0.5), Share(NamedEmotion("surprised"), 0.4))
+    told = know_emotion(built_in, blend, None, "--emotion")
+    always = np.ones(len(STILL), np.float32)
+    delta_TK, (report,) = emotional_delta(built_in, [told], STILL, 25.0, always, EditOptions())
+    likeness = built_in.bundle.config.likeness(delta_TK)
+    assert likeness["happy"] > 0.4 and likeness["surprised"] > 0.4
+    assert (report.name, report.is_told, report.likeness) == ("0.5 happy + 0.4 surprised", True, {})
+    assert report.mean_change == pytest.approx(0.9, abs=0.01)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cmet.editing.transition import Transition, deltas_along, emotion_shares
+from cmet.editing.transition import Transition, deltas_along, emotion_shares, timed_shares
 
 HAPPY, ANGRY = np.array([4.0, 0.0, -2.0], np.float32), np.array([0.0, 8.0, 2.0], np.float32)
 
@@ -60,3 +60,27 @@ def test_no_change_leaves_the_direction_of_its_neighbour_as_it_is() -> None:
     np.testing.assert_array_equal(there_and_on, [HAPPY, HAPPY, [0, 0, 0], ANGRY, ANGRY])
     switched = deltas_along(emotion_shares(3, 3, "switch"), [None, HAPPY, None])
     np.testing.assert_array_equal(switched, [[0, 0, 0], HAPPY, [0, 0, 0]])
+
+
+@pytest.mark.parametrize(("ease_s", "fps"), [(0.0, 25), (0.8, 25), (0.8, 30), (9.0, 25)])
+def test_with_times_the_share_goes_over_without_a_jump_and_is_even_at_the_boundary(ease_s: float, fps: float) -> None:
+    shares = timed_shares(int(5 * fps), fps, [0, 2, 4], 5, [ease_s] * 3)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert (np.diff(shares @ np.arange(3)) >= -1e-12).all()
+    # no change takes longer than what is beside it lasts
+    for boundary_s, lasts_s in ((2, min(ease_s, 2)), (4, min(ease_s, 1))):
+        times_s = (np.arange(len(shares)) + 0.5) / fps
+        is_near = np.abs(times_s - boundary_s) < lasts_s / 2
+        is_own = shares.max(axis=1) == 1
+        assert not is_own[is_near].any()
+        steepest = 1.5 / max(lasts_s * fps, 1.5)
+        assert np.abs(np.diff(shares, axis=0)[np.abs(times_s[1:] - boundary_s) < 0.4]).max() <= steepest + 1e-9
+    assert (shares[0], shares[-1]) == (pytest.approx([1, 0, 0]), pytest.approx([0, 0, 1]))
+
+
+def test_a_switch_is_at_the_frame_that_is_shown_from_then_on() -> None:
+    assert timed_shares(100, 25, [0, 2], 4, [0, 0])[:, 1].tolist() == [0] * 50 + [1] * 50
+
+
+def test_one_emotion_with_a_time_has_all_frames() -> None:
+    np.testing.assert_array_equal(timed_shares(7, 30, [0.1], 7 / 30, [0.8]), np.ones((7, 1)))

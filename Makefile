@@ -34,7 +34,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # where it is set, every process would compile pandas and torch anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo model test check lint format bench dev mlflow lock clean
+.PHONY: help setup demo model test check lint format bench dev mlflow studio lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -103,6 +103,9 @@ mlflow: setup ## MLflow on http://localhost:5000, or PORT=
 	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
 	  $(PERCENT) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --app-name cmet --host 127.0.0.1 --port $(PORT) \
 	  --workers 1 --uvicorn-opts "--log-level warning" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; esac
+
+studio: setup ## The page for people who do not write code, on http://127.0.0.1:7860, or PORT=
+	cmet studio $(PORT:%=--port %)
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --universal --python-version 3.11 --generate-hashes \

@@ -65,9 +65,9 @@ class StudioPage:
         with gr.Blocks(title="cmet studio", analytics_enabled=False) as self.blocks:
             gr.HTML(looks.masthead())
             with gr.Row(equal_height=False):
-                with gr.Column(scale=5, min_width=320):
+                with gr.Column(scale=5, min_width=280):
                     self._lay_out_wishes(models)
-                with gr.Column(scale=6, min_width=320, visible=False) as self.right:
+                with gr.Column(scale=6, min_width=280, visible=False) as self.right:
                     self._lay_out_results()
             self._connect()
 
@@ -133,7 +133,7 @@ class StudioPage:
             self.strength = gr.Slider(
                 0, MAX_STRENGTH, 1, step=0.05, label="Strength", elem_id="strength", buttons=[], scale=3
             )
-            self.is_auto = gr.Checkbox(True, label="typical for the feeling", elem_id="auto", scale=2, min_width=150)
+            self.is_auto = gr.Checkbox(True, label="find it for me", elem_id="auto", scale=1, min_width=120)
         self.about_wishes = gr.HTML(elem_id="about-wishes", elem_classes="quiet")
         with gr.Row():
             self.go = gr.Button("Make the video", variant="primary", elem_id="go", scale=3)

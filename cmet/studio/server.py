@@ -1,6 +1,7 @@
 """The page served: to this machine only, unless somebody asks for more and sets a password."""
 
 import os
+import re
 import secrets
 import socket
 from collections.abc import Iterator
@@ -8,11 +9,23 @@ from contextlib import closing, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from cmet.errors import UserError
 from cmet.studio.folders import PRIVATE, private_folder, studio_home
 
 LOCALHOST = "127.0.0.1"
 FIRST_PORT, NUM_PORTS = 7860, 40
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; form-action 'self'; "
+    "object-src 'none'; base-uri 'self'"
+)
+"""What a browser may fetch for the page: nothing from elsewhere, whatever a part of it would like."""
+
 USER = "cmet"
 """Who logs in with the password."""
 
@@ -58,6 +71,29 @@ def check_reach(host: str, password: str | None) -> None:
         )
 
 
+class OnlyFromHere:
+    """Tells browsers to fetch nothing from elsewhere, and fetches nothing for them either."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before an application."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if re.search(r"/(?:file|proxy)=(?:https?|ftp):", scope.get("path", "")):
+            await PlainTextResponse("The page fetches nothing from elsewhere.", 403)(scope, receive, send)
+            return
+
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = POLICY
+                headers["Referrer-Policy"] = "no-referrer"
+            await send(message)
+
+        await self.app(scope, receive, answered)
+
+
 @contextmanager
 def served_page(host: str, port: int, password: str | None, model: Path | None) -> Iterator[str]:
     """The page, for the time of a block; gives its address. Files of its sessions are gone afterwards.
@@ -76,8 +112,6 @@ def served_page(host: str, port: int, password: str | None, model: Path | None) 
         files.mkdir(mode=PRIVATE)
         _quiet_gradio(files)
         from gradio import processing_utils
-        from starlette.middleware import Middleware
-        from starlette.middleware.trustedhost import TrustedHostMiddleware
 
         from cmet.studio.looks import CSS
         from cmet.studio.models import offered_models
@@ -88,8 +122,10 @@ def served_page(host: str, port: int, password: str | None, model: Path | None) 
         processing_utils.hash_seed = secrets.token_bytes(32)
         models, studio = offered_models(model), Studio(files)
         page = StudioPage(studio, models)
-        # another site's name that leads to this machine opens no page
-        allowed = [Middleware(TrustedHostMiddleware, allowed_hosts=[LOCALHOST, "localhost", "[::1]"])]
+        guards = [Middleware(OnlyFromHere)]
+        if is_local(host):
+            # another site's name that leads to this machine opens no page
+            guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=[LOCALHOST, "localhost", "[::1]"]))
         try:
             _, url, _ = page.blocks.queue(api_open=False).launch(
                 server_name=host,
@@ -109,8 +145,7 @@ def served_page(host: str, port: int, password: str | None, model: Path | None) 
                 allowed_paths=[],
                 max_file_size=MAX_UPLOAD_BYTES,
                 app_kwargs={
-                    "docs_url": None, "redoc_url": None, "openapi_url": None,
-                    "middleware": allowed if is_local(host) else [],
+                    "docs_url": None, "redoc_url": None, "openapi_url": None, "middleware": guards,
                 },
                 theme=studio_theme(),
                 css=CSS,

@@ -1,6 +1,7 @@
 """The page: its fields, and which of them speak to each other. What is done then is in `cmet.studio.work`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ class StudioPage:
                     )  # fmt: skip
                     gr.HTML(
                         '<p class="absent">An emotion is a word, or a mix: <code>0.5 happy + 0.4 surprised</code>. '
-                        "Between the times the face stays as it is. Strength may be left empty.</p>"
+                        "The word <code>voice</code> is what is heard in the recordings. Between the times the face "
+                        "stays as it is; a strength may be left out.</p>"
                     )
             self.tabs: dict[Way, gr.Tab] = {"name": by_name, "voice": by_voice, "times": by_time}
             with gr.Accordion("More", open=False):
@@ -323,7 +325,11 @@ class StudioPage:
             before = self.studio.before(session, time_s)
             said = looks.notes((), [self._said(session, error)])
             return {self.still: (before, before), self.about_wishes: said}
-        return {self.still: (shown.before, shown.after), self.about_wishes: looks.heard(shown.emotions)}
+        named = [replace(one, name=self._plain(session, one.name)) for one in shown.emotions]
+        warnings = [self._plain(session, one) for one in shown.warnings]
+        return {
+            self.still: (shown.before, shown.after), self.about_wishes: looks.notes(warnings) + looks.heard(named),
+        }  # fmt: skip
 
     def _closed(self, said: str) -> Updates:
         hidden = gr.update(visible=False)
@@ -351,7 +357,8 @@ class StudioPage:
         }
 
     def _about(self, session: StudioSession, report: EditReport) -> str:
-        return looks.notes((), [self._plain(session, one) for one in report.remarks])
+        loud, quiet = ([self._plain(session, one) for one in said] for said in (report.warnings, report.remarks))
+        return looks.notes(loud, quiet)
 
     def _said(self, session: StudioSession, error: Exception) -> str:
         return self._plain(session, fault_said(error))

@@ -13,7 +13,7 @@ OPTIONS = {
 }
 """What an option of `cmet edit` is called here."""
 
-_OPTION = re.compile("|".join(map(re.escape, OPTIONS)) + r"(?![\w-])")
+_OPTION = re.compile(rf"(?:{'|'.join(map(re.escape, OPTIONS))})(?![\w-])")
 
 
 def plain_sentence(sentence: str, folder: Path) -> str:

@@ -32,6 +32,7 @@ class ShownStill:
     before: Path
     after: Path
     emotions: tuple[EmotionReport, ...]
+    warnings: tuple[str, ...]
 
 
 class Studio:
@@ -98,7 +99,7 @@ class Studio:
         number = preview.nearest(time_s)
         change = self._change(session, preview, wishes)
         before, after = preview.stills[number], preview.after(number, change)
-        return ShownStill(session.still(before), session.still(after), change.emotions)
+        return ShownStill(session.still(before), session.still(after), change.emotions, change.warnings)
 
     def before(self, session: StudioSession, time_s: float) -> Path | None:
         """One frame as it is; None where there is none."""

@@ -22,6 +22,9 @@ MAX_STRENGTH = 3.0
 NUM_BEFORE_AUTO = 8
 """Fields before the one that has a strength found."""
 
+NUM_ROWS = 3
+"""Of the table at first."""
+
 TABLE_HEAD = ("from (s)", "to (s)", "emotion", "strength")
 FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
@@ -81,7 +84,7 @@ class StudioPage:
         self.way = gr.State("name")
         with gr.Column(visible=False, elem_id="wishes") as self.left:
             with gr.Tabs():
-                with gr.Tab("Choose a feeling", id="name") as by_name:
+                with gr.Tab("By name", id="name") as by_name:
                     self.emotion = gr.Radio(
                         list(models[0].emotions), show_label=False, container=False, elem_classes="emotions",
                         elem_id="emotion",
@@ -94,12 +97,13 @@ class StudioPage:
                             )
                             for name in self.emotions
                         ]  # fmt: skip
-                with gr.Tab("Hear it in a voice", id="voice") as by_voice:
+                with gr.Tab("By voice", id="voice") as by_voice:
                     self.speech, self.spoken = self._recordings("With the feeling", "speech")
                     self.calm, self.calm_spoken = self._recordings("Calm, best by the same voice", "calm")
                 with gr.Tab("By time", id="times") as by_time:
                     self.table = gr.Dataframe(
-                        headers=list(TABLE_HEAD), datatype="str", type="array", row_count=3, column_count=4,
+                        [[""] * 4 for _ in range(NUM_ROWS)], headers=list(TABLE_HEAD), datatype="str", type="array",
+                        column_count=4,
                         show_label=False, interactive=True, elem_id="times", buttons=[],
                     )  # fmt: skip
                     gr.HTML(
@@ -117,12 +121,11 @@ class StudioPage:
 
     def _recordings(self, label: str, name: str) -> tuple[gr.File, gr.Audio]:
         kinds = sorted(SOUND_SUFFIXES | VIDEO_SUFFIXES)
-        with gr.Group():
-            files = gr.File(file_count="multiple", file_types=kinds, label=label, height=110, elem_id=f"{name}-files")
-            spoken = gr.Audio(
-                sources=["microphone"], type="filepath", label="or record it", elem_id=f"{name}-spoken", buttons=[],
-                format="wav",
-            )  # fmt: skip
+        files = gr.File(file_count="multiple", file_types=kinds, label=label, height=140, elem_id=f"{name}-files")
+        spoken = gr.Audio(
+            sources=["microphone"], type="filepath", label="or record it", elem_id=f"{name}-spoken", buttons=[],
+            format="wav",
+        )  # fmt: skip
         return files, spoken
 
     def _lay_out_results(self) -> None:
@@ -157,7 +160,7 @@ class StudioPage:
             self.model, self.way, self.speech, self.spoken, self.calm, self.calm_spoken, self.table, self.strength,
             self.is_auto, self.is_marked, self.is_side_by_side, self.moment, *self.sliders,
         ]  # fmt: skip
-        seen = [self.still, self.about_wishes]
+        seen = [self.still, self.about_wishes, self.strength]
         opened = [
             self.about_video, self.left, self.right, self.moment, self.results, self.progress, *seen,
         ]  # fmt: skip
@@ -325,10 +328,13 @@ class StudioPage:
             before = self.studio.before(session, time_s)
             said = looks.notes((), [self._said(session, error)])
             return {self.still: (before, before), self.about_wishes: said}
+        strengths = {round(one.strength, 2) for one in shown.emotions if one.mean_change}
+        found = {self.strength: strengths.pop()} if wishes.strength is None and len(strengths) == 1 else {}
         named = [replace(one, name=self._plain(session, one.name)) for one in shown.emotions]
         warnings = [self._plain(session, one) for one in shown.warnings]
         return {
             self.still: (shown.before, shown.after), self.about_wishes: looks.notes(warnings) + looks.heard(named),
+            **found,
         }  # fmt: skip
 
     def _closed(self, said: str) -> Updates:

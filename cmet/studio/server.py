@@ -26,6 +26,9 @@ POLICY = (
 )
 """What a browser may fetch for the page: nothing from elsewhere, whatever a part of it would like."""
 
+REFUSED = re.compile(r"/(?:file|proxy)=\w+:|/openapi\.json$")
+"""What would be fetched from elsewhere by the server, and the list of what can be called."""
+
 USER = "cmet"
 """Who logs in with the password."""
 
@@ -80,8 +83,8 @@ class OnlyFromHere:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if re.search(r"/(?:file|proxy)=(?:https?|ftp):", scope.get("path", "")):
-            await PlainTextResponse("The page fetches nothing from elsewhere.", 403)(scope, receive, send)
+        if REFUSED.search(scope.get("path", "")):
+            await PlainTextResponse("This is not for you.", 403)(scope, receive, send)
             return
 
         async def answered(message: Message) -> None:

@@ -22,7 +22,7 @@ from tests.browser.lab import wait_for
 START_S = 180.0
 """It takes some seconds on a quiet machine."""
 
-PATIENCE_MS = 180_000
+PATIENCE_MS = 40_000
 READY = "cmet studio: "
 
 
@@ -87,6 +87,10 @@ class StudioVisitor:
     def open(self, video: Path) -> None:
         """Give a video and wait until it is read."""
         self.give(video)
+        self.wait_until_read()
+
+    def wait_until_read(self) -> None:
+        """The video that was given can be looked at."""
         self.emotion("happy").wait_for()
         self.stills.first.wait_for()
 

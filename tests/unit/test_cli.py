@@ -21,7 +21,6 @@ from cmet.commands.edit import (
     wanted_timeline,
 )
 from cmet.editing.choice import ModelChoice
-from cmet.editing.options import EditReport, EmotionReport, NamedEmotion
 from cmet.editing.options import EditReport, EmotionReport, NamedEmotion, Share
 from cmet.editing.timeline import Segment
 from cmet.errors import UserError

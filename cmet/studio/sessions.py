@@ -38,7 +38,7 @@ class Reading(Generic[Result]):
 
     def __init__(self, work: Callable[[], Result], threads: ThreadPoolExecutor) -> None:
         """Begin it, or have it wait for a thread."""
-        self.label, self.done = "waiting", 0
+        self.label, self.done = "getting ready", 0
         self.total: int | None = None
         self._is_unwanted = Event()
         self._future: Future[Result] = threads.submit(self._run, work)
@@ -119,6 +119,8 @@ class StudioSession:
     preview: Preview | None = None
     reading: "Reading[Preview] | None" = None
     edit: QueuedEdit | None = None
+    unchanged: tuple[int, Path] | None = None
+    """The still that was shown last, without a change: which it is, and where."""
     made: list[MadeVideo] = field(default_factory=list)
     uploads: dict[Path, Path] = field(default_factory=dict)
     """Where a file that was given lies here, by where the page has put it."""
@@ -130,6 +132,7 @@ class StudioSession:
 
     def forget(self) -> None:
         """Let go of what was worked out for previews."""
+        self.unchanged = None
         self.known.forget()
         self.changes.forget()
 
@@ -147,6 +150,16 @@ class StudioSession:
         folder = self.folder / kind / secrets.token_hex(8)
         folder.mkdir(parents=True, mode=PRIVATE)
         return folder
+
+    def before(self, number: int, jpeg: bytes) -> Path:
+        """A still as it is; as long as no other one is wanted, the browser has it."""
+        if self.unchanged is None or self.unchanged[0] != number:
+            folder = self.new_folder("unchanged")
+            (folder / "still.jpg").write_bytes(jpeg)
+            older, self.unchanged = self.unchanged, (number, folder / "still.jpg")
+            if older is not None:
+                shutil.rmtree(older[1].parent, ignore_errors=True)
+        return self.unchanged[1]
 
     def still(self, jpeg: bytes) -> Path:
         """A picture for the browser to fetch soon."""

@@ -98,13 +98,17 @@ class Studio:
             raise UserError("give a video first")
         number = preview.nearest(time_s)
         change = self._change(session, preview, wishes)
-        before, after = preview.stills[number], preview.after(number, change)
-        return ShownStill(session.still(before), session.still(after), change.emotions, change.warnings)
+        before = session.before(number, preview.stills[number])
+        after = session.still(preview.after(number, change))
+        return ShownStill(before, after, change.emotions, change.warnings)
 
     def before(self, session: StudioSession, time_s: float) -> Path | None:
         """One frame as it is; None where there is none."""
         preview = session.preview
-        return None if preview is None else session.still(preview.stills[preview.nearest(time_s)])
+        if preview is None:
+            return None
+        number = preview.nearest(time_s)
+        return session.before(number, preview.stills[number])
 
     def make(self, session: StudioSession, wishes: StudioWishes) -> Iterator[QueuedEdit]:
         """Make the whole video, when it is its turn, and keep it in the history.

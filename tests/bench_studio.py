@@ -26,7 +26,10 @@ SHOWN_MS = """([id, value]) => new Promise(shown => {
     document.querySelector('#still').removeEventListener('load', seen, true);
     shown(performance.now() - begun);
   }, true);
-  setTimeout(() => { begun = performance.now(); knob.dispatchEvent(new PointerEvent('pointerup', {bubbles: true})); }, 50);
+  setTimeout(() => {
+    begun = performance.now();
+    knob.dispatchEvent(new PointerEvent("pointerup", {bubbles: true}));
+  }, 50);
 })"""
 """Milliseconds from letting go of a slider at a value to the load of the picture that shows it."""
 

@@ -11,7 +11,7 @@ UV := .boot/bin/uv
 MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 NUMPY_MADVISE_HUGEPAGE=0
 PYTEST := $(MEMORY) OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # the other extras are for some machines only and are installed by name
-LOCKED := pipeline dagster drive postgres ray s3 dev
+LOCKED := pipeline dagster drive postgres ray s3 studio dev
 # Python compiles what is imported first: here side by side, or else each process of the first run does it for itself
 COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,sklearn.linear_model \
   dagster dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats
@@ -34,7 +34,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # where it is set, every process would compile pandas and torch anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo model test check lint format bench dev mlflow lock clean
+.PHONY: help setup demo model test check lint format bench dev mlflow studio lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -103,6 +103,9 @@ mlflow: setup ## MLflow on http://localhost:5000, or PORT=
 	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
 	  $(PERCENT) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --app-name cmet --host 127.0.0.1 --port $(PORT) \
 	  --workers 1 --uvicorn-opts "--log-level warning" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; esac
+
+studio: setup ## The page for people who do not write code, on http://127.0.0.1:7860, or PORT=
+	cmet studio $(PORT:%=--port %)
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) pip compile pyproject.toml $(LOCKED:%=--extra %) --universal --python-version 3.11 --generate-hashes \

@@ -27,6 +27,7 @@ from cmet.commands.extended import ManyExtended, extended
 from cmet.commands.promote import promote
 from cmet.commands.provenance import provenance
 from cmet.commands.score import ManyLabels, score
+from cmet.commands.studio import studio
 from cmet.commands.sweep import ManySeeds, sweep
 from cmet.commands.unseen import unseen
 from cmet.environment import missing_library, own_version
@@ -83,6 +84,7 @@ app.command(cls=ManyExtended, short_help="Emotions without a judge: measure, edi
 app.command(cls=ManyLabels, short_help="Judge clips that any method made.")(score)
 app.command(short_help="Compare two results clip by clip.")(compare)
 app.command(short_help="Give an alias to the best model in MLflow.")(promote)
+app.command(short_help="Open the page for people who do not write code.")(studio)
 app.command(cls=ManySeeds, short_help="Train variants with several seeds and compare.")(sweep)
 app.command(cls=ManySeeds, short_help="Leave each emotion out of training in turn.")(unseen)
 

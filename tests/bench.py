@@ -47,6 +47,7 @@ from tests.bench_judge import judge_speed
 from tests.bench_media import prepare_256, prepare_1080p
 from tests.bench_planning import SIZES, planned, table_of
 from tests.bench_speech import opensmile_speedup
+from tests.bench_studio import NUM_EDITS, NUM_PREVIEWS, use_studio
 from tests.bench_training import killed_while_training, memory_while_reading, sampling_speeds, step_times
 from tests.bench_weights import NUM_KILLS as NUM_DOWNLOAD_KILLS
 from tests.bench_weights import SIZE_MIB, killed_while_downloading
@@ -387,6 +388,14 @@ def editing(bench: Bench) -> Iterator[float]:
     yield edit_720p(bench.real / "faces/face_2.mp4", bench.scratch)["times"]
 
 
+def studio(bench: Bench) -> Iterator[float]:
+    used = use_studio(bench.real / "faces/face_2.mp4", bench.scratch)
+    yield used.ready_s
+    yield used.preview_s
+    yield used.memory_growth
+    yield used.num_files_more
+
+
 def published_backbones(bench: Bench) -> Iterator[float]:
     found = backbone_speeds()
     yield found["edit_speedup"]
@@ -564,6 +573,16 @@ PARTS = (
     Part("facemesh", (at_least("landmarks and codes of prepared video, 2 cores", "frames/s", 200),), landmarks),
     Part("facemesh", (at_least("warp rendering, 256x256, one core", "frames/s", 100),), warp),
     Part("editing", (at_most("10 s of 720p edited, core-seconds over decoding and encoding", "times", 3),), editing),
+    Part(
+        "studio",
+        (
+            at_most("cmet studio, from the command to the page", "s", 8),
+            at_most(f"preview of a 720p frame, from letting go to the picture, median of {NUM_PREVIEWS}", "s", 0.5),
+            at_most(f"memory of the page after {NUM_EDITS} edits relative to after a quarter of them", "", 1.1),
+            at_most(f"files of the page after {NUM_EDITS} edits, more than their results", "files", 0),
+        ),
+        studio,
+    ),
     Part(
         "backbones",
         (

@@ -6,7 +6,6 @@ from pathlib import Path
 from shutil import copyfile, copytree
 from typing import Any
 
-from cmet.connector.bundle import SPEECH_LIMIT
 from cmet.connector.card import CONFIG, WEIGHTS, BundleConfig
 from cmet.connector.product import Model
 from cmet.outputs import fresh_folder, write_json
@@ -82,6 +81,9 @@ class Recipe:
 
 def pack(model: Model, recipe: Recipe, out: Path = BUILT_IN) -> None:
     """Put what an edit needs of a trained model into a folder, with its recipe and its card; whole or not at all."""
+    # the page lists models before anything imports torch, which takes seconds
+    from cmet.connector.bundle import SPEECH_LIMIT
+
     with fresh_folder(out) as folder:
         for name in (CONFIG, WEIGHTS, SPEECH_SCALING, SPEECH_LIMIT):
             copyfile(model.folder / name, folder / name)

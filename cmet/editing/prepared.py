@@ -73,12 +73,12 @@ class PreparedVideo:
         parts = self.backbone.render(map(self.view.of, frames), self.track, self.codes_TK + delta_TK)
         return map(self.view.put_back, below, parts)
 
-    def drawn_frame(self, index: int, delta_K: np.ndarray) -> np.ndarray:
+    def drawn_frame(self, index: int, frame: np.ndarray, delta_K: np.ndarray) -> np.ndarray:
         """One frame with a change of its codes, as if it were a video of its own.
 
         Where the mouth is covered, the whole video fades the change in and out, and a frame alone does not.
         """
-        frame, one = next(self.source.frames([index])), slice(index, index + 1)
+        one = slice(index, index + 1)
         codes = self.codes_TK[one] + delta_K
         part = next(iter(self.backbone.render(iter([self.view.of(frame)]), self.track[one], codes)))
         return self.view.put_back(frame, part)

@@ -37,10 +37,18 @@ class Editors:
         Raises:
             UserError: It cannot be opened.
         """
-        key = (request.choice, request.is_told)
+        return self.opened(request.choice, is_told=request.is_told)
+
+    def opened(self, choice: ModelChoice, *, is_told: bool) -> Editor:
+        """A model; only which one is taken where none is named depends on whether emotions are told.
+
+        Raises:
+            UserError: It cannot be opened.
+        """
+        key = (choice, is_told and choice.model is None and choice.connector is None)
         with self._is_opening:
             if key not in self._open:
-                self._open[key] = request.choice.open(is_told=request.is_told)
+                self._open[key] = choice.open(is_told=is_told)
             return self._open[key]
 
 

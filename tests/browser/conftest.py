@@ -37,6 +37,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(said)
     # Chromium has no sandbox for root, which is who runs a container
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser

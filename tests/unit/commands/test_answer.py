@@ -29,7 +29,7 @@ from cmet.tracking.promotion import Candidate, Promotion
 from tests.conftest import ROOT, Command
 from tests.unit.scores.making import results_of
 
-WITHOUT_JSON: dict[str, str] = {}
+WITHOUT_JSON: dict[str, str] = {"studio": "it serves a page until it is ended"}
 """Commands that have no `--json`, each with the reason why."""
 
 

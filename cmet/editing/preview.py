@@ -1,0 +1,118 @@
+"""Single frames of a video as an edit would show them, at once, before the whole is made.
+
+Legend: T frames, K expression components.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmet.editing.editor import Editor
+from cmet.editing.emotions import KnownEmotion, check_num_windows, emotional_delta, know_emotions
+from cmet.editing.likeness import warnings_of
+from cmet.editing.options import EditOptions, EmotionReport, WantedEmotion
+from cmet.editing.prepared import PreparedVideo
+from cmet.editing.source import Source, counted_frames
+from cmet.editing.speech import hear
+from cmet.editing.timeline import Timeline
+from cmet.errors import UserError
+
+MAX_STILLS = 240
+"""Frames of a video that can be shown, evenly along it: one each 0.04 s of ten seconds."""
+
+QUALITY = 92
+"""Of the stills, as JPEG has it."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreviewedChange:
+    """What emotions change of a video."""
+
+    delta_TK: np.ndarray
+    emotions: tuple[EmotionReport, ...]
+    """What each does where it stands alone."""
+    warnings: tuple[str, ...] = ()
+    """As `EditReport` has them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A video in which the face has been found, and some of its frames to try changes on."""
+
+    editor: Editor
+    prepared: PreparedVideo
+    indices: tuple[int, ...]
+    """Frames that can be shown."""
+    stills: tuple[bytes, ...]
+    """Each of them, as JPEG."""
+
+    @classmethod
+    def of(cls, video: Path, editor: Editor) -> "Preview":
+        """Find the face and keep some frames; this reads the whole video.
+
+        Args:
+            video: The face to edit.
+            editor: The model.
+
+        Raises:
+            UserError: The model draws faces anew, so that no frame can be shown alone.
+            ClipError: The video cannot be used.
+        """
+        if editor.kind.picture_px is not None:
+            raise UserError(f"{editor.kind.name} draws the whole video at once, so there is no preview; make the video")
+        source = Source(video)
+        prepared = PreparedVideo.of(source, editor, is_quiet=True)
+        indices = np.unique(np.linspace(0, len(source) - 1, MAX_STILLS).round().astype(int)).tolist()
+        frames = counted_frames(source.frames(indices), "keeping some frames", len(indices), is_quiet=True)
+        stills = tuple(as_jpeg(frame) for frame in frames)
+        # another source: this one may hold all frames
+        return cls(editor, replace(prepared, source=Source(video)), tuple(indices), stills)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the video."""
+        return len(self.prepared.codes_TK) / self.prepared.source.fps
+
+    def nearest(self, time_s: float) -> int:
+        """Which still is nearest to a time."""
+        wanted = time_s * self.prepared.source.fps
+        return int(np.abs(np.array(self.indices) - wanted).argmin())
+
+    def know(self, wanted: WantedEmotion | Timeline, neutral_speech: Sequence[Path]) -> tuple[KnownEmotion, ...]:
+        """What the model hears in recordings, or has on record of emotions that are told.
+
+        Raises:
+            UserError: As `know_emotions`.
+        """
+        neutral = hear(self.editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
+        neutral_NS = None if neutral is None else neutral.vectors_NS
+        return know_emotions(self.editor, wanted, neutral_NS, EditOptions())
+
+    def change(self, emotions: Sequence[KnownEmotion], options: EditOptions) -> PreviewedChange:
+        """What the emotions change of the video, as in an edit.
+
+        Raises:
+            ClipError: It is too short for them.
+            UserError: They have times that it has not.
+        """
+        codes_TK, fps = self.prepared.codes_TK, self.prepared.source.fps
+        check_num_windows(self.editor, emotions, len(codes_TK), fps)
+        delta_TK, told = emotional_delta(self.editor, emotions, codes_TK, fps, self.prepared.presence_T, options)
+        return PreviewedChange(delta_TK, tuple(told), warnings_of(self.editor, emotions))
+
+    def after(self, number: int, change: PreviewedChange) -> bytes:
+        """A still with the change, as JPEG; see `PreparedVideo.drawn_frame`."""
+        index = self.indices[number]
+        frame = cv2.imdecode(np.frombuffer(self.stills[number], np.uint8), cv2.IMREAD_COLOR_RGB)
+        assert frame is not None
+        return as_jpeg(self.prepared.drawn_frame(index, frame, change.delta_TK[index]))
+
+
+def as_jpeg(picture: np.ndarray) -> bytes:
+    """A picture (H, W, 3), RGB uint8, as the bytes of a JPEG file."""
+    done, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    assert done
+    return encoded.tobytes()

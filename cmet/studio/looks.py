@@ -1,0 +1,73 @@
+"""What the page looks like: colours, and the parts that are plain HTML."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from re import sub
+
+from cmet.editing.options import EmotionReport
+from cmet.studio.models import MissingModel
+
+ASK_FIRST = (
+    "A made face can hurt the person it shows: edit only people who have agreed, and say that it is edited when you "
+    "show it."
+)
+
+CSS = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+
+def masthead() -> str:
+    """The head of the page."""
+    return (
+        '<div class="masthead"><h1>Another feeling for a face</h1>'
+        "<p>Give it a video of one person, and the feeling it should show: choose one, or let it hear a voice.</p>"
+        f'<p class="ask">{escape(ASK_FIRST)}</p></div>'
+    )
+
+
+def fault(sentence: str) -> str:
+    """What went wrong."""
+    return f'<div class="said fault" role="alert">{_text(sentence)}</div>'
+
+
+def notes(warnings: Sequence[str], others: Sequence[str] = ()) -> str:
+    """What is to be said loudly, and what besides."""
+    loud = "".join(f'<div class="said warning" role="alert">{_text(one)}</div>' for one in warnings)
+    quiet = "".join(f"<li>{_text(one)}</li>" for one in others)
+    return loud + (f'<ul class="said notes">{quiet}</ul>' if quiet else "")
+
+
+def going(label: str, done: int, total: int | None) -> str:
+    """How far work is."""
+    share = 0.0 if not total else min(1.0, done / total)
+    number = f"{share:.0%}" if total else ""
+    return (
+        f'<div class="going"><div class="track"><div class="fill" style="width:{100 * share:.1f}%"></div></div>'
+        f'<div class="what"><span>{_text(label)}</span><span>{number}</span></div></div>'
+    )
+
+
+def heard(emotions: Iterable[EmotionReport]) -> str:
+    """A bar of likeness to each emotion, for all that were heard."""
+    known = [one for one in emotions if one.likeness]
+    return "".join(_bars(one.likeness, one.name if len(known) > 1 else "") for one in known)
+
+
+def _bars(likeness: Mapping[str, float], name: str) -> str:
+    title = f"What was heard in {name}" if name else "What was heard"
+    rows = [
+        f'<span>{escape(emotion)}</span><div class="track"><div class="fill{"" if number else " first"}" '
+        f'style="width:{100 * max(0.0, cosine):.0f}%"></div></div><span class="number">{cosine:.2f}</span>'
+        for number, (emotion, cosine) in enumerate(likeness.items())
+    ]
+    return f'<div class="heard"><span class="title">{_text(title)}</span>{"".join(rows)}</div>'
+
+
+def absent(models: Sequence[MissingModel]) -> str:
+    """Models that are not here, and what gets them."""
+    return "".join(f'<p class="absent"><b>{escape(one.label)}</b> is not here; {_text(one.way)}</p>' for one in models)
+
+
+def _text(sentence: str) -> str:
+    """A sentence with what stands between backticks as code."""
+    return sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))

@@ -1,0 +1,392 @@
+"""The page: its fields, and which of them speak to each other. What is done then is in `cmet.studio.work`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from cmet.editing.options import EditReport
+from cmet.editing.queue import CancelledEdit, QueuedEdit, fault_said
+from cmet.media.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from cmet.studio import looks
+from cmet.studio.models import OfferedModel, missing_models
+from cmet.studio.sentences import plain_sentence
+from cmet.studio.sessions import MadeVideo, StudioSession
+from cmet.studio.wishes import StudioWishes, Way
+from cmet.studio.work import Studio
+
+MAX_STRENGTH = 3.0
+NUM_BEFORE_AUTO = 8
+"""Fields before the one that has a strength found."""
+
+NUM_ROWS = 3
+"""Of the table at first."""
+
+TABLE_HEAD = ("from (s)", "to (s)", "emotion", "strength")
+FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
+
+Updates = dict[Any, Any]
+"""New values and looks, by the field."""
+
+
+def studio_theme() -> gr.Theme:
+    """Colours and fonts; no font is fetched from anywhere."""
+    return gr.themes.Base(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=[gr.themes.Font(name) for name in FONTS],
+        font_mono=[gr.themes.Font(name) for name in MONO_FONTS],
+    ).set(
+        body_background_fill="#f6f7f9",
+        block_border_width="1px",
+        block_label_background_fill="white",
+        block_label_border_width="0px",
+        block_shadow="none",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_text_color="white",
+    )
+
+
+class StudioPage:
+    """The fields of one page, and what happens when they are used."""
+
+    def __init__(self, studio: Studio, models: Sequence[OfferedModel]) -> None:
+        """Lay the page out.
+
+        Args:
+            studio: What does the work.
+            models: Those that are here, the one to begin with first.
+        """
+        self.studio = studio
+        self.models = {model.label: model for model in models}
+        self.emotions = sorted({name for model in models for name in model.emotions})
+        with gr.Blocks(title="cmet studio", analytics_enabled=False) as self.blocks:
+            gr.HTML(looks.masthead())
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=5, min_width=280):
+                    self._lay_out_wishes(models)
+                with gr.Column(scale=6, min_width=280, visible=False) as self.right:
+                    self._lay_out_results()
+            self._connect()
+
+    def _lay_out_wishes(self, models: Sequence[OfferedModel]) -> None:
+        self.video = gr.Video(
+            label="Video of one face", sources=["upload", "webcam"], elem_id="video", buttons=[],
+            webcam_options=gr.WebcamOptions(mirror=False),
+        )  # fmt: skip
+        self.about_video = gr.HTML(elem_id="about-video", elem_classes="quiet")
+        self.way = gr.State("name")
+        with gr.Column(visible=False, elem_id="wishes") as self.left:
+            with gr.Tabs():
+                with gr.Tab("By name", id="name") as by_name:
+                    self.emotion = gr.Radio(
+                        list(models[0].emotions), show_label=False, container=False, elem_classes="emotions",
+                        elem_id="emotion",
+                    )  # fmt: skip
+                    with gr.Accordion("Mix several", open=False):
+                        self.sliders = [
+                            gr.Slider(
+                                0, 1, 0, step=0.05, label=name, buttons=[], elem_id=f"share-{name}",
+                                visible=name in models[0].emotions,
+                            )
+                            for name in self.emotions
+                        ]  # fmt: skip
+                with gr.Tab("By voice", id="voice") as by_voice:
+                    self.speech, self.spoken = self._recordings("With the feeling", "speech")
+                    self.calm, self.calm_spoken = self._recordings("Calm, best by the same voice", "calm")
+                with gr.Tab("By time", id="times") as by_time:
+                    self.table = gr.Dataframe(
+                        [[""] * 4 for _ in range(NUM_ROWS)], headers=list(TABLE_HEAD), datatype="str", type="array",
+                        column_count=4,
+                        show_label=False, interactive=True, elem_id="times", buttons=[],
+                    )  # fmt: skip
+                    gr.HTML(
+                        '<p class="absent">An emotion is a word, or a mix: <code>0.5 happy + 0.4 surprised</code>. '
+                        "The word <code>voice</code> is what is heard in the recordings. Between the times the face "
+                        "stays as it is; a strength may be left out.</p>"
+                    )
+            self.tabs: dict[Way, gr.Tab] = {"name": by_name, "voice": by_voice, "times": by_time}
+            with gr.Accordion("More", open=False):
+                self.model = gr.Radio(list(self.models), value=models[0].label, label="Model", elem_id="model")
+                missing = looks.absent(missing_models(models))
+                gr.HTML(missing, visible=bool(missing))
+                self.is_marked = gr.Checkbox(label="Write “AI-edited” into the picture")
+                self.is_side_by_side = gr.Checkbox(label="Make a video of before and after side by side, too")
+
+    def _recordings(self, label: str, name: str) -> tuple[gr.File, gr.Audio]:
+        kinds = sorted(SOUND_SUFFIXES | VIDEO_SUFFIXES)
+        files = gr.File(file_count="multiple", file_types=kinds, label=label, height=140, elem_id=f"{name}-files")
+        spoken = gr.Audio(
+            sources=["microphone"], type="filepath", label="or record it", elem_id=f"{name}-spoken", buttons=[],
+            format="wav",
+        )  # fmt: skip
+        return files, spoken
+
+    def _lay_out_results(self) -> None:
+        self.still = gr.ImageSlider(
+            type="filepath", label="Before and after", interactive=False, elem_id="still", buttons=["fullscreen"],
+            max_height=480,
+        )  # fmt: skip
+        self.moment = gr.Slider(0, 1, 0, step=0.04, label="Moment (s)", elem_id="moment", buttons=[])
+        with gr.Row():
+            self.strength = gr.Slider(
+                0, MAX_STRENGTH, 1, step=0.05, label="Strength", elem_id="strength", buttons=[], scale=3
+            )
+            self.is_auto = gr.Checkbox(True, label="find it for me", elem_id="auto", scale=1, min_width=120)
+        self.about_wishes = gr.HTML(elem_id="about-wishes", elem_classes="quiet")
+        with gr.Row():
+            self.go = gr.Button("Make the video", variant="primary", elem_id="go", scale=3)
+            self.stop = gr.Button("Cancel", elem_id="stop", visible=False, scale=1, min_width=90)
+        self.progress = gr.HTML(elem_id="progress", elem_classes="quiet")
+        with gr.Column(visible=False, elem_id="results") as self.results:
+            with gr.Row():
+                self.before = gr.Video(label="Before", interactive=False, buttons=[], min_width=150)
+                self.after = gr.Video(label="After", interactive=False, buttons=[], min_width=150, elem_id="after")
+            with gr.Row():
+                self.play = gr.Button("Play both", size="sm", min_width=90)
+                self.save = gr.DownloadButton("Save", size="sm", variant="primary", elem_id="save", min_width=90)
+                self.save_both = gr.DownloadButton("Save side by side", size="sm", visible=False, min_width=90)
+            self.about_result = gr.HTML(elem_id="about-result", elem_classes="quiet")
+            self.history = gr.Radio([], label="Made so far", visible=False, elem_id="history")
+
+    def _connect(self) -> None:
+        fields = [
+            self.model, self.way, self.speech, self.spoken, self.calm, self.calm_spoken, self.table, self.strength,
+            self.is_auto, self.is_marked, self.is_side_by_side, self.moment, *self.sliders,
+        ]  # fmt: skip
+        seen = [self.still, self.about_wishes, self.strength]
+        opened = [
+            self.about_video, self.left, self.right, self.moment, self.results, self.progress, *seen,
+        ]  # fmt: skip
+        # what a person changes again and again: the last one counts
+        live = partial(_listen, trigger_mode="always_last", concurrency_limit=2, concurrency_id="stills")
+        _listen(self.video.change, self.open_video, [self.video, *fields], opened, concurrency_limit=None)
+        live(self.emotion.input, self.choose, [self.emotion, *fields], [*seen, *self.sliders])
+        live(self.model.input, self.change_model, fields, [self.emotion, *self.sliders])
+        _listen(self.model.input, self.open_video, [self.video, *fields], opened, concurrency_limit=None)
+        for slider in self.sliders:
+            live(slider.release, self.mix, fields, [*seen, self.emotion])
+        live(self.strength.release, self.strengthen, fields, [*seen, self.is_auto])
+        changed = [self.moment.release, self.is_auto.input, self.speech.change, self.spoken.change, self.calm.change]
+        for event in [*changed, self.calm_spoken.change, self.table.input]:
+            live(event, self.show, fields, seen)
+        for way, tab in self.tabs.items():
+            live(tab.select, self._changing(way), fields, [*seen, self.way])
+        made = [self.go, self.stop, self.progress, self.results, self.before, self.after, self.save, self.save_both,
+                self.about_result, self.history]  # fmt: skip
+        _listen(self.go.click, self.make, fields, made, concurrency_limit=None)
+        _listen(self.stop.click, self.cancel, [], [self.stop], concurrency_limit=None)
+        _listen(self.history.input, self.show_made, [self.history], made, concurrency_limit=None)
+        self.play.click(None, js=PLAY_BOTH)
+        self.blocks.unload(self.leave)
+
+    def open_video(self, request: gr.Request, video: str | None, *values: Any) -> Iterator[Updates]:
+        """Read a video that was given, and show its first frame."""
+        session, (wishes, _) = self._session(request), self._read(request, values)
+        if video is None:
+            self.studio.close_video(session)
+            yield self._closed("")
+            return
+        try:
+            for reading in self.studio.open_video(session, Path(video), wishes.model):
+                yield self._closed(looks.going(reading.label, reading.done, reading.total))
+        except CancelledEdit:
+            return
+        except Exception as error:
+            yield self._closed(looks.fault(self._said(session, error)))
+            return
+        preview = session.preview
+        yield {
+            **self._closed(""),
+            self.left: gr.update(visible=True),
+            self.right: gr.update(visible=True),
+            self.still: gr.update(visible=preview is not None),
+            self.moment: gr.update(
+                value=0, maximum=round(preview.duration_s, 2) if preview else 1, visible=preview is not None
+            ),
+            **self._seen(session, wishes, 0.0),
+        }
+
+    def show(self, request: gr.Request, *values: Any) -> Updates:
+        """One frame as the fields have it."""
+        session, (wishes, time_s) = self._session(request), self._read(request, values)
+        return self._seen(session, wishes, time_s)
+
+    def choose(self, request: gr.Request, emotion: str | None, *values: Any) -> Updates:
+        """One emotion and no other."""
+        fields = len(values) - len(self.sliders)
+        shares = [float(name == emotion) for name in self.emotions]
+        found = self.show(request, *values[:fields], *shares)
+        return {**found, **dict(zip(self.sliders, shares, strict=True))}
+
+    def mix(self, request: gr.Request, *values: Any) -> Updates:
+        """Several emotions; a button is pressed where it is one alone."""
+        shares = dict(zip(self.emotions, values[-len(self.sliders) :], strict=True))
+        mixed = {name: share for name, share in shares.items() if share}
+        alone = next(iter(mixed)) if list(mixed.values()) == [1] else None
+        return {**self.show(request, *values), self.emotion: gr.update(value=alone)}
+
+    def strengthen(self, request: gr.Request, *values: Any) -> Updates:
+        """A strength of one's own."""
+        number = NUM_BEFORE_AUTO
+        return {**self.show(request, *values[:number], False, *values[number + 1 :]), self.is_auto: False}
+
+    def change_model(self, request: gr.Request, *values: Any) -> Updates:
+        """The emotions of another model."""
+        wishes, _ = self._read(request, values)
+        known = wishes.model.emotions
+        shown = {
+            slider: gr.update(value=0, visible=name in known)
+            for slider, name in zip(self.sliders, self.emotions, strict=True)
+        }
+        return {self.emotion: gr.update(choices=list(known), value=None), **shown}
+
+    def make(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+        """Make the whole video."""
+        session, (wishes, _) = self._session(request), self._read(request, values)
+        ready = {self.go: gr.update(interactive=True), self.stop: gr.update(visible=False)}
+        busy = {self.go: gr.update(interactive=False), self.stop: gr.update(visible=True, interactive=True)}
+        yield {**busy, self.progress: looks.going("beginning", 0, None)}
+        edit: QueuedEdit | None = None
+        try:
+            for edit in self.studio.make(session, wishes):
+                yield {self.progress: self._going(edit)}
+        except Exception as error:
+            yield {**ready, self.progress: looks.fault(self._said(session, error))}
+            return
+        assert edit is not None
+        if edit.state == "done":
+            yield {**ready, **self._made(session, session.made[-1])}
+        elif edit.state == "failed":
+            yield {**ready, self.progress: looks.fault(self._plain(session, edit.fault or ""))}
+        else:
+            yield {**ready, self.progress: looks.notes((), ["Cancelled; nothing was written."])}
+
+    def cancel(self, request: gr.Request) -> Updates:
+        """End what is being made."""
+        self.studio.cancel(self._session(request))
+        return {self.stop: gr.update(interactive=False)}
+
+    def show_made(self, request: gr.Request, label: str | None) -> Updates:
+        """An earlier result of the session."""
+        session = self._session(request)
+        made = next((one for one in session.made if one.label == label), None)
+        return {} if made is None else self._made(session, made)
+
+    def leave(self, request: gr.Request) -> None:
+        """Somebody has closed the page."""
+        self.studio.sessions.end(_name(request))
+
+    def _changing(self, way: Way) -> Callable[..., Updates]:
+        def changed(request: gr.Request, *values: Any) -> Updates:
+            """Another way of giving the emotion."""
+            model, _, *others = values
+            return {**self.show(request, model, way, *others), self.way: way}
+
+        return changed
+
+    def _session(self, request: gr.Request) -> StudioSession:
+        return self.studio.sessions.of(_name(request))
+
+    def _read(self, request: gr.Request, values: Sequence[Any]) -> tuple[StudioWishes, float]:
+        """What the fields say, and which moment of the video is looked at."""
+        model, way, speech, spoken, calm, calm_spoken, rows, strength, is_auto, is_marked, both, time_s, *shares = (
+            values
+        )
+        session = self._session(request)
+
+        def taken(files: list[str] | None, recorded: str | None) -> tuple[Path, ...]:
+            given = [*(files or []), *([recorded] if recorded else [])]
+            return tuple(session.take(Path(file)) for file in given)
+
+        wishes = StudioWishes(
+            self.models[model],
+            way,
+            dict(zip(self.emotions, shares, strict=True)),
+            taken(speech, spoken),
+            taken(calm, calm_spoken),
+            tuple(map(tuple, rows or ())),
+            None if is_auto else float(strength),
+            bool(is_marked),
+            bool(both),
+        )
+        return wishes, float(time_s)
+
+    def _seen(self, session: StudioSession, wishes: StudioWishes, time_s: float) -> Updates:
+        """The frame with the change, or as it is beside the reason why there is none."""
+        if session.preview is None:
+            return {}
+        try:
+            shown = self.studio.show(session, wishes, time_s)
+        except Exception as error:
+            before = self.studio.before(session, time_s)
+            said = looks.notes((), [self._said(session, error)])
+            return {self.still: (before, before), self.about_wishes: said}
+        strengths = {round(one.strength, 2) for one in shown.emotions if one.mean_change}
+        found = {self.strength: strengths.pop()} if wishes.strength is None and len(strengths) == 1 else {}
+        named = [replace(one, name=self._plain(session, one.name)) for one in shown.emotions]
+        warnings = [self._plain(session, one) for one in shown.warnings]
+        return {
+            self.still: (shown.before, shown.after), self.about_wishes: looks.notes(warnings) + looks.heard(named),
+            **found,
+        }  # fmt: skip
+
+    def _closed(self, said: str) -> Updates:
+        hidden = gr.update(visible=False)
+        return {
+            self.about_video: said, self.left: hidden, self.right: hidden, self.results: hidden, self.progress: "",
+        }  # fmt: skip
+
+    def _going(self, edit: QueuedEdit) -> str:
+        before = self.studio.queue.num_before(edit)
+        if before:
+            return looks.going(f"waiting for {before} other video{'s' if before > 1 else ''}", 0, None)
+        return looks.going(edit.label or "beginning", edit.done, edit.total)
+
+    def _made(self, session: StudioSession, made: MadeVideo) -> Updates:
+        labels = [one.label for one in session.made]
+        return {
+            self.progress: "",
+            self.results: gr.update(visible=True),
+            self.before: made.before,
+            self.after: made.path,
+            self.save: made.path,
+            self.save_both: gr.update(value=made.side_by_side, visible=made.side_by_side is not None),
+            self.about_result: self._about(session, made.report),
+            self.history: gr.update(choices=labels, value=made.label, visible=len(labels) > 1),
+        }
+
+    def _about(self, session: StudioSession, report: EditReport) -> str:
+        loud, quiet = ([self._plain(session, one) for one in said] for said in (report.warnings, report.remarks))
+        return looks.notes(loud, quiet)
+
+    def _said(self, session: StudioSession, error: Exception) -> str:
+        return self._plain(session, fault_said(error))
+
+    def _plain(self, session: StudioSession, sentence: str) -> str:
+        return plain_sentence(sentence, session.folder)
+
+
+PLAY_BOTH = """() => {
+  const videos = document.querySelectorAll('#results video');
+  videos.forEach((video, number) => { video.currentTime = 0; video.muted = number === 0; });
+  videos.forEach(video => video.play());
+}"""
+
+
+def _name(request: gr.Request) -> str:
+    assert request.session_hash is not None
+    return request.session_hash
+
+
+def _listen(
+    event: Callable[..., Any], work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], **how: Any
+) -> None:
+    """Do some work after an event; nobody else can call it, and nothing flickers meanwhile."""
+    event(work, list(inputs), list(outputs), api_visibility="private", show_progress="hidden", **how)

@@ -1,0 +1,172 @@
+"""The page served: to this machine only, unless somebody asks for more and sets a password."""
+
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cmet.errors import UserError
+from cmet.studio.folders import PRIVATE, private_folder, studio_home
+
+LOCALHOST = "127.0.0.1"
+FIRST_PORT, NUM_PORTS = 7860, 40
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; form-action 'self'; "
+    "object-src 'none'; base-uri 'self'"
+)
+"""What a browser may fetch for the page: nothing from elsewhere, whatever a part of it would like."""
+
+REFUSED = re.compile(r"/(?:file|proxy)=\w+:|/openapi\.json$")
+"""What would be fetched from elsewhere by the server, and the list of what can be called."""
+
+USER = "cmet"
+"""Who logs in with the password."""
+
+MAX_UPLOAD_BYTES = 500 << 20
+
+
+def is_local(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def free_port(host: str, wished: int | None) -> int:
+    """A port to serve at.
+
+    Raises:
+        UserError: The wished one is taken, or the address is none of this machine.
+    """
+    wanted = range(FIRST_PORT, FIRST_PORT + NUM_PORTS) if wished is None else (wished,)
+    for port in wanted:
+        try:
+            with closing(socket.create_server((host, port))):
+                return port
+        except OSError as error:
+            taken = error
+    if wished is None:
+        raise UserError(f"--host {host}: no port from {FIRST_PORT} on is free ({taken.strerror}); name one with --port")
+    raise UserError(f"--port {wished}: cannot be used ({taken.strerror}); leave it out, or name another one")
+
+
+def check_reach(host: str, password: str | None) -> None:
+    """Make sure that whoever is let in from elsewhere knows a password.
+
+    Raises:
+        UserError: There is none.
+    """
+    if not is_local(host) and not password:
+        raise UserError(
+            f"--host {host}: others could reach the page and the faces on it; set a password in CMET_STUDIO_PASSWORD, "
+            "or leave --host out"
+        )
+
+
+class OnlyFromHere:
+    """Tells browsers to fetch nothing from elsewhere, and fetches nothing for them either."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before an application."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if REFUSED.search(scope.get("path", "")):
+            await PlainTextResponse("This is not for you.", 403)(scope, receive, send)
+            return
+
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = POLICY
+                headers["Referrer-Policy"] = "no-referrer"
+            await send(message)
+
+        await self.app(scope, receive, answered)
+
+
+@contextmanager
+def served_page(host: str, port: int, password: str | None, model: Path | None) -> Iterator[str]:
+    """The page, for the time of a block; gives its address. Files of its sessions are gone afterwards.
+
+    Args:
+        host: Where to listen.
+        port: A free port there.
+        password: What is asked for; None to let everybody in who can reach it.
+        model: The model to begin with.
+
+    Raises:
+        UserError: There is no model where one was asked for.
+    """
+    with private_folder(studio_home()) as folder:
+        files = folder / "files"
+        files.mkdir(mode=PRIVATE)
+        _quiet_gradio(files)
+        from gradio import processing_utils
+
+        from cmet.studio.looks import CSS
+        from cmet.studio.models import offered_models
+        from cmet.studio.page import StudioPage, studio_theme
+        from cmet.studio.work import Studio
+
+        # part of the name of each file: without it a name could be worked out from the content
+        processing_utils.hash_seed = secrets.token_bytes(32)
+        models, studio = offered_models(model), Studio(files)
+        page = StudioPage(studio, models)
+        guards = [Middleware(OnlyFromHere)]
+        if is_local(host):
+            # another site's name that leads to this machine opens no page
+            guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=[LOCALHOST, "localhost", "[::1]"]))
+        try:
+            _, url, _ = page.blocks.queue(api_open=False).launch(
+                server_name=host,
+                server_port=port,
+                auth=None if password is None else (USER, password),
+                share=False,
+                quiet=True,
+                prevent_thread_lock=True,
+                show_error=True,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                mcp_server=False,
+                ssr_mode=False,
+                pwa=False,
+                inbrowser=False,
+                allowed_paths=[],
+                max_file_size=MAX_UPLOAD_BYTES,
+                app_kwargs={
+                    "docs_url": None, "redoc_url": None, "openapi_url": None, "middleware": guards,
+                },
+                theme=studio_theme(),
+                css=CSS,
+            )  # fmt: skip
+            studio.warm(models[0])
+            yield url
+        finally:
+            studio.close()
+
+
+def _quiet_gradio(files: Path) -> None:
+    """Settings that Gradio reads from the environment: files in one place, and no word to anybody."""
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]
+    os.environ |= {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(files),
+        "GRADIO_EXAMPLES_CACHE": str(files / "examples"),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }

@@ -1,0 +1,204 @@
+"""What the page does when somebody presses something; it knows no widgets."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cmet.editing.editor import Editor
+from cmet.editing.options import EditReport, EmotionReport, WantedEmotion, emotion_said
+from cmet.editing.preview import Preview, PreviewedChange
+from cmet.editing.queue import EditQueue, QueuedEdit
+from cmet.editing.request import EditRequest
+from cmet.editing.source import Source
+from cmet.editing.timeline import Timeline
+from cmet.errors import UserError
+from cmet.studio.models import OfferedModel
+from cmet.studio.sessions import EVERY_S, MadeVideo, Reading, StudioSession, StudioSessions
+from cmet.studio.wishes import StudioWishes
+
+NUM_READINGS = 2
+"""Videos that are read at once, whoever has given them."""
+
+MAX_DURATION_S = 300.0
+"""Of a video that is given; on a page nobody waits for more."""
+
+
+@dataclass(frozen=True)
+class ShownStill:
+    """One frame before and after, and what was heard."""
+
+    before: Path
+    after: Path
+    emotions: tuple[EmotionReport, ...]
+    warnings: tuple[str, ...]
+
+
+class Studio:
+    """All that the page can do, for everybody who has it open."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is at work; no model is open yet.
+
+        Args:
+            folder: For files.
+        """
+        self.sessions = StudioSessions(folder)
+        self.queue = EditQueue()
+        self._readings = ThreadPoolExecutor(NUM_READINGS, thread_name_prefix="readings")
+
+    def warm(self, model: OfferedModel) -> None:
+        """Open a model, so that nobody has to wait for it."""
+        self._readings.submit(self._warm, model)
+
+    def open_video(self, session: StudioSession, upload: Path, model: OfferedModel) -> Iterator[Reading[Preview]]:
+        """Read a video that was given, and keep it for previews.
+
+        Args:
+            session: Whose it is.
+            upload: Where the page has put it.
+            model: With which it will be edited.
+
+        Yields:
+            The work, a moment after the other.
+
+        Raises:
+            UserError: It cannot be used.
+            CancelledEdit: Another was given meanwhile.
+        """
+        self.close_video(session)
+        video = session.take(upload)
+        check_video(video)
+        session.video = video
+        if not model.shows_preview:
+            return
+        reading = session.reading = Reading(partial(self._read, video, model), self._readings)
+        for _ in reading.steps():
+            yield reading
+        preview = reading.result()
+        if session.reading is reading:
+            session.preview = preview
+
+    def close_video(self, session: StudioSession) -> None:
+        """Let go of the video of a session."""
+        if session.reading is not None:
+            session.reading.cancel()
+        session.video = session.preview = session.reading = None
+        session.forget()
+
+    def show(self, session: StudioSession, wishes: StudioWishes, time_s: float) -> ShownStill:
+        """One frame as the edit would show it.
+
+        Raises:
+            UserError: The wishes are none.
+        """
+        preview = session.preview
+        if preview is None:
+            raise UserError("give a video first")
+        number = preview.nearest(time_s)
+        change = self._change(session, preview, wishes)
+        before = session.before(number, preview.stills[number])
+        after = session.still(preview.after(number, change))
+        return ShownStill(before, after, change.emotions, change.warnings)
+
+    def before(self, session: StudioSession, time_s: float) -> Path | None:
+        """One frame as it is; None where there is none."""
+        preview = session.preview
+        if preview is None:
+            return None
+        number = preview.nearest(time_s)
+        return session.before(number, preview.stills[number])
+
+    def make(self, session: StudioSession, wishes: StudioWishes) -> Iterator[QueuedEdit]:
+        """Make the whole video, when it is its turn, and keep it in the history.
+
+        Yields:
+            The edit, a moment after the other.
+
+        Raises:
+            UserError: The wishes are none, there is no video, or one is being made.
+        """
+        request = self._request(session, wishes)
+        if session.edit is not None and session.edit.wait(0) not in ("done", "failed", "cancelled"):
+            raise UserError("one video of yours is being made; wait for it, or cancel it")
+        edit = session.edit = self.queue.put(request)
+        while edit.wait(EVERY_S) in ("waiting", "running"):
+            yield edit
+        if edit.report is not None:
+            label = f"{len(session.made) + 1}. {_said(request.wanted)}, {_strength(edit.report)}"
+            session.keep(MadeVideo(label, request.out, request.video, request.side_by_side, edit.report))
+        yield edit
+
+    def cancel(self, session: StudioSession) -> None:
+        """End the edit of a session at its next frame."""
+        if session.edit is not None:
+            session.edit.cancel()
+
+    def close(self) -> None:
+        """End all work, and forget everybody."""
+        self.sessions.end_all()
+        self.queue.close()
+        self._readings.shutdown(cancel_futures=True)
+
+    def _warm(self, model: OfferedModel) -> None:
+        try:
+            editor = self._editor(model)
+            _ = editor.backbone
+        except UserError as error:
+            # whoever gives a video is told as well
+            print(f"cmet studio: {error}")
+
+    def _read(self, video: Path, model: OfferedModel) -> Preview:
+        return Preview.of(video, self._editor(model))
+
+    def _editor(self, model: OfferedModel) -> Editor:
+        return self.queue.editors.opened(StudioWishes(model).choice, is_told=False)
+
+    def _change(self, session: StudioSession, preview: Preview, wishes: StudioWishes) -> PreviewedChange:
+        """What the wishes change; that of the last ones is at hand, since a person moves on through the video."""
+        wanted, calm, options = wishes.wanted(), wishes.calm, wishes.options
+        known = session.known.of((preview, wanted, calm), lambda: preview.know(wanted, calm))
+        key = (preview, wanted, calm, options.strength)
+        return session.changes.of(key, lambda: preview.change(known, options))
+
+    def _request(self, session: StudioSession, wishes: StudioWishes) -> EditRequest:
+        if session.video is None:
+            raise UserError("give a video first")
+        wanted, folder = wishes.wanted(), session.new_folder("made")
+        stem = session.video.stem
+        return EditRequest(
+            session.video,
+            wanted,
+            folder / f"{stem}-edited.mp4",
+            wishes.calm,
+            wishes.choice,
+            wishes.options,
+            folder / f"{stem}-side-by-side.mp4" if wishes.is_side_by_side else None,
+        )
+
+
+def check_video(video: Path) -> None:
+    """Make sure that a video can be edited, before anything slow.
+
+    Raises:
+        UserError: It is too long.
+        ClipError: It is none.
+    """
+    source = Source(video)
+    duration_s = len(source) / source.fps
+    if duration_s > MAX_DURATION_S:
+        raise UserError(
+            f"{video.name} lasts {duration_s:.0f} s; this page takes up to {MAX_DURATION_S:.0f} s, and `cmet edit` any "
+            "length"
+        )
+
+
+def _said(wanted: WantedEmotion | Timeline) -> str:
+    if isinstance(wanted, Timeline):
+        return f"{len(wanted.segments)} times"
+    return emotion_said(wanted)
+
+
+def _strength(report: EditReport) -> str:
+    return f"strength {report.strength:.2f}"

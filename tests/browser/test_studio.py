@@ -1,0 +1,246 @@
+"""What a person does on the page of `cmet studio`, in a browser; one server serves all tests."""
+
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cmet.media.sound import read_sound, write_sound
+from cmet.media.video import read_video
+from tests.browser.lab import wait_for
+from tests.browser.studio import ServedStudio, StudioVisitor, served_studio, write_long
+from tests.smoke_edit import write_smoke_edit
+
+pytestmark = pytest.mark.browser
+
+WITHIN_S = 120.0
+OVERLAPS = (Path(__file__).parent / "overlaps.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn actor: `neutral.mp4`, `neutral.wav`, `happy.wav`; `long.mp4` lasts twelve seconds."""
+    folder = tmp_path_factory.mktemp("actors") / "actor"
+    write_smoke_edit(folder)
+    write_long(folder / "neutral.mp4", folder / "long.mp4", 300)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def studio(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedStudio]:
+    """The page; without a browser it is not served."""
+    with served_studio(tmp_path_factory.mktemp("studio")) as studio:
+        yield studio
+
+
+@pytest.fixture
+def visitor(page: Page, studio: ServedStudio) -> StudioVisitor:
+    return StudioVisitor(page, studio.url)
+
+
+def command_line(actor: Path, out: Path, *options: str) -> np.ndarray:
+    """Frames that `cmet edit` writes."""
+    command = [sys.executable, "-m", "cmet", "edit", "neutral.mp4", *options, "--out", str(out), "--quiet"]
+    subprocess.run(command, cwd=actor, check=True, capture_output=True)
+    return read_video(out).frames
+
+
+def test_an_edit_from_a_video_to_the_saved_file(visitor: StudioVisitor, actor: Path, tmp_path: Path) -> None:
+    requests: list[str] = []
+    visitor.page.on("request", lambda request: requests.append(request.url))
+    visitor.page.reload()
+    visitor.open(actor / "neutral.mp4")
+    visitor.choose("happy")
+    shown = visitor.shown()
+    visitor.press("ArrowRight", "moment")
+    wait_for(lambda: visitor.shown() != shown, "another moment", WITHIN_S)
+    visitor.make()
+    saved = visitor.saved(tmp_path)
+    expected = command_line(actor, tmp_path / "line.mp4", "--emotion", "happy")
+    assert np.array_equal(read_video(saved).frames, expected)
+    assert read_sound(saved, 16_000).any()
+    elsewhere = [url for url in requests if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
+    assert len(requests) > 20
+    assert elsewhere == []
+
+
+def test_a_stronger_change_is_seen_before_and_in_the_video(visitor: StudioVisitor, actor: Path, tmp_path: Path) -> None:
+    visitor.open(actor / "neutral.mp4")
+    visitor.choose("sad")
+    shown = visitor.shown()
+    visitor.press("End", "strength")
+    wait_for(lambda: visitor.shown() != shown, "the stronger preview", WITHIN_S)
+    expect(visitor.page.locator("#auto input")).not_to_be_checked()
+    visitor.make()
+    expected = command_line(actor, tmp_path / "line.mp4", "--emotion", "sad", "--strength", "3")
+    assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
+
+
+def test_a_voice_is_heard_and_what_was_heard_is_shown(visitor: StudioVisitor, actor: Path, tmp_path: Path) -> None:
+    visitor.open(actor / "neutral.mp4")
+    visitor.page.get_by_role("tab", name="By voice").click()
+    visitor.page.get_by_text("give a recording of a voice with the emotion").wait_for()
+    visitor.page.locator("#speech-files input[type=file]").set_input_files(actor / "happy.wav")
+    visitor.page.get_by_text("give a calm recording too").wait_for()
+    visitor.page.locator("#calm-files input[type=file]").set_input_files(actor / "neutral.wav")
+    visitor.page.get_by_text("What was heard").wait_for()
+    assert visitor.page.locator("#about-wishes .heard .number").count() >= 5
+    visitor.make()
+    options = ("--speech", "happy.wav", "--neutral-speech", "neutral.wav")
+    expected = command_line(actor, tmp_path / "line.mp4", *options)
+    assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
+
+
+def test_two_at_once_get_their_own_and_what_the_command_line_gives(
+    browser: Browser, studio: ServedStudio, actor: Path, tmp_path: Path
+) -> None:
+    contexts = [browser.new_context() for _ in range(2)]
+    visitors = [StudioVisitor(context.new_page(), studio.url) for context in contexts]
+    for one in visitors:
+        one.give(actor / "neutral.mp4")
+    for one, emotion in zip(visitors, ("angry", "surprised"), strict=True):
+        one.wait_until_read()
+        one.choose(emotion)
+    for one in visitors:
+        one.page.locator("#go").click()
+    for one, emotion in zip(visitors, ("angry", "surprised"), strict=True):
+        wait_for(lambda one=one: one.result() != "", "both videos", WITHIN_S)
+        folder = tmp_path / emotion
+        expected = command_line(actor, folder / "line.mp4", "--emotion", emotion)
+        assert np.array_equal(read_video(one.saved(folder)).frames, expected)
+    for context in contexts:
+        context.close()
+
+
+def test_cancel_in_the_middle_leaves_nothing_and_the_next_goes_on(
+    visitor: StudioVisitor, studio: ServedStudio, actor: Path
+) -> None:
+    visitor.open(actor / "long.mp4")
+    visitor.choose("happy")
+    visitor.page.locator("#go").click()
+    visitor.page.locator("#progress").get_by_text("changing the face").wait_for()
+    visitor.page.locator("#stop").click()
+    visitor.page.get_by_text("Cancelled; nothing was written.").wait_for()
+    assert [path for path in studio.files if "made" in path.parts and path.parent.name in str(visitor)] == []
+    assert not any(path.suffix == ".mp4" and "made" in path.parts for path in studio.files if "long" in path.name)
+    visitor.page.locator("#go").click()
+    wait_for(lambda: visitor.result() != "", "the video after all", WITHIN_S)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("broken.mp4", "broken.mp4 cannot be decoded"),
+        ("words.mp4", "words.mp4 cannot be decoded"),
+        ("noface.mp4", "no face"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_answered_in_a_sentence(
+    visitor: StudioVisitor, actor: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes((actor / "neutral.mp4").read_bytes()[:20_000])
+    (tmp_path / "words.mp4").write_text("no video at all")
+    shutil.copy(write_grey(tmp_path), tmp_path / "noface.mp4")
+    visitor.give(tmp_path / name)
+    fault = visitor.page.locator("#about-video [role=alert]")
+    fault.wait_for()
+    text = fault.inner_text()
+    assert said in text
+    assert "/" not in text.replace("http://", "")
+    # and the next one is taken
+    visitor.page.get_by_label("Clear").or_(visitor.page.get_by_label("Remove")).first.click()
+    visitor.open(actor / "neutral.mp4")
+
+
+def write_grey(folder: Path) -> Path:
+    from cmet.media.video import write_video
+
+    write_sound(folder / "grey.wav", np.zeros(16_000, np.float32), 16_000)
+    frames = (np.full((128, 128, 3), 90, np.uint8) for _ in range(25))
+    write_video(folder / "grey.mp4", frames, 25, folder / "grey.wav", 20)
+    return folder / "grey.mp4"
+
+
+def test_what_the_camera_sees_is_taken(studio: ServedStudio, browser: Browser) -> None:
+    context = browser.new_context(permissions=["camera", "microphone"])
+    visitor = StudioVisitor(context.new_page(), studio.url)
+    visitor.page.get_by_label("Capture from camera").click()
+    visitor.page.get_by_text("Click to Access Webcam").click()
+    record = visitor.page.locator("#video .capture-button")
+    record.click()
+    visitor.page.wait_for_timeout(2000)
+    record.click()
+    # the camera of the browser shows no face
+    fault = visitor.page.locator("#about-video [role=alert]")
+    fault.wait_for()
+    assert "face" in fault.inner_text()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits(visitor: StudioVisitor, actor: Path, width: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    visitor.open(actor / "neutral.mp4")
+    visitor.choose("happy")
+    visitor.make()
+    found = visitor.page.evaluate(
+        "() => ({wide: document.documentElement.scrollWidth,"
+        " outside: [...document.querySelectorAll('main button, main label, main video, main img')]"
+        ".filter(one => one.offsetParent && one.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(one => one.outerHTML.slice(0, 200))})"
+    )
+    assert found == {"wide": width, "outside": []}
+
+
+def test_a_page_that_is_closed_leaves_no_file(browser: Browser, studio: ServedStudio, actor: Path) -> None:
+    name = "only-here.mp4"
+    shutil.copy(actor / "neutral.mp4", actor / name)
+    page = browser.new_page()
+    visitor = StudioVisitor(page, studio.url)
+    visitor.open(actor / name)
+    assert any(path.name == name for path in studio.files)
+    page.close()
+    wait_for(lambda: not any(path.name == name for path in studio.files), "the files to be removed", WITHIN_S)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=/etc/passwd", "file=/etc/passwd", f"gradio_api/file={Path(__file__)}",
+        "gradio_api/file=pyproject.toml", "gradio_api/file=http://127.0.0.1:1/", "gradio_api/proxy=http://127.0.0.1:1/",
+        "monitoring", "docs", "openapi.json", "gradio_api/openapi.json", "gradio_api/mcp/",
+    ],
+)  # fmt: skip
+def test_what_is_nobodys_business_is_refused(studio: ServedStudio, path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(studio.url + path, timeout=30)
+    assert refused.value.code in (401, 403, 404)
+
+
+def test_another_name_of_this_machine_opens_no_page(studio: ServedStudio) -> None:
+    request = urllib.request.Request(studio.url, headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request, timeout=30)
+
+
+def test_the_page_says_that_nothing_may_be_fetched_from_elsewhere(studio: ServedStudio) -> None:
+    with urllib.request.urlopen(studio.url, timeout=30) as answer:
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "googleapis" not in answer.read().decode()
+
+
+def test_it_ends_at_once_and_keeps_nothing(browser: Browser, tmp_path: Path, actor: Path) -> None:
+    with served_studio(tmp_path) as studio:
+        page = browser.new_page()
+        StudioVisitor(page, studio.url).open(actor / "neutral.mp4")
+        assert studio.files
+    assert studio.process.returncode == 0
+    assert list(studio.home.iterdir()) == []
+    page.close()

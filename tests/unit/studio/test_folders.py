@@ -1,0 +1,61 @@
+import stat
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from cmet.studio.folders import LOCK, MAX_AGE_S, clear_left, private_folder, remove_old, studio_home
+
+
+def test_the_folder_is_private_and_gone_afterwards(tmp_path: Path) -> None:
+    with private_folder(tmp_path / "home") as folder:
+        (folder / "face.mp4").touch()
+        assert stat.S_IMODE(folder.stat().st_mode) == stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    assert not folder.exists()
+
+
+def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), private_folder(tmp_path) as folder:
+        (folder / "deep").mkdir()
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crash_has_left_is_removed_at_the_next_start_and_an_open_page_is_not(tmp_path: Path) -> None:
+    left, used = tmp_path / "left", tmp_path / "used"
+    for folder in (left, used):
+        folder.mkdir()
+        (folder / LOCK).touch()
+        (folder / "face.mp4").touch()
+    with FileLock(used / LOCK):
+        clear_left(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["used"]
+    assert (used / "face.mp4").exists()
+
+
+def test_files_are_removed_after_a_day(tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    (folder / "face.mp4").touch()
+    (tmp_path / LOCK).touch()
+    now_s = (folder / "face.mp4").stat().st_ctime
+    remove_old(tmp_path, now_s + MAX_AGE_S / 2)
+    assert (folder / "face.mp4").exists()
+    remove_old(tmp_path, now_s + MAX_AGE_S + 60)
+    assert not (folder / "face.mp4").exists()
+    assert (tmp_path / LOCK).exists()
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter").touch()
+    (tmp_path / "studio").mkdir()
+    (tmp_path / "studio/link").symlink_to(tmp_path / "mine")
+    remove_old(tmp_path / "studio", (tmp_path / "studio").stat().st_ctime + MAX_AGE_S + 60)
+    assert (tmp_path / "mine/letter").exists()
+    assert not (tmp_path / "studio/link").is_symlink()
+
+
+def test_each_user_has_a_home_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert studio_home() == tmp_path / "cmet/studio"

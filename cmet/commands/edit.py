@@ -237,6 +237,14 @@ def edit(
             help="Also write a video (mp4) of before and after, beside each other, wide ones above each other.",
         ),
     ] = None,
+    sign: Annotated[
+        bool,
+        typer.Option(
+            "--sign",
+            help="Put Content Credentials (C2PA) into the result, signed with a key that nobody vouches for: they show "
+            "that nothing was changed since. Needs the extra c2pa.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
     """Give the face in a video another emotion, heard in speech or told by its name."""
@@ -275,6 +283,7 @@ def edit(
         is_parity=parity,
         is_quiet=quiet,
         is_marked=mark,
+        is_signed=sign,
     )
     inference = InferenceParams(
         batch_size=batch_size, precision=precision or ("float32" if parity else "bfloat16"), compile=compile_

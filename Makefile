@@ -11,7 +11,7 @@ UV := .boot/bin/uv
 MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 NUMPY_MADVISE_HUGEPAGE=0
 PYTEST := $(MEMORY) OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # the other extras are for some machines only and are installed by name
-LOCKED := pipeline dagster drive postgres ray s3 studio dev
+LOCKED := pipeline dagster drive postgres ray s3 studio c2pa dev
 # Python compiles what is imported first: here side by side, or else each process of the first run does it for itself
 COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,sklearn.linear_model \
   dagster dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats

@@ -237,7 +237,9 @@ def main() -> None:
     except SystemExit as end:
         # typer makes this of a KeyboardInterrupt and says nothing
         if end.code == INTERRUPTED:
-            is_whole = sys.argv[1:2] in (["edit"], ["extended"], ["score"])
+            is_whole = sys.argv[1:2] in (["edit"], ["extended"], ["score"]) and not any(
+                word.partition("=")[0] == "--batch" for word in sys.argv
+            )
             hint = "nothing was written" if is_whole else "run the same command again to continue"
             print(f"cmet: interrupted; {hint}", file=sys.stderr)
         raise

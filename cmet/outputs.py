@@ -33,6 +33,10 @@ FULL_BELOW_BYTES = 1 << 20
 """A disk with less room than this counts as full where a library that failed does not say why."""
 
 
+NUM_NAME_BYTES = 6
+"""Of which the name of an unfinished file is made."""
+
+
 @contextmanager
 def fresh_folder(out: Path) -> Iterator[Path]:
     """A new empty folder beside `out` that takes its place when the block ends without an error.
@@ -114,7 +118,7 @@ def fresh_file(out: Path) -> Iterator[Path]:
     made = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     # short: the name of the file itself may be as long as names can be
-    unfinished = out.with_name(f".{secrets.token_hex(6)}{out.suffix}")
+    unfinished = out.with_name(f".{secrets.token_hex(NUM_NAME_BYTES)}{out.suffix}")
     try:
         yield unfinished
         before_publishing(out)
@@ -125,6 +129,11 @@ def fresh_file(out: Path) -> Iterator[Path]:
             for folder in made:
                 folder.rmdir()
         raise
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a file has the name of one that `fresh_file` was writing, as a kill leaves it."""
+    return re.fullmatch(rf"\.[0-9a-f]{{{2 * NUM_NAME_BYTES}}}", path.stem) is not None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -81,8 +81,8 @@ class ManyValues(TyperCommand):
 
 @answering
 def edit(
-    video: Annotated[Path, typer.Argument(help="Video of one talking face.")],
-    out: Annotated[Path, typer.Option("--out", help="The edited video (mp4).")],
+    out: Annotated[Path, typer.Option("--out", help="The edited video (mp4); with --batch, a folder for them.")],
+    video: Annotated[Path | None, typer.Argument(help="Video of one talking face; none with --batch.")] = None,
     speech: Annotated[
         list[str] | None,
         typer.Option(
@@ -136,6 +136,14 @@ def edit(
             "part of the video; what lies between is not changed.",
         ),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="The face follows each recording as it goes on, stretch by stretch, instead of showing what all of it "
+            "sounds like. A recording is as long as the video, or as what is shown of it.",
+        ),
+    ] = False,
     transition: Annotated[
         Literal["smooth", "switch"] | None,
         typer.Option(
@@ -211,6 +219,16 @@ def edit(
     ] = None,
     compile_: Annotated[bool, typer.Option("--compile", help="Let torch.compile optimise the networks.")] = False,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures to put through a network at once.")] = None,
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            "--batch",
+            metavar="TABLE",
+            help="Make many edits, and a page of all: a CSV table with the columns video, out, emotion, speech, "
+            "neutral_speech, timeline, strength (empty: what this command names), or a folder of videos. What is there "
+            "already of the same files, wishes and model is kept.",
+        ),
+    ] = None,
     mark: Annotated[bool, typer.Option("--mark", help="Write `AI-edited` into a corner of every frame.")] = False,
     side_by_side: Annotated[
         Path | None,
@@ -219,6 +237,14 @@ def edit(
             help="Also write a video (mp4) of before and after, beside each other, wide ones above each other.",
         ),
     ] = None,
+    sign: Annotated[
+        bool,
+        typer.Option(
+            "--sign",
+            help="Put Content Credentials (C2PA) into the result, signed with a key that nobody vouches for: they show "
+            "that nothing was changed since. Needs the extra c2pa.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
     """Give the face in a video another emotion, heard in speech or told by its name."""
@@ -232,11 +258,20 @@ def edit(
         from cmet.editing.speech import hearing_note
         from cmet.params import InferenceParams
 
+    has_wish = any(one is not None for one in (emotion, speech, timeline, at, then))
+    _check_target(video, batch, side_by_side)
+    if follow and batch is not None and not has_wish:
+        raise UserError("--follow goes with the --speech of all rows; name it, or follow in a row's timeline")
     wanted: WantedEmotion | Timeline
-    if timeline is None and at is None:
+    later: tuple[WantedEmotion, ...] = ()
+    if batch is not None and not has_wish:
+        wanted = NEUTRAL
+    elif timeline is None and at is None:
         wanted, later = wanted_emotions(emotion, speech, neutral_speech, then)
     else:
-        wanted, later = wanted_timeline(timeline, at, emotion, speech, then), ()
+        wanted = wanted_timeline(timeline, at, emotion, speech, then)
+    if follow:
+        wanted = followed(wanted, later)
     options = EditOptions(
         framing=framing,
         lips=parsed_lips(lips),
@@ -248,23 +283,31 @@ def edit(
         is_parity=parity,
         is_quiet=quiet,
         is_marked=mark,
+        is_signed=sign,
     )
     inference = InferenceParams(
         batch_size=batch_size, precision=precision or ("float32" if parity else "bfloat16"), compile=compile_
     )
     calm = tuple(neutral_speech or ())
-    check_emotions(wanted, calm, options)
-    check_files(video, wanted, calm, out, options)
+    if has_wish or batch is None:
+        check_emotions(wanted, calm, options)
+    if video is not None:
+        check_files(video, wanted, calm, out, options)
     choice = ModelChoice(model_folder(model), connector, backbone, inference)
-    request = EditRequest(video, wanted, out, calm, choice, options, side_by_side)
+    request = EditRequest(video or Path(), wanted, out, calm, choice, options, side_by_side)
+    if batch is not None:
+        from cmet.commands.batch import batch_answer
+        from cmet.editing.batch_table import BatchDefaults
+
+        with told_of_compiler():
+            return batch_answer(batch, BatchDefaults(request, has_wish))
     editor = choice.open(is_told=request.is_told)
     given = {"--precision": precision, "--compile": compile_, "--batch-size": batch_size}
     unused = [name for name, value in given.items() if value] if editor.kind.picture_px is None else []
     with told_of_compiler():
         report = perform(request, editor, warn=said_at_once)
-    said = list(report.warnings)
-    said += [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
-    said += edit_notes(report)
+    said = [f"{', '.join(unused)} changed nothing: {editor.kind.name} draws without a network"] if unused else []
+    said = [*report.warnings, *said, *edit_notes(report)]
     hearing = hearing_note(editor.encoder.name)
     if neutral_speech and hearing is not None:
         said.append(hearing)
@@ -272,6 +315,20 @@ def edit(
         {"out": out, **vars(report), "notes": said},
         "\n".join([f"{out}: {told(report)}", *(f"note: {note}" for note in said)]),
     )
+
+
+def _check_target(video: Path | None, batch: Path | None, side_by_side: Path | None) -> None:
+    """Make sure that there is one video, or one batch.
+
+    Raises:
+        UserError: There is neither, or there are both, or one file is named for all videos of a batch.
+    """
+    if batch is None and video is None:
+        raise UserError("name a video, or with --batch a table or a folder of them")
+    if batch is not None and video is not None:
+        raise UserError(f"--batch {batch} names all videos; leave out {video}")
+    if batch is not None and side_by_side is not None:
+        raise UserError("--side-by-side names one file, and --batch makes many; leave it out")
 
 
 def said_at_once(warning: str) -> None:
@@ -368,6 +425,22 @@ def wanted_timeline(
         name = "--speech" if emotion is None else "--emotion"
         segments.insert(0, Segment(0.0, None, shares_of(first), where=name))
     return Timeline(tuple(segments))
+
+
+def followed(wanted: "WantedEmotion | Timeline", later: "Sequence[WantedEmotion]") -> "Timeline":
+    """The same, with a face that follows the recordings.
+
+    Raises:
+        UserError: There are none, or others come after them at no given time.
+    """
+    from cmet.editing.options import shares_of
+    from cmet.editing.timeline import Segment, Timeline
+
+    if later:
+        raise UserError("--follow: --then gives recordings no time; name what follows with --at")
+    if not isinstance(wanted, Timeline):
+        wanted = Timeline((Segment(0.0, None, shares_of(wanted), where="--speech"),))
+    return wanted.following
 
 
 def _from_time(values: Sequence[str]) -> "Segment":

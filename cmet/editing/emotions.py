@@ -18,12 +18,16 @@ from cmet.editing.options import (
     WantedEmotion,
     emotion_said,
     frames_said,
+    recordings,
     shares_of,
 )
-from cmet.editing.speech import Heard, hear
+from cmet.editing.speech import Heard, Stretches, hear, hear_stretches
 from cmet.editing.timeline import Segment, Timeline, where, with_ends
 from cmet.editing.transition import deltas_along, emotion_shares, timed_shares
 from cmet.errors import ClipError, UserError
+
+MAX_FOLLOWED_APART_S = 0.5
+"""A recording and what follows it may differ in length by this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +51,35 @@ class KnownEmotion:
     """When it is shown; None where emotions have no times."""
     ease_s: float = 0.0
     """Seconds that the change to it takes, where it has a time."""
+    course: "Course | None" = None
+    """Where the face follows a recording."""
 
     @property
     def is_told(self) -> bool:
         """Whether it was told by its name."""
         return self.heard is None and self.delta_S is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """How the speech delta goes along a recording."""
+
+    deltas_MS: np.ndarray
+    """Scaled and clamped, one for each stretch."""
+    times_s: np.ndarray
+    """In the middle of each stretch, shape (M,)."""
+    duration_s: float
+    """Of the recording."""
+
+    @classmethod
+    def of(cls, editor: Editor, heard: Stretches, neutral_NS: np.ndarray) -> "Course":
+        """How a recording differs from calm speech."""
+        deltas = [editor.bundle.scaled_speech_delta(neutral_NS, vector_S[None]) for vector_S in heard.vectors_MS]
+        return cls(np.stack(deltas), heard.middles_s, heard.duration_s)
+
+    def at(self, times_s: np.ndarray) -> np.ndarray:
+        """Speech deltas at times in the recording, shape (N, S); before and after it those of its ends."""
+        return np.stack([np.interp(times_s, self.times_s, delta_M) for delta_M in self.deltas_MS.T], axis=1)
 
 
 UNCHANGED = KnownEmotion("neutral", None, None)
@@ -76,7 +104,13 @@ def know_emotions(
             _check_names(editor, segment, where(segment, number))
             known[key] = know_emotion(editor, segment.blend, neutral_NS, where(segment, number))
         ease_s = 0.0 if options.transition == "switch" else wanted.ease_s
-        found.append(replace(known[key], segment=segment, ease_s=ease_s))
+        course = None
+        if segment.follows:
+            assert neutral_NS is not None
+            name = where(segment, number)
+            heard = hear_stretches(editor.encoder, recordings(segment.blend), name, options.is_quiet)
+            course = Course.of(editor, heard, neutral_NS)
+        found.append(replace(known[key], segment=segment, ease_s=ease_s, course=course))
     return tuple(found)
 
 
@@ -148,13 +182,20 @@ def check_num_windows(editor: Editor, emotions: Sequence[KnownEmotion], num_fram
     window_s = window / editor.clips.fps
     segments = [emotion.segment for emotion in emotions if emotion.segment is not None]
     if segments:
-        for number, segment in enumerate(with_ends(segments, num_frames / fps, fps)):
+        for number, (emotion, segment) in enumerate(
+            zip(emotions, with_ends(segments, num_frames / fps, fps), strict=True)
+        ):
             assert segment.end_s is not None
             lasts_s = segment.end_s - segment.start_s
             if lasts_s < min(window_s, num_frames / fps) - 1e-6:
                 raise UserError(
                     f"{where(segment, number)}: lasts {lasts_s:.3g} s; give it {window_s:g} s or more, a window of the "
                     "model"
+                )
+            if emotion.course is not None and abs(emotion.course.duration_s - lasts_s) > MAX_FOLLOWED_APART_S:
+                raise UserError(
+                    f"{where(segment, number)}: {emotion.name} lasts {emotion.course.duration_s:.1f} s, but what shall "
+                    f"follow it {lasts_s:.1f} s; give a recording as long as that, or do not follow it"
                 )
         return
     if num_windows < len(emotions):
@@ -284,14 +325,34 @@ def _deltas_alone(
     """Predicted delta of each emotion, shape (T, K), as if it were shown all the time; each speech delta goes once."""
     known: dict[int, np.ndarray] = {}
     for emotion in emotions:
-        key = id(emotion.delta_S)
-        if key not in known:
-            known[key] = _delta_alone(editor, emotion, codes_TK, fps) * presence_T[:, None]
-    return [known[id(emotion.delta_S)] for emotion in emotions]
+        if _source(emotion) not in known:
+            known[_source(emotion)] = _delta_alone(editor, emotion, codes_TK, fps) * presence_T[:, None]
+    return [known[_source(emotion)] for emotion in emotions]
+
+
+def _source(emotion: KnownEmotion) -> int:
+    """What the prediction is made of."""
+    return id(emotion.delta_S if emotion.course is None else emotion.course)
 
 
 def _delta_alone(editor: Editor, emotion: KnownEmotion, codes_TK: np.ndarray, fps: float) -> np.ndarray:
     """Predicted delta, shape (T, K), as if this emotion were shown all the time."""
     if emotion.delta_S is None:
         return np.zeros_like(codes_TK)
-    return editor.predict_delta(codes_TK, fps, emotion.delta_S)
+    if emotion.course is None or emotion.segment is None:
+        return editor.predict_delta(codes_TK, fps, emotion.delta_S)
+    return _delta_along(editor, emotion.course, emotion.segment.start_s, codes_TK, fps)
+
+
+def _delta_along(editor: Editor, course: Course, start_s: float, codes_TK: np.ndarray, fps: float) -> np.ndarray:
+    """Predicted delta, shape (T, K), that follows a recording from a time on.
+
+    Each window is predicted with the speech delta of its start and with that of its end, and goes from one to the
+    other: with one for each window there would be a jump between windows.
+    """
+    window_s = editor.bundle.connector.window / editor.clips.fps
+    edges_s = np.arange(editor.num_windows(len(codes_TK), fps) + 1) * window_s - start_s
+    deltas_ES = course.at(edges_s)
+    first_TK, last_TK = (editor.predict_delta(codes_TK, fps, some) for some in (deltas_ES[:-1], deltas_ES[1:]))
+    gone_T = ((np.arange(len(codes_TK)) + 0.5) / fps / window_s % 1).astype(np.float32)
+    return first_TK + gone_T[:, None] * (last_TK - first_TK)

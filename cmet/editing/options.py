@@ -105,6 +105,8 @@ class EditOptions:
     """Whether to show no progress."""
     is_marked: bool = False
     """Whether every frame of the result says that it is edited."""
+    is_signed: bool = False
+    """Whether the result gets signed credentials; see `cmet.editing.credentials`."""
 
 
 @dataclass(frozen=True)

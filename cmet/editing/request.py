@@ -64,6 +64,23 @@ class EditRequest:
         """Whether emotions are told by their names."""
         return any(isinstance(one, NamedEmotion) for one in all_emotions(self.wanted, self.options))
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether recordings show an emotion."""
+        return any(not isinstance(one, NamedEmotion | str) for one in all_emotions(self.wanted, self.options))
+
+    @property
+    def files(self) -> dict[str, tuple[Path, ...]]:
+        """All files and folders that it reads, by what they are for."""
+        emotions = all_emotions(self.wanted, self.options)
+        found = {
+            "video": [self.video],
+            "speech": [path for one in emotions if not isinstance(one, NamedEmotion | str) for path in one],
+            "neutral_speech": list(self.neutral_speech),
+            **{name: [getattr(self.options, name)] for name in ("lips", "source", "sound")},
+        }
+        return {name: tuple(path for path in paths if isinstance(path, Path)) for name, paths in found.items()}
+
     def values(self) -> dict[str, Any]:
         """As JSON has it."""
         found = {FORM_KEY: FORM, **_ADAPTER.dump_python(self, mode="json")}

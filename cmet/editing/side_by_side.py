@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmet.editing.credentials import sign_video
 from cmet.editing.framing import resized
 from cmet.editing.marking import INK, PLATE, lettering
 from cmet.editing.options import CRF
@@ -48,6 +49,8 @@ def write_side_by_side(before: Path, after: Path, out: Path, is_quiet: bool = Fa
     frames = (side_by_side(*pair) for pair in counted_frames(pairs, "showing both", len(edited), is_quiet))
     write_video(out, frames, edited.fps, after, CRF, shown=edited.colour.shown, tags=provenance.tags)
     provenance.put_into(out)
+    if provenance.settings.get("is_signed"):
+        sign_video(out, provenance)
 
 
 def side_by_side(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Speech as a model hears it: sounds that are embedded, or emotion2vec vectors that are there already."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,19 @@ from cmet.editing.options import named
 from cmet.errors import ClipError, UserError
 from cmet.media.kinds import sorted_out
 from cmet.media.sound import read_sound
+from cmet.progress import counted
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ, SpeechEncoder
 from cmet.speech.encoders.precomputed import NO_FEATURES, read_precomputed, read_vector
 
 VECTOR_SUFFIX = ".npy"
 VECTOR_ENCODERS = frozenset({"emotion2vec", "precomputed"})
 """Encoders whose vectors the release holds as files."""
+
+STRETCH_S = 2.0
+"""Speech that is heard at once where a face follows it: a phrase."""
+
+STRETCH_STEP_S = 0.5
+"""From the start of one stretch to that of the next, at most."""
 
 GET_HEARING = "`cmet weights get --for hear`"
 """Gets the weights of emotion2vec."""
@@ -40,6 +48,45 @@ class Heard:
             sum(one.num_stored for one in several),
             tuple(dict.fromkeys(path for one in several for path in one.passed_over)),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """Embeddings of overlapping stretches of one recording."""
+
+    vectors_MS: np.ndarray
+    middles_s: np.ndarray
+    """When each is half over, shape (M,)."""
+    duration_s: float
+    """Of the recording."""
+
+
+def hear_stretches(encoder: SpeechEncoder, paths: Sequence[Path], option: str, is_quiet: bool = False) -> Stretches:
+    """One recording, stretch by stretch.
+
+    Raises:
+        UserError: There are several, it cannot be used, or the encoder hears no sounds here.
+    """
+    files, _ = speech_files(paths)
+    if len(files) != 1:
+        raise UserError(f"{option}: a face can follow one recording, but there are {len(files)}; name one")
+    (file,) = files
+    if encoder.embed is None or file.suffix == VECTOR_SUFFIX:
+        raise UserError(f"{option}: {file} cannot be followed, since a stored vector stands for a whole recording")
+    try:
+        refuse_stand_in(file)
+        samples = read_sound(file, SAMPLE_RATE_HZ)
+        duration_s = len(samples) / SAMPLE_RATE_HZ
+        num_steps = max(0, math.ceil((duration_s - STRETCH_S) / STRETCH_STEP_S))
+        # the last one ends with the recording
+        starts_s = np.linspace(0, max(0.0, duration_s - STRETCH_S), num_steps + 1)
+        firsts = np.round(starts_s * SAMPLE_RATE_HZ).astype(int)
+        length = round(STRETCH_S * SAMPLE_RATE_HZ)
+        shown = counted(firsts, "hearing the recording", len(firsts), "stretch", is_quiet=is_quiet)
+        vectors = [encoder.embed(samples[first : first + length]) for first in shown]
+    except ClipError as error:
+        raise UserError(f"{option}: {named(file, error.message)}") from error
+    return Stretches(np.stack(vectors), starts_s + min(STRETCH_S, duration_s) / 2, duration_s)
 
 
 def hearing_note(encoder: str) -> str | None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cmet.editing.options import Share, WantedEmotion, shares_of
+from cmet.editing.options import Share, WantedEmotion, recordings, shares_of
 from cmet.errors import UserError
 
 EASE_S = 0.8
@@ -32,6 +32,8 @@ class Segment:
     """As `EditOptions` has it; None for what is wished for the whole video."""
     where: str = field(default="", compare=False)
     """Where a person wrote it, for messages; empty for its number."""
+    follows: bool = False
+    """Whether the face follows the one recording as it goes on, instead of showing what all of it sounds like."""
 
     @property
     def is_change(self) -> bool:
@@ -74,6 +76,18 @@ class Timeline:
         """One emotion for the whole video."""
         return cls((Segment(0.0, None, shares_of(emotion), strength),))
 
+    @property
+    def following(self) -> "Timeline":
+        """The same, with a face that follows all recordings.
+
+        Raises:
+            UserError: There are none, or a blend of some.
+        """
+        if not any(recordings(segment.blend) for segment in self.segments):
+            raise UserError("--follow: there is no recording to follow; name one with --speech, --at or --timeline")
+        heard = (replace(one, follows=bool(recordings(one.blend))) for one in self.segments)
+        return replace(self, segments=tuple(heard))
+
 
 def with_ends(segments: Sequence[Segment], duration_s: float, fps: float) -> list[Segment]:
     """The same segments, with an end for each.
@@ -114,6 +128,8 @@ def _fault(segment: Segment) -> str | None:
         return f"ends at {segment.end_s:g} s, and starts at {segment.start_s:g} s; give it an end after its start"
     if segment.strength is not None and not 0 <= segment.strength <= MAX_STRENGTH:
         return f"a strength of {segment.strength:g}: expected 0 to {MAX_STRENGTH:g}"
+    if segment.follows and (len(segment.blend) != 1 or not recordings(segment.blend)):
+        return "only one recording by itself can be followed; leave `follow` out"
     return None if segment.blend else "names no emotion; write neutral for no change"
 
 

@@ -1,10 +1,11 @@
 """Timelines as people write them: a table with a row for each segment, and an emotion as a line of text.
 
-Columns   start (needed), end, emotion, speech, strength; their order is free
+Columns   start (needed), end, emotion, speech, strength, follow; their order is free
 Times     4, 4.5, 4s, 0:04.5, 1:02:03; an empty end is the start of the next row, or the end of the video
 Emotion   a word the model knows, neutral, or a blend: 0.5 happy + 0.4 surprised
 Speech    in place of an emotion: a recording or a folder, from the folder of the table; or a blend: 0.5 a/ + 0.4 b.wav
 Strength  a number; empty or auto for that of the whole video
+Follow    yes: the face follows the recording as it goes on; empty or no: it shows what all of it sounds like
 """
 
 import os
@@ -19,7 +20,8 @@ from cmet.inputs.files import predicate
 from cmet.inputs.texts import shown
 from cmet.vocabulary import EMOTIONS, EXTENDED_EMOTIONS
 
-COLUMNS = ("start", "end", "emotion", "speech", "strength")
+COLUMNS = ("start", "end", "emotion", "speech", "strength", "follow")
+FOLLOW = {"": False, "no": False, "yes": True}
 MAX_TIMETABLE_BYTES = 1 << 20
 TIME = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,4}):)?(\d{1,6}(?:[.,]\d{1,9})?) ?s?", re.ASCII)
 WEIGHT = r"[+-]?\d*\.?\d+"
@@ -129,13 +131,16 @@ def _share(part: str, parsed: Callable[[str], OneEmotion]) -> Share:
 
 
 def _segment(cells: Mapping[str, str], folder: Path, where: str) -> Segment:
-    start, end, emotion, speech, strength = (cells.get(name, "") for name in COLUMNS)
+    start, end, emotion, speech, strength, follow = (cells.get(name, "") for name in COLUMNS)
     if bool(emotion) == bool(speech):
         raise UserError(
             "both an emotion and speech; leave one empty" if emotion else "no emotion and no speech; give one of them"
         )
+    if follow.lower() not in FOLLOW:
+        raise UserError(f"follow is {shown(follow)!r}; write yes or no")
     blend = parsed_words(emotion) if emotion else parsed_paths(speech, folder)
-    return Segment(parsed_time(start), parsed_time(end) if end else None, blend, _strength(strength), where)
+    ends = parsed_time(end) if end else None
+    return Segment(parsed_time(start), ends, blend, _strength(strength), where, FOLLOW[follow.lower()])
 
 
 def _strength(text: str) -> float | None:

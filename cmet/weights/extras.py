@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-MODULES = {"drive": "gdown", "emotion2vec": "funasr", "s3": "s3fs", "studio": "gradio"}
+MODULES = {"c2pa": "c2pa", "drive": "gdown", "emotion2vec": "funasr", "s3": "s3fs", "studio": "gradio"}
 """What an extra of cmet brings."""
 
 

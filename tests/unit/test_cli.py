@@ -13,6 +13,7 @@ from cmet.commands.edit import (
     ManyValues,
     edit,
     edit_notes,
+    followed,
     parsed_emotion,
     parsed_strength,
     told,
@@ -346,6 +347,15 @@ def test_times_that_cannot_be_are_refused(
     empty = dict.fromkeys(("table", "at", "emotion", "speech", "then"))
     with pytest.raises(UserError, match=f"^{said}"):
         wanted_timeline(**{**empty, **options})
+
+
+def test_recordings_are_followed_where_that_is_asked_for() -> None:
+    (one,) = followed((Path("a.wav"),), ()).segments
+    assert (one.start_s, one.end_s, one.follows, one.where) == (0, None, True, "--speech")
+    with pytest.raises(UserError, match="^--follow: --then gives recordings no time; name what follows with --at"):
+        followed((Path("a.wav"),), ("neutral",))
+    with pytest.raises(UserError, match="^--follow: there is no recording to follow"):
+        followed(NamedEmotion("happy"), ())
 
 
 def test_an_edit_with_times_is_told_with_them() -> None:

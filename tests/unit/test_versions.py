@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 NEUTRAL = {
     "aiohttp",
     "botocore",
+    "c2pa",
     "cmet",
+    "cryptography",
     "filelock",
     "flask",
     "fsspec",

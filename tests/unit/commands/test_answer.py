@@ -149,7 +149,8 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
         ["a", "--neutral-speech", "b.wav"],
     ),
     "provenance": (
-        "file made_by model model_sha256 backbone speech_encoder emotions settings notice digital_source_type",
+        "file made_by model model_sha256 backbone speech_encoder emotions settings notice digital_source_type "
+        "signature",
         ["v.mp4"],
     ),
     "promote": ("address version version_before best compared refused alike notes", []),

@@ -7,6 +7,7 @@ import pytest
 from cmet.connector.inference import predict_deltas
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions import (
+    Course,
     KnownEmotion,
     always_shown,
     check_num_windows,
@@ -209,3 +210,35 @@ def test_what_a_timeline_names_twice_is_heard_once(editor: Editor, voices: list[
     lost = Timeline((Segment(0, 1, (Share([voices[0].parent / "none.wav"]),), where="t.csv, row 2"),))
     with pytest.raises(UserError, match="^t.csv, row 2: .*none.wav does not exist"):
         know_emotions(editor, lost, calm_1S, EditOptions())
+
+
+def following(*deltas_S: np.ndarray, start_s: float = 0.0) -> KnownEmotion:
+    """Stretches at 1 s, 2 s and so on of a recording that is a second longer."""
+    times_s = np.arange(1.0, len(deltas_S) + 1)
+    course = Course(np.stack(deltas_S), times_s, len(deltas_S) + 1)
+    return replace(timed(SAD, start_s, None), course=course)
+
+
+@pytest.mark.parametrize("fps", [25.0, 30.0])
+def test_a_recording_that_sounds_the_same_all_along_is_one_emotion(editor: Editor, fps: float) -> None:
+    followed = change_of(editor, following(SAD_S, SAD_S), num_frames=75, fps=fps)
+    np.testing.assert_allclose(followed, change_of(editor, SAD, num_frames=75, fps=fps), rtol=1e-5, atol=1e-6)
+
+
+def test_a_segment_follows_from_its_own_start(editor: Editor) -> None:
+    late = change_of(editor, following(SAD_S, ANGRY_S, start_s=1), num_frames=100)
+    sad = change_of(editor, SAD, num_frames=100)
+    assert not late[:25].any()
+    np.testing.assert_allclose(late[25:50], sad[25:50] * np.linalg.norm(late[30]) / np.linalg.norm(sad[30]), rtol=1e-3)
+
+
+def test_a_recording_is_heard_stretch_by_stretch_where_it_is_followed(editor: Editor, tmp_path: Path) -> None:
+    write_sound(tmp_path / "v.wav", np.concatenate([noise(2.0, 1), 0.1 * noise(2.0, 2)]), 16_000)
+    timeline = Timeline.of([tmp_path / "v.wav"]).following
+    (known,) = know_emotions(editor, timeline, np.zeros((1, 88), np.float32), EditOptions(is_quiet=True))
+    assert known.course is not None and known.course.duration_s == 4
+    np.testing.assert_allclose(known.course.times_s, [1, 1.5, 2, 2.5, 3])
+    assert known.course.deltas_MS.shape == (5, 88) and np.ptp(known.course.deltas_MS, axis=0).any()
+    check_num_windows(editor, [known], 112, 25.0)
+    with pytest.raises(UserError, match=r"^segment 1: .*v.wav lasts 4.0 s, but what shall follow it 5.0 s; give"):
+        check_num_windows(editor, [known], 125, 25.0)

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from cmet.editing.editor import Editor
-from cmet.editing.speech import hear, hearing_note, speech_files
+from cmet.editing.speech import hear, hear_stretches, hearing_note, speech_files
 from cmet.errors import UserError
 from cmet.media.sound import write_sound
 from cmet.speech.encoders.encoder import SpeechEncoder
@@ -133,3 +133,25 @@ def test_whatever_hears_worse_than_emotion2vec_says_so_with_the_command_that_get
         assert note is not None
         assert note.startswith(f"{name} hears the emotion of a real voice worse than emotion2vec does")
         assert "`cmet weights get --for hear`" in note
+
+
+def test_stretches_overlap_and_the_last_ends_with_the_recording(tmp_path: Path, editor: Editor) -> None:
+    for name, seconds in (("long.wav", 3.2), ("short.wav", 1.5)):
+        write_sound(tmp_path / name, noise(seconds), 16_000)
+    long = hear_stretches(editor.encoder, [tmp_path / "long.wav"], "--speech", is_quiet=True)
+    np.testing.assert_allclose(long.middles_s, [1, 1.4, 1.8, 2.2])
+    short = hear_stretches(editor.encoder, [tmp_path / "short.wav"], "--speech", is_quiet=True)
+    np.testing.assert_allclose(short.middles_s, [0.75])
+    np.testing.assert_array_equal(short.vectors_MS, hear(editor.encoder, [tmp_path / "short.wav"], "").vectors_NS)
+
+
+def test_only_one_sound_can_be_followed(tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]]) -> None:
+    with pytest.raises(UserError, match="^--speech: a face can follow one recording, but there are 2; name one"):
+        hear_stretches(editor.encoder, [tmp_path], "--speech")
+    np.save(tmp_path / "v.npy", VECTOR)
+    with pytest.raises(
+        UserError, match="^--speech: .*v.npy cannot be followed, since a stored vector stands for a who"
+    ):
+        hear_stretches(editor.encoder, [tmp_path / "v.npy"], "--speech")
+    with pytest.raises(UserError, match="^row 2: .*none.wav does not exist"):
+        hear_stretches(editor.encoder, [tmp_path / "none.wav"], "row 2")

@@ -12,7 +12,7 @@ NEUTRAL = (Share("neutral"),)
 
 
 def segment(start_s: float, end_s: float | None = None, strength: float | None = None, where: str = "") -> Segment:
-    return Segment(start_s, end_s, HAPPY, strength, where)
+    return Segment(start_s, end_s, HAPPY, strength, where=where)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,14 @@ def test_an_emotion_is_called_as_a_person_writes_it(emotion: OneEmotion | tuple[
 def test_recordings_of_a_blend_are_those_of_its_emotions() -> None:
     blend = (Share(NamedEmotion("happy"), 0.5), Share((Path("a"), Path("b"))), Share("neutral"), Share([Path("c")]))
     assert recordings(blend) == (Path("a"), Path("b"), Path("c"))
+
+
+def test_all_recordings_of_a_timeline_may_be_followed() -> None:
+    heard = Segment(0, 1, (Share((Path("a.wav"),)),))
+    timeline = Timeline((heard, Segment(1, None, HAPPY))).following
+    assert [one.follows for one in timeline.segments] == [True, False]
+    with pytest.raises(UserError, match="^--follow: there is no recording to follow; name one with --speech"):
+        _ = Timeline.of(NamedEmotion("happy")).following
+    both = Segment(0, 1, (Share((Path("a.wav"),), 0.5), Share((Path("b.wav"),), 0.5)))
+    with pytest.raises(UserError, match="^segment 1: only one recording by itself can be followed"):
+        _ = Timeline((both,)).following

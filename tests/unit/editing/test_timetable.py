@@ -104,6 +104,11 @@ def test_a_table_is_a_timeline_in_the_order_of_its_times(tmp_path: Path) -> None
     )
 
 
+def test_a_recording_of_a_table_may_be_followed(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("start,speech,follow\n0,a.wav,Yes\n4,b.wav,no\n6,c.wav,\n")
+    assert [one.follows for one in read_timetable(tmp_path / "t.csv").segments] == [True, False, False]
+
+
 def test_a_table_needs_no_column_but_start_and_one_that_names_emotions(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("start,emotion\n0,happy\n")
     assert read_timetable(tmp_path / "t.csv", 0.3).segments == (Segment(0, None, (Share(HAPPY),)),)
@@ -123,6 +128,8 @@ def test_a_table_needs_no_column_but_start_and_one_that_names_emotions(tmp_path:
         (b"start,emotion,speech\n0,happy,a.wav\n", "t.csv, row 2: both an emotion and speech; leave one empty"),
         (b"start,emotion,strength\n0,happy,9\n", "t.csv, row 2: a strength of 9: expected 0 to 5"),
         (b"start,emotion,strength\n0,happy,strong\n", "t.csv, row 2: 'strong' is no strength; write a number"),
+        (b"start,emotion,follow\n0,happy,yes\n", "t.csv, row 2: only one recording by itself can be followed"),
+        (b"start,speech,follow\n0,a.wav,1\n", "t.csv, row 2: follow is '1'; write yes or no"),
         (b"start,emotion\n0,2 happy\n", "t.csv, row 2: a weight of 2"),
         (b"start,end,emotion\n3,2,happy\n", "t.csv, row 2: ends at 2 s, and starts at 3 s"),
         (b"start,end,emotion\n2,4,happy\n0,3,sad\n", r"t.csv, row 2: starts at 2 s, before .*row 3 ends \(3 s\)"),

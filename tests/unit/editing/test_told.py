@@ -8,7 +8,7 @@ import pytest
 
 from cmet.editing.built_in import BUILT_IN
 from cmet.editing.editor import Editor
-from cmet.editing.emotions import emotional_delta, know_emotion
+from cmet.editing.emotions import Course, KnownEmotion, emotional_delta, know_emotion
 from cmet.editing.options import EditOptions, NamedEmotion, Share
 from cmet.editing.timeline import Segment, Timeline
 from cmet.editing.video import edit_video
@@ -101,3 +101,22 @@ def test_a_blend_of_told_emotions_is_like_both(built_in: Editor) -> None:
     assert likeness["happy"] > 0.4 and likeness["surprised"] > 0.4
     assert (report.name, report.is_told, report.likeness) == ("0.5 happy + 0.4 surprised", True, {})
     assert report.mean_change == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_face_that_follows_goes_from_what_is_heard_first_to_what_is_heard_last_without_a_jump(
+    built_in: Editor,
+) -> None:
+    codes, always, options = np.zeros((100, 10), np.float32), np.ones(100, np.float32), EditOptions(strength=1.0)
+    happy, angry = (know_emotion(built_in, NamedEmotion(name), None, "") for name in ("happy", "angry"))
+    assert happy.delta_S is not None and angry.delta_S is not None
+    course = Course(np.stack([happy.delta_S, angry.delta_S, angry.delta_S]), np.array([1.0, 2.0, 3.0]), 4.0)
+    followed = replace(happy, course=course, segment=Segment(0.0, None, (Share("neutral"),)))
+
+    def change(emotion: KnownEmotion) -> np.ndarray:
+        return emotional_delta(built_in, [emotion], codes, 25.0, always, options)[0]
+
+    first, last, along = change(happy), change(angry), change(followed)
+    np.testing.assert_allclose(along[:25], first[:25], atol=1e-5)
+    np.testing.assert_allclose(along[60:], last[60:], atol=0.02)
+    steps, apart = np.linalg.norm(np.diff(along, axis=0), axis=1), np.linalg.norm(last[50] - first[50])
+    assert steps.max() < 0.15 * apart

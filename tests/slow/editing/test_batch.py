@@ -1,0 +1,57 @@
+"""A batch whose process is killed or interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cmet.editing.provenance import read_provenance
+from cmet.media.video import VideoFile, read_video, write_video
+from cmet.outputs import is_unfinished
+
+LONG_S = 120
+NUM_FRAMES = 75
+COMMAND = [sys.executable, "-m", "cmet", "edit", "--batch", "clips", "--emotion", "happy", "--out", "edited"]
+
+
+def begun(folder: Path) -> subprocess.Popen[str]:
+    """`cmet edit --batch` in a process of its own, with one result there and the next one being written."""
+    process = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + LONG_S
+    while not ((folder / "edited/1.mp4").exists() and any(map(is_unfinished, (folder / "edited").glob("*.mp4")))):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_what_a_killed_batch_has_made_is_whole_and_kept(real: Path, tmp_path: Path, number: int, code: int) -> None:
+    (tmp_path / "clips").mkdir()
+    frames = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(NUM_FRAMES)).frames
+    for name in "123":
+        write_video(tmp_path / f"clips/{name}.mp4", frames, 25)
+    process = begun(tmp_path)
+    os.kill(process.pid, number)
+    _, said = process.communicate(timeout=LONG_S)
+    assert process.returncode == code
+    if number == signal.SIGINT:
+        assert said.splitlines()[-1] == "cmet: interrupted; run the same command again to continue"
+    left = sorted((tmp_path / "edited").glob("*.mp4"))
+    whole = [file for file in left if not is_unfinished(file)]
+    assert number == signal.SIGKILL or whole == left
+    for file in whole:
+        assert len(VideoFile(file)) == NUM_FRAMES
+        assert read_provenance(file).emotions[0].name == "happy"
+    done = subprocess.run([*COMMAND, "--json"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    document = json.loads(done.stdout)
+    assert document["num_kept"] == len(whole) >= 1
+    assert document["num_made"] == 3 - len(whole)
+    assert not any(map(is_unfinished, (tmp_path / "edited").glob("*.mp4")))

@@ -153,7 +153,6 @@ def served_page(host: str, port: int, password: str | None, model: Path | None) 
                 theme=studio_theme(),
                 css=CSS,
             )  # fmt: skip
-            studio.warm(models[0])
             yield url
         finally:
             studio.close()

@@ -122,6 +122,8 @@ class StudioSession:
     unchanged: tuple[int, Path] | None = None
     """The still that was shown last, without a change: which it is, and where."""
     made: list[MadeVideo] = field(default_factory=list)
+    num_made: int = 0
+    """Those that gave way included."""
     uploads: dict[Path, Path] = field(default_factory=dict)
     """Where a file that was given lies here, by where the page has put it."""
     known: Latest[tuple[KnownEmotion, ...]] = field(default_factory=Latest)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditReport, EmotionReport, WantedEmotion, emotion_said
+from cmet.editing.options import EditReport, EmotionReport, WantedEmotion, emotion_said, recordings
 from cmet.editing.preview import Preview, PreviewedChange
 from cmet.editing.queue import EditQueue, QueuedEdit
 from cmet.editing.request import EditRequest
@@ -126,7 +126,8 @@ class Studio:
         while edit.wait(EVERY_S) in ("waiting", "running"):
             yield edit
         if edit.report is not None:
-            label = f"{len(session.made) + 1}. {_said(request.wanted)}, {_strength(edit.report)}"
+            session.num_made += 1
+            label = f"{session.num_made}. {_said(request.wanted)}{_strength(edit.report)}"
             session.keep(MadeVideo(label, request.out, request.video, request.side_by_side, edit.report))
         yield edit
 
@@ -196,9 +197,12 @@ def check_video(video: Path) -> None:
 
 def _said(wanted: WantedEmotion | Timeline) -> str:
     if isinstance(wanted, Timeline):
-        return f"{len(wanted.segments)} times"
-    return emotion_said(wanted)
+        return "by time"
+    heard = recordings(wanted)
+    if not heard:
+        return emotion_said(wanted)
+    return f"as in {heard[0].name}" + (f" and {len(heard) - 1} more" if len(heard) > 1 else "")
 
 
 def _strength(report: EditReport) -> str:
-    return f"strength {report.strength:.2f}"
+    return "" if report.emotions else f", strength {report.strength:.2f}"

@@ -2,6 +2,9 @@
 
 DVC deletes an output before it runs the stage, so work worth keeping lives in `.work/<stage>/<key>/` and becomes the
 output by a rename.
+
+Outputs that are not on this machine may be in the remote of DVC (`cmet.pushed`). Whoever reads them asks for them here,
+and so no result depends on where they are.
 """
 
 import hashlib
@@ -21,6 +24,11 @@ from cmet.errors import UserError
 from cmet.inputs.texts import read_json
 from cmet.objects.inventory import is_tree
 from cmet.outputs import content_digest
+from cmet.pushed import PushedFile as PushedFile
+from cmet.pushed import at_hand as at_hand
+from cmet.pushed import is_pushed
+from cmet.pushed import pushed_file as pushed_file
+from cmet.pushed import pushed_names as pushed_names
 
 WORK = ".work"
 """Folder of a project with the unfinished work and the locks."""
@@ -162,7 +170,7 @@ class Places:
         return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
     def _made(self, path: Path, stage: str, variant: str | None) -> Path:
-        if not path.exists():
+        if not path.exists() and not is_pushed(path):
             step = f"{stage}@{variant}" if variant else stage
             raise UserError(f"{self.named(path)}: not there yet; run `dvc repro {step}`")
         return path

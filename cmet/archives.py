@@ -102,7 +102,10 @@ def archive_above(path: Path) -> Path | None:
 
 
 def state_of(path: Path) -> list[int | str] | None:
-    """Size and time of change of a file or the archive it is in, size and version of an object; None of nothing."""
+    """Size, time of change and inode of a file or the archive it is in, or size and version of an object.
+
+    DVC tells files apart by the same; None of what is not there.
+    """
     whole = archive_above(path) or path
     stored = stored_object(whole)
     if stored is not None:
@@ -111,7 +114,7 @@ def state_of(path: Path) -> list[int | str] | None:
         found = whole.stat()
     except OSError:
         return None
-    return [found.st_size, found.st_mtime_ns]
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
 
 
 def stand_in(head: bytes) -> str | None:

@@ -69,10 +69,11 @@ class Packs:
         Raises:
             BadFile: A pack is missing or damaged.
         """
-        return sorted(name for pack in self._packs for name in (_index_at(pack) or _open_index(pack)).names())
+        return sorted(name for pack in self.packs for name in (_index_at(pack) or _open_index(pack)).names())
 
     @property
-    def _packs(self) -> list[Path]:
+    def packs(self) -> list[Path]:
+        """The packs themselves, in order."""
         return [self.folder / _numbered(number, self._num_packs) for number in range(self._num_packs)]
 
     @cached_property
@@ -106,10 +107,7 @@ def read_packed(path: Path) -> bytes:
     Raises:
         BadFile: It is not there, or the pack is damaged.
     """
-    index = _index_at(path.parent) if is_packed(path) else None
-    member = index.find(path.name) if index is not None else None
-    if index is None or member is None:
-        raise BadFile(f"{path}: {MISSING}")
+    index, member = _found(path)
 
     def checked(content: bytes) -> bytes:
         if len(content) != member.num_bytes or zlib.crc32(content) != member.checksum:
@@ -168,6 +166,30 @@ def file_digest(path: Path) -> str:
     if not is_packed(path):
         return content_digest(path)
     return hashlib.sha256(b"." + hashlib.sha256(read_packed(path)).digest()).hexdigest()
+
+
+def content_state(path: Path) -> list[int | str]:
+    """What tells one content of a file from another: in a pack its size and checksum, which are there to be read.
+
+    Raises:
+        BadFile: As `read_packed`.
+    """
+    if not is_packed(path):
+        return [content_digest(path)]
+    _, member = _found(path)
+    return [member.num_bytes, member.checksum]
+
+
+def index_digest(folder: Path) -> str:
+    """SHA-256 of the names, sizes and checksums of all files in the packs of a folder; only their indices are read.
+
+    Raises:
+        BadFile: A pack is missing or damaged.
+    """
+    digest = hashlib.sha256()
+    for pack in Packs(folder).packs:
+        digest.update(pack.name.encode() + _open_index(pack).lines)
+    return digest.hexdigest()
 
 
 def pack_files(folder: Path, names: Iterable[str], label: str) -> None:
@@ -285,6 +307,14 @@ _AGAIN = "run the stage that writes it again"
 
 def _damaged(pack: Path) -> BadFile:
     return BadFile(f"{pack}: damaged, or no pack that this version has written; {_AGAIN}")
+
+
+def _found(path: Path) -> tuple[_Index, _Member]:
+    index = _index_at(path.parent) if is_packed(path) else None
+    member = index.find(path.name) if index is not None else None
+    if index is None or member is None:
+        raise BadFile(f"{path}: {MISSING}")
+    return index, member
 
 
 def _index_at(pack: Path) -> _Index | None:

@@ -39,6 +39,9 @@ DIGESTS = "digests.json"
 COMPILED = "compiled"
 """Folder in it with the networks that torch has compiled, which later runs begin with."""
 
+MADE = "made"
+"""Folder in it with the records of outputs, see `cmet.engine.earlier`."""
+
 EXPERIMENTS, COPIES = "experiments", "copies"
 """Folders in it with the unfinished work of experiments, and with the copies of the project in which they run."""
 
@@ -132,6 +135,10 @@ class Places:
         """Where the unfinished work of a stage waits; see `work_folder`."""
         named = step_name(stage, variant)
         return work_folder(self._workplace, named, params, inputs, self.code, *facts, digest=self._digests.of)
+
+    def made_of(self, stage: str, variant: str | None = None) -> Path:
+        """File with what each clip of a map's output was made of, with which the next run of the stage begins."""
+        return self._workplace / MADE / step_name(stage, variant) / "records.jsonl"
 
     def has_work(self, stage: str, variant: str | None = None) -> bool:
         """Whether unfinished work of the stage waits, or finished work that is not yet its output."""

@@ -236,13 +236,16 @@ def write_packs(folder: Path, names: Iterable[str], content: Callable[[str], byt
     """Write packs of files that are not there yet.
 
     Args:
-        folder: As of `pack_files`; packs that are there are replaced.
+        folder: As of `pack_files`; packs that are there are replaced, those of another number too.
         names: Of the files.
         content: The bytes of a file.
         label: Of the progress.
     """
     folder.mkdir(parents=True, exist_ok=True)
     packs = _by_pack(names)
+    for name in _names(folder):
+        if _PACK_NAME.fullmatch(name) and name not in packs:
+            (folder / name).unlink()
     with progress(label, sum(map(len, packs.values())), "file") as bar:
         for pack, wanted in packs.items():
             _write_pack(folder / pack, wanted, content)

@@ -98,6 +98,8 @@ def prepare_clips(
     pack_files(files / VIDEO, map(video_name, seen.index), "clips: packing the pictures")
     pack_files(files / SOUND, map(sound_name, ok.index), "clips: packing the sounds")
     clips.reset_index().to_parquet(files / TABLE, index=False)
+    # one that was made before a kill may be of other clips
+    (files / CONTACT_SHEET).unlink(missing_ok=True)
     cells = sheet_cells(seen.reset_index(), Clips(files), MAX_SHEET_SPEAKERS)
     if len(cells):
         (files / CONTACT_SHEET).write_bytes(to_jpeg(contact_sheet(cells, SHEET_TILE_PX), MAX_SHEET_BYTES))

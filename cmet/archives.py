@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from cmet.errors import ClipError
+from cmet.inputs.files import kept_while_unchanged
 from cmet.inputs.tars import open_tar
 from cmet.objects.files import on_disk
 from cmet.objects.inventory import stored_object
@@ -102,7 +102,10 @@ def archive_above(path: Path) -> Path | None:
 
 
 def state_of(path: Path) -> list[int | str] | None:
-    """Size and time of change of a file or the archive it is in, size and version of an object; None of nothing."""
+    """Size, time of change and inode of a file or the archive it is in, or size and version of an object.
+
+    DVC tells files apart by the same; None of what is not there.
+    """
     whole = archive_above(path) or path
     stored = stored_object(whole)
     if stored is not None:
@@ -111,7 +114,7 @@ def state_of(path: Path) -> list[int | str] | None:
         found = whole.stat()
     except OSError:
         return None
-    return [found.st_size, found.st_mtime_ns]
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
 
 
 def stand_in(head: bytes) -> str | None:
@@ -305,18 +308,13 @@ class _Slice:
         return part
 
 
-def _index_of(archive: Path) -> ArchiveIndex:
-    stat = archive.stat()
-    return _read_archive(archive, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=MAX_CACHED)
-def _read_archive(path: Path, num_bytes: int, _modified: int) -> ArchiveIndex:
+@kept_while_unchanged(MAX_CACHED)
+def _index_of(path: Path) -> ArchiveIndex:
     refuse_stand_in(path)
     if path.suffix.lower() == ZIP_SUFFIX:
         return _read_zip(path)
     try:
-        return _read_tar(path, num_bytes)
+        return _read_tar(path)
     except tarfile.TarError as error:
         raise ClipError("bad_archive", f"{path.name} begins with a damaged header ({error})") from error
 
@@ -336,7 +334,8 @@ def _read_zip(path: Path) -> ArchiveIndex:
     return _index(members, dict.fromkeys(bombs, "unpacks to far more than a clip"), None, zipped)
 
 
-def _read_tar(path: Path, num_bytes: int) -> ArchiveIndex:
+def _read_tar(path: Path) -> ArchiveIndex:
+    num_bytes = path.stat().st_size
     with path.open("rb") as stream:
         magic = stream.read(TAR_BLOCK)[257:262]
     if magic != b"ustar":

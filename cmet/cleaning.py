@@ -20,7 +20,7 @@ from typing import Literal
 
 from cmet.errors import UserError
 from cmet.experiments import OUTPUTS
-from cmet.places import COMPILED, COPIES, WORK, holder, only_run
+from cmet.places import COMPILED, COPIES, MADE, WORK, holder, only_run
 from cmet.stages.registry import STAGES
 from cmet.text_tables import padded
 
@@ -161,6 +161,9 @@ def _work(root: Path) -> Iterator[Leftover]:
             yield _leftover(root, "work", "files fetched from MLflow", work / FETCHED)
         if any(path.is_file() for path in (work / COMPILED).rglob("*")):
             yield _leftover(root, "work", "networks that torch has compiled", work / COMPILED)
+        for folder in sorted((work / MADE).glob("*")):
+            lock = work / f"{folder.name}.lock"
+            yield _leftover(root, "work", f"what each clip of {_as_dvc_says(folder.name)} was made of", folder, [lock])
         for folder in sorted((work / COPIES).glob("*")):
             lock = work / f"experiment-{folder.name}.lock"
             yield _leftover(root, "work", f"copy of the project for experiment {folder.name}", folder, [lock])

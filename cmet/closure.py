@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parent
 
 EXEMPT: Mapping[str, str] = {
     "outputs": "moves finished files into place, whatever is in them",
-    "places": "knows folders and locks; what lies in a folder is watched itself",
+    "places": "knows folders and locks, and where outputs are that are not here; what lies there is watched itself",
     "params": "parameters are watched by value, so a new key elsewhere repeats nothing",
     "launching": "starts and ends processes; what they compute is theirs",
     "progress": "shows how far the work is, and changes no result",

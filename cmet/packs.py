@@ -6,7 +6,8 @@ changes changes its pack only. A path goes on inside a pack as if that were a fo
 `video/003-of-512.tar/mead-M003-happy-1-021.mp4`.
 
 A pack is an ordinary tar, as WebDataset reads it. Its first member is an index (which WebDataset passes over), so a
-file is read as a slice, and compared with the checksum that the index has of it.
+file is read as a slice, and compared with the checksum that the index has of it. So packs that are not on this machine
+are read from the remote that `cmet.pushed` knows, if one is named: an index by one request, a file by another.
 """
 
 import hashlib
@@ -17,14 +18,15 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from cmet.errors import UserError
-from cmet.inputs.files import MISSING, BadFile, oddity
+from cmet.inputs.files import MISSING, BadFile, kept_while_unchanged, oddity
 from cmet.outputs import content_digest, fresh_file
+from cmet.places import PushedFile, pushed_file, pushed_names
 from cmet.progress import progress
 
 FILES_PER_PACK = 256
@@ -33,6 +35,8 @@ MAX_PACKS = 1024
 
 INDEX = "__index__"
 MAX_INDEX_BYTES = 64 << 20
+FIRST_BYTES = 256 << 10
+"""So many are asked of a pack in a remote at first: the index of a pack of 3,000 clips fits in."""
 BLOCK = 512
 """Members of a tar begin at multiples of it."""
 END = bytes(2 * BLOCK)
@@ -65,10 +69,11 @@ class Packs:
         Raises:
             BadFile: A pack is missing or damaged.
         """
-        return sorted(name for pack in self._packs for name in _open_index(pack).names())
+        return sorted(name for pack in self.packs for name in (_index_at(pack) or _open_index(pack)).names())
 
     @property
-    def _packs(self) -> list[Path]:
+    def packs(self) -> list[Path]:
+        """The packs themselves, in order."""
         return [self.folder / _numbered(number, self._num_packs) for number in range(self._num_packs)]
 
     @cached_property
@@ -90,7 +95,10 @@ def has_file(path: Path) -> bool:
     Raises:
         BadFile: The pack is damaged.
     """
-    return _find(path) is not None if is_packed(path) else path.is_file()
+    if not is_packed(path):
+        return path.is_file()
+    index = _index_at(path.parent)
+    return index is not None and index.find(path.name) is not None
 
 
 def read_packed(path: Path) -> bytes:
@@ -99,15 +107,18 @@ def read_packed(path: Path) -> bytes:
     Raises:
         BadFile: It is not there, or the pack is damaged.
     """
-    member = _find(path)
-    if member is None:
-        raise BadFile(f"{path}: {MISSING}")
+    index, member = _found(path)
+
+    def checked(content: bytes) -> bytes:
+        if len(content) != member.num_bytes or zlib.crc32(content) != member.checksum:
+            raise BadFile(f"{path}: damaged since it was written; {_AGAIN}")
+        return content
+
+    if index.pushed is not None:
+        return index.pushed.read(member.offset, member.num_bytes, checked)
     with path.parent.open("rb") as stream:
         stream.seek(member.offset)
-        content = stream.read(member.num_bytes)
-    if len(content) != member.num_bytes or zlib.crc32(content) != member.checksum:
-        raise BadFile(f"{path}: damaged since it was written; {_AGAIN}")
-    return content
+        return checked(stream.read(member.num_bytes))
 
 
 @contextmanager
@@ -157,6 +168,30 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(b"." + hashlib.sha256(read_packed(path)).digest()).hexdigest()
 
 
+def content_state(path: Path) -> list[int | str]:
+    """What tells one content of a file from another: in a pack its size and checksum, which are there to be read.
+
+    Raises:
+        BadFile: As `read_packed`.
+    """
+    if not is_packed(path):
+        return [content_digest(path)]
+    _, member = _found(path)
+    return [member.num_bytes, member.checksum]
+
+
+def index_digest(folder: Path) -> str:
+    """SHA-256 of the names, sizes and checksums of all files in the packs of a folder; only their indices are read.
+
+    Raises:
+        BadFile: A pack is missing or damaged.
+    """
+    digest = hashlib.sha256()
+    for pack in Packs(folder).packs:
+        digest.update(pack.name.encode() + _open_index(pack).lines)
+    return digest.hexdigest()
+
+
 def pack_files(folder: Path, names: Iterable[str], label: str) -> None:
     """Put the files of a folder into packs, and remove those that are not among the names.
 
@@ -201,13 +236,16 @@ def write_packs(folder: Path, names: Iterable[str], content: Callable[[str], byt
     """Write packs of files that are not there yet.
 
     Args:
-        folder: As of `pack_files`; packs that are there are replaced.
+        folder: As of `pack_files`; packs that are there are replaced, those of another number too.
         names: Of the files.
         content: The bytes of a file.
         label: Of the progress.
     """
     folder.mkdir(parents=True, exist_ok=True)
     packs = _by_pack(names)
+    for name in _names(folder):
+        if _PACK_NAME.fullmatch(name) and name not in packs:
+            (folder / name).unlink()
     with progress(label, sum(map(len, packs.values())), "file") as bar:
         for pack, wanted in packs.items():
             _write_pack(folder / pack, wanted, content)
@@ -244,6 +282,8 @@ class _Index:
     """Where the index ends."""
     num_rest: int
     """Bytes that follow it."""
+    pushed: PushedFile | None = None
+    """The pack in the remote; None for one on this machine."""
 
     def find(self, name: str) -> _Member | None:
         """Where a file is; None where there is none of this name."""
@@ -268,12 +308,24 @@ class _Index:
 _AGAIN = "run the stage that writes it again"
 
 
-def _find(path: Path) -> _Member | None:
-    return _open_index(path.parent).find(path.name) if is_packed(path) and path.parent.exists() else None
-
-
 def _damaged(pack: Path) -> BadFile:
     return BadFile(f"{pack}: damaged, or no pack that this version has written; {_AGAIN}")
+
+
+def _found(path: Path) -> tuple[_Index, _Member]:
+    index = _index_at(path.parent) if is_packed(path) else None
+    member = index.find(path.name) if index is not None else None
+    if index is None or member is None:
+        raise BadFile(f"{path}: {MISSING}")
+    return index, member
+
+
+def _index_at(pack: Path) -> _Index | None:
+    """The index of a pack on this machine, else of one in the remote; None where there is neither."""
+    if pack.exists():
+        return _open_index(pack)
+    pushed = pushed_file(pack)
+    return None if pushed is None else _pushed_index(pushed)
 
 
 def _open_index(pack: Path) -> _Index:
@@ -281,28 +333,51 @@ def _open_index(pack: Path) -> _Index:
     if odd is not None:
         raise BadFile(f"{pack}: {odd}; {_AGAIN}")
     try:
-        facts = pack.stat()
-        return _read_index(pack, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        return _read_index(pack)
     except OSError as error:
         raise BadFile(f"{pack}: cannot be read ({error.strerror})") from error
 
 
-@lru_cache(maxsize=2 * MAX_PACKS)
-def _read_index(pack: Path, num_bytes: int, _modified: int, _inode: int) -> _Index:
+@kept_while_unchanged(2 * MAX_PACKS)
+def _read_index(pack: Path) -> _Index:
     with pack.open("rb") as stream:
-        try:
-            header = tarfile.TarInfo.frombuf(stream.read(BLOCK), "utf-8", "strict")
-        except (tarfile.TarError, ValueError) as error:
-            raise _damaged(pack) from error
-        if header.name != INDEX or not 0 < header.size <= MAX_INDEX_BYTES:
-            raise _damaged(pack)
-        text = stream.read(header.size)
+        found = _index_in(stream.read(BLOCK), pack)
+        if isinstance(found, int):
+            stream.seek(0)
+            found = _index_in(stream.read(found), pack)
+    if isinstance(found, int) or found.end + found.num_rest != pack.stat().st_size:
+        raise _damaged(pack)
+    return found
+
+
+@lru_cache(maxsize=2 * MAX_PACKS)
+def _pushed_index(pushed: PushedFile) -> _Index:
+    """The index of a pack in the remote; how long the pack is there is not asked, so a file says when it is cut off."""
+    found = pushed.beginning(FIRST_BYTES, partial(_index_in, pack=pushed.path))
+    if isinstance(found, int):
+        found = pushed.beginning(found, partial(_index_in, pack=pushed.path))
+    if isinstance(found, int):
+        raise _damaged(pushed.path)
+    return replace(found, pushed=pushed)
+
+
+def _index_in(beginning: bytes, pack: Path) -> _Index | int:
+    """The index at the beginning of a pack; where that is too short for it, how many bytes it takes."""
+    try:
+        header = tarfile.TarInfo.frombuf(beginning[:BLOCK], "utf-8", "strict")
+    except (tarfile.TarError, ValueError) as error:
+        raise _damaged(pack) from error
+    if header.name != INDEX or not 0 < header.size <= MAX_INDEX_BYTES:
+        raise _damaged(pack)
+    if len(beginning) < BLOCK + header.size:
+        return BLOCK + header.size
+    text = beginning[BLOCK : BLOCK + header.size]
     first = _FIRST_LINE.match(text)
     if first is None:
         raise _damaged(pack)
     lines, end = text[first.end() :], BLOCK + _padded(header.size)
     num_rest, checksum = (int(part, 16) for part in first.groups())
-    if zlib.crc32(lines) != checksum or end + num_rest != num_bytes:
+    if zlib.crc32(lines) != checksum:
         raise _damaged(pack)
     return _Index(pack, lines, end, num_rest)
 
@@ -370,5 +445,7 @@ def _totals(folder: Path) -> list[int]:
 
 
 def _names(folder: Path) -> list[str]:
-    """What lies in a folder; nothing where there is none."""
-    return os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 - a Path for each of a million takes long
+    """What lies in a folder; where there is none, what the remote has of it."""
+    if folder.is_dir():
+        return os.listdir(folder)  # noqa: PTH208 - a Path for each of a million takes long
+    return pushed_names(folder)

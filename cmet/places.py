@@ -2,6 +2,9 @@
 
 DVC deletes an output before it runs the stage, so work worth keeping lives in `.work/<stage>/<key>/` and becomes the
 output by a rename.
+
+Outputs that are not on this machine may be in the remote of DVC (`cmet.pushed`). Whoever reads them asks for them here,
+and so no result depends on where they are.
 """
 
 import hashlib
@@ -21,6 +24,11 @@ from cmet.errors import UserError
 from cmet.inputs.texts import read_json
 from cmet.objects.inventory import is_tree
 from cmet.outputs import content_digest
+from cmet.pushed import PushedFile as PushedFile
+from cmet.pushed import at_hand as at_hand
+from cmet.pushed import is_pushed
+from cmet.pushed import pushed_file as pushed_file
+from cmet.pushed import pushed_names as pushed_names
 
 WORK = ".work"
 """Folder of a project with the unfinished work and the locks."""
@@ -30,6 +38,9 @@ DIGESTS = "digests.json"
 
 COMPILED = "compiled"
 """Folder in it with the networks that torch has compiled, which later runs begin with."""
+
+MADE = "made"
+"""Folder in it with the records of outputs, see `cmet.engine.earlier`."""
 
 EXPERIMENTS, COPIES = "experiments", "copies"
 """Folders in it with the unfinished work of experiments, and with the copies of the project in which they run."""
@@ -125,6 +136,10 @@ class Places:
         named = step_name(stage, variant)
         return work_folder(self._workplace, named, params, inputs, self.code, *facts, digest=self._digests.of)
 
+    def made_of(self, stage: str, variant: str | None = None) -> Path:
+        """File with what each clip of a map's output was made of, with which the next run of the stage begins."""
+        return self._workplace / MADE / step_name(stage, variant) / "records.jsonl"
+
     def has_work(self, stage: str, variant: str | None = None) -> bool:
         """Whether unfinished work of the stage waits, or finished work that is not yet its output."""
         folder = self._workplace / step_name(stage, variant)
@@ -162,7 +177,7 @@ class Places:
         return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
     def _made(self, path: Path, stage: str, variant: str | None) -> Path:
-        if not path.exists():
+        if not path.exists() and not is_pushed(path):
             step = f"{stage}@{variant}" if variant else stage
             raise UserError(f"{self.named(path)}: not there yet; run `dvc repro {step}`")
         return path

@@ -6,23 +6,18 @@ fails or is killed, the old outputs are there, and DVC still calls them those of
 """
 
 import configparser
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from cmet.outputs import fresh_file, fresh_folder
 from cmet.places import Places
+from cmet.recorded import FOLDER_SUFFIX, kept_as, listed_files, recorded_outputs
 
 STAGE_VARIABLE, ROOT_VARIABLE = "DVC_STAGE", "DVC_ROOT"
 """DVC sets them for the command of a stage."""
-
-FOLDER_SUFFIX = ".dir"
-"""DVC ends the hash of a folder so; what is kept under it lists the files."""
 
 
 class _Kept(NamedTuple):
@@ -64,34 +59,25 @@ def put_back_previous(environment: Mapping[str, str] = os.environ) -> list[Path]
 
 def _recorded(root: Path, step: str) -> Iterator[tuple[Path, str]]:
     """Outputs of a stage that lie where its stage writes today, with the hash that DVC has of them."""
-    lock = root / "dvc.lock"
-    if not lock.is_file():
-        return
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    stages = (yaml.load(lock.read_text(encoding="utf-8"), loader) or {}).get("stages", {})
     kind, _, variant = step.partition("@")
     places, named = Places(root, root, root), None if variant in ("", kind) else variant
     own = (places.folder(kind, named), places.metrics_file(kind, named), places.metrics, places.plots)
-    for out in stages.get(step, {}).get("outs", ()):
-        place = root / out["path"]
-        if "md5" in out and any(place.is_relative_to(one) for one in own):
-            yield place, out["md5"]
+    for path, digest in recorded_outputs(root).get(step, ()):
+        place = root / path
+        if any(place.is_relative_to(one) for one in own):
+            yield place, digest
 
 
 def _kept(cache: Path, digest: str) -> list[_Kept] | None:
     """The files of an output in the cache; None where one is missing."""
-    content = _object(cache, digest)
+    content = cache / kept_as(digest)
     if not content.is_file():
         return None
     if not digest.endswith(FOLDER_SUFFIX):
         return [_Kept("", content)]
-    listed: list[dict[str, Any]] = json.loads(content.read_text(encoding="utf-8"))
-    kept = [_Kept(file["relpath"], _object(cache, file["md5"])) for file in listed]
+    listed = listed_files(content.read_bytes(), content)
+    kept = [_Kept(name, cache / kept_as(one)) for name, one in listed.items()]
     return kept if all(file.source.is_file() for file in kept) else None
-
-
-def _object(cache: Path, digest: str) -> Path:
-    return cache / "files" / "md5" / digest[:2] / digest[2:]
 
 
 def _cache_folder(root: Path) -> Path:

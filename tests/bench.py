@@ -38,6 +38,9 @@ from tests.bench_corpora import (
     memory_while_preparing,
     scan_all_of_mead,
 )
+from tests.bench_dvc import IDLE, idle
+from tests.bench_dvc import SIZES as DVC_SIZES
+from tests.bench_dvc import table_of as dvc_table
 from tests.bench_editing import edit_720p
 from tests.bench_evaluation import frechet_difference, memory_while_scoring, tables_of_all_of_mead
 from tests.bench_faces import EMOTIONS, FACEAPI_BEFORE, OTHERS, TUNED, share_named
@@ -469,6 +472,13 @@ def planning(bench: Bench) -> Iterator[float]:
     yield large / small / 10
 
 
+def idle_dvc(bench: Bench) -> Iterator[float]:
+    costs = [cost for size in DVC_SIZES for cost in idle(size, bench.scratch)]
+    print(dvc_table(costs))
+    repro, push = (cost for cost in costs if cost.num_clips == DVC_SIZES[-1] and cost.command in IDLE)
+    yield from (repro.wall_s, push.wall_s, max(repro.peak_mib, push.peak_mib) / 1024)
+
+
 def preparing(bench: Bench) -> Iterator[float]:
     few, many = memory_while_preparing(bench.scratch, sample_clip(bench.project), (100, 2000))
     yield many / few
@@ -641,6 +651,15 @@ PARTS = (
             at_most("planning a clip of 1,000,000 relative to one of 100,000, core-seconds", "", 1.25),
         ),
         planning,
+    ),
+    Part(
+        "dvc",
+        (
+            at_most("a repro that does nothing, 280,000 made clips", "s", 15),
+            at_most("a push that pushes nothing, 280,000 made clips", "s", 15),
+            at_most("most memory of both", "GiB", 1),
+        ),
+        idle_dvc,
     ),
     Part("corpora", (at_most("memory of preparing 2000 clips relative to 100", "", 1.1),), preparing),
     Part(

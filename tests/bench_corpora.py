@@ -19,6 +19,7 @@ from cmet.corpora import mead
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import read_video, write_video
 from cmet.outputs import content_digest
+from cmet.places import MADE
 from tests.processes import tree_bytes
 
 NUM_SHORT_FRAMES = 12
@@ -94,8 +95,8 @@ def killed_while_preparing(
 
 def left_behind(project: Path) -> list[str]:
     """Unfinished files, work folders and processes."""
-    work = project / ".work"
-    files = [str(path) for path in work.rglob("*") if path.is_file()] if work.exists() else []
+    work, kept = project / ".work", project / ".work" / MADE
+    files = [str(path) for path in work.rglob("*") if path.is_file() and not path.is_relative_to(kept)]
     files += [str(path) for path in project.rglob("*unfinished*")]
     files += [str(path) for path in (project / "tmp").rglob("*") if path.is_file()]
     processes = [process.info for process in psutil.process_iter(["pid", "cwd"]) if process.info["cwd"] == str(project)]

@@ -67,7 +67,7 @@ def planned(num_clips: int, scratch: Path, steps: Sequence[str] = STEPS) -> Iter
         yield _cost(num_clips, step, project)
         if step == "manifest":
             # not in this process: what it holds would be counted for those that it starts
-            _run([sys.executable, "-m", __spec__.name, "features", str(project)], project)
+            run_alone([sys.executable, "-m", __spec__.name, "features", str(project)], project)
     shutil.rmtree(folder)
 
 
@@ -149,11 +149,11 @@ def _cost(num_clips: int, step: str, project: Path) -> Cost:
     else:
         command = [sys.executable, "-m", "cmet", step, *(["--backbone", BACKBONE] if step != "manifest" else [])]
     started = time.perf_counter()
-    core_s, peak_mib = _run(command, project)
+    core_s, peak_mib = run_alone(command, project)
     return Cost(num_clips, step, time.perf_counter() - started, core_s, peak_mib)
 
 
-def _run(command: Sequence[str], project: Path) -> tuple[float, float]:
+def run_alone(command: Sequence[str], project: Path) -> tuple[float, float]:
     """Core-seconds and peak MiB of a command that starts no processes."""
     with (project / "log").open("ab") as log:
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

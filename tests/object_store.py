@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cmet.objects.files import _store
+from cmet.objects.store import store_at
 
 SETTINGS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -90,7 +90,7 @@ def forget_clients() -> None:
     from s3fs import S3FileSystem
 
     S3FileSystem.clear_instance_cache()
-    _store.cache_clear()
+    store_at.cache_clear()
 
 
 @dataclass

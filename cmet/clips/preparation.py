@@ -12,6 +12,7 @@ from cmet.clips.one_clip import prepare_clip
 from cmet.clips.product import SOUND, TABLE, VIDEO, Clips, below, sound_name, video_name
 from cmet.engine.attempts import Job
 from cmet.engine.clip_map import ClipMap
+from cmet.engine.earlier import Earlier
 from cmet.objects.store import CHANGED_OBJECT, MISSING_OBJECT
 from cmet.packs import pack_files
 from cmet.params import ClipsParams
@@ -48,7 +49,9 @@ class ClipsReport:
     quarantined_by_reason: dict[str, int]
 
 
-def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, params: ClipsParams) -> ClipsReport:
+def prepare_clips(
+    manifest: pd.DataFrame, root: Path, out: Path, work: Path, params: ClipsParams, made_of: Path | None = None
+) -> ClipsReport:
     """Prepare all usable clips of a manifest.
 
     Args:
@@ -59,6 +62,7 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
             `MAX_SHEET_SPEAKERS` speakers, a column per emotion.
         work: Keeps finished clips over an interruption.
         params: The `clips` section.
+        made_of: File with what each clip at `out` was made of: those of which nothing has changed are taken over.
 
     Raises:
         UserError: More clips were quarantined than `max_rejected` allows, or all. Files that the manifest could not
@@ -76,12 +80,13 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
             "audio": below(root, row["audio"]),
             "picture": f"{VIDEO}/{video_name(row['clip_id'])}",
             "sound": f"{SOUND}/{sound_name(row['clip_id'])}",
-            "stamp": [_stamp(below(root, row[column])) for column in ("video", "audio")],
+            "stamp": [_stamp(root, row[column]) for column in ("video", "audio")],
             **settings,
         }
         for row in usable.to_dict("records")
     ]
-    clip_map = ClipMap(prepare_clip, work, "clips", params.time_limit_s)
+    earlier = None if made_of is None else Earlier(out, made_of)
+    clip_map = ClipMap(prepare_clip, work, "clips", params.time_limit_s, earlier)
     records = pd.DataFrame(clip_map.run(jobs)).set_index("clip_id")
     clips = manifest.set_index("clip_id")
     clips = clips.join(records.drop(columns=["status", "reason"]))
@@ -93,6 +98,8 @@ def prepare_clips(manifest: pd.DataFrame, root: Path, out: Path, work: Path, par
     pack_files(files / VIDEO, map(video_name, seen.index), "clips: packing the pictures")
     pack_files(files / SOUND, map(sound_name, ok.index), "clips: packing the sounds")
     clips.reset_index().to_parquet(files / TABLE, index=False)
+    # one that was made before a kill may be of other clips
+    (files / CONTACT_SHEET).unlink(missing_ok=True)
     cells = sheet_cells(seen.reset_index(), Clips(files), MAX_SHEET_SPEAKERS)
     if len(cells):
         (files / CONTACT_SHEET).write_bytes(to_jpeg(contact_sheet(cells, SHEET_TILE_PX), MAX_SHEET_BYTES))
@@ -145,6 +152,7 @@ def _check_share(clips: pd.DataFrame, lost: pd.DataFrame, max_rejected: float) -
     check_rejected("clips", rows.status.eq("quarantined"), rows.reason, max_rejected)
 
 
-def _stamp(path: str | None) -> list[int | str] | None:
-    """What tells one state of a raw file from another; None where there is none."""
-    return None if path is None else state_of(Path(path))
+def _stamp(root: Path, path: str | float | None) -> list[int | str] | None:
+    """What tells one raw file and its state from others; None where a table names none."""
+    place = below(root, path)
+    return None if place is None else [str(path), *(state_of(Path(place)) or ())]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cmet.errors import UserError
 from cmet.packs import Packs, has_file, unpack_file
 from cmet.params import ClipForm
-from cmet.places import Places
+from cmet.places import Places, at_hand
 
 if TYPE_CHECKING:  # processes that prepare or edit clips need no table, whose library is most of what they would hold
     import pandas as pd
@@ -42,7 +42,7 @@ class Clips:
     @property
     def path(self) -> Path:
         """The table as a file."""
-        return self.folder / TABLE
+        return at_hand(self.folder / TABLE)
 
     @cached_property
     def table(self) -> "pd.DataFrame":

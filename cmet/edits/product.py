@@ -9,7 +9,7 @@ import pandas as pd
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.packs import Packs
-from cmet.places import Places
+from cmet.places import Places, at_hand
 from cmet.records import read_record
 from cmet.vocabulary import METHODS
 
@@ -126,7 +126,7 @@ class Edits:
         Raises:
             UserError: Another version wrote them in another form.
         """
-        return read_record(self.folder / PROTOCOL, EditsProtocol, "cmet edits")
+        return read_record(at_hand(self.folder / PROTOCOL), EditsProtocol, "cmet edits")
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -213,7 +213,7 @@ def sample_ids(clips: pd.DataFrame) -> list[str]:
 
 
 def _read(folder: Path) -> pd.DataFrame:
-    path = folder / TABLE
+    path = at_hand(folder / TABLE)
     if not path.is_file():
         raise UserError(f"{folder}: no {TABLE}; run 'cmet edits'")
     try:

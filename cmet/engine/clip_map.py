@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from cmet.engine.attempts import (
     RECORD,
@@ -29,6 +29,9 @@ from cmet.errors import ClipError, UserError
 from cmet.launching import signals_held
 from cmet.outputs import publish
 from cmet.progress import counted, progress
+
+if TYPE_CHECKING:  # maps that begin with no output depend on no packs
+    from cmet.engine.earlier import Earlier
 
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 """Signals by which a clip kills its worker. SIGKILL is not one: it comes from outside, mostly for lack of memory."""
@@ -56,6 +59,12 @@ class ClipMap:
     label: str
     time_limit_s: float | None = None
     """Wall-clock time that a clip may take."""
+    earlier: "Earlier | None" = None
+    """The output that this map replaces, to take over what has not changed; None for a map that starts anew each time.
+
+    Then the name of the work folder has to tell code and parameters from others, and a job's stamp all else of which a
+    clip is made.
+    """
 
     def run(self, jobs: Sequence[Job], num_workers: int | None = None, *, uses_networks: bool = False) -> list[Record]:
         """Process all clips that are not yet done well, and return the records of all, in the order of the jobs.
@@ -74,6 +83,8 @@ class ClipMap:
         elif not self.files.exists():
             # the run that published them was killed before it forgot the work
             self._records.unlink()
+        if self.earlier is not None and not self._records.exists():
+            self.earlier.begin(self.work.name, self.files, self._records)
         for needed in (self._done, self.files, self._spare):
             needed.mkdir(parents=True, exist_ok=True)
         found = _read_records(self._records)
@@ -98,7 +109,9 @@ class ClipMap:
         return [found[job["clip_id"]]["record"] for job in jobs]
 
     def publish(self, out: Path) -> None:
-        """Make the files the output, by a rename, and forget the work."""
+        """Make the files the output, by a rename, and forget the work but for what the next run can begin with."""
+        if self.earlier is not None:
+            self.earlier.keep(self.work.name, self.files, _read_records(self._records).values())
         publish(self.files, out)
         shutil.rmtree(self.work)
 

@@ -14,10 +14,11 @@ from cmet.backbones.registry import backbone_class
 from cmet.clips.product import Clips
 from cmet.engine.attempts import Job
 from cmet.engine.clip_map import ClipMap
+from cmet.engine.earlier import Earlier
 from cmet.errors import UserError
 from cmet.expression.product import CODES, MODEL, QUARANTINE, TRACKS, Faces, array_name
 from cmet.expression.tracking import track_clip
-from cmet.packs import pack_files, write_packs
+from cmet.packs import content_state, pack_files, write_packs
 from cmet.params import ExpressionParams, InferenceParams
 from cmet.quarantine import check_rejected, count_reasons
 
@@ -39,7 +40,7 @@ def write_expression(
     clips: Clips,
     backbone: str,
     held_out_emotion: str | None,
-    out: Path,
+    earlier: Earlier,
     work: Path,
     params: ExpressionParams,
     weights: Path,
@@ -51,7 +52,8 @@ def write_expression(
         clips: The prepared clips.
         backbone: Name in the registry.
         held_out_emotion: Clips of this emotion take no part in fitting.
-        out: Gets what `Faces` reads, and `quarantine.csv`.
+        earlier: The output of before, of which tracks of clips that have not changed are taken over. In its place comes
+            what `Faces` reads, and `quarantine.csv`.
         work: Keeps finished clips over an interruption.
         params: The `expression` section.
         weights: Folder of published checkpoints.
@@ -72,11 +74,15 @@ def write_expression(
             "min_face_ratio": params.min_face_ratio,
             "weights": str(weights),
             "inference": inference.model_dump(),
-            "stamp": {"weights": used, "inference": inference.model_dump()},
+            "stamp": {
+                "weights": used,
+                "inference": inference.model_dump(),
+                "video": content_state(clips.video(clip_id)),
+            },
         }
         for clip_id in usable.index
     ]
-    clip_map = ClipMap(track_clip, work, f"expression {backbone}")
+    clip_map = ClipMap(track_clip, work, f"expression {backbone}", earlier=earlier)
     records = pd.DataFrame(clip_map.run(jobs, uses_networks=bool(kind.weights)), columns=_COLUMNS)
     records = records.set_index("clip_id")
     is_bad = records.status.eq("quarantined")
@@ -88,7 +94,7 @@ def write_expression(
     model = kind.fit(good, clips.video, tracked.track, held_out_emotion, params, weights, inference)
     write_faces(files, model, tracked, good.index, f"expression {backbone}: codes")
     records.loc[is_bad, ["reason"]].to_csv(files / QUARANTINE)
-    clip_map.publish(out)
+    clip_map.publish(earlier.out)
     return ExpressionReport(
         num_clips=len(good),
         num_quarantined=int(is_bad.sum()),

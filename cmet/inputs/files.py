@@ -1,9 +1,14 @@
 """What a path leads to, and its bytes, where it is an ordinary file of bearable size."""
 
 import stat
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from pathlib import Path
+from typing import TypeVar
 
 from cmet.errors import UserError
+
+Made = TypeVar("Made")
 
 MAX_TEXT_BYTES = 64 << 20
 """No text that cmet reads comes near this."""
@@ -93,3 +98,25 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise BadFile(f"{path}: not in UTF-8 (line {line}); save it in UTF-8") from error
+
+
+def kept_while_unchanged(num_kept: int) -> Callable[[Callable[[Path], Made]], Callable[[Path], Made]]:
+    """Let a function keep what it makes of a file for as long as the file has the same size, time of change and inode.
+
+    Args:
+        num_kept: Of so many files, those used last.
+    """
+
+    def keeping(make: Callable[[Path], Made]) -> Callable[[Path], Made]:
+        @lru_cache(maxsize=num_kept)
+        def made(path: Path, *_facts: int) -> Made:
+            return make(path)
+
+        @wraps(make)
+        def of_file(path: Path) -> Made:
+            found = path.stat()
+            return made(path, found.st_size, found.st_mtime_ns, found.st_ino)
+
+        return of_file
+
+    return keeping

@@ -4,13 +4,12 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from cmet.errors import ClipError
 from cmet.objects.cache import ObjectCache
 from cmet.objects.inventory import Inventory, inventory_above, open_inventory
-from cmet.objects.store import MISSING_OBJECT, ObjectStore
+from cmet.objects.store import MISSING_OBJECT, store_at
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,120}", re.ASCII)
 
@@ -54,14 +53,9 @@ def _fetched(inventory: Inventory, name: str) -> Iterator[Path]:
         raise ClipError(MISSING_OBJECT, f"{inventory.path.name} lists no {name}")
     key = hashlib.sha256(repr((inventory.address, *stored)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     with ObjectCache.of_machine().holding(
-        key, _file_name(name), stored.num_bytes, lambda target: _store(inventory.address).bring(stored, target)
+        key, _file_name(name), stored.num_bytes, lambda target: store_at(inventory.address).bring(stored, target)
     ) as file:
         yield file
-
-
-@lru_cache(maxsize=8)
-def _store(address: str) -> ObjectStore:
-    return ObjectStore(address)
 
 
 def _file_name(name: str) -> str:

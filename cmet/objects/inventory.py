@@ -14,13 +14,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from cmet.errors import UserError
-from cmet.inputs.files import BadFile, oddity
+from cmet.inputs.files import BadFile, kept_while_unchanged, oddity
 from cmet.inputs.texts import parse_json, shown
 from cmet.outputs import fresh_file
 
@@ -188,8 +187,7 @@ def open_inventory(path: Path) -> Inventory:
     if odd is not None:
         raise BadFile(f"{path}: {odd}")
     try:
-        facts = path.stat()
-        return _opened(path, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        return _opened(path)
     except OSError as error:
         raise BadFile(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -212,8 +210,8 @@ def write_inventory(path: Path, address: str, objects: Iterable[StoredObject]) -
             before = one.name
 
 
-@lru_cache(maxsize=8)
-def _opened(path: Path, _num_bytes: int, _modified: int, _inode: int) -> Inventory:
+@kept_while_unchanged(8)
+def _opened(path: Path) -> Inventory:
     with path.open("rb") as stream:
         first = stream.readline(MAX_FIRST_LINE_BYTES)
         content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

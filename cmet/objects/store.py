@@ -4,12 +4,13 @@ Credentials and endpoint come from where the client of the store looks for them 
 machine's role), never from an address.
 """
 
+import errno
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +83,24 @@ class ObjectStore:
                 CHANGED_OBJECT, f"{place} has changed since it was listed; renew the list with `cmet corpus inventory`"
             )
 
+    def read(self, name: str, offset: int, num_bytes: int) -> bytes:
+        """A slice of an object, in one request; shorter where the object ends before.
+
+        Raises:
+            FileNotFoundError: There is none of this name.
+            UserError: It may not be read, or the store cannot be reached.
+        """
+
+        def slice_of() -> bytes:
+            try:
+                return self._filesystem.cat_file(self._path(name), start=offset, end=offset + num_bytes)
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # it begins behind the end, says S3
+                    return b""
+                raise
+
+        return self._tried(slice_of) if num_bytes else b""
+
     @cached_property
     def _opened(self) -> tuple[Any, str]:
         import fsspec
@@ -144,6 +163,12 @@ class ObjectStore:
                     ) from error
             time.sleep(WAITS_S[failures])
             failures += 1
+
+
+@lru_cache(maxsize=8)
+def store_at(address: str) -> ObjectStore:
+    """The same one for an address each time, so that its client begins once."""
+    return ObjectStore(address)
 
 
 def _version(info: dict[str, Any]) -> str:

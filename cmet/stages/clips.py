@@ -15,5 +15,7 @@ def clips(places: Places, params: Params) -> "ClipsReport":
     from cmet.corpora.product import Manifest
 
     manifest = Manifest.open(places)
-    work = places.work("clips", None, params.clips, [manifest.folder])
-    return prepare_clips(manifest.table, places.corpus_folder, places.folder("clips"), work, params.clips)
+    # which files each clip is made of, and in what state, is compared clip by clip
+    work = places.work("clips", None, params.clips, [])
+    out, made_of = places.folder("clips"), places.made_of("clips")
+    return prepare_clips(manifest.table, places.corpus_folder, out, work, params.clips, made_of)

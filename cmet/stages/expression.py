@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 def expression(places: Places, params: Params, backbone: str) -> "ExpressionReport":
     """Encode the expression of every frame, after fitting the backbone if it needs fitting."""
     from cmet.clips.product import Clips
+    from cmet.engine.earlier import Earlier
     from cmet.expression.encoding import write_expression
 
-    clips, out = Clips.open(places), places.folder("expression", backbone)
-    work = places.work("expression", backbone, params.expression, clips.pictures, params.inference)
-    held_out = params.held_out_emotion
-    return write_expression(clips, backbone, held_out, out, work, params.expression, places.weights, params.inference)
+    clips, held_out = Clips.open(places), params.held_out_emotion
+    earlier = Earlier(places.folder("expression", backbone), places.made_of("expression", backbone))
+    # which pictures there are is compared clip by clip
+    work = places.work("expression", backbone, params.expression, [], params.inference)
+    return write_expression(
+        clips, backbone, held_out, earlier, work, params.expression, places.weights, params.inference
+    )

@@ -1,7 +1,8 @@
-"""The steps of `make bench ROWS=planning`, on a corpus that is small."""
+"""The steps of `make bench ROWS=planning,dvc`, on a corpus that is small."""
 
 from pathlib import Path
 
+from tests import bench_dvc
 from tests.bench_planning import STEPS, planned, table_of
 
 NUM_CLIPS = 4 * 670
@@ -14,3 +15,12 @@ def test_each_step_is_planned_and_measured_and_nothing_stays(tmp_path: Path) -> 
     assert all(cost.core_s > 0.1 and 50 < cost.peak_mib < 2000 for cost in costs)
     assert f"| {NUM_CLIPS:,} |" in table_of(costs)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dvc_has_nothing_to_do_and_is_measured(tmp_path: Path) -> None:
+    costs = list(bench_dvc.idle(600, tmp_path))
+    assert [cost.command for cost in costs] == list(bench_dvc.COMMANDS)
+    assert all(cost.core_s > 0.1 and cost.peak_mib > 20 for cost in costs)
+    # pictures, sounds, tracks, codes, four methods of edits, one shard
+    assert costs[0].num_files > 4 * 4 + 4 + 1
+    assert "| 600 |" in bench_dvc.table_of(costs)

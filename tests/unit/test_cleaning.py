@@ -33,6 +33,7 @@ def project(tmp_path: Path) -> Path:
     work = root / ".work"
     fill(work / "runs" / f"{KEY}{KEY}" / "results.parquet", 5)
     fill(work / f"compiled/fxgraph/{KEY}/graph", 2)
+    fill(work / "made/clips/records.jsonl", 6)
     fill(work / f"copies/tried/data/{KEY}/a.mp4", 1)
     fill(work / f"sweep/facemesh/full/seed-1/train-facemesh/{KEY}/last.pt", 7)
     fill(work / f"clips/{KEY}/done/a.mp4", 100)
@@ -56,9 +57,11 @@ def files(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
 
 
+CLIPS_MADE_OF = "what each clip of clips was made of"
 WORK = [
     "files fetched from MLflow",
     "networks that torch has compiled",
+    CLIPS_MADE_OF,
     "copy of the project for experiment tried",
     "clips",
     "speech@wav2vec2-base",
@@ -78,8 +81,8 @@ def test_unfinished_work_is_found_with_its_stage_size_and_age(project: Path) -> 
     assert by_name["clips"].age_s == pytest.approx(0, abs=60)
     lines = printed_leftovers(found).splitlines()
     assert lines[0].startswith("Unfinished work")
-    assert "  speech@wav2vec2-base" in lines[5] and " 20 B  " in lines[5] and "3 days old" in lines[5]
-    assert lines[-1] == "142 B can be freed in all."
+    assert "  speech@wav2vec2-base" in lines[6] and " 20 B  " in lines[6] and "3 days old" in lines[6]
+    assert lines[-1] == "148 B can be freed in all."
 
 
 def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, params: Params) -> None:
@@ -97,7 +100,7 @@ def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, p
 def test_removing_takes_work_and_nothing_else(project: Path) -> None:
     before = files(project)
     done = remove(project, find_leftovers(project, has_outputs=False))
-    assert done.size_bytes == 142
+    assert done.size_bytes == 148
     gone = before - files(project)
     assert {name.split("/")[0] for name in gone} == {".work", "data"}
     assert not any(name.startswith(".work") for name in files(project) - {".work"})
@@ -126,7 +129,7 @@ def test_what_a_running_stage_holds_is_kept_with_all_that_it_may_read(project: P
     with only_run(project / ".work/clips.lock", "clips"):
         found = find_leftovers(project, has_outputs=True)
         kept = {one.what: one.kept for one in found if one.kind == "work" and one.kept}
-        assert kept == {"clips": f"in use (pid {os.getpid()})"}
+        assert kept == dict.fromkeys((CLIPS_MADE_OF, "clips"), f"in use (pid {os.getpid()})")
         assert all(one.kept for one in found if one.kind == "outputs")
         done = remove(project, found)
         assert done.size_bytes == 42
@@ -145,7 +148,7 @@ def test_what_has_come_into_use_since_it_was_listed_is_kept(project: Path) -> No
     with only_run(project / ".work/clips.lock", "clips"):
         done = remove(project, found)
     kept = {one.what: one.kept for one in done.leftovers if one.kept and one.kind == "work"}
-    assert list(kept) == ["clips"]
+    assert list(kept) == [CLIPS_MADE_OF, "clips"]
     assert "another run of this stage is at work" in str(kept["clips"])
     assert (project / "data/clips/a.mp4").is_file()
 

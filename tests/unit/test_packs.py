@@ -131,6 +131,12 @@ def test_packs_of_another_number_are_split(tmp_path: Path) -> None:
     assert bytes_of(folder) == bytes_of(packed(tmp_path / "at once"))
 
 
+def test_packs_that_are_written_take_the_place_of_those_of_another_number(tmp_path: Path) -> None:
+    for files in (FILES, dict(list(FILES.items())[:9]), FILES):
+        write_packs(tmp_path / "again", files, files.__getitem__, "test")
+        assert contents(tmp_path / "again") == files
+
+
 def test_no_files_are_one_empty_pack(tmp_path: Path) -> None:
     pack_files(tmp_path / "video", [], "test")
     assert [path.name for path in (tmp_path / "video").iterdir()] == ["0-of-1.tar"]

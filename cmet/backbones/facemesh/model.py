@@ -225,9 +225,12 @@ def _actions_per_code(
         for speaker, own in clips[clips.emotion == "neutral"].groupby("speaker")
     }
     changes = defaultdict(list)
-    for clip_id, speaker, emotion, level in zip(
-        clips.index, clips.speaker, clips.emotion, clips.intensity, strict=True
-    ):
+    # a table says in more than one way that an intensity is unknown, and these are not equal to themselves
+    levels = [
+        None if is_unknown else int(level)
+        for level, is_unknown in zip(clips.intensity, clips.intensity.isna(), strict=True)
+    ]
+    for clip_id, speaker, emotion, level in zip(clips.index, clips.speaker, clips.emotion, levels, strict=True):
         if speaker in rest and emotion != "neutral":
             changes[emotion, level].append(codes[clip_id] - rest[speaker])
     known = [

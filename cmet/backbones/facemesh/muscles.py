@@ -118,12 +118,12 @@ class Muscles:
         )
 
 
-def actions_of(emotion: str, level: float | None) -> np.ndarray | None:
+def actions_of(emotion: str, level: int | None) -> np.ndarray | None:
     """Actions (A,) that an emotion uses at a level of intensity; None where that is not known of it."""
     used = USED_BY.get(emotion)
     if used is None:
         return None
-    share = LEVEL_SHARES[3] if level is None or np.isnan(level) else LEVEL_SHARES[round(level)]
+    share = LEVEL_SHARES[3 if level is None else level]
     return share * np.array([used.get(name, 0.0) for name in ACTION_UNITS])
 
 

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from cmet.backbones.saved import USED_WEIGHTS, used_weights
 from cmet.errors import UserError
+from cmet.inputs.files import kept_while_unchanged
 from cmet.outputs import write_json
 from cmet.weights.registry import find_weight
 
@@ -20,8 +20,7 @@ def weights_digests(names: Sequence[str], weights: Path) -> dict[str, str]:
     digests = {}
     for path in (find_weight(name, weights) for name in names):
         try:
-            stat = path.stat()
-            digests[path.name] = _digest(path, stat.st_size, stat.st_mtime_ns)
+            digests[path.name] = _digest(path)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     return digests
@@ -49,8 +48,8 @@ def check_used(folder: Path, names: Sequence[str], weights: Path) -> None:
         )
 
 
-@cache
-def _digest(path: Path, _num_bytes: int, _modified: int) -> str:
+@kept_while_unchanged(64)
+def _digest(path: Path) -> str:
     """Of a file as it is now: half a gigabyte takes most of a second, and a stage asks more than once."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -150,10 +150,12 @@ def test_a_stamp_changes_with_the_file_or_with_the_archive_around_it(tmp_path: P
         with tarfile.open(archive, "w") as tar:
             tar.add(file, "front/a.mp4")
         os.utime(archive, ns=(0, len(content)))
-        assert _stamp(str(file)) == [len(content), file.stat().st_mtime_ns]
-        assert _stamp(str(archive / "front/a.mp4")) == [archive.stat().st_size, len(content)]
-    assert _stamp(str(tmp_path / "none.mp4")) is None
-    assert _stamp(None) is None
+        found, whole = file.stat(), archive.stat()
+        assert _stamp(tmp_path, "a.mp4") == ["a.mp4", len(content), found.st_mtime_ns, found.st_ino]
+        inside = "video.tar/front/a.mp4"
+        assert _stamp(tmp_path, inside) == [inside, whole.st_size, len(content), whole.st_ino]
+    assert _stamp(tmp_path, "none.mp4") == ["none.mp4"]
+    assert _stamp(tmp_path, None) is None
 
 
 def with_lost(manifest: pd.DataFrame, *reasons: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cmet.inputs.files import BadFile, not_a_folder, oddity, predicate, read_bytes, read_text
+from cmet.inputs.files import BadFile, kept_while_unchanged, not_a_folder, oddity, predicate, read_bytes, read_text
 
 
 def test_what_is_no_ordinary_file_is_said_what_it_is(tmp_path: Path) -> None:
@@ -52,3 +52,29 @@ def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
     path.write_bytes(b"a\nb\ngr\xfcn")
     with pytest.raises(BadFile, match=r"a: not in UTF-8 \(line 3\); save it in UTF-8"):
         read_text(path)
+
+
+def test_what_was_made_of_a_file_is_kept_while_it_is_the_same(tmp_path: Path) -> None:
+    read: list[Path] = []
+
+    @kept_while_unchanged(1)
+    def text_of(path: Path) -> str:
+        read.append(path)
+        return path.read_text()
+
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.write_text("one")
+    b.write_text("other")
+    assert [text_of(a), text_of(a)] == ["one", "one"]
+    assert read == [a]
+    # as long as before and of the same time, but another file
+    facts = a.stat()
+    (tmp_path / "c").write_text("two")
+    (tmp_path / "c").replace(a)
+    os.utime(a, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert text_of(a) == "two"
+    assert [text_of(b), text_of(a)] == ["other", "two"]
+    assert read == [a, a, b, a]
+    a.unlink()
+    with pytest.raises(FileNotFoundError):
+        text_of(a)

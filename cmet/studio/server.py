@@ -32,8 +32,6 @@ REFUSED = re.compile(r"/(?:file|proxy)=\w+:|/openapi\.json$")
 USER = "cmet"
 """Who logs in with the password."""
 
-MAX_UPLOAD_BYTES = 500 << 20
-
 
 def is_local(host: str) -> bool:
     """Whether an address can be reached from this machine only."""
@@ -119,7 +117,7 @@ def served_page(host: str, port: int, password: str | None, model: Path | None) 
         from cmet.studio.looks import CSS
         from cmet.studio.models import offered_models
         from cmet.studio.page import StudioPage, studio_theme
-        from cmet.studio.work import Studio
+        from cmet.studio.work import LIMITS, Studio
 
         # part of the name of each file: without it a name could be worked out from the content
         processing_utils.hash_seed = secrets.token_bytes(32)
@@ -146,7 +144,7 @@ def served_page(host: str, port: int, password: str | None, model: Path | None) 
                 pwa=False,
                 inbrowser=False,
                 allowed_paths=[],
-                max_file_size=MAX_UPLOAD_BYTES,
+                max_file_size=LIMITS.size_bytes,
                 app_kwargs={
                     "docs_url": None, "redoc_url": None, "openapi_url": None, "middleware": guards,
                 },

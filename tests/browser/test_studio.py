@@ -195,9 +195,7 @@ def test_a_table_of_times_is_an_edit(visitor: StudioVisitor, actor: Path, tmp_pa
     visitor.page.get_by_role("tab", name="By time").click()
     visitor.page.get_by_text("write the times of an emotion into the table").wait_for()
     for cell, text in (("0-0", "0"), ("0-1", "1"), ("0-2", "0.5 happy + 0.4 sad"), ("1-0", "1"), ("1-2", "angry")):
-        visitor.page.locator(f"#times [data-testid='cell-{cell}']").dblclick()
-        visitor.page.keyboard.insert_text(text)
-        visitor.page.keyboard.press("Enter")
+        visitor.write(cell, text)
     visitor.make()
     (actor / "times.csv").write_text("start,end,emotion\n0,1,0.5 happy + 0.4 sad\n1,,angry\n")
     expected = command_line(actor, tmp_path / "line.mp4", "--timeline", "times.csv")

@@ -10,11 +10,12 @@ from itertools import tee
 import numpy as np
 
 from cmet.backbones.backbone import Backbone, DrawsPeople
+from cmet.backbones.facemesh.model import FaceMesh, FaceMovement
 from cmet.backbones.frames import fill_gaps
 from cmet.editing.editor import Editor
 from cmet.editing.framing import MIN_FACE_RATIO, NUM_LOOKS, look_for_faces, presence, refuse_two_faces
 from cmet.editing.source import Source, counted_frames
-from cmet.errors import ClipError
+from cmet.errors import ClipError, UserError
 from cmet.media.landmarks import Region
 
 
@@ -73,14 +74,23 @@ class PreparedVideo:
         parts = self.backbone.render(map(self.view.of, frames), self.track, self.codes_TK + delta_TK)
         return map(self.view.put_back, below, parts)
 
-    def drawn_frame(self, index: int, frame: np.ndarray, delta_K: np.ndarray) -> np.ndarray:
-        """One frame with a change of its codes, as if it were a video of its own.
+    def movement(self, delta_TK: np.ndarray) -> FaceMovement:
+        """What a change of the codes, shape (T, K), does to the face along the video.
 
-        Where the mouth is covered, the whole video fades the change in and out, and a frame alone does not.
+        Raises:
+            UserError: The backbone moves no points of a face.
         """
-        one = slice(index, index + 1)
-        codes = self.codes_TK[one] + delta_K
-        part = next(iter(self.backbone.render(iter([self.view.of(frame)]), self.track[one], codes)))
+        if not isinstance(self.backbone, FaceMesh):
+            raise UserError(f"{self.backbone.name} draws a video as a whole, so there is no preview; make the video")
+        return self.backbone.movement(self.track, self.codes_TK + delta_TK)
+
+    def drawn_frame(self, index: int, frame: np.ndarray, movement: FaceMovement) -> np.ndarray:
+        """One frame with what happens to it in the whole video.
+
+        Only where something covers the mouth it differs: the whole video fades the change out before, and in after.
+        """
+        assert isinstance(self.backbone, FaceMesh)
+        part = next(iter(self.backbone.drawn(iter([self.view.of(frame)]), movement.at(index))))
         return self.view.put_back(frame, part)
 
 

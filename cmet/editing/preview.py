@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cmet.backbones.facemesh.model import FaceMovement
 from cmet.editing.editor import Editor
 from cmet.editing.emotions import KnownEmotion, check_num_windows, emotional_delta, know_emotions
 from cmet.editing.likeness import warnings_of
@@ -18,7 +19,6 @@ from cmet.editing.prepared import PreparedVideo
 from cmet.editing.source import Source, counted_frames
 from cmet.editing.speech import hear
 from cmet.editing.timeline import Timeline
-from cmet.errors import UserError
 
 MAX_STILLS = 240
 """Frames of a video that can be shown, evenly along it: one each 0.04 s of ten seconds."""
@@ -31,7 +31,7 @@ QUALITY = 92
 class PreviewedChange:
     """What emotions change of a video."""
 
-    delta_TK: np.ndarray
+    movement: FaceMovement
     emotions: tuple[EmotionReport, ...]
     """What each does where it stands alone."""
     warnings: tuple[str, ...] = ()
@@ -55,14 +55,11 @@ class Preview:
 
         Args:
             video: The face to edit.
-            editor: The model.
+            editor: The model, of a backbone that changes frames in place.
 
         Raises:
-            UserError: The model draws faces anew, so that no frame can be shown alone.
             ClipError: The video cannot be used.
         """
-        if editor.kind.picture_px is not None:
-            raise UserError(f"{editor.kind.name} draws the whole video at once, so there is no preview; make the video")
         source = Source(video)
         prepared = PreparedVideo.of(source, editor, is_quiet=True)
         indices = np.unique(np.linspace(0, len(source) - 1, MAX_STILLS).round().astype(int)).tolist()
@@ -101,14 +98,14 @@ class Preview:
         codes_TK, fps = self.prepared.codes_TK, self.prepared.source.fps
         check_num_windows(self.editor, emotions, len(codes_TK), fps)
         delta_TK, told = emotional_delta(self.editor, emotions, codes_TK, fps, self.prepared.presence_T, options)
-        return PreviewedChange(delta_TK, tuple(told), warnings_of(self.editor, emotions))
+        return PreviewedChange(self.prepared.movement(delta_TK), tuple(told), warnings_of(self.editor, emotions))
 
     def after(self, number: int, change: PreviewedChange) -> bytes:
         """A still with the change, as JPEG; see `PreparedVideo.drawn_frame`."""
         index = self.indices[number]
         frame = cv2.imdecode(np.frombuffer(self.stills[number], np.uint8), cv2.IMREAD_COLOR_RGB)
         assert frame is not None
-        return as_jpeg(self.prepared.drawn_frame(index, frame, change.delta_TK[index]))
+        return as_jpeg(self.prepared.drawn_frame(index, frame, change.movement))
 
 
 def as_jpeg(picture: np.ndarray) -> bytes:

@@ -146,7 +146,7 @@ def _shown(video: EditedVideo) -> dict[str, Any]:
             }
             for edit in video.edits
         ],
-        "remarks": sorted({remark for edit in video.edits for remark in edit.report.remarks}),
+        "remarks": sorted({text for edit in video.edits for text in (*edit.report.warnings, *edit.report.remarks)}),
     }
 
 

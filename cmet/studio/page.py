@@ -73,7 +73,7 @@ class StudioPage:
                     self._lay_out_wishes(models)
                 with gr.Column(scale=6, min_width=280, visible=False) as self.right:
                     self._lay_out_results()
-            self._connect()
+            self._connect(models)
 
     def _lay_out_wishes(self, models: Sequence[OfferedModel]) -> None:
         self.video = gr.Video(
@@ -155,7 +155,7 @@ class StudioPage:
             self.about_result = gr.HTML(elem_id="about-result", elem_classes="quiet")
             self.history = gr.Radio([], label="Made so far", visible=False, elem_id="history")
 
-    def _connect(self) -> None:
+    def _connect(self, models: Sequence[OfferedModel]) -> None:
         fields = [
             self.model, self.way, self.speech, self.spoken, self.calm, self.calm_spoken, self.table, self.strength,
             self.is_auto, self.is_marked, self.is_side_by_side, self.moment, *self.sliders,
@@ -184,6 +184,8 @@ class StudioPage:
         _listen(self.stop.click, self.cancel, [], [self.stop], concurrency_limit=None)
         _listen(self.history.input, self.show_made, [self.history], made, concurrency_limit=None)
         self.play.click(None, js=PLAY_BOTH)
+        # when somebody has the page before them: it must not wait for a model
+        self.blocks.load(lambda: self.studio.warm(models[0]), api_visibility="private", show_progress="hidden")
         self.blocks.unload(self.leave)
 
     def open_video(self, request: gr.Request, video: str | None, *values: Any) -> Iterator[Updates]:

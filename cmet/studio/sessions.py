@@ -122,12 +122,16 @@ class StudioSession:
     unchanged: tuple[int, Path] | None = None
     """The still that was shown last, without a change: which it is, and where."""
     made: list[MadeVideo] = field(default_factory=list)
+    num_made: int = 0
+    """Those that gave way included."""
     uploads: dict[Path, Path] = field(default_factory=dict)
     """Where a file that was given lies here, by where the page has put it."""
     known: Latest[tuple[KnownEmotion, ...]] = field(default_factory=Latest)
     """The emotions of the last preview."""
     changes: Latest[PreviewedChange] = field(default_factory=Latest)
     """What they change of the video."""
+    looked_at: set[Path] = field(default_factory=set)
+    """Recordings that are what they should be."""
     lock: Lock = field(default_factory=Lock)
 
     def forget(self) -> None:

@@ -90,8 +90,9 @@ class ServedModel(PythonModel):
         wanted: WantedEmotion = NamedEmotion(given["emotion"]) if "emotion" in given else speech
         out = Path(given["out"])
         report = edit_video(Path(given["video"]), wanted, neutral, out, self.editor, EditOptions(is_quiet=True))
-        told = ("num_frames", "fps", "mean_change", "strength", "likeness", "remarks")
-        return {"out": str(out), **{name: getattr(report, name) for name in told}}
+        told = ("num_frames", "fps", "mean_change", "strength", "likeness")
+        remarks = (*report.warnings, *report.remarks)
+        return {"out": str(out), **{name: getattr(report, name) for name in told}, "remarks": remarks}
 
 
 def _is_missing(value: Any) -> bool:

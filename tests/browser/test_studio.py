@@ -93,6 +93,12 @@ def test_a_voice_is_heard_and_what_was_heard_is_shown(visitor: StudioVisitor, ac
     visitor.page.get_by_text("What was heard").wait_for()
     assert visitor.page.locator("#about-wishes .heard .number").count() >= 5
     visitor.make()
+    visitor.page.get_by_role("tab", name="By name").click()
+    visitor.choose("sad")
+    visitor.make()
+    visitor.page.locator("#history label").filter(has_text="1. as in happy.wav").click()
+    wait_for(lambda: "-edited" in visitor.result(), "the first result", WITHIN_S)
+    expect(visitor.page.locator("#history")).not_to_contain_text("/")
     options = ("--speech", "happy.wav", "--neutral-speech", "neutral.wav")
     expected = command_line(actor, tmp_path / "line.mp4", *options)
     assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
@@ -137,8 +143,8 @@ def test_cancel_in_the_middle_leaves_nothing_and_the_next_goes_on(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("broken.mp4", "broken.mp4 cannot be decoded"),
-        ("words.mp4", "words.mp4 cannot be decoded"),
+        ("broken.mp4", "broken.mp4"),
+        ("words.mp4", "words.mp4 is no video"),
         ("noface.mp4", "no face"),
     ],
 )
@@ -175,13 +181,38 @@ def test_what_the_camera_sees_is_taken(studio: ServedStudio, browser: Browser) -
     visitor.page.get_by_text("Click to Access Webcam").click()
     record = visitor.page.locator("#video .capture-button")
     record.click()
-    visitor.page.wait_for_timeout(2000)
+    visitor.page.wait_for_timeout(6000)
     record.click()
     # the camera of the browser shows no face
     fault = visitor.page.locator("#about-video [role=alert]")
     fault.wait_for()
     assert "face" in fault.inner_text()
     context.close()
+
+
+def test_a_table_of_times_is_an_edit(visitor: StudioVisitor, actor: Path, tmp_path: Path) -> None:
+    visitor.open(actor / "neutral.mp4")
+    visitor.page.get_by_role("tab", name="By time").click()
+    visitor.page.get_by_text("write the times of an emotion into the table").wait_for()
+    for cell, text in (("0-0", "0"), ("0-1", "1"), ("0-2", "0.5 happy + 0.4 sad"), ("1-0", "1"), ("1-2", "angry")):
+        visitor.write(cell, text)
+    visitor.make()
+    (actor / "times.csv").write_text("start,end,emotion\n0,1,0.5 happy + 0.4 sad\n1,,angry\n")
+    expected = command_line(actor, tmp_path / "line.mp4", "--timeline", "times.csv")
+    assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
+
+
+def test_a_password_stands_before_the_page(browser: Browser, tmp_path: Path) -> None:
+    with served_studio(tmp_path, "--host", "0.0.0.0", "--password", "secret") as studio:
+        url = studio.url.replace("0.0.0.0", "127.0.0.1")
+        page = browser.new_page()
+        page.goto(url)
+        page.get_by_label("username").fill("cmet")
+        page.get_by_label("password").fill("secret")
+        assert page.locator("#video").count() == 0
+        page.get_by_role("button", name="Login").click()
+        page.locator("#video").wait_for()
+        page.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

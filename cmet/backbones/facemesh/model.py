@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat, tee
 from pathlib import Path
@@ -33,6 +33,26 @@ FRAMES_PER_CASE = 4
 
 SMILE_PER_SCORE = 1.3
 """Of the action, per score that MediaPipe gives to a smile."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceMovement:
+    """What changed codes do to a face along a video; T frames, P face points."""
+
+    track: np.ndarray
+    """Landmarks, shape (T, 478, 3), pixels."""
+    shifts: np.ndarray
+    """Pixels by which each face point moves, shape (T, P, 2)."""
+    shades: np.ndarray | None = None
+    """Share by which the skin at each becomes lighter, shape (T, P); None for nowhere."""
+    eye_distances: np.ndarray | None = None
+    """In pixels, shape (T,), where an opened mouth is drawn; None where none is."""
+
+    def at(self, index: int) -> "FaceMovement":
+        """That of one frame."""
+        one = slice(index, index + 1)
+        parts = (None if part is None else part[one] for part in (self.shades, self.eye_distances))
+        return FaceMovement(self.track[one], self.shifts[one], *parts)
 
 
 class FaceMesh:
@@ -124,7 +144,15 @@ class FaceMesh:
 
     def render(self, frames: Iterable[np.ndarray], track: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
         """Warp each frame from its own codes to the given ones; pixels away from the face are untouched."""
-        yield from render(frames, track, self.basis.movement(track, codes - self.encode(track)))
+        yield from self.drawn(frames, self.movement(track, codes))
+
+    def movement(self, track: np.ndarray, codes: np.ndarray) -> FaceMovement:
+        """What other codes (T, K) do to the face of a track (T, 478, 3)."""
+        return FaceMovement(track, self.basis.movement(track, codes - self.encode(track)))
+
+    def drawn(self, frames: Iterable[np.ndarray], movement: FaceMovement) -> Iterator[np.ndarray]:
+        """Frames with a movement of as many."""
+        yield from render(frames, movement.track, movement.shifts)
 
 
 class PersonMesh(FaceMesh):
@@ -160,23 +188,28 @@ class PersonMesh(FaceMesh):
         """Share (P,) of its movement and shade that each face point shows."""
         return freedom_behind_glasses(self.basis.template) if self.has_glasses else np.ones(NUM_FACE_POINTS)
 
-    def render(self, frames: Iterable[np.ndarray], track: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
-        """Move each frame from its own codes to the given ones; pixels away from the face are untouched."""
+    def movement(self, track: np.ndarray, codes: np.ndarray) -> FaceMovement:
+        """What other codes (T, K) do to the face of a track (T, 478, 3)."""
         assert self.basis.actions is not None
         aligned, pose = remove_pose(track, self.basis.template)
         delta_TK = codes - self.encode(track)
         actions_TA = bent(delta_TK.astype(np.float64) @ self.basis.actions.T)
         actions_TA = beside_own_smile(actions_TA, self.own_smile) * facing(pose)[:, None]
-        movement = movement_of(self.muscles, actions_TA, aligned[..., :2])
-        shifts = pose.to_picture(self.freedom[:, None] * movement)
+        shifts = pose.to_picture(self.freedom[:, None] * movement_of(self.muscles, actions_TA, aligned[..., :2]))
+        shades = actions_TA @ self.muscles.shades * self.freedom
+        return FaceMovement(track, shifts, shades, self.muscles.eye_distance * pose.scale)
+
+    def drawn(self, frames: Iterable[np.ndarray], movement: FaceMovement) -> Iterator[np.ndarray]:
+        """Frames with a movement of as many; where something is held before the mouth, it fades."""
+        assert movement.eye_distances is not None
+        track, shifts = movement.track, movement.shifts
         points = track[:, :NUM_FACE_POINTS, :2].astype(np.float64)
-        eye_distances = self.muscles.eye_distance * pose.scale
         kept, warped, looked_at = tee(frames, 3)
         free = repeat(1.0, len(track)) if self.usual_look is None else self.usual_look.free(looked_at, track[..., :2])
         shares, shares_again = tee(free)
-        moved = render(warped, track, shifts, actions_TA @ self.muscles.shades * self.freedom, shares)
+        moved = render(warped, track, shifts, movement.shades, shares)
         for frame, result, share, where, shift, eye_distance in zip(
-            kept, moved, shares_again, points, shifts, eye_distances, strict=True
+            kept, moved, shares_again, points, shifts, movement.eye_distances, strict=True
         ):
             draw_inner_mouth(frame, result, where, share * shift, eye_distance)
             yield result

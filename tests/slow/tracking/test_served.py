@@ -8,12 +8,14 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from cmet.connector.bundle import load_bundle
 from cmet.connector.card import CONFIG, read_config
 from cmet.connector.inference import predict_deltas
 from cmet.connector.product import Model
+from cmet.editing.options import EditReport
 from cmet.outputs import write_json
 from cmet.tracking.packing import packed_model
 from tests.unit.editing.models import write_facemesh_model
@@ -77,3 +79,15 @@ def test_a_logged_model_predicts_and_edits_with_the_code_that_it_brings(
     assert f"torch=={torch.__version__.partition('+')[0]}" in asked
     wheels = {f"wheels/{path.name}" for path in (folder / "wheels").iterdir()}
     assert {line for line in asked if ".whl" in line} == wheels
+
+
+@pytest.mark.slow
+def test_what_was_heard_is_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cmet.tracking.served import ServedModel
+
+    report = EditReport(7, 25.0, 64, 64, 1.0, 0.5, warnings=("sad/ sounds happy",), remarks=("a remark",))
+    monkeypatch.setattr("cmet.editing.video.edit_video", lambda *_: report)
+    model = ServedModel()
+    model.editor = object()
+    row = {"video": "v.mp4", "speech": ["sad/"], "neutral_speech": ["b.wav"], "out": "o.mp4"}
+    assert model._edited(row)["remarks"] == ("sad/ sounds happy", "a remark")

@@ -35,13 +35,12 @@ def test_a_frame_shows_what_the_edit_will(preview: Preview, face: Path, tmp_path
     change = preview.change(preview.know(wanted, ()), OPTIONS)
     edit_video(face, wanted, (), tmp_path / "out.mp4", preview.editor, OPTIONS)
     edited, own = (read_video(path).frames.astype(int) for path in (tmp_path / "out.mp4", face))
-    number = preview.nearest(0.5)
-    index = preview.indices[number]
-    shown = pixels(preview.after(number, change))
-    far = np.abs(edited[index] - own[index]).mean()
-    # the loss of JPEG is in it
-    assert np.abs(shown - edited[index]).mean() < 0.5 * far
-    assert np.abs(pixels(preview.stills[number]) - own[index]).mean() < 0.5 * far
+    for number, index in enumerate(preview.indices):
+        # where the change is large; elsewhere it is what the two ways of coding lose
+        is_changed = np.abs(edited[index] - own[index]).max(axis=-1) > 24
+        shown = pixels(preview.after(number, change)) - pixels(preview.stills[number])
+        wrong = np.abs(shown - (edited[index] - own[index]))[is_changed]
+        assert wrong.mean() < 0.25 * np.abs(edited[index] - own[index])[is_changed].mean()
 
 
 def test_no_change_leaves_the_frame(preview: Preview) -> None:

@@ -78,6 +78,12 @@ def test_with_times_the_share_goes_over_without_a_jump_and_is_even_at_the_bounda
     assert (shares[0], shares[-1]) == (pytest.approx([1, 0, 0]), pytest.approx([0, 0, 1]))
 
 
+def test_a_change_begins_and_ends_slowly() -> None:
+    steps = np.diff(timed_shares(100, 25, [0, 2], 4, [0, 0.8])[:, 1])
+    assert steps[39:60].max() == pytest.approx(1.5 / 20, rel=0.01) and 0 < steps[40] < 0.2 * steps.max()
+    np.testing.assert_allclose(steps, steps[::-1], atol=1e-12)
+
+
 def test_a_switch_is_at_the_frame_that_is_shown_from_then_on() -> None:
     assert timed_shares(100, 25, [0, 2], 4, [0, 0])[:, 1].tolist() == [0] * 50 + [1] * 50
 

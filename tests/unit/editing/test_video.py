@@ -14,7 +14,8 @@ from PIL import Image
 
 from cmet.editing import writing
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditOptions
+from cmet.editing.options import EditOptions, shares_of
+from cmet.editing.timeline import Segment, Timeline
 from cmet.editing.video import edit_video
 from cmet.errors import ClipError, UserError
 from cmet.media.files import open_media
@@ -492,6 +493,29 @@ def test_emotions_go_along_the_result_where_lips_make_it_longer_than_the_video(
     # the toy's own codes are zeros, so these are the change
     (codes,) = drawn
     assert codes.shape == (17, 6) and codes[:12].any(axis=1).all() and not codes[12:].any()
+
+
+def test_times_go_along_the_result_where_lips_make_it_longer_than_the_video(
+    tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[np.ndarray] = []
+    render = toy.backbone.render
+    monkeypatch.setattr(
+        toy.backbone, "render", lambda frames, track, codes: drawn.append(codes) or render(frames, track, codes)
+    )
+    write_sound(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
+    options = replace(QUIET, lips=tmp_path / "long.wav", transition="switch")
+    speech, calm, out = sounds["speech"], sounds["neutral_speech"], tmp_path / "out.mp4"
+    later = Timeline((Segment(0.3, 0.5, shares_of(speech)),))
+    report = edit_video(darkening, later, calm, out, toy, options)
+    assert report.num_frames == 17 and [(one.start_s, one.end_s) for one in report.emotions] == [(0.3, 0.5)]
+    assert drawn[0].any(axis=1).tolist() == [9 <= frame < 17 for frame in range(17)]
+    # one segment is a plain edit, whose codes go there and back
+    edit_video(darkening, Timeline.of(speech), calm, out, toy, options)
+    edit_video(darkening, speech, calm, out, toy, replace(options, transition=None))
+    np.testing.assert_array_equal(drawn[1], drawn[2])
+    with pytest.raises(UserError, match="^segment 1: ends at 0.7 s, but the video lasts 0.5667 s"):
+        edit_video(darkening, Timeline((Segment(0.3, 0.7, shares_of(speech)),)), calm, out, toy, options)
 
 
 def test_a_small_face_is_changed_and_all_else_stays(

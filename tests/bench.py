@@ -50,6 +50,7 @@ from tests.bench_judge import judge_speed
 from tests.bench_media import prepare_256, prepare_1080p
 from tests.bench_planning import SIZES, planned, table_of
 from tests.bench_speech import opensmile_speedup
+from tests.bench_studio import NUM_EACH as NUM_STUDIO_EACH
 from tests.bench_studio import NUM_EDITS, NUM_PREVIEWS, use_studio
 from tests.bench_training import killed_while_training, memory_while_reading, sampling_speeds, step_times
 from tests.bench_weights import NUM_KILLS as NUM_DOWNLOAD_KILLS
@@ -397,6 +398,7 @@ def studio(bench: Bench) -> Iterator[float]:
     yield used.preview_s
     yield used.memory_growth
     yield used.num_files_more
+    yield used.num_wrong
 
 
 def published_backbones(bench: Bench) -> Iterator[float]:
@@ -590,6 +592,7 @@ PARTS = (
             at_most(f"preview of a 720p frame, from letting go to the picture, median of {NUM_PREVIEWS}", "s", 0.5),
             at_most(f"memory of the page after {NUM_EDITS} edits relative to after a quarter of them", "", 1.1),
             at_most(f"files of the page after {NUM_EDITS} edits, more than their results", "files", 0),
+            at_most(f"edits of two at once, {NUM_STUDIO_EACH} each, that the command line makes otherwise", "edits", 0),
         ),
         studio,
     ),

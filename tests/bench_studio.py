@@ -2,16 +2,22 @@
 
 import shutil
 import statistics
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
+from cmet.media.video import read_video
 from tests.bench_editing import write_720p
 from tests.browser.conftest import NAMES
-from tests.browser.studio import ServedStudio, StudioVisitor, served_studio, write_long
+from tests.browser.lab import wait_for
+from tests.browser.studio import START_S, ServedStudio, StudioVisitor, served_studio, write_long
 
-NUM_PREVIEWS, NUM_EDITS = 20, 20
+NUM_PREVIEWS, NUM_EDITS, NUM_EACH = 20, 20, 10
+EMOTIONS = ("happy", "sad", "angry", "surprised")
 SHORT_FRAMES = 30
 
 SHOWN_MS = """([id, value]) => new Promise(shown => {
@@ -43,6 +49,8 @@ class StudioUse:
     preview_s: float
     memory_growth: float
     num_files_more: int
+    num_wrong: int
+    """Edits of two people at once that are not what the command line makes, to the last pixel."""
 
 
 def use_studio(face: Path, scratch: Path) -> StudioUse:
@@ -62,8 +70,9 @@ def use_studio(face: Path, scratch: Path) -> StudioUse:
             ready_s = studio.ready_s + _open_s(browser, studio)
             preview_s = _preview_s(StudioVisitor(browser.new_page(), studio.url), large)
             growth, num_more = _after_many(StudioVisitor(browser.new_page(), studio.url), studio, short)
+            num_wrong = _num_wrong(browser, studio, short)
         browser.close()
-    return StudioUse(ready_s, preview_s, growth, num_more)
+    return StudioUse(ready_s, preview_s, growth, num_more, num_wrong)
 
 
 def _open_s(browser: Browser, studio: ServedStudio) -> float:
@@ -96,3 +105,32 @@ def _after_many(visitor: StudioVisitor, studio: ServedStudio, video: Path) -> tu
         memory.append(studio.memory_bytes)
         files.append(len(studio.files))
     return memory[-1] / memory[NUM_EDITS // 4 - 1], files[-1] - files[0] - (NUM_EDITS - 1)
+
+
+def _num_wrong(browser: Browser, studio: ServedStudio, video: Path) -> int:
+    """Two people make `NUM_EACH` edits each, at the same time."""
+    visitors = [StudioVisitor(browser.new_context().new_page(), studio.url) for _ in range(2)]
+    for one in visitors:
+        one.open(video)
+    wrong = 0
+    expected = {emotion: _line(video, emotion) for emotion in EMOTIONS}
+    for number in range(NUM_EACH):
+        wanted = [EMOTIONS[(number + shift) % len(EMOTIONS)] for shift in range(len(visitors))]
+        before = [one.result() for one in visitors]
+        for one, emotion in zip(visitors, wanted, strict=True):
+            one.choose(emotion)
+        for one in visitors:
+            one.page.locator("#go").click()
+        for one, emotion, old in zip(visitors, wanted, before, strict=True):
+            wait_for(lambda one=one, old=old: one.result() not in ("", old), "the videos of both", START_S)
+            saved = one.saved(video.parent / "saved")
+            wrong += not np.array_equal(read_video(saved).frames, expected[emotion])
+    return wrong
+
+
+def _line(video: Path, emotion: str) -> np.ndarray:
+    """Frames that `cmet edit` writes."""
+    out = video.parent / f"{emotion}.mp4"
+    command = [sys.executable, "-m", "cmet", "edit", str(video), "--emotion", emotion, "--out", str(out), "--quiet"]
+    subprocess.run(command, check=True, cwd=video.parent, stdout=subprocess.DEVNULL)
+    return read_video(out).frames

@@ -373,7 +373,9 @@ def wanted_emotions(
     groups = [group.split(ManyValues.PART) for group in then or ()]
     if emotion is None:
         if speech is None:
-            raise UserError("name the emotion: --speech with --neutral-speech, or --emotion")
+            raise UserError(
+                "name the emotion: --speech with --neutral-speech, or --emotion; or several with --at or --timeline"
+            )
         return parsed_emotion("--speech", speech), tuple(parsed_emotion("--then", group) for group in groups)
     given = {"--speech": speech, "--neutral-speech": neutral_speech}
     doubled = [option for option, values in given.items() if values]

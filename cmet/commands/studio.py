@@ -48,7 +48,8 @@ def studio(
     from cmet.studio.server import check_reach, free_port, served_page
 
     check_reach(host, password)
-    port = free_port(host, port)
+    # a port that is taken is told before Gradio is imported
+    free_port(host, port)
     folder = model_folder(model)
     try:
         with many_imports():

@@ -4,8 +4,8 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from cmet.studio.folders import PRIVATE, private_folder, studio_home
 
 LOCALHOST = "127.0.0.1"
 FIRST_PORT, NUM_PORTS = 7860, 40
+NUM_TRIES = 10
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; form-action 'self'; "
     "object-src 'none'; base-uri 'self'"
@@ -31,8 +32,6 @@ REFUSED = re.compile(r"/(?:file|proxy)=\w+:|/openapi\.json$")
 
 USER = "cmet"
 """Who logs in with the password."""
-
-MAX_UPLOAD_BYTES = 500 << 20
 
 
 def is_local(host: str) -> bool:
@@ -59,6 +58,18 @@ def free_port(host: str, wished: int | None) -> int:
     if wished is None:
         raise UserError(f"--host {host}: no port from {FIRST_PORT} on is free ({taken.strerror}); name one with --port")
     raise UserError(f"--port {wished}: cannot be used ({taken.strerror}); leave it out, or name another one")
+
+
+def at_free_port(launched: Callable[[int], str], host: str, wished: int | None) -> str:
+    """What is launched at a free port; another one where somebody takes it in between.
+
+    Raises:
+        UserError: As `free_port`.
+    """
+    for _ in range(NUM_TRIES):
+        with suppress(OSError):
+            return launched(free_port(host, wished))
+    raise UserError(f"--host {host}: each port was taken before the page could use it; name one with --port")
 
 
 def check_reach(host: str, password: str | None) -> None:
@@ -98,17 +109,17 @@ class OnlyFromHere:
 
 
 @contextmanager
-def served_page(host: str, port: int, password: str | None, model: Path | None) -> Iterator[str]:
+def served_page(host: str, port: int | None, password: str | None, model: Path | None) -> Iterator[str]:
     """The page, for the time of a block; gives its address. Files of its sessions are gone afterwards.
 
     Args:
         host: Where to listen.
-        port: A free port there.
+        port: The one that is wished for; None for the first free one.
         password: What is asked for; None to let everybody in who can reach it.
         model: The model to begin with.
 
     Raises:
-        UserError: There is no model where one was asked for.
+        UserError: There is no model where one was asked for, or the port is taken.
     """
     with private_folder(studio_home()) as folder:
         files = folder / "files"
@@ -119,7 +130,7 @@ def served_page(host: str, port: int, password: str | None, model: Path | None) 
         from cmet.studio.looks import CSS
         from cmet.studio.models import offered_models
         from cmet.studio.page import StudioPage, studio_theme
-        from cmet.studio.work import Studio
+        from cmet.studio.work import LIMITS, Studio
 
         # part of the name of each file: without it a name could be worked out from the content
         processing_utils.hash_seed = secrets.token_bytes(32)
@@ -130,30 +141,35 @@ def served_page(host: str, port: int, password: str | None, model: Path | None) 
             # another site's name that leads to this machine opens no page
             guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=[LOCALHOST, "localhost", "[::1]"]))
         try:
-            _, url, _ = page.blocks.queue(api_open=False).launch(
-                server_name=host,
-                server_port=port,
-                auth=None if password is None else (USER, password),
-                share=False,
-                quiet=True,
-                prevent_thread_lock=True,
-                show_error=True,
-                footer_links=[],
-                run_history=False,
-                enable_monitoring=False,
-                mcp_server=False,
-                ssr_mode=False,
-                pwa=False,
-                inbrowser=False,
-                allowed_paths=[],
-                max_file_size=MAX_UPLOAD_BYTES,
-                app_kwargs={
-                    "docs_url": None, "redoc_url": None, "openapi_url": None, "middleware": guards,
-                },
-                theme=studio_theme(),
-                css=CSS,
-            )  # fmt: skip
-            yield url
+            page.blocks.queue(api_open=False)
+
+            def launched(number: int) -> str:
+                _, url, _ = page.blocks.launch(
+                    server_name=host,
+                    server_port=number,
+                    auth=None if password is None else (USER, password),
+                    share=False,
+                    quiet=True,
+                    prevent_thread_lock=True,
+                    show_error=True,
+                    footer_links=[],
+                    run_history=False,
+                    enable_monitoring=False,
+                    mcp_server=False,
+                    ssr_mode=False,
+                    pwa=False,
+                    inbrowser=False,
+                    allowed_paths=[],
+                    max_file_size=LIMITS.size_bytes,
+                    app_kwargs={
+                        "docs_url": None, "redoc_url": None, "openapi_url": None, "middleware": guards,
+                    },
+                    theme=studio_theme(),
+                    css=CSS,
+                )  # fmt: skip
+                return str(url)
+
+            yield at_free_port(launched, host, port)
         finally:
             studio.close()
 

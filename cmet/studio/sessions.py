@@ -130,6 +130,8 @@ class StudioSession:
     """The emotions of the last preview."""
     changes: Latest[PreviewedChange] = field(default_factory=Latest)
     """What they change of the video."""
+    looked_at: set[Path] = field(default_factory=set)
+    """Recordings that are what they should be."""
     lock: Lock = field(default_factory=Lock)
 
     def forget(self) -> None:

@@ -80,13 +80,15 @@ class StudioWishes:
         return [row for row in rows if any(row)]
 
     def _timed(self) -> Timeline:
-        segments = []
+        segments: list[Segment] = []
         for number, (start, end, emotion, strength) in enumerate(self._cells, 1):
             where = f"line {number} of the table"
             try:
                 blend = tuple(map(self._with_voice, parsed_words(emotion)))
+                # without a start it follows on the line above
+                start_s = parsed_time(start) if start else _next_start_s(segments)
                 end_s = parsed_time(end) if end else None
-                segments.append(Segment(parsed_time(start or "0"), end_s, blend, _strength(strength), where))
+                segments.append(Segment(start_s, end_s, blend, _strength(strength), where))
             except UserError as error:
                 raise UserError(f"{where}: {error}") from error
         if not segments:
@@ -113,6 +115,14 @@ def blend_of(shares: Mapping[str, float]) -> WantedEmotion:
     if not others and weight == 1:
         return NamedEmotion(name)
     return tuple(Share(NamedEmotion(one), share) for one, share in shares.items())
+
+
+def _next_start_s(segments: Sequence[Segment]) -> float:
+    if not segments:
+        return 0.0
+    if segments[-1].end_s is None:
+        raise UserError("the line above has no end; write when this one starts")
+    return segments[-1].end_s
 
 
 def _strength(text: str) -> float | None:

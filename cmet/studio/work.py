@@ -11,9 +11,9 @@ from cmet.editing.options import EditReport, EmotionReport, WantedEmotion, emoti
 from cmet.editing.preview import Preview, PreviewedChange
 from cmet.editing.queue import EditQueue, QueuedEdit
 from cmet.editing.request import EditRequest
-from cmet.editing.source import Source
 from cmet.editing.timeline import Timeline
 from cmet.errors import UserError
+from cmet.media.uploads import UploadLimits, check_upload
 from cmet.studio.models import OfferedModel
 from cmet.studio.sessions import EVERY_S, MadeVideo, Reading, StudioSession, StudioSessions
 from cmet.studio.wishes import StudioWishes
@@ -21,8 +21,8 @@ from cmet.studio.wishes import StudioWishes
 NUM_READINGS = 2
 """Videos that are read at once, whoever has given them."""
 
-MAX_DURATION_S = 300.0
-"""Of a video that is given; on a page nobody waits for more."""
+LIMITS = UploadLimits(size_bytes=500 << 20, duration_s=300.0)
+"""Of what is given; on a page nobody waits for more, and `cmet edit` takes it."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Studio:
             The work, a moment after the other.
 
         Raises:
-            UserError: It cannot be used.
+            UserError: It cannot be used, or is larger or longer than is taken here.
             CancelledEdit: Another was given meanwhile.
         """
         self.close_video(session)
         video = session.take(upload)
-        check_video(video)
+        check_upload(video, "video", LIMITS)
         session.video = video
         if not model.shows_preview:
             return
@@ -158,15 +158,23 @@ class Studio:
 
     def _change(self, session: StudioSession, preview: Preview, wishes: StudioWishes) -> PreviewedChange:
         """What the wishes change; that of the last ones is at hand, since a person moves on through the video."""
-        wanted, calm, options = wishes.wanted(), wishes.calm, wishes.options
+        wanted, calm, options = self._wanted(session, wishes), wishes.calm, wishes.options
         known = session.known.of((preview, wanted, calm), lambda: preview.know(wanted, calm))
         key = (preview, wanted, calm, options.strength)
         return session.changes.of(key, lambda: preview.change(known, options))
 
+    def _wanted(self, session: StudioSession, wishes: StudioWishes) -> WantedEmotion | Timeline:
+        """The emotion, with recordings that were looked at before anything opens them."""
+        wanted = wishes.wanted()
+        for path in {*wishes.speech, *wishes.calm} - session.looked_at:
+            check_upload(path, "sound", LIMITS)
+            session.looked_at.add(path)
+        return wanted
+
     def _request(self, session: StudioSession, wishes: StudioWishes) -> EditRequest:
         if session.video is None:
             raise UserError("give a video first")
-        wanted, folder = wishes.wanted(), session.new_folder("made")
+        wanted, folder = self._wanted(session, wishes), session.new_folder("made")
         stem = session.video.stem
         return EditRequest(
             session.video,
@@ -176,22 +184,6 @@ class Studio:
             wishes.choice,
             wishes.options,
             folder / f"{stem}-side-by-side.mp4" if wishes.is_side_by_side else None,
-        )
-
-
-def check_video(video: Path) -> None:
-    """Make sure that a video can be edited, before anything slow.
-
-    Raises:
-        UserError: It is too long.
-        ClipError: It is none.
-    """
-    source = Source(video)
-    duration_s = len(source) / source.fps
-    if duration_s > MAX_DURATION_S:
-        raise UserError(
-            f"{video.name} lasts {duration_s:.0f} s; this page takes up to {MAX_DURATION_S:.0f} s, and `cmet edit` any "
-            "length"
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from cmet.editing.schedule import there_and_back
 from cmet.media.video import read_video, write_video
@@ -22,7 +22,7 @@ from tests.browser.lab import wait_for
 START_S = 180.0
 """It takes some seconds on a quiet machine."""
 
-PATIENCE_MS = 40_000
+PATIENCE_MS = 180_000
 READY = "cmet studio: "
 
 
@@ -119,6 +119,14 @@ class StudioVisitor:
         knob.focus()
         knob.press(key)
         knob.dispatch_event("pointerup")
+
+    def write(self, cell: str, text: str) -> None:
+        """Type into a cell of the table of times: `1-0` is the first of the second line."""
+        place = self.page.locator(f"#times [data-testid='cell-{cell}']")
+        place.dblclick()
+        place.locator("textarea, input").fill(text)
+        self.page.keyboard.press("Enter")
+        expect(place).to_contain_text(text)
 
     def make(self) -> str:
         """Make the video; its address."""

@@ -143,8 +143,8 @@ def test_cancel_in_the_middle_leaves_nothing_and_the_next_goes_on(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("broken.mp4", "broken.mp4 cannot be decoded"),
-        ("words.mp4", "words.mp4 cannot be decoded"),
+        ("broken.mp4", "broken.mp4"),
+        ("words.mp4", "words.mp4 is no video"),
         ("noface.mp4", "no face"),
     ],
 )
@@ -181,7 +181,7 @@ def test_what_the_camera_sees_is_taken(studio: ServedStudio, browser: Browser) -
     visitor.page.get_by_text("Click to Access Webcam").click()
     record = visitor.page.locator("#video .capture-button")
     record.click()
-    visitor.page.wait_for_timeout(2000)
+    visitor.page.wait_for_timeout(6000)
     record.click()
     # the camera of the browser shows no face
     fault = visitor.page.locator("#about-video [role=alert]")
@@ -194,11 +194,8 @@ def test_a_table_of_times_is_an_edit(visitor: StudioVisitor, actor: Path, tmp_pa
     visitor.open(actor / "neutral.mp4")
     visitor.page.get_by_role("tab", name="By time").click()
     visitor.page.get_by_text("write the times of an emotion into the table").wait_for()
-    cells = visitor.page.locator("#times td")
-    for number, text in ((0, "0"), (1, "1"), (2, "0.5 happy + 0.4 sad"), (4, "1"), (6, "angry")):
-        cells.nth(number).dblclick()
-        visitor.page.keyboard.insert_text(text)
-        visitor.page.keyboard.press("Enter")
+    for cell, text in (("0-0", "0"), ("0-1", "1"), ("0-2", "0.5 happy + 0.4 sad"), ("1-0", "1"), ("1-2", "angry")):
+        visitor.write(cell, text)
     visitor.make()
     (actor / "times.csv").write_text("start,end,emotion\n0,1,0.5 happy + 0.4 sad\n1,,angry\n")
     expected = command_line(actor, tmp_path / "line.mp4", "--timeline", "times.csv")

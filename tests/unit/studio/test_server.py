@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from cmet.errors import UserError
-from cmet.studio.server import FIRST_PORT, check_reach, free_port, is_local
+from cmet.studio.server import FIRST_PORT, at_free_port, check_reach, free_port, is_local
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,19 @@ def test_a_port_in_use_is_passed_over_or_told() -> None:
         with pytest.raises(UserError, match=f"--port {port}: cannot be used .* name another one"):
             free_port("127.0.0.1", port)
     assert free_port("127.0.0.1", None) >= FIRST_PORT
+
+
+def test_a_port_that_is_taken_at_the_last_moment_is_passed_over() -> None:
+    tried: list[int] = []
+
+    def launched(port: int) -> str:
+        tried.append(port)
+        if len(tried) < 3:
+            raise OSError("Cannot find empty port")
+        return f"http://127.0.0.1:{port}"
+
+    assert at_free_port(launched, "127.0.0.1", None) == f"http://127.0.0.1:{tried[-1]}"
+    assert len(tried) == 3
 
 
 def test_an_address_of_another_machine_is_told() -> None:

@@ -34,6 +34,15 @@ def test_the_table_is_a_timeline() -> None:
     assert wishes.calm == CALM
 
 
+def test_a_line_without_a_start_follows_on_the_one_above() -> None:
+    rows = [["", "4", "happy", ""], ["", "9", "sad", ""]]
+    timeline = StudioWishes(MODEL, "times", rows=rows).wanted()
+    assert isinstance(timeline, Timeline)
+    assert [(one.start_s, one.end_s) for one in timeline.segments] == [(0, 4), (4, 9)]
+    with pytest.raises(UserError, match="line 2 of the table: the line above has no end"):
+        StudioWishes(MODEL, "times", rows=[["", "", "happy", ""], ["", "9", "sad", ""]]).wanted()
+
+
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [

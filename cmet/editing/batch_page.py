@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from cmet.editing.framing import resized
 from cmet.editing.options import EditReport
 from cmet.editing.provenance import Provenance, read_provenance
 from cmet.environment import own_version
@@ -101,8 +102,7 @@ def _still(video: VideoFile, index: int) -> str:
     (frame,) = video.frames_at([index])
     height, width = frame.shape[:2]
     scale = min(1.0, STILL_PX / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    small = resized(frame, max(1, round(width * scale)), max(1, round(height * scale)))
     bgr = np.ascontiguousarray(small[..., ::-1])
     is_written, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert is_written

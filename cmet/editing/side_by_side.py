@@ -13,6 +13,7 @@ from cmet.editing.options import CRF
 from cmet.editing.provenance import read_provenance
 from cmet.editing.schedule import frames_in_order, there_and_back
 from cmet.editing.source import counted_frames
+from cmet.media.readers import PyavReader
 from cmet.media.video import VideoFile, frames_at_rate, write_video
 
 BEFORE, AFTER = "before", "after"
@@ -44,8 +45,9 @@ def write_side_by_side(before: Path, after: Path, out: Path, is_quiet: bool = Fa
     """
     provenance = read_provenance(after)
     provenance = replace(provenance, settings={**provenance.settings, "side_by_side": True})
-    edited = VideoFile(after)
-    pairs = zip(_shown_at(VideoFile(before), edited), edited.frames_at(range(len(edited))), strict=True)
+    # decord would hold gigabytes of two large videos
+    edited, video = VideoFile(after, PyavReader), VideoFile(before, PyavReader)
+    pairs = zip(_shown_at(video, edited), edited.frames_at(range(len(edited))), strict=True)
     frames = (side_by_side(*pair) for pair in counted_frames(pairs, "showing both", len(edited), is_quiet))
     write_video(out, frames, edited.fps, after, CRF, shown=edited.colour.shown, tags=provenance.tags)
     provenance.put_into(out)

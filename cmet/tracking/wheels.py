@@ -55,7 +55,8 @@ def write_wheel(folder: Path) -> Path:
         own = distribution(OWN)
     except PackageNotFoundError as error:
         raise UserError(
-            "cmet is not installed here, so no wheel of it can be logged; `pip install -e .` in its checkout installs it"
+            "cmet is not installed here, so no wheel of it can be logged; `pip install -e .` in its checkout "
+            "installs it"
         ) from error
     code = {
         path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes()

@@ -3,15 +3,17 @@
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 LIMIT_S = 180
 
@@ -70,12 +72,24 @@ class RayNodes:
         self.start()
         self.wait_until_ready()
 
-    def raylet(self, process: subprocess.Popen[bytes]) -> int:
+    def raylet(self, node: subprocess.Popen[bytes]) -> int:
         """The process of Ray that runs a node."""
-        text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-        commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in text.split()}
-        (found,) = (pid for pid, command in commands.items() if b"/raylet/raylet" in command.split(b"\0")[0])
+        return self._part(node, "raylet/raylet")
+
+    def gcs(self) -> int:
+        """The process of Ray that knows the cluster, on its head."""
+        return self._part(self.processes[0], "gcs/gcs_server")
+
+    def _part(self, node: subprocess.Popen[bytes], program: str) -> int:
+        (found,) = (child.pid for child in psutil.Process(node.pid).children() if child.exe().endswith(program))
         return found
+
+    def lose(self, node: subprocess.Popen[bytes]) -> None:
+        """Let a node be gone at once, as a machine that has lost its power."""
+        for process in [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        node.wait()
 
     def said(self) -> str:
         """What the nodes have printed."""
@@ -89,8 +103,7 @@ class RayNodes:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                self.lose(process)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait_until_ready(self) -> None:

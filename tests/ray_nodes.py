@@ -38,17 +38,32 @@ class RayNodes:
         token = self.folder / "token"
         if not token.exists():
             token.write_text(secrets.token_hex(32))
-        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
+        return {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            # or else it kills workers where others on this machine take all memory
+            "RAY_memory_monitor_refresh_ms": "0",
+        }
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start a node with one core; the first is the head."""
+        return self._start(not self.processes, *options)
+
+    def start_head_anew(self) -> None:
+        """Start another head where the first one was, which is gone; come back when it can be connected with."""
+        self.lose(self.processes[0])
+        self._start(is_head=True)
+        self.wait_until_ready()
+
+    def _start(self, is_head: bool, *options: str) -> subprocess.Popen[bytes]:
         own = self.folder / str(len(self.processes))
         for name in ("tmp", "cwd"):
             (own / name).mkdir(parents=True)
-        if self.processes:
-            options = (f"--address={self.address}", *options)
-        else:
+        if is_head:
             options = ("--head", f"--port={self.port}", "--include-dashboard=false", *options)
+        else:
+            options = (f"--address={self.address}", *options)
         command = [Path(sys.executable).with_name("ray"), "start", "--block", "--num-cpus=1"]
         command += [f"--temp-dir={own / 'tmp'}", f"--object-store-memory={80 << 20}", *options]
         environment = os.environ | self.environment | {"TMPDIR": str(own / "tmp")}
@@ -66,6 +81,11 @@ class RayNodes:
         self._wait(self._listens)
         self.start()
         self.wait_until_ready()
+
+    @property
+    def num_running(self) -> int:
+        """How many of the nodes are still there."""
+        return sum(process.poll() is None for process in self.processes)
 
     def join(self) -> None:
         """Start a node, and come back when it is one of the cluster's."""
@@ -86,9 +106,10 @@ class RayNodes:
 
     def lose(self, node: subprocess.Popen[bytes]) -> None:
         """Let a node be gone at once, as a machine that has lost its power."""
-        for process in [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        if node.poll() is None:
+            for process in [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
         node.wait()
 
     def said(self) -> str:

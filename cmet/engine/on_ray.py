@@ -278,7 +278,8 @@ class RayHands:
         except self._ray.exceptions.RayError as error:
             if not seat.is_ready and "creation task" in str(error):
                 raise UserError(f"{self._order.label}: {seat.name} cannot begin: {_reason(error)}") from error
-            return self._lost(node_id)
+            is_full = isinstance(error, self._ray.exceptions.OutOfMemoryError)
+            return self._lost(node_id, " (Ray has ended it, since its machine is short of memory)" if is_full else "")
         if isinstance(answer, NodeFacts):
             self._judge(node_id, answer)
             return []
@@ -304,13 +305,13 @@ class RayHands:
         else:
             raise UserError(f"{self._order.label}: {reason}")
 
-    def _lost(self, node_id: str) -> list[Ended]:
+    def _lost(self, node_id: str, why: str = "") -> list[Ended]:
         """What a node had whose actor is gone; a node that is still there gets a new one."""
         seat = self._seats[node_id]
         self._num_failures[node_id] = self._num_failures.get(node_id, 0) + 1
         if self._num_failures[node_id] == MAX_LOST:
             self._unfit.add(node_id)
-        _say(self._order.label, f"{seat.name} was lost, with {len(seat.leased)} clips that are done again\n")
+        _say(self._order.label, f"{seat.name} was lost{why}, with {len(seat.leased)} clips that are done again\n")
         lost = [Ended(attempt, error=LostAttempt()) for attempt in seat.leased.values()]
         self._forget(node_id)
         return lost

@@ -166,8 +166,9 @@ def run_under_torchrun(config: "LaunchConfig") -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # the store that agents share ends with the agent that has made it: nobody else could go on
     os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
-    # the processes say themselves what went wrong
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    # the processes say themselves what went wrong; each of these loggers has a level of its own
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.elastic")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # they write to where this one does
     os.dup2(sys.stderr.fileno(), 2)
     # a folder of logs would stay in the temporary folder, with nothing in it

@@ -52,7 +52,7 @@ from tests.bench_planning import SIZES, planned, table_of
 from tests.bench_speech import opensmile_speedup
 from tests.bench_studio import NUM_EACH as NUM_STUDIO_EACH
 from tests.bench_studio import NUM_EDITS, NUM_PREVIEWS, use_studio
-from tests.bench_training import killed_while_training, memory_while_reading, sampling_speeds, step_times
+from tests.bench_training import killed_agents, killed_while_training, memory_while_reading, sampling_speeds, step_times
 from tests.bench_weights import NUM_KILLS as NUM_DOWNLOAD_KILLS
 from tests.bench_weights import SIZE_MIB, killed_while_downloading
 from tests.processes import tree_bytes
@@ -455,6 +455,11 @@ def killed_training(bench: Bench) -> Iterator[float]:
     yield killed.num_kills * killed.is_identical
 
 
+def killed_training_agents(bench: Bench) -> Iterator[float]:
+    killed = killed_agents(bench.scratch)
+    yield killed.num_kills * killed.is_identical
+
+
 def killed_downloading(bench: Bench) -> Iterator[float]:
     found = [killed_while_downloading(bench.scratch, is_hub, NUM_DOWNLOAD_KILLS, SIZE_MIB) for is_hub in (True, False)]
     yield min(one.num_kills for one in found)
@@ -630,6 +635,11 @@ PARTS = (
     ),
     Part("training", (at_most("reading MEAD's front views for training, peak memory", "MiB", 2048),), reading),
     Part("training", (at_least("SIGKILLs while training, the weights the same", "kills", 10),), killed_training),
+    Part(
+        "training",
+        (at_least("SIGKILLs of an agent of two that train, the model the same", "kills", 10),),
+        killed_training_agents,
+    ),
     Part(
         "weights",
         (

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import random
 import resource
 import signal
@@ -14,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cmet.engine.clip_map import ClipMap
+from cmet.engine.head import SILENT_S
 from tests.clip_jobs import burn, nothing
-from tests.cluster_clips import NUM_CLIPS, Result, after_attempts, log_of, result, wait_until
+from tests.cluster_clips import LIMIT_S, NUM_CLIPS, Result, after_attempts, log_of, result, wait_until
 from tests.ray_nodes import RayNodes
 
 ROOT = Path(__file__).parents[1]
@@ -95,12 +97,14 @@ def interruptions(scratch: Path, num_each: int, seed: int = 0) -> dict[str, int]
             "worker killed": lambda folder: _disturbed(
                 folder, draw, lambda: os.kill(int(log_of(folder)[-1][1]), signal.SIGKILL)
             ),
-            "node joins": lambda folder: _disturbed(folder, draw, nodes.start),
-            "node leaves": lambda folder: _disturbed(folder, draw, nodes.processes[-1].terminate),
+            "node joins": lambda folder: _joined(folder, draw, nodes),
+            "node lost": lambda folder: _disturbed(folder, draw, lambda: nodes.lose(nodes.processes[-1])),
             "raylet killed": lambda folder: _disturbed(
                 folder, draw, lambda: os.kill(nodes.raylet(nodes.processes[-1]), signal.SIGKILL)
             ),
             "driver killed": lambda folder: _killed(folder, draw),
+            "head killed": lambda folder: _without_head(folder, draw, comes_back=False),
+            "head killed, comes back": lambda folder: _without_head(folder, draw, comes_back=True),
         }
         for number in range(num_each):
             for kind, disturbed in kinds.items():
@@ -119,15 +123,69 @@ def _disturbed(folder: Path, draw: random.Random, act: Callable[[], object]) -> 
         return result(folder, 0.3)
 
 
+def _joined(folder: Path, draw: random.Random, nodes: RayNodes) -> Result:
+    folder.mkdir(parents=True)
+    # after the first five clips the map waits for the node
+    with after_attempts(folder, draw.randrange(1, 6), nodes.start):
+        return result(folder, 0.3, nodes.num_running + 1)
+
+
 def _killed(folder: Path, draw: random.Random) -> Result:
     folder.mkdir(parents=True)
-    program = f"from pathlib import Path; from tests.cluster_clips import result; result(Path({str(folder)!r}), 0.3)"
-    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) as process:
-        num_attempts = draw.randrange(1, NUM_CLIPS - 10)
-        wait_until(lambda: len(log_of(folder)) >= num_attempts)
-        time.sleep(draw.uniform(0, 0.3))
+    with _command(folder, 0.3) as process:
+        _wait_a_while(folder, draw)
         process.kill()
     return result(folder, 0.05)
+
+
+def _without_head(folder: Path, draw: random.Random, comes_back: bool) -> Result:
+    """A map whose cluster loses its head, and once more where there is a new one, or on this machine.
+
+    Raises:
+        AssertionError: The first did not end with a sentence, or the second began from the start.
+    """
+    folder.mkdir(parents=True)
+    with ray_nodes(2) as nodes:
+        # one that comes back has time for that before the map is done, or is given up
+        times = {"takes_s": 1.0} if comes_back else {"takes_s": 0.3, "silent_s": 1.0}
+        with _command(folder, **times, **nodes.environment, RAY_ADDRESS=nodes.address) as process:
+            _wait_a_while(folder, draw)
+            os.kill(nodes.gcs(), signal.SIGKILL)
+            if comes_back:
+                nodes.start_head_anew()
+            _, said = process.communicate(timeout=LIMIT_S)
+        how = "was started anew" if comes_back else "does not answer"
+        assert f"{how}; finished clips are kept in " in said, said
+        num_begun = len(log_of(folder))
+        address = nodes.address if comes_back else ""
+        with _command(folder, 0.05, **nodes.environment, RAY_ADDRESS=address) as process:
+            _, said = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 0, said
+    assert len(log_of(folder)) - num_begun < NUM_CLIPS
+    found: Result = pickle.loads((folder / "result").read_bytes())
+    return found
+
+
+COMMAND = """
+import pickle, sys
+from pathlib import Path
+from cmet.engine import head
+from tests.cluster_clips import result
+folder, takes_s, head.SILENT_S = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+(folder / "result").write_bytes(pickle.dumps(result(folder, takes_s)))
+"""
+
+
+def _command(folder: Path, takes_s: float, silent_s: float = SILENT_S, **variables: str) -> subprocess.Popen[str]:
+    """The map in a process of its own, which leaves the result as a file."""
+    command = [sys.executable, "-c", COMMAND, folder, str(takes_s), str(silent_s)]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | variables, stderr=subprocess.PIPE, text=True)
+
+
+def _wait_a_while(folder: Path, draw: random.Random) -> None:
+    num_attempts = draw.randrange(1, NUM_CLIPS // 2)
+    wait_until(lambda: len(log_of(folder)) >= num_attempts)
+    time.sleep(draw.uniform(0, 0.3))
 
 
 if __name__ == "__main__":

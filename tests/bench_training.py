@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -53,6 +54,7 @@ PAIRS_PER_SHARD = 512
 NUM_FRAMES = (40, 160)
 
 NUM_KILLS = 10
+AGENTS_S = 180.0
 NUM_TRAINED_STEPS = 400
 SEED = 7
 POLL_S = 0.001
@@ -412,7 +414,7 @@ class Killed:
     num_kills: int
     is_identical: bool
     kill_steps: list[int]
-    """Steps that had been done when the signals were sent."""
+    """Steps that had been done when the signals were sent, or that training went on from."""
 
 
 def killed_while_training(scratch: Path, seed: int = 0) -> Killed:
@@ -445,6 +447,66 @@ def kill_at(step: int, shards: Path, out: Path) -> int | None:
     if process.returncode:
         sys.exit(f"training failed before it could be killed at step {step}")
     return None
+
+
+def killed_agents(scratch: Path, num_kills: int = NUM_KILLS, seed: int = 0) -> Killed:
+    """Kill one agent of two that train together, start it again, and compare with a run that nobody disturbed.
+
+    Where it is the one at which the other meets it, training ends on both, and both are started again.
+    """
+    from mlflow import MlflowClient
+
+    from cmet.outputs import content_digest
+    from tests.training_nodes import MODEL, QUICK, TrainingNodes, write_untrained
+
+    folder, draw = scratch / "agents", random.Random(seed)
+    folder.mkdir()
+    store = folder / "empty.db"
+    MlflowClient(f"sqlite:///{store}").search_experiments()
+    write_untrained(folder / "untrained", store)
+
+    def begun(name: str) -> tuple[TrainingNodes, list[subprocess.Popen[bytes]]]:
+        """A pair of agents whose processes train."""
+        root = shutil.copytree(folder / "untrained", folder / name)
+        nodes = TrainingNodes(root, PET_NPROC_PER_NODE="1", PET_RDZV_CONF=QUICK)
+        agents = nodes.start_two()
+        while not list(root.glob(".work/train-facemesh/*/checkpoint.pt")):
+            if any(agent.poll() for agent in agents):
+                sys.exit(nodes.said())
+            time.sleep(POLL_S)
+        return nodes, agents
+
+    def end(nodes: TrainingNodes, agents: list[subprocess.Popen[bytes]]) -> str:
+        if any([agent.wait(AGENTS_S) for agent in agents]):
+            sys.exit(nodes.said())
+        return content_digest(nodes.root / MODEL)
+
+    nodes, agents = begun("calm")
+    started = time.monotonic()
+    calm = end(nodes, agents)
+    wall_s = time.monotonic() - started
+    steps, digests = [], []
+    while len(steps) < num_kills:
+        nodes, agents = begun(f"killed-{len(steps)}")
+        lost = draw.randrange(2)
+        time.sleep(draw.uniform(0, wall_s))
+        is_too_late = any(agent.poll() is not None for agent in agents)
+        agents[lost].kill()
+        agents[lost].wait()
+        if is_too_late:
+            agents[1 - lost].wait(AGENTS_S)
+            shutil.rmtree(nodes.root)
+            continue
+        if lost:
+            again = nodes.start_restartable()
+            digests.append(end(nodes, agents[:1]))
+            # it waits for a while where the first one had its last step already
+            again.wait(AGENTS_S)
+        else:
+            agents[1].wait(AGENTS_S)
+            digests.append(end(nodes, nodes.start_two()))
+        steps.append(max((int(step) for step in re.findall(r"goes on from step (\d+)", nodes.said())), default=0))
+    return Killed(len(steps), set(digests) == {calm}, steps)
 
 
 def train_in_child(shards: Path, out: Path) -> None:

@@ -23,6 +23,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "../shared/real"
 
+# a judge is trained with two threads, and one that waits would keep a core that another process of tests could have;
+# torch, which nobody has imported yet, reads it once
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # importing makes millions of objects, all of them to stay; at the end the process frees what there is
 gc.disable()

@@ -3,15 +3,17 @@
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 LIMIT_S = 180
 
@@ -36,17 +38,32 @@ class RayNodes:
         token = self.folder / "token"
         if not token.exists():
             token.write_text(secrets.token_hex(32))
-        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
+        return {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            # or else it kills workers where others on this machine take all memory
+            "RAY_memory_monitor_refresh_ms": "0",
+        }
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start a node with one core; the first is the head."""
+        return self._start(not self.processes, *options)
+
+    def start_head_anew(self) -> None:
+        """Start another head where the first one was, which is gone; come back when it can be connected with."""
+        self.lose(self.processes[0])
+        self._start(is_head=True)
+        self.wait_until_ready()
+
+    def _start(self, is_head: bool, *options: str) -> subprocess.Popen[bytes]:
         own = self.folder / str(len(self.processes))
         for name in ("tmp", "cwd"):
             (own / name).mkdir(parents=True)
-        if self.processes:
-            options = (f"--address={self.address}", *options)
-        else:
+        if is_head:
             options = ("--head", f"--port={self.port}", "--include-dashboard=false", *options)
+        else:
+            options = (f"--address={self.address}", *options)
         command = [Path(sys.executable).with_name("ray"), "start", "--block", "--num-cpus=1"]
         command += [f"--temp-dir={own / 'tmp'}", f"--object-store-memory={80 << 20}", *options]
         environment = os.environ | self.environment | {"TMPDIR": str(own / "tmp")}
@@ -65,17 +82,35 @@ class RayNodes:
         self.start()
         self.wait_until_ready()
 
+    @property
+    def num_running(self) -> int:
+        """How many of the nodes are still there."""
+        return sum(process.poll() is None for process in self.processes)
+
     def join(self) -> None:
         """Start a node, and come back when it is one of the cluster's."""
         self.start()
         self.wait_until_ready()
 
-    def raylet(self, process: subprocess.Popen[bytes]) -> int:
+    def raylet(self, node: subprocess.Popen[bytes]) -> int:
         """The process of Ray that runs a node."""
-        text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-        commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in text.split()}
-        (found,) = (pid for pid, command in commands.items() if b"/raylet/raylet" in command.split(b"\0")[0])
+        return self._part(node, "raylet/raylet")
+
+    def gcs(self) -> int:
+        """The process of Ray that knows the cluster, on its head."""
+        return self._part(self.processes[0], "gcs/gcs_server")
+
+    def _part(self, node: subprocess.Popen[bytes], program: str) -> int:
+        (found,) = (child.pid for child in psutil.Process(node.pid).children() if child.exe().endswith(program))
         return found
+
+    def lose(self, node: subprocess.Popen[bytes]) -> None:
+        """Let a node be gone at once, as a machine that has lost its power."""
+        if node.poll() is None:
+            for process in [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        node.wait()
 
     def said(self) -> str:
         """What the nodes have printed."""
@@ -89,8 +124,7 @@ class RayNodes:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                self.lose(process)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait_until_ready(self) -> None:

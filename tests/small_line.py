@@ -1,5 +1,8 @@
 """The whole line, as small as it can be: every stage does its real work on a few clips."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +31,19 @@ def write_small_params(root: Path) -> Path:
     path = root / "params.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
+
+
+def write_small_checkout(root: Path) -> None:
+    """The files of this checkout that git knows or would add, with the parameters of the small line, in a folder.
+
+    There is no lock, since that of the checkout is of other parameters. The environment is that of the tests.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")) and name != "dvc.lock":
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    write_small_params(root)
+    (root / ".venv").symlink_to(sys.prefix)

@@ -1,13 +1,14 @@
 """Run the whole line, and note which files of the package each stage opens: `python -m tests.traced PROJECT OUT.json`.
 
 Every stage runs in a child of its own, which imports the package's modules anew; foreign libraries are there already,
-since importing them takes most of the time.
+since importing them takes most of the time. Maps over clips are done in that child, or where RAY_ADDRESS says.
 """
 
 import json
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _run(name: str, project: Project, variant: str | None, trace: Path) -> None:
     stage, variants = STAGES[name], [] if variant is None else [variant]
     try:
         sys.addaudithook(note)
-        with without_workers():
+        with nullcontext() if os.environ.get("RAY_ADDRESS") else without_workers():
             report = stage.function(project.places, declared(project.params, stage.params), *variants)
         write_json(project.places.metrics_file(name, variant), asdict(report))
         trace.write_text(json.dumps(sorted(opened)), encoding="utf-8")

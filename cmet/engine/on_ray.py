@@ -11,16 +11,18 @@ import pickle
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cmet.engine.attempts import Attempt, Ended
+from cmet.engine.head import LostCluster, RayNode, connected_head
 from cmet.engine.local import Order
 from cmet.engine.node import NodeAnswer, NodeFacts, NodeWorkers, Task, misfit
 from cmet.engine.pool import LOOK_S, MAX_LOST, LostAttempt
@@ -105,6 +107,7 @@ class RayHands:
         import ray
 
         self._ray = ray
+        self._head = connected_head()
         # a node that is lost gets a new actor from here, where it is known what it had
         self._actor = ray.remote(max_restarts=0, max_task_retries=0)(NodeWorkers)
         self._order = order
@@ -172,23 +175,26 @@ class RayHands:
 
     def _look_around(self, is_late: bool) -> list[Ended]:
         """Take on nodes that are new, and forget those that have left, with what they had."""
-        alive = {node["NodeID"]: node for node in self._ray.nodes() if node["Alive"]}
+        try:
+            alive = self._head.nodes()
+        except LostCluster as error:
+            raise self._ended_early(str(error)) from error
+        if alive is None:
+            return []
         lost = [ended for node_id in self._seats.keys() - alive.keys() for ended in self._lost(node_id)]
         for node_id in alive.keys() - self._seats.keys() - self._unfit:
-            cores = int(alive[node_id]["Resources"].get("CPU", 0))
-            if cores:
-                self._take_on(alive[node_id], cores, is_late)
+            if alive[node_id].num_cores:
+                self._take_on(alive[node_id], is_late)
         return lost
 
-    def _take_on(self, node: Mapping[str, Any], cores: int, is_late: bool) -> None:
+    def _take_on(self, node: RayNode, is_late: bool) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         order = self._order
-        gpus = int(node["Resources"].get("GPU", 0)) if order.uses_networks else 0
-        num_workers = order.num_workers or (NUM_WORKERS_ON_GPU * gpus or cores)
-        name = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+        gpus = node.num_gpus if order.uses_networks else 0
+        num_workers = order.num_workers or (NUM_WORKERS_ON_GPU * gpus or node.num_cores)
         task = Task(
-            name=name,
+            name=node.name,
             project=Path.cwd(),
             done=order.desk.done,
             spare=order.desk.spare,
@@ -198,13 +204,13 @@ class RayHands:
             time_limit_s=order.time_limit_s,
         )
         actor = self._actor.options(
-            num_cpus=min(cores, num_workers),
+            num_cpus=min(node.num_cores, num_workers),
             num_gpus=gpus,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False),
         ).remote(task)
-        seat = _Seat(name, actor, is_late, num_workers=num_workers)
-        self._seats[node["NodeID"]] = seat
-        self._call(node["NodeID"], seat.actor.facts.remote())
+        seat = _Seat(node.name, actor, is_late, num_workers=num_workers)
+        self._seats[node.node_id] = seat
+        self._call(node.node_id, seat.actor.facts.remote())
 
     def _call(self, node_id: str, call: Any) -> None:
         self._calls[call] = node_id
@@ -225,10 +231,13 @@ class RayHands:
         if self._seats:
             self._served_s = time.monotonic()
         elif time.monotonic() - self._served_s > PATIENCE_S:
-            raise UserError(
-                f"{self._order.label}: no node of the Ray cluster is left to work on; finished clips are kept in "
-                f"{self._order.desk.done.parent}: run the stage again to continue"
-            )
+            raise self._ended_early("no node of the Ray cluster is left to work on")
+
+    def _ended_early(self, why: str) -> UserError:
+        return UserError(
+            f"{self._order.label}: {why}; finished clips are kept in {self._order.desk.done.parent}: run the stage "
+            "again to continue"
+        )
 
     def _lease(self) -> None:
         """Give clips to nodes that have too few."""
@@ -269,7 +278,8 @@ class RayHands:
         except self._ray.exceptions.RayError as error:
             if not seat.is_ready and "creation task" in str(error):
                 raise UserError(f"{self._order.label}: {seat.name} cannot begin: {_reason(error)}") from error
-            return self._lost(node_id)
+            is_full = isinstance(error, self._ray.exceptions.OutOfMemoryError)
+            return self._lost(node_id, " (Ray has ended it, since its machine is short of memory)" if is_full else "")
         if isinstance(answer, NodeFacts):
             self._judge(node_id, answer)
             return []
@@ -279,10 +289,7 @@ class RayHands:
         if answer.ended:
             self._num_failures.pop(node_id, None)
         if answer.failure is not None:
-            raise UserError(
-                f"{self._order.label}: {seat.name}: worker processes die before their first clip; finished clips are "
-                f"kept in {self._order.desk.done.parent}: run the stage again to continue"
-            ) from answer.failure
+            raise self._ended_early(f"{seat.name}: worker processes die before their first clip") from answer.failure
         return list(answer.ended)
 
     def _judge(self, node_id: str, facts: NodeFacts) -> None:
@@ -298,13 +305,13 @@ class RayHands:
         else:
             raise UserError(f"{self._order.label}: {reason}")
 
-    def _lost(self, node_id: str) -> list[Ended]:
+    def _lost(self, node_id: str, why: str = "") -> list[Ended]:
         """What a node had whose actor is gone; a node that is still there gets a new one."""
         seat = self._seats[node_id]
         self._num_failures[node_id] = self._num_failures.get(node_id, 0) + 1
         if self._num_failures[node_id] == MAX_LOST:
             self._unfit.add(node_id)
-        _say(self._order.label, f"{seat.name} was lost, with {len(seat.leased)} clips that are done again\n")
+        _say(self._order.label, f"{seat.name} was lost{why}, with {len(seat.leased)} clips that are done again\n")
         lost = [Ended(attempt, error=LostAttempt()) for attempt in seat.leased.values()]
         self._forget(node_id)
         return lost
@@ -323,6 +330,7 @@ def connect(address: str) -> None:
     """
     # before it is imported
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    excepthook = sys.excepthook
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -330,6 +338,8 @@ def connect(address: str) -> None:
             f"{ADDRESS} is set, but Ray is not installed: pip install 'cmet[ray]', or unset {ADDRESS} to work on this "
             "machine alone"
         ) from error
+    # Ray's own would wait for a head that is gone
+    sys.excepthook = excepthook
     if ray.is_initialized():
         return
     settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}

@@ -147,7 +147,7 @@ def _fit(
     history = []
     shown = progress("judge: training", num_batches * params.num_epochs, "batch")
     # dropout and the first weights read torch's global random state: set it here, give it back afterwards
-    with torch.random.fork_rng(devices=[]), shown as bar:
+    with torch.random.fork_rng(devices=[]), kind.training_threads(), shown as bar:
         torch.default_generator.manual_seed(seed)
         network = kind.make(num_classes).train()
         if begin_from is not None and isinstance(network, PlainJudge):

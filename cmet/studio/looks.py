@@ -19,8 +19,8 @@ CSS = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 def masthead() -> str:
     """The head of the page."""
     return (
-        '<div class="masthead"><h1>Another feeling for a face</h1>'
-        "<p>Give it a video of one person, and the feeling it should show: choose one, or let it hear a voice.</p>"
+        '<div class="masthead"><h1>Another emotion for a face</h1>'
+        "<p>Give it a video of one person, and the emotion it should show: choose one, or let it hear a voice.</p>"
         f'<p class="ask">{escape(ASK_FIRST)}</p></div>'
     )
 

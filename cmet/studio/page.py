@@ -98,7 +98,7 @@ class StudioPage:
                             for name in self.emotions
                         ]  # fmt: skip
                 with gr.Tab("By voice", id="voice") as by_voice:
-                    self.speech, self.spoken = self._recordings("With the feeling", "speech")
+                    self.speech, self.spoken = self._recordings("With the emotion", "speech")
                     self.calm, self.calm_spoken = self._recordings("Calm, best by the same voice", "calm")
                 with gr.Tab("By time", id="times") as by_time:
                     self.table = gr.Dataframe(

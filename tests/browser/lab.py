@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from urllib.error import URLError
 
 import psutil
 
-from tests.small_line import write_small_params
+from tests.small_line import write_small_checkout
 
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
@@ -33,22 +32,10 @@ class Lab:
 
     @classmethod
     def make(cls, root: Path) -> "Lab":
-        """The files of this checkout that git knows or would add, with the parameters of the small line.
-
-        Its environment is that of the tests.
-        """
-        listed = subprocess.run(
-            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        for name in listed.stdout.splitlines():
-            # that lock is of parameters that this lab does not have
-            if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")) and name != "dvc.lock":
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, root / name)
-        write_small_params(root)
+        """This checkout with the parameters of the small line, committed."""
+        write_small_checkout(root)
         lab = cls(root)
         lab.git("init", "--quiet")
-        (root / ".venv").symlink_to(sys.prefix)
         # that of .gitignore is a folder
         (root / ".git/info/exclude").write_text(".venv\n")
         lab.git("add", "--all")

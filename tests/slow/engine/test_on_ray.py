@@ -55,24 +55,52 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Result:
         return result(folder, takes_s=0)
 
 
-def test_two_nodes_give_the_same_bytes_as_this_machine(
+def test_two_nodes_and_one_that_joins_give_the_same_bytes_as_this_machine(
     cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert result(tmp_path, 0.1) == expected
-    assert len({node for node, _, _ in log_of(tmp_path)}) == 2
+    with after_attempts(tmp_path, 2, cluster.start):
+        assert result(tmp_path, 0, num_nodes=3) == expected
+    assert len({node for node, _, _ in log_of(tmp_path)}) == 3
     assert len(log_of(tmp_path)) == NUM_CLIPS
     said = capsys.readouterr().err
     assert said.count(": five has something to say\n") == 1
     assert f"test: {NUM_CLIPS}/{NUM_CLIPS} in" in said
 
 
-def test_a_worker_that_is_killed_loses_nothing(cluster: RayNodes, expected: Result, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_and_a_node_that_is_lost_lose_nothing(
+    cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate = tmp_path / "gate"
+
     def kill() -> None:
         os.kill(int(log_of(tmp_path)[-1][1]), signal.SIGKILL)
 
-    with after_attempts(tmp_path, 10, kill):
+    def lose() -> None:
+        cluster.lose(cluster.processes[-1])
+        gate.touch()
+
+    cluster.wait_until_ready()
+    with after_attempts(tmp_path, 4, kill), after_attempts(tmp_path, 12, lose):
+        assert result(tmp_path, 0.1, num_nodes=len(cluster.processes), gate=gate) == expected
+    assert "that are done again" in capsys.readouterr().err
+    assert len(log_of(tmp_path)) > NUM_CLIPS
+
+
+def test_every_gpu_of_a_node_is_handed_to_workers(cluster: RayNodes, tmp_path: Path) -> None:
+    (tmp_path / "meeting").mkdir()
+    clip_map = ClipMap(Meeting(tmp_path / "meeting", 5), tmp_path / "work", "test")
+    records = clip_map.run([{"clip_id": str(number)} for number in range(5)], uses_networks=True)
+    # two workers for each GPU of the first node, and one on the other node, which has none
+    assert sorted(record["gpu"] or "none" for record in records) == ["0", "0", "1", "1", "none"]
+
+
+def test_a_raylet_that_is_killed_loses_nothing(
+    cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raylet = cluster.raylet(cluster.processes[1])
+    with after_attempts(tmp_path, 6, lambda: os.kill(raylet, signal.SIGKILL)):
         assert result(tmp_path, 0.1) == expected
-    assert len(log_of(tmp_path)) in (NUM_CLIPS, NUM_CLIPS + 1)
+    assert "that are done again" in capsys.readouterr().err
 
 
 def test_clips_that_hang_or_crash_are_quarantined_as_on_this_machine(cluster: RayNodes, tmp_path: Path) -> None:
@@ -95,63 +123,36 @@ def test_an_error_of_the_work_says_where_it_was_raised(cluster: RayNodes, tmp_pa
 DRIVER = """
 import sys
 from pathlib import Path
+from cmet.engine import head
 from tests.cluster_clips import result
-result(Path(sys.argv[1]), 0.3)
+head.SILENT_S = 3
+result(Path(sys.argv[1]), float(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("cause", [signal.SIGKILL, signal.SIGINT])
+def driver(folder: Path, takes_s: float, **variables: str) -> subprocess.Popen[str]:
+    """The same map as a command of its own."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    command = [sys.executable, "-c", DRIVER, folder, str(takes_s)]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+
+
 def test_a_command_that_is_ended_leaves_no_worker_and_goes_on(
-    cluster: RayNodes, expected: Result, tmp_path: Path, cause: signal.Signals
+    cluster: RayNodes, expected: Result, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", DRIVER, tmp_path]
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
-        wait_until(lambda: len(log_of(tmp_path)) >= 8)
-        at_work = {int(number) for line in log_of(tmp_path) for number in line[:2]}
-        process.send_signal(cause)
-        process.wait(LIMIT_S)
-        wait_until(lambda: not any(map(psutil.pid_exists, at_work)))
+    for cause in (signal.SIGKILL, signal.SIGINT):
+        num_before = len(log_of(tmp_path))
+        with driver(tmp_path, 0.3) as process:
+            wait_until(lambda enough=num_before + 4: len(log_of(tmp_path)) >= enough)
+            at_work = {int(number) for line in log_of(tmp_path)[num_before:] for number in line[:2]}
+            process.send_signal(cause)
+            process.communicate(timeout=LIMIT_S)
+        wait_until(lambda pids=at_work: not any(map(psutil.pid_exists, pids)))
     before = len(log_of(tmp_path))
     assert result(tmp_path, 0.01) == expected
     # what was at hand is done again, and what was quarantined
     assert before < NUM_CLIPS
-    assert NUM_CLIPS <= len(log_of(tmp_path)) <= NUM_CLIPS + 4
-
-
-def test_every_gpu_of_a_node_is_handed_to_workers(cluster: RayNodes, tmp_path: Path) -> None:
-    (tmp_path / "meeting").mkdir()
-    clip_map = ClipMap(Meeting(tmp_path / "meeting", 5), tmp_path / "work", "test")
-    records = clip_map.run([{"clip_id": str(number)} for number in range(5)], uses_networks=True)
-    # two workers for each GPU of the first node, and one on the other node, which has none
-    assert sorted(record["gpu"] or "none" for record in records) == ["0", "0", "1", "1", "none"]
-
-
-def test_nodes_come_and_go(
-    cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    joins, leaves = tmp_path / "joins", tmp_path / "leaves"
-    joins.mkdir()
-    leaves.mkdir()
-
-    def leave() -> None:
-        cluster.processes[2].terminate()
-        cluster.processes[2].wait(LIMIT_S)
-        (leaves / "gate").touch()
-
-    with after_attempts(joins, 2, cluster.start):
-        assert result(joins, 0.1, num_nodes=3) == expected
-    with after_attempts(leaves, 10, leave):
-        assert result(leaves, 0.1, num_nodes=3, gate=leaves / "gate") == expected
-    assert "that are done again" in capsys.readouterr().err
-
-
-def test_a_raylet_that_is_killed_loses_nothing(
-    cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    raylet = cluster.raylet(cluster.processes[1])
-    with after_attempts(tmp_path, 6, lambda: os.kill(raylet, signal.SIGKILL)):
-        assert result(tmp_path, 0.3) == expected
-    assert "that are done again" in capsys.readouterr().err
+    assert NUM_CLIPS <= len(log_of(tmp_path)) <= NUM_CLIPS + 8
 
 
 def test_a_process_without_the_token_is_told_so_in_one_sentence(cluster: RayNodes, tmp_path: Path) -> None:
@@ -164,8 +165,9 @@ def test_a_process_without_the_token_is_told_so_in_one_sentence(cluster: RayNode
 
 
 def test_a_ray_of_its_own_gives_the_same_bytes(cluster: RayNodes, expected: Result, tmp_path: Path) -> None:
-    own = cluster.environment | {"RAY_ADDRESS": "local"}
-    subprocess.run([sys.executable, "-c", DRIVER, tmp_path], cwd=ROOT, env=os.environ | own, check=True)
+    with driver(tmp_path, 0, RAY_ADDRESS="local") as process:
+        _, said = process.communicate()
+    assert process.returncode == 0, said
     published = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in tmp_path.rglob("out/*/*")}
     assert published == expected[1]
 
@@ -178,9 +180,29 @@ def kill_node(job: Job, folder: Path) -> Record:
 def test_a_cluster_that_shrinks_to_nothing_is_one_sentence(
     cluster: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "PATIENCE_S", 3)
+    monkeypatch.setattr(on_ray, "PATIENCE_S", 1)
     with pytest.raises(UserError, match="^test: no node of the Ray cluster is left to work on; finished"):
         ClipMap(kill_node, tmp_path, "test").run([{"clip_id": str(number)} for number in range(40)])
+
+
+def test_a_head_that_is_killed_is_one_sentence_and_the_same_command_goes_on(
+    cluster: RayNodes, expected: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one on the cluster, which is gone."""
+    import ray
+
+    # a process that is connected would be ended by Ray, in a minute
+    ray.shutdown()
+    with driver(tmp_path, 0.3) as process:
+        wait_until(lambda: len(log_of(tmp_path)) >= 6)
+        os.kill(cluster.gcs(), signal.SIGKILL)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert "UserError: test: the head of the Ray cluster at " in said
+    assert f" does not answer; finished clips are kept in {tmp_path / 'work'}: run the stage again" in said
+    begun = len(log_of(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS")
+    assert result(tmp_path, 0) == expected
+    assert 0 < len(log_of(tmp_path)) - begun < NUM_CLIPS
 
 
 GOOD = {"marker": "text", "is_writable": True, "free_bytes": 1 << 40, "scratch": "/tmp/cmet-node-1"}

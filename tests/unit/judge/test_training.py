@@ -55,6 +55,18 @@ def test_same_clips_and_seed_give_the_same_bytes(tiny: Tiny, tmp_path: Path) -> 
         assert (tmp_path / "again" / name).read_bytes() == (tiny.judge.folder / name).read_bytes()
 
 
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_the_number_of_torchs_threads_changes_no_byte(tiny: Tiny, tmp_path: Path, num_threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        train_judge(tiny.clips, tmp_path / "judge", JUDGE, seed=1)
+        assert torch.get_num_threads() == num_threads
+    finally:
+        torch.set_num_threads(before)
+    assert (tmp_path / "judge" / WEIGHTS).read_bytes() == (tiny.judge.folder / WEIGHTS).read_bytes()
+
+
 def test_training_leaves_torchs_random_state_alone(tiny: Tiny, tmp_path: Path) -> None:
     clips = tiny.clips_of(tiny.clips.table.query("sentence == '001'"), tmp_path / "clips")
     before = torch.get_rng_state()

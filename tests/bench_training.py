@@ -471,8 +471,12 @@ def killed_agents(scratch: Path, num_kills: int = NUM_KILLS, seed: int = 0) -> K
         nodes = TrainingNodes(root, PET_NPROC_PER_NODE="1", PET_RDZV_CONF=QUICK)
         agents = nodes.start_two()
         while not list(root.glob(".work/train-facemesh/*/checkpoint.pt")):
-            if any(agent.poll() for agent in agents):
+            codes = [agent.poll() for agent in agents]
+            if any(codes):
                 sys.exit(nodes.said())
+            if None not in codes:
+                # all of it between two looks
+                break
             time.sleep(POLL_S)
         return nodes, agents
 

@@ -40,6 +40,6 @@ def batch_answer(source: Path, defaults: "BatchDefaults") -> Answer:
 
 
 def _notes_of_row(report: "EditReport") -> list[str]:
-    from cmet.commands.edit import edit_notes
+    from cmet.editing.notes import edit_notes
 
     return [*report.warnings, *edit_notes(report)]

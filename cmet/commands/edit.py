@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from cmet.editing.options import EditReport, EmotionReport, LipsFrom, WantedEmotion
     from cmet.editing.timeline import Segment, Timeline
 
-FAINT_CHANGE = 0.6
-"""Share of a typical emotional change below which `edit` tells how to get more."""
-
 MIN_SECOND_COSINE = 0.5
 """Likeness from which the second most like emotion is told too."""
 
@@ -253,6 +250,7 @@ def edit(
     with many_imports():
         from cmet.editing.checks import check_emotions, check_files
         from cmet.editing.choice import ModelChoice
+        from cmet.editing.notes import edit_notes
         from cmet.editing.options import EditOptions
         from cmet.editing.request import EditRequest, perform
         from cmet.editing.speech import hearing_note
@@ -561,35 +559,3 @@ def _likeness(report: "EditReport | EmotionReport", held_out: str | None) -> str
     second = f", then {others[0][0]} ({others[0][1]:.2f})" if others else ""
     unseen = ", which training left out" if first[0] == held_out else ""
     return f", most like {first[0]} (cosine {first[1]:.2f}{unseen}){second}"
-
-
-def edit_notes(report: "EditReport") -> list[str]:
-    """What a person should know besides."""
-    found = list(report.remarks)
-    if not report.emotions:
-        return found + _notes_of(report, report.has_typical_unit)
-    for emotion in report.emotions:
-        said = _notes_of(emotion, report.has_typical_unit, ", but applies to all emotions")
-        found += [f"{emotion.name}: {note}" for note in said]
-    return found
-
-
-def _notes_of(report: "EditReport | EmotionReport", has_typical_unit: bool, more: str = "") -> list[str]:
-    from cmet.editing.editor import MIN_LIKENESS, is_like_none
-
-    found = []
-    if report.likeness and report.mean_change and is_like_none(report.likeness):
-        found.append(
-            f"the change is like no emotion that this model knows (no cosine reaches {MIN_LIKENESS:g}), so auto does "
-            "not make it stronger: the model may have misheard"
-        )
-    if report.clamped_share > 0.25:
-        found.append(
-            f"{report.clamped_share:.0%} of the speech features lie outside the range this model was trained on "
-            "and were brought back into it; expect an approximate emotion"
-        )
-    if has_typical_unit and 0 < report.mean_change < FAINT_CHANGE:
-        typical = min(MAX_STRENGTH, report.strength / report.mean_change)
-        if typical > report.strength:
-            found.append(f"the change is faint; `--strength {typical:.1f}` makes it typical{more}")
-    return found

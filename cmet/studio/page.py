@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from cmet.editing.notes import edit_notes
 from cmet.editing.options import EditReport
 from cmet.editing.queue import CancelledEdit, QueuedEdit, fault_said
 from cmet.media.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
@@ -365,7 +366,7 @@ class StudioPage:
         }
 
     def _about(self, session: StudioSession, report: EditReport) -> str:
-        loud, quiet = ([self._plain(session, one) for one in said] for said in (report.warnings, report.remarks))
+        loud, quiet = ([self._plain(session, one) for one in said] for said in (report.warnings, edit_notes(report)))
         return looks.notes(loud, quiet)
 
     def _said(self, session: StudioSession, error: Exception) -> str:

@@ -12,7 +12,6 @@ from cmet import cli
 from cmet.commands.edit import (
     ManyValues,
     edit,
-    edit_notes,
     followed,
     parsed_emotion,
     parsed_strength,
@@ -22,6 +21,7 @@ from cmet.commands.edit import (
     wanted_timeline,
 )
 from cmet.editing.choice import ModelChoice
+from cmet.editing.notes import edit_notes
 from cmet.editing.options import EditReport, EmotionReport, NamedEmotion, Share
 from cmet.editing.timeline import Segment
 from cmet.errors import UserError

@@ -81,7 +81,6 @@ def test_the_same_edit_has_the_same_bytes(
     real: Path, tmp_path: Path, editor: Editor, sounds: dict[str, list[Path]]
 ) -> None:
     video, made = tmp_path / "v.mp4", [tmp_path / "a.mp4", tmp_path / "b.mp4"]
-    # at a width that is no multiple of 64 x264 itself is not the same each time
     write_video(video, read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(7)).frames, 25)
     for out in made:
         edit_video(video, **sounds, out=out, editor=editor, options=EditOptions(is_quiet=True))

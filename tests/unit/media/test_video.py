@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +77,24 @@ def test_the_same_frames_give_the_same_bytes(tmp_path: Path, tone: Path) -> None
     for name in ("a.mp4", "b.mp4"):
         write_video(tmp_path / name, frames, 25, tone)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_memory_that_nobody_has_written_is_not_in_the_bytes(tmp_path: Path) -> None:
+    """At widths that are no multiple of 64, x264's code for AVX-512 reads some."""
+    program = (
+        "import sys; import numpy as np; from pathlib import Path; from cmet.media.video import write_video\n"
+        "blocks = np.random.default_rng(0).integers(0, 255, (30, 50, 3), np.uint8)\n"
+        "wall = blocks.repeat(8, axis=0).repeat(8, axis=1)\n"
+        "frames = [wall[2 * t : 2 * t + 180, t : t + 300] for t in range(30)]\n"
+        "write_video(Path(sys.argv[1]), frames, 25)"
+    )
+    written = []
+    for filling in ("1", "77"):
+        path = tmp_path / f"{filling}.mp4"
+        environment = os.environ | {"MALLOC_PERTURB_": filling}
+        subprocess.run([sys.executable, "-c", program, str(path)], env=environment, check=True)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
 
 
 def test_an_odd_size_is_padded_by_its_own_edge(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from cmet.connector.card import CONFIG, read_config
 from cmet.editing.built_in import BUILT_IN
 from cmet.errors import UserError
 from cmet.params import PUBLISHED_CONNECTOR
+from cmet.tracking.registered import aliased_models, fetched_model
 from cmet.weights.extras import install_command, is_installed
 from cmet.weights.registry import CHECKPOINTS, PURPOSES, weights_folder
 
@@ -46,6 +48,38 @@ class MissingModel:
     label: str
     way: str
     """What to do for it; a command stands between backticks."""
+
+
+class RegisteredModels:
+    """Models that have an alias in MLflow. They are fetched once somebody has the page before them, not earlier."""
+
+    def __init__(self, root: Path) -> None:
+        """Those of a project."""
+        self._root = root
+        self._is_asking = Lock()
+        self._found: tuple[list[OfferedModel], list[MissingModel]] | None = None
+
+    def listed(self) -> tuple[list[OfferedModel], list[MissingModel]]:
+        """Those that can edit now, and those that cannot, each with the reason."""
+        with self._is_asking:
+            if self._found is None:
+                self._found = self._asked()
+        return self._found
+
+    def _asked(self) -> tuple[list[OfferedModel], list[MissingModel]]:
+        offered: list[OfferedModel] = []
+        missing: list[MissingModel] = []
+        try:
+            addresses = aliased_models(self._root)
+        except UserError as error:
+            return [], [MissingModel("MLflow", str(error))]
+        for address in addresses:
+            name = address.rpartition("/")[2]
+            try:
+                offered.append(_of_folder(fetched_model(address, self._root), f"{name}, in MLflow"))
+            except UserError as error:
+                missing.append(MissingModel(name, str(error)))
+        return offered, missing
 
 
 def offered_models(named: Path | None = None, trained: Path = TRAINED) -> list[OfferedModel]:

@@ -13,7 +13,7 @@ from cmet.editing.options import EditReport
 from cmet.editing.queue import CancelledEdit, QueuedEdit, fault_said
 from cmet.media.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from cmet.studio import looks
-from cmet.studio.models import OfferedModel, missing_models
+from cmet.studio.models import OfferedModel, RegisteredModels, missing_models
 from cmet.studio.sentences import plain_sentence
 from cmet.studio.sessions import MadeVideo, StudioSession
 from cmet.studio.wishes import StudioWishes, Way
@@ -57,14 +57,15 @@ def studio_theme() -> gr.Theme:
 class StudioPage:
     """The fields of one page, and what happens when they are used."""
 
-    def __init__(self, studio: Studio, models: Sequence[OfferedModel]) -> None:
+    def __init__(self, studio: Studio, models: Sequence[OfferedModel], registered: RegisteredModels) -> None:
         """Lay the page out.
 
         Args:
             studio: What does the work.
             models: Those that are here, the one to begin with first.
+            registered: Those that MLflow has besides.
         """
-        self.studio = studio
+        self.studio, self.registered = studio, registered
         self.models = {model.label: model for model in models}
         self.emotions = sorted({name for model in models for name in model.emotions})
         with gr.Blocks(title="cmet studio", analytics_enabled=False) as self.blocks:
@@ -116,7 +117,7 @@ class StudioPage:
             with gr.Accordion("More", open=False):
                 self.model = gr.Radio(list(self.models), value=models[0].label, label="Model", elem_id="model")
                 missing = looks.absent(missing_models(models))
-                gr.HTML(missing, visible=bool(missing))
+                self.missing = gr.HTML(missing, visible=bool(missing), elem_id="missing")
                 self.is_marked = gr.Checkbox(label="Write “AI-edited” into the picture")
                 self.is_side_by_side = gr.Checkbox(label="Make a video of before and after side by side, too")
 
@@ -187,7 +188,19 @@ class StudioPage:
         self.play.click(None, js=PLAY_BOTH)
         # when somebody has the page before them: it must not wait for a model
         self.blocks.load(lambda: self.studio.warm(models[0]), api_visibility="private", show_progress="hidden")
+        self.blocks.load(self.list_registered, [], [self.model, self.missing], api_visibility="private",
+                         show_progress="hidden")  # fmt: skip
         self.blocks.unload(self.leave)
+
+    def list_registered(self) -> Updates:
+        """Offer what MLflow has under an alias, too; the page is there before it answers."""
+        offered, missing = self.registered.listed()
+        self.models |= {model.label: model for model in offered}
+        absent = looks.absent([*missing_models(list(self.models.values())), *missing])
+        return {
+            self.model: gr.update(choices=list(self.models)),
+            self.missing: gr.update(value=absent, visible=bool(absent)),
+        }
 
     def open_video(self, request: gr.Request, video: str | None, *values: Any) -> Iterator[Updates]:
         """Read a video that was given, and show its first frame."""

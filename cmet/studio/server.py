@@ -128,14 +128,14 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
         from gradio import processing_utils
 
         from cmet.studio.looks import CSS
-        from cmet.studio.models import offered_models
+        from cmet.studio.models import RegisteredModels, offered_models
         from cmet.studio.page import StudioPage, studio_theme
         from cmet.studio.work import LIMITS, Studio
 
         # part of the name of each file: without it a name could be worked out from the content
         processing_utils.hash_seed = secrets.token_bytes(32)
         models, studio = offered_models(model), Studio(files)
-        page = StudioPage(studio, models)
+        page = StudioPage(studio, models, RegisteredModels(Path.cwd()))
         guards = [Middleware(OnlyFromHere)]
         if is_local(host):
             # another site's name that leads to this machine opens no page

@@ -61,6 +61,22 @@ def fetched_model(address: str, root: Path) -> Path:
     return folder
 
 
+def aliased_models(root: Path) -> list[str]:
+    """Addresses of all models to which somebody has given an alias; none where nothing was logged.
+
+    Args:
+        root: The project folder.
+
+    Raises:
+        UserError: The store does not answer.
+    """
+    if find_spec("mlflow") is None or not has_store(root):
+        return []
+    store = open_store(root)
+    models = asked(store, lambda: list(store.client.search_registered_models()))
+    return sorted(f"models:/{model.name}@{alias}" for model in models for alias in model.aliases)
+
+
 def store_with_runs(what: str, root: Path) -> Store:
     """The store of a project, which is not made for a question.
 

@@ -13,6 +13,7 @@ from cmet.connector.product import Model
 from cmet.errors import UserError
 from cmet.outputs import content_digest
 from cmet.params import Params
+from cmet.studio.models import RegisteredModels
 from cmet.tracking import registered
 from cmet.tracking.models import COMPARABLE, MODEL_TAG, models_with
 from cmet.tracking.promotion import promote_best
@@ -140,6 +141,16 @@ def test_the_alias_moves_to_the_best_of_those_that_may_be_compared(
     # once more, through the door: nothing moves, and no version is made
     said = json.loads(cmet("promote", "--like", above(first), "--json", cwd=tmp_path).stdout)
     assert (said["version"], said["version_before"], said["notes"]) == (2, 2, [])
+
+
+def test_the_studio_offers_what_has_an_alias(about: About, tmp_path: Path, models: Callable[[int], Path]) -> None:
+    evaluated(about, models(1), 0.5)
+    assert RegisteredModels(tmp_path).listed() == ([], [])
+    promote_best(tmp_path, "facemesh", "champion")
+    (offered,), missing = RegisteredModels(tmp_path).listed()
+    assert (offered.label, offered.backbone, missing) == ("cmet-facemesh@champion, in MLflow", "facemesh", [])
+    assert offered.folder is not None
+    assert content_digest(offered.folder) == content_digest(tmp_path / "model-1")
 
 
 def test_of_equals_the_champion_stays_and_a_deleted_model_is_passed_over(

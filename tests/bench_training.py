@@ -493,7 +493,8 @@ def killed_agents(scratch: Path, num_kills: int = NUM_KILLS, seed: int = 0) -> K
     while len(steps) < num_kills:
         nodes, agents = begun(f"killed-{len(steps)}")
         lost = draw.randrange(2)
-        time.sleep(draw.uniform(0, wall_s))
+        # the second half is the end of the processes, where nothing can go on
+        time.sleep(draw.uniform(0, wall_s / 2))
         is_too_late = any(agent.poll() is not None for agent in agents)
         agents[lost].kill()
         agents[lost].wait()

@@ -17,6 +17,7 @@ from cmet import cli
 from cmet.media.sound import write_sound
 from cmet.media.video import write_video
 from cmet.params import Params, load_params
+from tests.ray_nodes import ray_settings
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -26,6 +27,9 @@ REAL = ROOT / "../shared/real"
 # a judge is trained with two threads, and one that waits would keep a core that another process of tests could have;
 # torch, which nobody has imported yet, reads it once
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Ray reads its settings once, when some test imports it
+os.environ |= ray_settings()
 
 # importing makes millions of objects, all of them to stay; at the end the process frees what there is
 gc.disable()

@@ -1,5 +1,6 @@
 """Nodes of a Ray cluster on this machine, each with folders of its own, as on machines that share a project alone."""
 
+import atexit
 import os
 import secrets
 import shutil
@@ -11,11 +12,28 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psutil
 
 LIMIT_S = 180
+
+
+@cache
+def ray_settings() -> dict[str, str]:
+    """What this process and those that it starts have to have in their environment before they import Ray."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-token-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # or else it kills workers where others on this machine take all memory
+        "RAY_memory_monitor_refresh_ms": "0",
+    }
 
 
 @dataclass
@@ -34,17 +52,8 @@ class RayNodes:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What every process of the cluster needs to be let in; the token is made for this one."""
-        token = self.folder / "token"
-        if not token.exists():
-            token.write_text(secrets.token_hex(32))
-        return {
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(token),
-            "RAY_USAGE_STATS_ENABLED": "0",
-            # or else it kills workers where others on this machine take all memory
-            "RAY_memory_monitor_refresh_ms": "0",
-        }
+        """What every process of the cluster needs to be let in."""
+        return ray_settings()
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start a node with one core; the first is the head."""

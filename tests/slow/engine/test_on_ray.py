@@ -28,14 +28,10 @@ pytestmark = pytest.mark.workers
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayNodes]:
-    """Two nodes with one core each, and two GPUs on the first; RAY_ADDRESS names them.
-
-    Ray reads its settings when it is imported, so this process does that later.
-    """
+    """Two nodes with one core each, and two GPUs on the first; RAY_ADDRESS names them."""
     nodes = RayNodes()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (nodes.environment | {"RAY_ADDRESS": nodes.address}).items():
-            patch.setenv(name, value)
+        patch.setenv("RAY_ADDRESS", nodes.address)
         try:
             nodes.start_two("--num-gpus=2")
             yield nodes

@@ -224,6 +224,9 @@ def main() -> None:
         # names of files need not be UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _end)
+    # a terminal that is closed ends what runs in it, unless it was started with nohup
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _end)
     end_soon_after_signals()
     try:
         app()

@@ -27,7 +27,7 @@ PR_SET_PDEATHSIG = 1
 USER_ERROR = 2
 """Exit code after an error that is the user's to mend."""
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to end."""
 
 GRACE_S = 8.0
@@ -253,7 +253,7 @@ def signals_held() -> Iterator[Callable[[], bool]]:
 
 
 def end_soon_after_signals() -> None:
-    """End this process for good some seconds after Ctrl-C or SIGTERM, whatever it waits for then.
+    """End this process for good some seconds after a signal to end, whatever it waits for then.
 
     The exception that the signal raises may be lost, or leave a lock taken that is waited for as the process ends. Who
     watches is a thread that takes no lock.

@@ -81,7 +81,7 @@ def rows_of_batch(source: Path, defaults: BatchDefaults) -> tuple[list[BatchRow]
     if not videos:
         raise UserError(f"--batch {source}: no video in this folder")
     rows = (_row(video.name, video, partial(defaults.with_out, video, "")) for video in videos)
-    return _without_doubles(rows), sorted({*media, *others} - {*videos})
+    return _without_clashes(rows), sorted({*media, *others} - {*videos})
 
 
 def _rows_of_table(table: Path, defaults: BatchDefaults) -> list[BatchRow]:
@@ -102,7 +102,7 @@ def _rows_of_table(table: Path, defaults: BatchDefaults) -> list[BatchRow]:
         cells = {str(column): str(cell) for column, cell in record.items()}
         video = table.parent / cells["video"]
         rows.append(_row(f"row {number}", video, partial(_request, cells, table.parent, defaults)))
-    return _without_doubles(rows)
+    return _without_clashes(rows)
 
 
 def _row(name: str, video: Path, asked: Callable[[], EditRequest]) -> BatchRow:
@@ -171,15 +171,28 @@ def path_within(folder: Path, text: str) -> Path:
     return path
 
 
-def _without_doubles(rows: Iterable[BatchRow]) -> list[BatchRow]:
-    """The same, with a fault for each row that would write over another one's result."""
+def _without_clashes(rows: Iterable[BatchRow]) -> list[BatchRow]:
+    """The same, with a fault for each row that would write over another one's result, or over what a row reads."""
+    rows = list(rows)
+    read = {path.resolve() for row in rows if row.request is not None for path in _files_of(row.request)}
     taken: dict[Path, str] = {}
     found = []
     for row in rows:
         if row.request is not None:
-            before = taken.setdefault(row.request.out.resolve(), row.name)
+            out = row.request.out.resolve()
+            before = taken.setdefault(out, row.name)
+            fault = None
             if before != row.name:
                 fault = f"{row.request.out.name} is already the result of {before}; give out another name"
+            elif out in read:
+                fault = f"{row.request.out.name} is a file that the batch reads; name another folder or give out a name"
+            if fault is not None:
                 row = replace(row, request=None, fault=fault)
         found.append(row)
     return found
+
+
+def _files_of(request: EditRequest) -> list[Path]:
+    """All that a request reads, files in its folders included."""
+    paths = [path for some in request.files.values() for path in some]
+    return [file for path in paths for file in (path.iterdir() if path.is_dir() else (path,))]

@@ -1,19 +1,26 @@
 """Where the page keeps what people give it and what is made of that: a private folder, and nothing for long."""
 
 import os
+import re
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from cmet.errors import UserError
+
 PRIVATE = 0o700
 LOCK = ".lock"
 """Held by the process whose folder it is; after a crash nobody holds it."""
+
+NUM_NAME_BYTES = 16
+OWN_NAME = re.compile(rf"[0-9a-f]{{{2 * NUM_NAME_BYTES}}}")
+"""What the folder of a page is called; nothing else in the home is ours to remove."""
 
 MAX_AGE_S = 24 * 3600.0
 LOOK_EVERY_S = 600.0
@@ -32,14 +39,25 @@ def private_folder(home: Path) -> Iterator[Path]:
 
     Args:
         home: Where it is made.
+
+    Raises:
+        UserError: It cannot be made there, or others could reach it.
     """
-    home.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
-    home.chmod(PRIVATE)
-    clear_left(home)
-    folder = home / secrets.token_hex(16)
-    folder.mkdir(mode=PRIVATE)
-    lock, is_over = FileLock(folder / LOCK, fallback_to_soft=False), threading.Event()
-    lock.acquire()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        refuse_foreign(home)
+        home.chmod(PRIVATE)
+        # another page that starts now must not take the new folder for one that a crash has left
+        with FileLock(home / LOCK, fallback_to_soft=False):
+            clear_left(home)
+            folder = home / secrets.token_hex(NUM_NAME_BYTES)
+            folder.mkdir(mode=PRIVATE)
+            lock, is_over = FileLock(folder / LOCK, fallback_to_soft=False), threading.Event()
+            lock.acquire()
+    except OSError as error:
+        raise UserError(
+            f"XDG_CACHE_HOME: no private folder can be made at {home} ({error.strerror or error}); name another one"
+        ) from error
     sweeper = threading.Thread(target=_sweep, args=(folder, is_over), daemon=True)
     sweeper.start()
     try:
@@ -50,16 +68,27 @@ def private_folder(home: Path) -> Iterator[Path]:
         lock.release(force=True)
 
 
+def refuse_foreign(home: Path) -> None:
+    """Make sure that a folder is this user's own, and lies where it seems to.
+
+    Raises:
+        UserError: It is a link, or somebody else's: who made it could read what is put there, or have us empty a folder
+            of their choice.
+    """
+    is_own = not hasattr(os, "getuid") or {home.lstat().st_uid, home.parent.stat().st_uid} == {os.getuid()}
+    if home.is_symlink() or not is_own:
+        raise UserError(
+            f"XDG_CACHE_HOME: {home} is a link or another user's, so not private; remove it, or name another folder"
+        )
+
+
 def clear_left(home: Path) -> None:
     """Remove folders whose process has ended without doing so."""
     for folder in home.iterdir():
-        try:
-            with FileLock(folder / LOCK, timeout=0, fallback_to_soft=False):
-                shutil.rmtree(folder, ignore_errors=True)
-        except Timeout:
-            continue  # another page is open
-        except NotADirectoryError:
-            folder.unlink(missing_ok=True)
+        if not OWN_NAME.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
+            continue
+        with suppress(Timeout), FileLock(folder / LOCK, timeout=0, fallback_to_soft=False):  # else its page is open
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_old(folder: Path, now_s: float) -> None:
@@ -67,11 +96,13 @@ def remove_old(folder: Path, now_s: float) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.name == LOCK:
             continue
-        if path.is_dir() and not path.is_symlink():
-            if now_s - path.stat().st_mtime > MAX_AGE_S and not any(path.iterdir()):
-                path.rmdir()
-        elif now_s - path.lstat().st_ctime > MAX_AGE_S:
-            path.unlink(missing_ok=True)
+        # a session that ends meanwhile removes its own
+        with suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                if now_s - path.stat().st_mtime > MAX_AGE_S and not any(path.iterdir()):
+                    path.rmdir()
+            elif now_s - path.lstat().st_ctime > MAX_AGE_S:
+                path.unlink(missing_ok=True)
 
 
 def _sweep(folder: Path, is_over: threading.Event) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 OPTIONS = {
+    "name the emotion with --emotion": "choose it by name",
     "--neutral-speech": "the calm recordings",
     "--speech": "the recordings",
     "--emotion": "the emotion",
@@ -11,7 +12,7 @@ OPTIONS = {
     "--timeline": "the table of times",
     "--out": "the result",
 }
-"""What an option of `cmet edit` is called here."""
+"""What an option of `cmet edit` is called here, and what is said instead where its name alone makes no sentence."""
 
 _OPTION = re.compile(rf"(?:{'|'.join(map(re.escape, OPTIONS))})(?![\w-])")
 

@@ -4,15 +4,18 @@ import os
 import re
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cmet.errors import UserError
@@ -27,8 +30,16 @@ POLICY = (
 )
 """What a browser may fetch for the page: nothing from elsewhere, whatever a part of it would like."""
 
-REFUSED = re.compile(r"/(?:file|proxy)=\w+:|/openapi\.json$")
-"""What would be fetched from elsewhere by the server, and the list of what can be called."""
+REFUSED = re.compile(r"/(?:file|proxy)=\w+:|/openapi\.json$|/deep_link/?$")
+"""What would be fetched from elsewhere by the server, the list of what can be called, and a copy of a page to share."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_SITES = frozenset({"same-origin", "none"})
+"""What a browser says of a request by this page, or by a person who typed an address."""
+
+LOGIN = "/login"
+MAX_WRONG, WRONG_WITHIN_S = 5, 60.0
+"""Wrong passwords from one address after which it is heard no more, until as many seconds have gone by."""
 
 USER = "cmet"
 """Who logs in with the password."""
@@ -76,8 +87,10 @@ def check_reach(host: str, password: str | None) -> None:
     """Make sure that whoever is let in from elsewhere knows a password.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or the address is one that cannot be served at.
     """
+    if ":" in host:
+        raise UserError(f"--host {host}: the page is served at IPv4 addresses only; name one, such as {LOCALHOST}")
     if not is_local(host) and not password:
         raise UserError(
             f"--host {host}: others could reach the page and the faces on it; set a password in CMET_STUDIO_PASSWORD, "
@@ -85,8 +98,21 @@ def check_reach(host: str, password: str | None) -> None:
         )
 
 
+def is_foreign(scope: Scope) -> bool:
+    """Whether a page of another site has its visitor's browser send something here."""
+    if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+        return False
+    headers = Headers(scope=scope)
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in OWN_SITES
+    # older browsers, and any at an address of the network without HTTPS, say only this
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+
+
 class OnlyFromHere:
-    """Tells browsers to fetch nothing from elsewhere, and fetches nothing for them either."""
+    """Tells browsers to fetch nothing from elsewhere, fetches nothing for them either, and takes nothing from there."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Stand before an application."""
@@ -94,7 +120,7 @@ class OnlyFromHere:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if REFUSED.search(scope.get("path", "")):
+        if REFUSED.search(scope.get("path", "")) or is_foreign(scope):
             await PlainTextResponse("This is not for you.", 403)(scope, receive, send)
             return
 
@@ -103,6 +129,45 @@ class OnlyFromHere:
                 headers = MutableHeaders(scope=message)
                 headers["Content-Security-Policy"] = POLICY
                 headers["Referrer-Policy"] = "no-referrer"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        await self.app(scope, receive, answered)
+
+
+class FewGuesses:
+    """Keeps a password from being found by trying."""
+
+    def __init__(self, app: ASGIApp, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Stand before an application.
+
+        Args:
+            app: It answers what is wrong with a status of 400 or more.
+            now_s: Tells the time.
+        """
+        self.app, self.now_s = app, now_s
+        self._wrong_s: dict[str, list[float]] = {}
+        """When there was a wrong one, by the address it came from."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != LOGIN:
+            await self.app(scope, receive, send)
+            return
+        client, now_s = (scope.get("client") or ("", 0))[0], self.now_s()
+        recent = {one: [at for at in times if now_s - at < WRONG_WITHIN_S] for one, times in self._wrong_s.items()}
+        self._wrong_s = {one: times for one, times in recent.items() if times}
+        wrong_s = self._wrong_s.setdefault(client, [])
+        if len(wrong_s) >= MAX_WRONG:
+            said = {"detail": f"Too many wrong passwords; wait {WRONG_WITHIN_S:g} s."}
+            await JSONResponse(said, 429)(scope, receive, send)
+            return
+        # counts from the start: many sent at once are not heard either
+        wrong_s.append(now_s)
+
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
+                self._wrong_s.pop(client, None)
             await send(message)
 
         await self.app(scope, receive, answered)
@@ -136,10 +201,10 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
         processing_utils.hash_seed = secrets.token_bytes(32)
         models, studio = offered_models(model), Studio(files)
         page = StudioPage(studio, models, RegisteredModels(Path.cwd()))
-        guards = [Middleware(OnlyFromHere)]
+        guards = [Middleware(OnlyFromHere), Middleware(FewGuesses)]
         if is_local(host):
             # another site's name that leads to this machine opens no page
-            guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=[LOCALHOST, "localhost", "[::1]"]))
+            guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=[LOCALHOST, "localhost", host]))
         try:
             page.blocks.queue(api_open=False)
 

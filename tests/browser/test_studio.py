@@ -1,6 +1,7 @@
 """What a person does on the page of `cmet studio`, in a browser; one server serves all tests."""
 
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import read_video
+from cmet.studio.folders import LOCK
 from tests.browser.lab import wait_for
 from tests.browser.studio import ServedStudio, StudioVisitor, served_studio, write_long
 from tests.smoke_edit import write_smoke_edit
@@ -259,7 +261,7 @@ def test_a_page_that_is_closed_leaves_no_file(browser: Browser, studio: ServedSt
     "path",
     [
         "gradio_api/file=/etc/passwd", "file=/etc/passwd", f"gradio_api/file={Path(__file__)}",
-        "gradio_api/file=pyproject.toml", "gradio_api/file=http://127.0.0.1:1/", "gradio_api/proxy=http://127.0.0.1:1/",
+        "gradio_api/deep_link?session_hash=x", "gradio_api/file=pyproject.toml", "gradio_api/file=http://127.0.0.1:1/", "gradio_api/proxy=http://127.0.0.1:1/",
         "monitoring", "docs", "openapi.json", "gradio_api/openapi.json", "gradio_api/mcp/",
     ],
 )  # fmt: skip
@@ -287,5 +289,15 @@ def test_it_ends_at_once_and_keeps_nothing(browser: Browser, tmp_path: Path, act
         StudioVisitor(page, studio.url).open(actor / "neutral.mp4")
         assert studio.files
     assert studio.process.returncode == 0
-    assert list(studio.home.iterdir()) == []
+    assert [path.name for path in studio.home.iterdir()] == [LOCK]
     page.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    with served_studio(tmp_path) as studio:
+        folder = next(path for path in studio.home.iterdir() if path.is_dir())
+        (folder / "face.mp4").touch()
+        studio.process.send_signal(number)
+        studio.process.wait(60)
+    assert [path.name for path in studio.home.iterdir()] == [LOCK]

@@ -109,6 +109,19 @@ def test_two_rows_may_not_have_one_result(tmp_path: Path, happy: BatchDefaults) 
     assert rows[1].fault == "a.mp4 is already the result of row 2; give out another name"
 
 
+def test_no_row_writes_over_what_another_one_reads(tmp_path: Path, nothing: BatchDefaults) -> None:
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices/calm.mp4").touch()
+    table = table_of(
+        tmp_path, "a.mp4,b.mp4,happy,", "b.mp4,c.mp4,,voices", "c.mov,voices/calm.mp4,happy,",
+        header="video,out,emotion,speech\n",
+    )  # fmt: skip
+    defaults = replace(nothing, request=replace(nothing.request, out=tmp_path))
+    rows, _ = rows_of_batch(table, defaults)
+    assert [row.request is None for row in rows] == [True, False, True]
+    assert "b.mp4 is a file that the batch reads" in (rows[0].fault or "")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from cmet.errors import UserError
 from cmet.studio.folders import LOCK, MAX_AGE_S, clear_left, private_folder, remove_old, studio_home
 
 
@@ -18,18 +19,18 @@ def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), private_folder(tmp_path) as folder:
         (folder / "deep").mkdir()
         raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir() if path.name != LOCK] == []
 
 
 def test_what_a_crash_has_left_is_removed_at_the_next_start_and_an_open_page_is_not(tmp_path: Path) -> None:
-    left, used = tmp_path / "left", tmp_path / "used"
+    left, used = tmp_path / ("0a" * 16), tmp_path / ("1b" * 16)
     for folder in (left, used):
         folder.mkdir()
         (folder / LOCK).touch()
         (folder / "face.mp4").touch()
     with FileLock(used / LOCK):
         clear_left(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["used"]
+    assert list(tmp_path.iterdir()) == [used]
     assert (used / "face.mp4").exists()
 
 
@@ -59,3 +60,44 @@ def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
 def test_each_user_has_a_home_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert studio_home() == tmp_path / "cmet/studio"
+
+
+def test_nothing_but_its_own_folders_is_removed(tmp_path: Path) -> None:
+    home, mine = tmp_path / "home", tmp_path / "mine"
+    for folder in (home / "letters", mine):
+        folder.mkdir(parents=True)
+        (folder / "letter").touch()
+    (home / "note.txt").touch()
+    (home / ("0a" * 16)).symlink_to(mine)
+    clear_left(home)
+    assert (home / "letters/letter").exists()
+    assert (home / "note.txt").exists()
+    assert [path.name for path in mine.iterdir()] == ["letter"]
+
+
+def test_a_home_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match="XDG_CACHE_HOME: .*home is a link"), private_folder(tmp_path / "home"):
+        pass
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_home_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(UserError, match="another user's"), private_folder(tmp_path):
+        pass
+
+
+def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cache").touch()
+    with pytest.raises(UserError, match="XDG_CACHE_HOME: no private folder"), private_folder(tmp_path / "cache/home"):
+        pass
+
+
+def test_a_file_that_goes_meanwhile_does_not_end_the_removing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "face.mp4").touch()
+    now_s = (tmp_path / "face.mp4").stat().st_ctime
+    monkeypatch.setattr(Path, "rglob", lambda *_: iter([tmp_path / "gone.mp4", tmp_path / "face.mp4"]))
+    remove_old(tmp_path, now_s + MAX_AGE_S + 60)
+    assert not (tmp_path / "face.mp4").exists()

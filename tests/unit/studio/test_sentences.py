@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from cmet.editing.likeness import heard_warnings
 from cmet.studio.sentences import plain_sentence
 
 FOLDER = Path("/home/me/.cache/cmet/studio/aa/files/bb")
@@ -15,3 +16,9 @@ def test_options_have_the_names_of_the_page() -> None:
     assert plain_sentence(said, FOLDER) == (
         "the calm recordings: recordings of an emotion need calm ones; see the recordings and --speech-file"
     )
+
+
+def test_a_doubt_about_a_voice_names_the_way_out_of_the_page() -> None:
+    likeness = {"surprised": 0.8, "fear": 0.7}
+    (said,) = heard_warnings("a.wav", likeness)
+    assert plain_sentence(said, FOLDER).endswith("give more recordings, or choose it by name")

@@ -64,14 +64,14 @@ def heard_warnings(name: str, likeness: Mapping[str, float], wish: str | None = 
     if wish not in (None, NEUTRAL, first):
         wished = f", {wish} {likeness[wish]:.2f}" if wish in likeness else ""
         return [
-            f"{name} is named {wish}, but sounds {first} to this model (cosine {cosine:.2f}{wished}), and that is what "
+            f"{name}: named {wish}, but this model hears {first} (cosine {cosine:.2f}{wished}), and that is what "
             f"the face gets; give more recordings, or take --emotion {wish}"
         ]
     if others and cosine - others[0][1] < DOUBT_MARGIN and not is_like_none(likeness):
         second, near = others[0]
         return [
-            f"{name} sounds between {first} and {second} (cosines {cosine:.2f} and {near:.2f}); give more recordings, "
-            "or name the emotion with --emotion"
+            f"{name}: this model hears something between {first} and {second} (cosines {cosine:.2f} and {near:.2f}); "
+            "give more recordings, or name the emotion with --emotion"
         ]
     return []
 

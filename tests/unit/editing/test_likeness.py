@@ -59,9 +59,7 @@ def test_what_is_heard_is_known_before_a_video_is_read(built_in: Editor, emotion
 
 def test_a_wish_that_differs_from_what_was_heard_is_told() -> None:
     (said,) = heard_warnings("sad/", {"happy": 0.84, "sad": 0.03, "fear": 0.8}, "sad")
-    assert said.startswith(
-        "sad/ is named sad, but sounds happy to this model (cosine 0.84, sad 0.03), and that is what"
-    )
+    assert said.startswith("sad/: named sad, but this model hears happy (cosine 0.84, sad 0.03), and that is what")
     assert said.endswith("or take --emotion sad")
     (said,) = heard_warnings("a", {"happy": 0.84}, "sad")
     assert "(cosine 0.84)" in said
@@ -70,7 +68,9 @@ def test_a_wish_that_differs_from_what_was_heard_is_told() -> None:
 
 def test_two_emotions_that_are_close_leave_a_doubt() -> None:
     (said,) = heard_warnings("a.wav", {"fear": 0.1, "surprised": 0.8, "sad": 0.8 - DOUBT_MARGIN + 0.01})
-    assert said.startswith("a.wav sounds between surprised and sad (cosines 0.80 and 0.66); give more recordings, or")
+    assert said.startswith(
+        "a.wav: this model hears something between surprised and sad (cosines 0.80 and 0.66); give more"
+    )
     assert heard_warnings("a.wav", {"surprised": 0.8, "sad": 0.8 - DOUBT_MARGIN - 0.01}) == []
     # of a change that is like none there is a note of its own
     assert heard_warnings("a.wav", {"surprised": 0.4, "sad": 0.39}) == []
@@ -82,7 +82,7 @@ def test_recordings_of_a_blend_are_looked_at_by_themselves(built_in: Editor) -> 
     told = know_emotion(built_in, NamedEmotion("sad"), None, "")
     blend = replace(happy, name="both", parts=(happy, sad, told))
     (said,) = warnings_of(built_in, [blend])
-    assert said.startswith("sad/ is named sad, but sounds happy")
+    assert said.startswith("sad/: named sad, but this model hears happy")
     # once is enough
     assert warnings_of(built_in, [blend, sad]) == (said,)
 
@@ -96,4 +96,4 @@ def test_a_warning_comes_before_anything_is_changed(
                         warn=lambda text: said.append((text, out.exists())))  # fmt: skip
     ((text, is_there),) = said
     assert report.warnings == (text,) and not is_there and out.exists()
-    assert text.startswith(f"{sounds['speech'][0]} is named happy, but sounds sad")
+    assert text.startswith(f"{sounds['speech'][0]}: named happy, but this model hears sad")

@@ -102,6 +102,9 @@ class StudioPage:
                 with gr.Tab("By voice", id="voice") as by_voice:
                     self.speech, self.spoken = self._recordings("With the emotion", "speech")
                     self.calm, self.calm_spoken = self._recordings("Calm, best by the same voice", "calm")
+                    self.is_following = gr.Checkbox(
+                        label="Follow the voice as it goes on (one recording, as long as the video)", elem_id="follow"
+                    )
                 with gr.Tab("By time", id="times") as by_time:
                     self.table = gr.Dataframe(
                         [[""] * 4 for _ in range(NUM_ROWS)], headers=list(TABLE_HEAD), datatype="str", type="array",
@@ -160,7 +163,7 @@ class StudioPage:
     def _connect(self, models: Sequence[OfferedModel]) -> None:
         fields = [
             self.model, self.way, self.speech, self.spoken, self.calm, self.calm_spoken, self.table, self.strength,
-            self.is_auto, self.is_marked, self.is_side_by_side, self.moment, *self.sliders,
+            self.is_auto, self.is_marked, self.is_side_by_side, self.is_following, self.moment, *self.sliders,
         ]  # fmt: skip
         seen = [self.still, self.about_wishes, self.strength]
         opened = [
@@ -175,8 +178,8 @@ class StudioPage:
         for slider in self.sliders:
             live(slider.release, self.mix, fields, [*seen, self.emotion])
         live(self.strength.release, self.strengthen, fields, [*seen, self.is_auto])
-        changed = [self.moment.release, self.is_auto.input, self.speech.change, self.spoken.change, self.calm.change]
-        for event in [*changed, self.calm_spoken.change, self.table.input]:
+        changed = [self.moment.release, self.is_auto.input, self.is_following.input, self.speech.change]
+        for event in [*changed, self.spoken.change, self.calm.change, self.calm_spoken.change, self.table.input]:
             live(event, self.show, fields, seen)
         for way, tab in self.tabs.items():
             live(tab.select, self._changing(way), fields, [*seen, self.way])
@@ -312,9 +315,10 @@ class StudioPage:
 
     def _read(self, request: gr.Request, values: Sequence[Any]) -> tuple[StudioWishes, float]:
         """What the fields say, and which moment of the video is looked at."""
-        model, way, speech, spoken, calm, calm_spoken, rows, strength, is_auto, is_marked, both, time_s, *shares = (
-            values
-        )
+        (
+            model, way, speech, spoken, calm, calm_spoken, rows, strength, is_auto, is_marked, both, follows, time_s,
+            *shares,
+        ) = values  # fmt: skip
         session = self._session(request)
 
         def taken(files: list[str] | None, recorded: str | None) -> tuple[Path, ...]:
@@ -331,6 +335,7 @@ class StudioPage:
             None if is_auto else float(strength),
             bool(is_marked),
             bool(both),
+            bool(follows),
         )
         return wishes, float(time_s)
 

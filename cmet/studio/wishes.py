@@ -38,6 +38,8 @@ class StudioWishes:
     """None to have one found."""
     is_marked: bool = False
     is_side_by_side: bool = False
+    is_following: bool = False
+    """Whether the face follows the recording as it goes on, where the emotion is heard."""
 
     @property
     def choice(self) -> ModelChoice:
@@ -61,7 +63,7 @@ class StudioWishes:
             UserError: There is none, or it is not given whole.
         """
         if self.way == "voice":
-            return self._heard()
+            return Timeline.of(self._heard()).following if self.is_following else self._heard()
         if self.way == "times":
             return self._timed()
         shares = {name: weight for name, weight in (self.weights or {}).items() if weight > 0}

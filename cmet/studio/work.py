@@ -189,7 +189,8 @@ class Studio:
 
 def _said(wanted: WantedEmotion | Timeline) -> str:
     if isinstance(wanted, Timeline):
-        return "by time"
+        (first, *others) = wanted.segments
+        return "by time" if others or not first.follows else _said(recordings(first.blend))
     heard = recordings(wanted)
     if not heard:
         return emotion_said(wanted)

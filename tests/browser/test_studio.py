@@ -106,6 +106,19 @@ def test_a_voice_is_heard_and_what_was_heard_is_shown(visitor: StudioVisitor, ac
     assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
 
 
+def test_a_face_follows_the_voice_on_the_page(visitor: StudioVisitor, actor: Path, tmp_path: Path) -> None:
+    visitor.open(actor / "neutral.mp4")
+    visitor.page.get_by_role("tab", name="By voice").click()
+    # as long as the video, as it has to be
+    visitor.page.locator("#speech-files input[type=file]").set_input_files(actor / "neutral.wav")
+    visitor.page.locator("#calm-files input[type=file]").set_input_files(actor / "happy.wav")
+    visitor.page.locator("#follow input").check()
+    visitor.make()
+    options = ("--speech", "neutral.wav", "--neutral-speech", "happy.wav", "--follow")
+    expected = command_line(actor, tmp_path / "line.mp4", *options)
+    assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
+
+
 def test_two_at_once_get_their_own_and_what_the_command_line_gives(
     browser: Browser, studio: ServedStudio, actor: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,12 @@ def test_a_voice_comes_with_a_calm_one() -> None:
     assert StudioWishes(MODEL, "name", {"happy": 1}, VOICE, CALM).calm == ()
 
 
+def test_a_face_follows_the_voice() -> None:
+    wishes = StudioWishes(MODEL, "voice", speech=VOICE, neutral_speech=CALM, is_following=True)
+    assert wishes.wanted() == Timeline((Segment(0, None, (Share(VOICE),), follows=True),))
+    assert wishes.calm == CALM
+
+
 def test_the_table_is_a_timeline() -> None:
     rows = [["4", "0:09", "0.5 happy + 0.4 sad", "1,5"], ["", "", "", ""], ["0", "4", "voice", None]]
     wishes = StudioWishes(MODEL, "times", speech=VOICE, neutral_speech=CALM, rows=rows)

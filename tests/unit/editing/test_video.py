@@ -477,15 +477,21 @@ def test_a_video_too_short_for_the_emotions_is_told_before_the_face_is_read(
             edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=each, options=options)
 
 
+def codes_drawn(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """The codes that its backbone is given to draw, from now on."""
+    drawn: list[np.ndarray] = []
+    render = editor.backbone.render
+    monkeypatch.setattr(
+        editor.backbone, "render", lambda frames, track, codes: drawn.append(codes) or render(frames, track, codes)
+    )
+    return drawn
+
+
 def test_emotions_go_along_the_result_where_lips_make_it_longer_than_the_video(
     tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """17 frames at 30 a second are three windows, of which the last is not changed; the video alone has two."""
-    drawn: list[np.ndarray] = []
-    render = toy.backbone.render
-    monkeypatch.setattr(
-        toy.backbone, "render", lambda frames, track, codes: drawn.append(codes) or render(frames, track, codes)
-    )
+    drawn = codes_drawn(toy, monkeypatch)
     write_sound(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
     options = replace(QUIET, lips=tmp_path / "long.wav", then=(sounds["speech"], "neutral"), strength=1.0)
     report = edit_video(darkening, **sounds, out=tmp_path / "out.mp4", editor=toy, options=options)
@@ -498,11 +504,7 @@ def test_emotions_go_along_the_result_where_lips_make_it_longer_than_the_video(
 def test_times_go_along_the_result_where_lips_make_it_longer_than_the_video(
     tmp_path: Path, toy: Editor, sounds: dict[str, list[Path]], darkening: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[np.ndarray] = []
-    render = toy.backbone.render
-    monkeypatch.setattr(
-        toy.backbone, "render", lambda frames, track, codes: drawn.append(codes) or render(frames, track, codes)
-    )
+    drawn = codes_drawn(toy, monkeypatch)
     write_sound(tmp_path / "long.wav", noise(17 / 30, 5), 16_000)
     options = replace(QUIET, lips=tmp_path / "long.wav", transition="switch")
     speech, calm, out = sounds["speech"], sounds["neutral_speech"], tmp_path / "out.mp4"

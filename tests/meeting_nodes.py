@@ -31,7 +31,9 @@ if __name__ == "__main__":
         free = server.getsockname()[1]
     other = os.fork()
     number = int(not other)
-    print(f"{number} {meet(number, free, Path(sys.argv[1 + number]))}", flush=True)
+    # in one write, since Python unbuffered ends a line by another, and both write into one pipe
+    sys.stdout.write(f"{number} {meet(number, free, Path(sys.argv[1 + number]))}\n")
+    sys.stdout.flush()
     if other:
         os.waitpid(other, 0)
     else:

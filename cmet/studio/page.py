@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,6 @@ from cmet.studio.wishes import StudioWishes, Way
 from cmet.studio.work import Studio
 
 MAX_STRENGTH = 3.0
-NUM_BEFORE_AUTO = 8
-"""Fields before the one that has a strength found."""
-
 NUM_ROWS = 3
 """Of the table at first."""
 
@@ -83,7 +79,8 @@ class StudioPage:
             webcam_options=gr.WebcamOptions(mirror=False),
         )  # fmt: skip
         self.about_video = gr.HTML(elem_id="about-video", elem_classes="quiet")
-        self.way = gr.State("name")
+        # a plain field, so that the page itself can write into it
+        self.way = gr.Textbox("name", visible=False)
         with gr.Column(visible=False, elem_id="wishes") as self.left:
             with gr.Tabs():
                 with gr.Tab("By name", id="name") as by_name:
@@ -144,6 +141,7 @@ class StudioPage:
                 0, MAX_STRENGTH, 1, step=0.05, label="Strength", elem_id="strength", buttons=[], scale=3
             )
             self.is_auto = gr.Checkbox(True, label="find it for me", elem_id="auto", scale=1, min_width=120)
+        self.found = gr.Number(visible=False)
         self.about_wishes = gr.HTML(elem_id="about-wishes", elem_classes="quiet")
         with gr.Row():
             self.go = gr.Button("Make the video", variant="primary", elem_id="go", scale=3)
@@ -165,24 +163,32 @@ class StudioPage:
             self.model, self.way, self.speech, self.spoken, self.calm, self.calm_spoken, self.table, self.strength,
             self.is_auto, self.is_marked, self.is_side_by_side, self.is_following, self.moment, *self.sliders,
         ]  # fmt: skip
-        seen = [self.still, self.about_wishes, self.strength]
+        seen = [self.still, self.about_wishes, self.found]
         opened = [
             self.about_video, self.left, self.right, self.moment, self.results, self.progress, *seen,
         ]  # fmt: skip
-        # what a person changes again and again: the last one counts
-        live = partial(_listen, trigger_mode="always_last", concurrency_limit=2, concurrency_id="stills")
-        _listen(self.video.change, self.open_video, [self.video, *fields], opened, concurrency_limit=None)
-        live(self.emotion.input, self.choose, [self.emotion, *fields], [*seen, *self.sliders])
-        live(self.model.input, self.change_model, fields, [self.emotion, *self.sliders])
-        _listen(self.model.input, self.open_video, [self.video, *fields], opened, concurrency_limit=None)
+        auto = [self.found, self.is_auto, self.strength]
+
+        def seeing(event: Callable[..., Any]) -> None:
+            """Look anew: one at a time and in turn, so that the last picture is of the last fields."""
+            how = {"trigger_mode": "always_last", "concurrency_limit": 1, "concurrency_id": "stills"}
+            _settle(_listen(event, self.show, fields, seen, **how).then, FOUND, auto, [self.strength])
+
+        shares = f"name => {self.emotions}.map(one => Number(one === name))"
+        seeing(_settle(self.emotion.input, shares, [self.emotion], self.sliders).then)
+        _listen(self.model.input, self.change_model, fields, [self.emotion, *self.sliders])
+        for event in (self.video.change, self.model.input):
+            how = {"trigger_mode": "always_last", "concurrency_limit": None}
+            reading = _listen(event, self.open_video, [self.video, *fields], opened, **how)
+            _settle(reading.then, FOUND, auto, [self.strength])
         for slider in self.sliders:
-            live(slider.release, self.mix, fields, [*seen, self.emotion])
-        live(self.strength.release, self.strengthen, fields, [*seen, self.is_auto])
-        changed = [self.moment.release, self.is_auto.input, self.is_following.input, self.speech.change]
+            seeing(_settle(slider.input, ALONE % self.emotions, self.sliders, [self.emotion]).then)
+        seeing(_settle(self.strength.input, "() => false", [], [self.is_auto]).then)
+        changed = [self.moment.input, self.is_auto.input, self.is_following.input, self.speech.change]
         for event in [*changed, self.spoken.change, self.calm.change, self.calm_spoken.change, self.table.input]:
-            live(event, self.show, fields, seen)
+            seeing(event)
         for way, tab in self.tabs.items():
-            live(tab.select, self._changing(way), fields, [*seen, self.way])
+            seeing(_settle(tab.select, f"() => {way!r}", [], [self.way]).then)
         made = [self.go, self.stop, self.progress, self.results, self.before, self.after, self.save, self.save_both,
                 self.about_result, self.history]  # fmt: skip
         _listen(self.go.click, self.make, fields, made, concurrency_limit=None)
@@ -237,25 +243,6 @@ class StudioPage:
         session, (wishes, time_s) = self._session(request), self._read(request, values)
         return self._seen(session, wishes, time_s)
 
-    def choose(self, request: gr.Request, emotion: str | None, *values: Any) -> Updates:
-        """One emotion and no other."""
-        fields = len(values) - len(self.sliders)
-        shares = [float(name == emotion) for name in self.emotions]
-        found = self.show(request, *values[:fields], *shares)
-        return {**found, **dict(zip(self.sliders, shares, strict=True))}
-
-    def mix(self, request: gr.Request, *values: Any) -> Updates:
-        """Several emotions; a button is pressed where it is one alone."""
-        shares = dict(zip(self.emotions, values[-len(self.sliders) :], strict=True))
-        mixed = {name: share for name, share in shares.items() if share}
-        alone = next(iter(mixed)) if list(mixed.values()) == [1] else None
-        return {**self.show(request, *values), self.emotion: gr.update(value=alone)}
-
-    def strengthen(self, request: gr.Request, *values: Any) -> Updates:
-        """A strength of one's own."""
-        number = NUM_BEFORE_AUTO
-        return {**self.show(request, *values[:number], False, *values[number + 1 :]), self.is_auto: False}
-
     def change_model(self, request: gr.Request, *values: Any) -> Updates:
         """The emotions of another model."""
         wishes, _ = self._read(request, values)
@@ -302,14 +289,6 @@ class StudioPage:
         """Somebody has closed the page."""
         self.studio.sessions.end(_name(request))
 
-    def _changing(self, way: Way) -> Callable[..., Updates]:
-        def changed(request: gr.Request, *values: Any) -> Updates:
-            """Another way of giving the emotion."""
-            model, _, *others = values
-            return {**self.show(request, model, way, *others), self.way: way}
-
-        return changed
-
     def _session(self, request: gr.Request) -> StudioSession:
         return self.studio.sessions.of(_name(request))
 
@@ -350,7 +329,7 @@ class StudioPage:
             said = looks.notes((), [self._said(session, error)])
             return {self.still: (before, before), self.about_wishes: said}
         strengths = {round(one.strength, 2) for one in shown.emotions if one.mean_change}
-        found = {self.strength: strengths.pop()} if wishes.strength is None and len(strengths) == 1 else {}
+        found = {self.found: strengths.pop()} if wishes.strength is None and len(strengths) == 1 else {}
         named = [replace(one, name=self._plain(session, one.name)) for one in shown.emotions]
         warnings = [self._plain(session, one) for one in shown.warnings]
         return {
@@ -394,6 +373,15 @@ class StudioPage:
         return plain_sentence(sentence, session.folder)
 
 
+ALONE = """(...shares) => {
+  const mixed = %s.filter((name, number) => shares[number]);
+  return mixed.length === 1 && Math.max(...shares) === 1 ? mixed[0] : null;
+}"""
+"""The button that is pressed, where a mix is one emotion alone."""
+
+FOUND = "(found, isAuto, strength) => isAuto && found !== null ? found : strength"
+"""Whoever has moved the slider meanwhile keeps what they chose."""
+
 PLAY_BOTH = """() => {
   const videos = document.querySelectorAll('#results video');
   videos.forEach((video, number) => { video.currentTime = 0; video.muted = number === 0; });
@@ -408,6 +396,11 @@ def _name(request: gr.Request) -> str:
 
 def _listen(
     event: Callable[..., Any], work: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], **how: Any
-) -> None:
+) -> Any:
     """Do some work after an event; nobody else can call it, and nothing flickers meanwhile."""
-    event(work, list(inputs), list(outputs), api_visibility="private", show_progress="hidden", **how)
+    return event(work, list(inputs), list(outputs), api_visibility="private", show_progress="hidden", **how)
+
+
+def _settle(event: Callable[..., Any], js: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    """Let fields follow each other in the browser itself: what is pressed at once after that has to find them right."""
+    return event(None, list(inputs), list(outputs), js=js, api_visibility="private", queue=False)

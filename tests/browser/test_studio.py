@@ -106,6 +106,19 @@ def test_a_voice_is_heard_and_what_was_heard_is_shown(visitor: StudioVisitor, ac
     assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
 
 
+def test_what_is_pressed_in_haste_counts(visitor: StudioVisitor, actor: Path, tmp_path: Path) -> None:
+    visitor.open(actor / "neutral.mp4")
+    visitor.page.get_by_role("tab", name="By voice").click()
+    visitor.page.get_by_role("tab", name="By name").click()
+    visitor.emotion("happy").click()
+    visitor.emotion("sad").click()
+    visitor.press("End", "strength")
+    visitor.make()
+    expect(visitor.page.locator("#strength input[type=number]")).to_have_value("3")
+    expected = command_line(actor, tmp_path / "line.mp4", "--emotion", "sad", "--strength", "3")
+    assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
+
+
 def test_a_face_follows_the_voice_on_the_page(visitor: StudioVisitor, actor: Path, tmp_path: Path) -> None:
     visitor.open(actor / "neutral.mp4")
     visitor.page.get_by_role("tab", name="By voice").click()

@@ -1,7 +1,6 @@
 """Something before the mouth: the edit goes before it comes, and is there again when it has gone."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,8 +10,6 @@ from cmet.backbones.facemesh.basis import ExpressionBasis
 from cmet.backbones.facemesh.covered import AVERAGED, FADE_FRAMES, MIN_PICTURES, UsualLook
 from cmet.backbones.facemesh.model import FaceMesh, PersonMesh
 from cmet.editing.built_in import BUILT_IN
-from cmet.media.landmarks import track_landmarks
-from cmet.media.video import VideoFile
 
 SIDE, SCALE, SKIN = 240, 50, (190, 150, 130)
 NUM_FRAMES = 60
@@ -122,10 +119,3 @@ def test_where_a_mouth_is_covered_the_frame_stays_as_it_is(
     assert changed[0]
     assert changed[-1]
     assert not any(changed[COVERED[3] : COVERED[-3]])
-
-
-@pytest.mark.parametrize("number", range(1, 9))
-def test_eight_real_faces_show_all_of_an_edit(real: Path, number: int) -> None:
-    video = VideoFile(real / f"faces/face_{number}.mp4")
-    frames = list(video.frames_at(range(len(video))))
-    assert free(frames, track_landmarks(frames)).min() == 1

@@ -9,14 +9,18 @@ from cmet.editing.options import EditOptions, NamedEmotion
 from cmet.editing.preview import Preview
 from cmet.editing.video import edit_video
 from cmet.errors import UserError
-from cmet.media.video import read_video
+from cmet.media.video import VideoFile, read_video, write_video
 
 OPTIONS = EditOptions(strength=1.5, is_quiet=True)
 
 
 @pytest.fixture(scope="module")
-def face(real: Path) -> Path:
-    return real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4"
+def face(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first second of a real face."""
+    path = tmp_path_factory.mktemp("face") / "face.mp4"
+    video = VideoFile(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4")
+    write_video(path, video.frames_at(range(25)), 25)
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -55,8 +55,9 @@ def real() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """What a shell starts in the background may ignore interrupts, and so would every process that a test starts."""
+    """What a shell starts in the background, or `nohup`, may ignore signals, and so would every process of a test."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -219,7 +220,15 @@ def is_code(path: str) -> bool:
 
 def overlap(one: str, other: str) -> bool:
     """Whether a path lies in, over or at another one."""
-    return Path(one).is_relative_to(other) or Path(other).is_relative_to(one)
+    mine, theirs = _parts(one), _parts(other)
+    num_shared = min(len(mine), len(theirs))
+    return mine[:num_shared] == theirs[:num_shared]
+
+
+@lru_cache(maxsize=4096)
+def _parts(path: str) -> tuple[str, ...]:
+    """Every path of a project is compared with every other one."""
+    return Path(path).parts
 
 
 def process_at_work(root: Path, reads: Collection[str], writes: Collection[str]) -> Holder | None:

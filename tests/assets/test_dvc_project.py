@@ -11,10 +11,12 @@ from types import SimpleNamespace
 
 import dagster as dg
 import pytest
+import ruamel.yaml
 import yaml
 from dvc.repo import Repo
 
 from assets.dvc_project import DvcProject, _lines, _own_session
+from assets.dvc_state import overlap
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +36,23 @@ GRAPH = {
     },
     "sum": {"cmd": "cat data/count/* > data/sum", "deps": ["data/count"], "outs": ["data/sum"]},
 }
+
+
+def test_dvc_reads_its_files_with_the_library_in_c() -> None:
+    # every command of DVC and every look at the project reads all of them, and in Python takes five times as long
+    assert ruamel.yaml.__with_libyaml__
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_shared"),
+    [
+        ("data/clips", "data/clips", True), ("data/clips/video/", "data/clips", True), ("data", "data/clips", True),
+        (".", "data", True), ("/a/data", "/a/data/clips", True), ("data/clips", "data/clip", False),
+        ("data", "/data", False), ("data/clips", "cmet/clips", False),
+    ],
+)  # fmt: skip
+def test_paths_overlap_where_one_lies_in_the_other(one: str, other: str, is_shared: bool) -> None:
+    assert overlap(one, other) == overlap(other, one) == is_shared
 
 
 @pytest.fixture

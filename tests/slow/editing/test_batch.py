@@ -13,15 +13,19 @@ import pytest
 from cmet.editing.provenance import read_provenance
 from cmet.media.video import VideoFile, read_video, write_video
 from cmet.outputs import is_unfinished
+from tests.conftest import Command
 
 LONG_S = 120
-NUM_FRAMES = 75
-COMMAND = [sys.executable, "-m", "cmet", "edit", "--batch", "clips", "--emotion", "happy", "--out", "edited"]
+NUM_FRAMES = {"1": 5, "2": 75, "3": 5}
+"""The second one takes long enough to be killed in."""
+
+ARGUMENTS = ("edit", "--batch", "clips", "--emotion", "happy", "--out", "edited")
 
 
 def begun(folder: Path) -> subprocess.Popen[str]:
     """`cmet edit --batch` in a process of its own, with one result there and the next one being written."""
-    process = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "cmet", *ARGUMENTS]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + LONG_S
     while not ((folder / "edited/1.mp4").exists() and any(map(is_unfinished, (folder / "edited").glob("*.mp4")))):
         assert process.poll() is None and time.monotonic() < until
@@ -33,11 +37,13 @@ def begun(folder: Path) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
-def test_what_a_killed_batch_has_made_is_whole_and_kept(real: Path, tmp_path: Path, number: int, code: int) -> None:
+def test_what_a_killed_batch_has_made_is_whole_and_kept(
+    real: Path, tmp_path: Path, cmet: Command, number: int, code: int
+) -> None:
     (tmp_path / "clips").mkdir()
-    frames = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(NUM_FRAMES)).frames
-    for name in "123":
-        write_video(tmp_path / f"clips/{name}.mp4", frames, 25)
+    frames = read_video(real / "MEAD/FPS25/W009/front/neutral/level_1/038.mp4", range(max(NUM_FRAMES.values()))).frames
+    for name, num_frames in NUM_FRAMES.items():
+        write_video(tmp_path / f"clips/{name}.mp4", frames[:num_frames], 25)
     process = begun(tmp_path)
     os.kill(process.pid, number)
     _, said = process.communicate(timeout=LONG_S)
@@ -48,9 +54,10 @@ def test_what_a_killed_batch_has_made_is_whole_and_kept(real: Path, tmp_path: Pa
     whole = [file for file in left if not is_unfinished(file)]
     assert number == signal.SIGKILL or whole == left
     for file in whole:
-        assert len(VideoFile(file)) == NUM_FRAMES
+        assert len(VideoFile(file)) == NUM_FRAMES[file.stem]
         assert read_provenance(file).emotions[0].name == "happy"
-    done = subprocess.run([*COMMAND, "--json"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = cmet(*ARGUMENTS, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["num_kept"] == len(whole) >= 1
     assert document["num_made"] == 3 - len(whole)

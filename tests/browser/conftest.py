@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.lab import Dagster, Lab
 
@@ -38,16 +38,27 @@ def browser() -> Iterator[Browser]:
     # Chromium has no sandbox for root, which is who runs a container
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    # a graphics card that is not there is not imitated
+    arguments += ["--disable-gpu"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """A window of 1400 x 900 that keeps what its pages have fetched, as a person's does."""
+    with browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce") as window:
+        yield window
+
+
 @pytest.fixture
-def page(browser: Browser, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of 1400 x 900; when the test fails, its picture is kept, and pytest says where."""
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+def page(
+    window: BrowserContext, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
+    """A page in the window; when the test fails, its picture is kept, and pytest says where."""
+    page = window.new_page()
     # the pages of a machine on which other tests run
     page.set_default_timeout(180_000)
     yield page

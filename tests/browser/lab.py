@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[2]
 START_S = 180.0
 """Dagster and MLflow answer after 20 seconds, and later where other tests fill the cores."""
 
+STATES_EVERY_S = 4.0
+"""Between two looks at the states of all assets, which cost Dagster half a core-second each."""
+
 
 @dataclass(frozen=True)
 class Lab:
@@ -165,9 +168,8 @@ class Dagster:
             for run in found["runsOrError"]["results"]
         ]
 
-    def wait_for_run(self, num_before: int, timeout_s: float = 900) -> dict[str, Any]:
-        """The newest run, when there are more than before and it has ended."""
-        wait_for(lambda: len(self.runs()) > num_before, "a run to begin", 60)
+    def wait_for_end(self, timeout_s: float = 900) -> dict[str, Any]:
+        """The newest run, when it has ended."""
         ended = ("SUCCESS", "FAILURE", "CANCELED")
         wait_for(lambda: self.runs()[0]["status"] in ended, "the run to end", timeout_s)
         return self.runs()[0]
@@ -182,18 +184,24 @@ class Dagster:
         texts = [event["message"] for event in events if event.get("message")]
         return "\n".join([*texts, *(error["message"] for error in failures)])
 
-    def states(self) -> dict[str, str | None]:
-        """`FRESH`, `STALE` or `MISSING` of each asset that can be materialized, by its key with slashes."""
+    def wait_for_stale(self, assets: set[str], timeout_s: float) -> None:
+        """Wait until these assets, and no others, are not what their inputs would give."""
+        what = f"out of date to be {assets or 'nothing'}"
+        wait_for(lambda: self._are_stale(assets), what, timeout_s, STATES_EVERY_S)
+
+    def _are_stale(self, assets: set[str]) -> bool:
         query = "{ assetNodes { isMaterializable assetKey { path } staleStatus } }"
-        return {
+        states = {
             "/".join(node["assetKey"]["path"]): node["staleStatus"]
             for node in self.ask(query)["assetNodes"]
             if node["isMaterializable"]
         }
+        # there are none until Dagster has loaded them
+        return bool(states) and {asset for asset, state in states.items() if state != "FRESH"} == assets
 
 
-def wait_for(condition: Callable[[], object], what: str, timeout_s: float) -> None:
-    """Look twice a second until something is true.
+def wait_for(condition: Callable[[], object], what: str, timeout_s: float, every_s: float = 0.5) -> None:
+    """Look again and again until something is true.
 
     Raises:
         TimeoutError: It did not become true.
@@ -202,7 +210,7 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float) -> No
     while not condition():
         if time.monotonic() > end_s:
             raise TimeoutError(f"waited {timeout_s:.0f} s for {what}")
-        time.sleep(0.5)
+        time.sleep(every_s)
 
 
 def _free_port() -> int:

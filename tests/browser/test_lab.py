@@ -15,7 +15,7 @@ from tests.browser.lab import Dagster, Lab, wait_for
 pytestmark = pytest.mark.browser
 
 OVERLAPS = (Path(__file__).parent / "overlaps.js").read_text(encoding="utf-8")
-LONG_TRAINING = 300
+LONG_TRAINING = 150
 """Steps of a training that is terminated in the middle."""
 
 WITHIN_S = 300.0
@@ -34,7 +34,7 @@ TRAINED = {"train_facemesh", "edits_facemesh", "timing_facemesh", "evaluate_face
 
 
 def test_what_dvc_has_is_shown_without_a_click(dagster: Dagster) -> None:
-    wait_for(lambda: set(dagster.states().values()) == {"FRESH"}, "all assets to be fresh", WITHIN_S)
+    dagster.wait_for_stale(set(), WITHIN_S)
     assert dagster.runs() == []
 
 
@@ -44,7 +44,7 @@ def test_an_edit_is_seen_on_what_it_makes_out_of_date_without_a_reload(page: Pag
     expect(page.get_by_text(UNSYNCED)).to_have_count(0)
     lab.replace_in_params("num_steps: 6", f"num_steps: {LONG_TRAINING}")
     page.get_by_text(UNSYNCED).first.wait_for(timeout=1000 * WITHIN_S)
-    wait_for(lambda: stale(dagster) == TRAINED, "the edit to be seen", WITHIN_S)
+    dagster.wait_for_stale(TRAINED, WITHIN_S)
     # DVC itself names what reads the parameter, and not what stands below that; the report prints all of them
     assert lab.out_of_date() == {"train@facemesh", "report"}
 
@@ -62,10 +62,7 @@ def test_a_training_that_is_terminated_leaves_nothing_running_and_goes_on_later(
     page: Page, lab: Lab, dagster: Dagster
 ) -> None:
     page.goto(f"{dagster.url}/assets/train_facemesh")
-    num_before = len(dagster.runs())
-    button(page, "Materialize").click()
-    wait_for(lambda: len(dagster.runs()) > num_before, "the run to begin", WITHIN_S)
-    run = dagster.runs()[0]
+    run = begin(page, dagster, "Materialize")
     checkpoints = lab.root / ".work/train-facemesh"
     wait_for(lambda: [*checkpoints.glob("*/checkpoint.pt")], "a checkpoint", WITHIN_S)
     page.goto(f"{dagster.url}/runs/{run['id']}")
@@ -81,12 +78,11 @@ def test_a_training_that_is_terminated_leaves_nothing_running_and_goes_on_later(
 def test_materializing_all_leaves_nothing_to_do(page: Page, lab: Lab, dagster: Dagster) -> None:
     assert lab.out_of_date()
     page.goto(f"{dagster.url}/asset-groups")
-    num_before = len(dagster.runs())
-    button(page, "Materialize all").click()
-    run = dagster.wait_for_run(num_before, timeout_s=1800)
+    begin(page, dagster, "Materialize all")
+    run = dagster.wait_for_end(timeout_s=1800)
     assert run["status"] == "SUCCESS", dagster.said(run["id"])[-3000:]
     assert lab.out_of_date() == set()
-    wait_for(lambda: stale(dagster) == set(), "all assets to be fresh", WITHIN_S)
+    dagster.wait_for_stale(set(), WITHIN_S)
 
 
 def test_an_experiment_of_the_form_runs_beside_the_workspace(page: Page, lab: Lab, dagster: Dagster) -> None:
@@ -95,9 +91,8 @@ def test_an_experiment_of_the_form_runs_beside_the_workspace(page: Page, lab: La
     page.locator(".CodeMirror-lines").first.click()
     page.keyboard.press("Control+A")
     page.keyboard.insert_text("{name: fewer-resamples, evaluate: {num_bootstrap: 40}}")
-    num_before = len(dagster.runs())
-    button(page, "Launch Run").click()
-    run = dagster.wait_for_run(num_before)
+    begin(page, dagster, "Launch Run")
+    run = dagster.wait_for_end()
     assert run["status"] == "SUCCESS", dagster.said(run["id"])[-3000:]
     assert (lab.git("status", "--porcelain"), (lab.root / "params.yaml").read_bytes()) == before
     assert "fewer-resamples" in lab.dvc("exp", "list", "--name-only")
@@ -164,14 +159,17 @@ def button(page: Page, name: str) -> Locator:
     return page.get_by_role("button").filter(has_text=re.compile(rf"^\W*{name}\W*(\(\d+\))?\W*$")).first
 
 
-def stale(dagster: Dagster) -> set[str]:
-    """Assets that are not what their inputs would give."""
-    return {asset for asset, state in dagster.states().items() if state != "FRESH"}
+def begin(page: Page, dagster: Dagster, name: str) -> dict:
+    """Press the button of this name, wait for its run, and leave the page, which asks Dagster again and again."""
+    num_before = len(dagster.runs())
+    button(page, name).click()
+    wait_for(lambda: len(dagster.runs()) > num_before, "the run to begin", WITHIN_S)
+    page.goto("about:blank")
+    return dagster.runs()[0]
 
 
 def materialize(page: Page, dagster: Dagster, asset: str) -> dict:
     """Press the button on the page of an asset, and wait until its run has ended."""
-    num_before = len(dagster.runs())
     page.goto(f"{dagster.url}/assets/{quote(asset)}")
-    button(page, "Materialize").click()
-    return dagster.wait_for_run(num_before)
+    begin(page, dagster, "Materialize")
+    return dagster.wait_for_end()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cmet.cli import app
 from cmet.media.sound import read_sound, write_sound
-from cmet.media.video import read_video
+from cmet.media.video import read_video, write_video
 from cmet.studio.folders import LOCK
 from tests.browser.lab import wait_for
 from tests.browser.studio import ServedStudio, StudioVisitor, served_studio, write_long
@@ -24,6 +24,10 @@ from tests.smoke_edit import write_smoke_edit
 pytestmark = pytest.mark.browser
 
 WITHIN_S = 120.0
+FPS, RATE_HZ = 30, 16_000
+SHORT_S = 1.2
+"""Of the actor's video, which nearly every test has read and edited."""
+
 OVERLAPS = (Path(__file__).parent / "overlaps.js").read_text(encoding="utf-8")
 
 
@@ -32,6 +36,10 @@ def actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn actor: `neutral.mp4`, `neutral.wav`, `happy.wav`; `long.mp4` lasts eight seconds."""
     folder = tmp_path_factory.mktemp("actors") / "actor"
     write_smoke_edit(folder)
+    neutral = read_video(folder / "neutral.mp4").frames[: int(SHORT_S * FPS)]
+    sound = read_sound(folder / "neutral.wav", RATE_HZ)[: int(SHORT_S * RATE_HZ)]
+    write_sound(folder / "neutral.wav", sound, RATE_HZ)
+    write_video(folder / "neutral.mp4", neutral, FPS, folder / "neutral.wav")
     write_long(folder / "neutral.mp4", folder / "long.mp4", 200)
     return folder
 
@@ -196,8 +204,6 @@ def test_a_file_that_cannot_be_used_is_answered_in_a_sentence(
 
 
 def write_grey(folder: Path) -> Path:
-    from cmet.media.video import write_video
-
     write_sound(folder / "grey.wav", np.zeros(16_000, np.float32), 16_000)
     frames = (np.full((128, 128, 3), 90, np.uint8) for _ in range(25))
     write_video(folder / "grey.mp4", frames, 25, folder / "grey.wav", 20)

@@ -1,12 +1,15 @@
-"""Two processes that meet as those of two machines would: `FOLDER FOLDER` are the project as each of them sees it.
+"""Two processes that meet as those of two machines would, once for each `OTHER` of `FOLDER OTHER ...`.
 
-A folder without params.yaml cannot be worked in. Each process says on a line of its own what the meeting came to.
+FOLDER is the project as the first of them sees it, OTHER as the second does. A folder without params.yaml cannot be
+worked in. Each process says on a line of its own what the meeting came to, after the number of the meeting and its
+rank. They are forked, since importing torch takes longer than to meet.
 """
 
 import os
 import platform
 import socket
 import sys
+import traceback
 from pathlib import Path
 
 from cmet.connector.meeting import meeting
@@ -26,15 +29,26 @@ def meet(rank: int, port: int, root: Path) -> str:
         return str(error)
 
 
+def forked(number: int, rank: int, port: int, root: Path) -> int:
+    """Start one of the two, and return its process."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        # in one write, since Python unbuffered ends a line by another, and both write into one pipe
+        sys.stdout.write(f"{number} {rank} {meet(rank, port, root)}\n")
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    with socket.create_server(("localhost", 0)) as server:
-        free = server.getsockname()[1]
-    other = os.fork()
-    number = int(not other)
-    # in one write, since Python unbuffered ends a line by another, and both write into one pipe
-    sys.stdout.write(f"{number} {meet(number, free, Path(sys.argv[1 + number]))}\n")
-    sys.stdout.flush()
-    if other:
-        os.waitpid(other, 0)
-    else:
-        os._exit(0)
+    first, *others = map(Path, sys.argv[1:])
+    for number, other in enumerate(others):
+        with socket.create_server(("localhost", 0)) as server:
+            free = server.getsockname()[1]
+        children = [forked(number, rank, free, root) for rank, root in enumerate((first, other))]
+        if any([os.waitpid(child, 0)[1] for child in children]):
+            sys.exit(1)

@@ -12,6 +12,9 @@ from dvc.repo import Repo
 from cmet.corpora.sample.corpus import list_clips, render_clip
 from cmet.experiments import use_experiment
 from cmet.params import Params
+from cmet.project import Project
+from cmet.stages.registry import run_stage
+from tests.clip_maps import without_workers
 
 ROOT = Path(__file__).parents[1]
 NUM_CLIPS = 8
@@ -56,8 +59,18 @@ def project(videos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     Repo.init(str(project), no_scm=True).close()
     (project / ".dvc/config").write_text("[core]\n    no_scm = True\n[cache]\n    type = copy\n")
-    assert "goes on" not in reproduced(project)
+    make_whole(project)
+    with Repo(str(project)) as repo:
+        repo.commit(force=True)
+        assert repo.status() == {}
     return project
+
+
+def make_whole(project: Path) -> None:
+    """Make all of it in this process, where commands would take seconds each to import what is here."""
+    with without_workers():
+        for name in STEPS:
+            run_stage(name, Project.at(project / "params.yaml"), "facemesh" if name == "expression" else None)
 
 
 def reproduced(project: Path) -> str:
@@ -89,7 +102,7 @@ def test_one_clip_is_made_anew_and_the_bytes_are_those_of_a_whole_run(project: P
     for kept in (path for path in (project / ".dvc/cache/files/md5").rglob("*") if path.is_file()):
         digest = hashlib.md5(kept.read_bytes()).hexdigest()
         assert kept.parent.name + kept.name.removesuffix(".dir") == digest, "the cache of DVC was written to"
-    for folder in ("data", ".work", ".dvc/cache"):
+    for folder in ("data", ".work"):
         shutil.rmtree(project / folder)
-    assert "goes on" not in reproduced(project)
+    make_whole(project)
     assert made(project) == after

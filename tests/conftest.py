@@ -18,6 +18,7 @@ from cmet.media.sound import write_sound
 from cmet.media.video import write_video
 from cmet.params import Params, load_params
 from tests.ray_nodes import ray_settings
+from tests.small_line import run_small_line
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -103,6 +104,17 @@ def empty_store(shared: Path) -> Path:
             MlflowClient(f"sqlite:///{unfinished}").search_experiments()
             unfinished.rename(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def small_line(shared: Path) -> Path:
+    """`project`, in which every stage has run, and `opened.json`; who changes the project works in a copy."""
+    folder = shared / "small-line"
+    opened = folder / "opened.json"
+    with FileLock(folder.with_suffix(".lock")):
+        if not opened.exists():
+            run_small_line(folder / "project", opened)
+    return folder
 
 
 @pytest.fixture(scope="session")

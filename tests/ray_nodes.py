@@ -75,6 +75,8 @@ class RayNodes:
             options = (f"--address={self.address}", *options)
         command = [Path(sys.executable).with_name("ray"), "start", "--block", "--num-cpus=1"]
         command += [f"--temp-dir={own / 'tmp'}", f"--object-store-memory={80 << 20}", *options]
+        # it looks at all logs several times a second, to pass them on to nobody
+        command.append("--include-log-monitor=false")
         environment = os.environ | self.environment | {"TMPDIR": str(own / "tmp")}
         environment.pop("RAY_ADDRESS", None)
         with (own / "log").open("wb") as log:
@@ -84,9 +86,9 @@ class RayNodes:
         self.processes.append(process)
         return process
 
-    def start_two(self, *options: str) -> None:
+    def start_two(self) -> None:
         """Start a head and another node, and come back when a process can connect with them."""
-        self.start(*options)
+        self.start()
         self._wait(self._listens)
         self.start()
         self.wait_until_ready()
@@ -96,9 +98,9 @@ class RayNodes:
         """How many of the nodes are still there."""
         return sum(process.poll() is None for process in self.processes)
 
-    def join(self) -> None:
+    def join(self, *options: str) -> None:
         """Start a node, and come back when it is one of the cluster's."""
-        self.start()
+        self.start(*options)
         self.wait_until_ready()
 
     def raylet(self, node: subprocess.Popen[bytes]) -> int:

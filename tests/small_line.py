@@ -1,8 +1,10 @@
 """The whole line, as small as it can be: every stage does its real work on a few clips."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,12 @@ SMALLER: dict[str, dict[str, Any]] = {
 }
 
 
-def write_small_params(root: Path) -> Path:
-    """params.yaml of the repository with these values, in a folder."""
+def write_small_params(root: Path, metrics: Sequence[str] = ()) -> Path:
+    """params.yaml of the repository with these values and further metrics, in a folder."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     for section, changes in SMALLER.items():
         values[section] |= changes
+    values["evaluate"]["metrics"] = [*values["evaluate"]["metrics"], *metrics]
     path = root / "params.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
@@ -47,3 +50,19 @@ def write_small_checkout(root: Path) -> None:
             shutil.copy(ROOT / name, root / name)
     write_small_params(root)
     (root / ".venv").symlink_to(sys.prefix)
+
+
+def run_small_line(root: Path, opened: Path, **variables: str) -> None:
+    """Run all stages in a new project, with the metric that maps over clips, too; here or on a cluster.
+
+    Args:
+        root: The project's folder, which is made.
+        opened: Gets the files of the package that each stage has opened.
+        variables: Of the environment; RAY_ADDRESS names the cluster.
+    """
+    root.mkdir(parents=True)
+    params = write_small_params(root, ["landmarks"])
+    command = [sys.executable, "-m", "tests.traced", params, opened]
+    environment = os.environ | {"RAY_ADDRESS": ""} | variables
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]

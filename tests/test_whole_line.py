@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,6 @@ from cmet.studies.folds import Fold, FoldInputs, FoldRun
 from cmet.studies.runner import Study
 from cmet.studies.variants import leaving_out, read_variants
 from tests.clip_maps import without_workers
-from tests.small_line import write_small_params
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,25 +36,18 @@ def variants(project: Project, name: str) -> list[str | None]:
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> tuple[Project, dict[str, list[str]]]:
-    """A project in which every stage has run, and the files of the package that each stage has opened."""
-    root = tmp_path_factory.mktemp("project")
+def project(small_line: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which every stage has run."""
+    root = shutil.copytree(small_line / "project", tmp_path_factory.mktemp("line") / "project")
     shutil.copy(empty_store, root / "mlflow.db")
-    params, opened = write_small_params(root), tmp_path_factory.mktemp("traced") / "opened.json"
-    command = [sys.executable, "-m", "tests.traced", params, opened]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return Project.at(params), json.loads(opened.read_text(encoding="utf-8"))
+    return Project.at(root / "params.yaml")
 
 
 @pytest.fixture(scope="module")
-def project(line: tuple[Project, dict[str, list[str]]]) -> Project:
-    return line[0]
-
-
-@pytest.fixture(scope="module")
-def opened(line: tuple[Project, dict[str, list[str]]]) -> dict[str, list[str]]:
-    return line[1]
+def opened(small_line: Path) -> dict[str, list[str]]:
+    """The files of the package that each stage has opened."""
+    files: dict[str, list[str]] = json.loads((small_line / "opened.json").read_text(encoding="utf-8"))
+    return files
 
 
 def test_no_stage_opens_a_file_of_ours_that_its_closure_lacks(opened: dict[str, list[str]]) -> None:

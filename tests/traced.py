@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-# before the package: a child imports of it what its stage needs
+# before the package: a child imports of it what its stage needs; optimizers import torch._dynamo
 import av  # noqa: F401
 import cv2  # noqa: F401
 import decord  # noqa: F401
@@ -21,6 +21,7 @@ import numpy as np  # noqa: F401
 import opensmile  # noqa: F401
 import pandas as pd  # noqa: F401
 import torch  # noqa: F401
+import torch._dynamo  # noqa: F401
 import webdataset  # noqa: F401
 
 from cmet.closure import PACKAGE

@@ -1,4 +1,4 @@
-"""Maps over clips on a cluster of several nodes on this machine, of which some get lost."""
+"""The whole line and maps over clips on a cluster of several nodes on this machine, of which some get lost."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from cmet.engine import on_ray
 from cmet.engine.attempts import Job, Record
@@ -18,28 +19,68 @@ from cmet.engine.node import NodeFacts, misfit
 from cmet.engine.on_ray import check_cluster_address
 from cmet.environment import known_versions
 from cmet.errors import UserError
+from cmet.outputs import content_digest
 from tests.clip_jobs import Meeting, fail, misbehave
 from tests.cluster_clips import LIMIT_S, NUM_CLIPS, Result, after_attempts, log_of, result, wait_until
 from tests.ray_nodes import RayNodes
+from tests.small_line import run_small_line
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.workers
+CLIP_STAGES = ("sample", "clips", "speech", "expression", "edits", "evaluate")
+"""Stages that map over clips, each once in the small line."""
+GPUS = "--num-gpus=2"
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayNodes]:
-    """Two nodes with one core each, and two GPUs on the first; RAY_ADDRESS names them."""
+    """Two nodes with one core each; RAY_ADDRESS names them."""
     nodes = RayNodes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_ADDRESS", nodes.address)
         try:
-            nodes.start_two("--num-gpus=2")
+            nodes.start_two()
             yield nodes
         finally:
             import ray
 
             ray.shutdown()
             nodes.stop()
+
+
+@pytest.fixture(scope="module")
+def on_nodes(cluster: RayNodes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which every stage has run on the cluster, before anything else has."""
+    folder = tmp_path_factory.mktemp("on-nodes")
+    run_small_line(folder / "project", folder / "opened.json", RAY_ADDRESS=cluster.address)
+    return folder / "project"
+
+
+def outs() -> list[str]:
+    """All that DVC records of the small line."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    written = [out for stage in stages for out in (*stage["outs"], *stage.get("metrics", []))]
+    names = [out if isinstance(out, str) else next(iter(out)) for out in written]
+    return [name.replace("${item.backbone}", "facemesh").replace("${item.encoder}", "opensmile") for name in names]
+
+
+def digest(path: Path) -> str | bytes:
+    return content_digest(path) if path.is_dir() else path.read_bytes()
+
+
+@pytest.mark.slow
+def test_the_whole_line_gives_the_same_bytes_as_this_machine_alone(small_line: Path, on_nodes: Path) -> None:
+    alone = small_line / "project"
+    assert len(outs()) > 2 * len(CLIP_STAGES)
+    different = [out for out in outs() if digest(alone / out) != digest(on_nodes / out)]
+    assert not different
+
+
+@pytest.mark.slow
+def test_every_stage_over_clips_was_at_work_on_both_nodes(on_nodes: Path, cluster: RayNodes) -> None:
+    for number in range(2):
+        logs = (cluster.folder / str(number) / "tmp").glob("session_2*/logs/worker-*.out")
+        assert sum(":actor_name:NodeWorkers" in log.read_text() for log in logs) == len(CLIP_STAGES)
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +95,24 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Result:
 def test_two_nodes_and_one_that_joins_give_the_same_bytes_as_this_machine(
     cluster: RayNodes, expected: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with after_attempts(tmp_path, 2, cluster.start):
+    with after_attempts(tmp_path, 2, lambda: cluster.start(GPUS)):
         assert result(tmp_path, 0, num_nodes=3) == expected
     assert len({node for node, _, _ in log_of(tmp_path)}) == 3
     assert len(log_of(tmp_path)) == NUM_CLIPS
     said = capsys.readouterr().err
     assert said.count(": five has something to say\n") == 1
     assert f"test: {NUM_CLIPS}/{NUM_CLIPS} in" in said
+
+
+def test_every_gpu_of_a_node_is_handed_to_workers(cluster: RayNodes, tmp_path: Path) -> None:
+    # the test before this one has let it join, unless it was left out
+    if len(cluster.processes) < 3:
+        cluster.join(GPUS)
+    (tmp_path / "meeting").mkdir()
+    clip_map = ClipMap(Meeting(tmp_path / "meeting", 6), tmp_path / "work", "test")
+    records = clip_map.run([{"clip_id": str(number)} for number in range(6)], uses_networks=True)
+    # two workers for each GPU of the third node, and one on each of the others, which have none
+    assert sorted(record["gpu"] or "none" for record in records) == ["0", "0", "1", "1", "none", "none"]
 
 
 def test_a_worker_that_is_killed_and_a_node_that_is_lost_lose_nothing(
@@ -80,14 +132,6 @@ def test_a_worker_that_is_killed_and_a_node_that_is_lost_lose_nothing(
         assert result(tmp_path, 0.1, num_nodes=len(cluster.processes), gate=gate) == expected
     assert "that are done again" in capsys.readouterr().err
     assert len(log_of(tmp_path)) > NUM_CLIPS
-
-
-def test_every_gpu_of_a_node_is_handed_to_workers(cluster: RayNodes, tmp_path: Path) -> None:
-    (tmp_path / "meeting").mkdir()
-    clip_map = ClipMap(Meeting(tmp_path / "meeting", 5), tmp_path / "work", "test")
-    records = clip_map.run([{"clip_id": str(number)} for number in range(5)], uses_networks=True)
-    # two workers for each GPU of the first node, and one on the other node, which has none
-    assert sorted(record["gpu"] or "none" for record in records) == ["0", "0", "1", "1", "none"]
 
 
 def test_a_raylet_that_is_killed_loses_nothing(

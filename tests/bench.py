@@ -49,6 +49,7 @@ from tests.bench_faces import measure as measure_faces
 from tests.bench_judge import judge_speed
 from tests.bench_media import prepare_256, prepare_1080p
 from tests.bench_planning import SIZES, planned, table_of
+from tests.bench_rounding import COMPARED, SAMPLE, TESTS, measure_rounding
 from tests.bench_speech import opensmile_speedup
 from tests.bench_studio import NUM_EACH as NUM_STUDIO_EACH
 from tests.bench_studio import NUM_EDITS, NUM_PREVIEWS, use_studio
@@ -460,6 +461,15 @@ def killed_training_agents(bench: Bench) -> Iterator[float]:
     yield killed.num_kills * killed.is_identical
 
 
+def rounding(bench: Bench) -> Iterator[float]:
+    found = measure_rounding(bench.scratch)
+    print(found.recipes_table(), found.steps_table(), sep="\n\n")
+    two, moved, in_float64 = COMPARED
+    yield 1e6 * found.largest(TESTS, two)
+    yield found.largest(SAMPLE, two) / found.largest(SAMPLE, moved)
+    yield 1e9 * max(found.largest(recipe, in_float64) for recipe in found.differences)
+
+
 def killed_downloading(bench: Bench) -> Iterator[float]:
     found = [killed_while_downloading(bench.scratch, is_hub, NUM_DOWNLOAD_KILLS, SIZE_MIB) for is_hub in (True, False)]
     yield min(one.num_kills for one in found)
@@ -639,6 +649,15 @@ PARTS = (
         "training",
         (at_least("SIGKILLs of an agent of two that train, the model the same", "kills", 10),),
         killed_training_agents,
+    ),
+    Part(
+        "training",
+        (
+            at_most("rounding: losses of two processes beside one, the tests' recipe", "millionths", 10),
+            at_most("rounding: the sample's recipe, relative to one process with a weight moved by a digit", "", 10),
+            at_most("rounding: losses of two processes beside one, in float64, any recipe", "billionths", 10),
+        ),
+        rounding,
     ),
     Part(
         "weights",

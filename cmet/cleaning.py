@@ -20,7 +20,7 @@ from typing import Literal
 
 from cmet.errors import UserError
 from cmet.experiments import OUTPUTS
-from cmet.places import COMPILED, COPIES, MADE, WORK, holder, only_run
+from cmet.places import COMPILED, COPIES, MADE, PASSING, WORK, holder, only_run
 from cmet.stages.registry import STAGES
 from cmet.text_tables import padded
 
@@ -159,6 +159,8 @@ def _work(root: Path) -> Iterator[Leftover]:
     elif work.is_dir():
         if (work / FETCHED).is_dir():
             yield _leftover(root, "work", "files fetched from MLflow", work / FETCHED)
+        for folder in sorted((work / PASSING).glob("*")):
+            yield _leftover(root, "work", f"map over clips {folder.name}, of a run that was killed", folder)
         if any(path.is_file() for path in (work / COMPILED).rglob("*")):
             yield _leftover(root, "work", "networks that torch has compiled", work / COMPILED)
         for folder in sorted((work / MADE).glob("*")):

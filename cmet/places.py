@@ -42,6 +42,9 @@ COMPILED = "compiled"
 MADE = "made"
 """Folder in it with the records of outputs, see `cmet.engine.earlier`."""
 
+PASSING = "passing"
+"""Folder in it with maps over clips that leave nothing behind, see `cmet.scores.passing`."""
+
 EXPERIMENTS, COPIES = "experiments", "copies"
 """Folders in it with the unfinished work of experiments, and with the copies of the project in which they run."""
 

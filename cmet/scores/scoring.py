@@ -9,6 +9,7 @@ import pandas as pd
 
 from cmet.edits.product import sample_id, sample_ids
 from cmet.errors import ClipError
+from cmet.scores.judging import judge_clips
 from cmet.scores.metrics.metric import Measured, Metric, Shown
 from cmet.scores.results import ACC_EMO, COLUMNS, LOGIT, ROW, SET
 from cmet.vocabulary import GROUND_TRUTH
@@ -51,7 +52,7 @@ def score_clips(clips: pd.DataFrame, judge: "Judge", metrics: Mapping[str, Metri
 
 def _answers(clips: pd.DataFrame, judge: "Judge", label: str) -> list[JudgeAnswer]:
     files = list(dict.fromkeys(path for path in clips.video if path is not None))
-    said = dict(zip(files, judge.classify_clips(files, label), strict=True))
+    said = dict(zip(files, judge_clips(judge, files, label), strict=True))
     answers: list[JudgeAnswer] = []
     for path, reason in zip(clips.video, clips.reason, strict=True):
         answer = reason or "not made" if path is None else said[path]

@@ -32,6 +32,7 @@ def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     work = root / ".work"
     fill(work / "runs" / f"{KEY}{KEY}" / "results.parquet", 5)
+    fill(work / "passing/cmet-map-x1/records.jsonl", 3)
     fill(work / f"compiled/fxgraph/{KEY}/graph", 2)
     fill(work / "made/clips/records.jsonl", 6)
     fill(work / f"copies/tried/data/{KEY}/a.mp4", 1)
@@ -60,6 +61,7 @@ def files(root: Path) -> set[str]:
 CLIPS_MADE_OF = "what each clip of clips was made of"
 WORK = [
     "files fetched from MLflow",
+    "map over clips cmet-map-x1, of a run that was killed",
     "networks that torch has compiled",
     CLIPS_MADE_OF,
     "copy of the project for experiment tried",
@@ -100,7 +102,7 @@ def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, p
 def test_removing_takes_work_and_nothing_else(project: Path) -> None:
     before = files(project)
     done = remove(project, find_leftovers(project, has_outputs=False))
-    assert done.size_bytes == 148
+    assert done.size_bytes == 151
     gone = before - files(project)
     assert {name.split("/")[0] for name in gone} == {".work", "data"}
     assert not any(name.startswith(".work") for name in files(project) - {".work"})
@@ -132,7 +134,7 @@ def test_what_a_running_stage_holds_is_kept_with_all_that_it_may_read(project: P
         assert kept == dict.fromkeys((CLIPS_MADE_OF, "clips"), f"in use (pid {os.getpid()})")
         assert all(one.kept for one in found if one.kind == "outputs")
         done = remove(project, found)
-        assert done.size_bytes == 42
+        assert done.size_bytes == 45
         assert f".work/clips/{KEY}/done/a.mp4" in files(project)
     assert {name for name in before - files(project) if name.startswith("data/") and "unfinished" not in name} == set()
 

@@ -19,7 +19,6 @@ Legend: T frames that are looked at (4), P points of the face mesh (468).
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -34,6 +33,7 @@ from cmet.media.landmarks import still_landmarks
 from cmet.media.video import VideoFile
 from cmet.packs import file_digest, is_packed
 from cmet.scores.metrics.metric import Measured, Shown
+from cmet.scores.passing import passing_map
 
 NUM_FRAMES = 4
 OUTER_LIPS = (
@@ -66,8 +66,8 @@ class LandmarkDistances:
         A clip gets a `ClipError` where it has no true clip (`no_truth`), where a file shows no face (`no_face`) or
         cannot be read. `lmd/lips_moved` is left out where there is no source.
         """
-        with TemporaryDirectory(prefix="cmet-landmarks-") as folder:
-            faces = _Faces(Path(folder), label)
+        with passing_map(look_at_clip, label) as clip_map:
+            faces = _Faces(clip_map)
             compared = [shown for shown in clips if shown.truth is not None]
             faces.look(
                 (path, None)
@@ -117,10 +117,10 @@ def look_at_clip(job: Job, files: Path) -> Record:
 
 
 class _Faces:
-    """Landmarks of clips, kept in a folder. Files of the same bytes are looked at once, whatever their names."""
+    """Landmarks of clips, kept by a map. Files of the same bytes are looked at once, whatever their names."""
 
-    def __init__(self, folder: Path, label: str) -> None:
-        self._map = ClipMap(look_at_clip, folder, label)
+    def __init__(self, clip_map: ClipMap) -> None:
+        self._map = clip_map
         self._contents: dict[Path, str] = {}
         self._jobs: dict[str, Job] = {}
         self._records: dict[str, Record] = {}

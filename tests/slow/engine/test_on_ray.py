@@ -27,8 +27,8 @@ from tests.small_line import run_small_line
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.workers
-CLIP_STAGES = ("sample", "clips", "speech", "expression", "edits", "evaluate")
-"""Stages that map over clips, each once in the small line."""
+CLIP_MAPS = ("sample", "clips", "speech", "expression", "edits", "evaluate: judge", "evaluate: landmarks")
+"""What maps over clips, each once in the small line."""
 GPUS = "--num-gpus=2"
 
 
@@ -71,16 +71,16 @@ def digest(path: Path) -> str | bytes:
 @pytest.mark.slow
 def test_the_whole_line_gives_the_same_bytes_as_this_machine_alone(small_line: Path, on_nodes: Path) -> None:
     alone = small_line / "project"
-    assert len(outs()) > 2 * len(CLIP_STAGES)
+    assert len(outs()) > 2 * len(CLIP_MAPS)
     different = [out for out in outs() if digest(alone / out) != digest(on_nodes / out)]
     assert not different
 
 
 @pytest.mark.slow
-def test_every_stage_over_clips_was_at_work_on_both_nodes(on_nodes: Path, cluster: RayNodes) -> None:
+def test_every_map_over_clips_was_at_work_on_both_nodes(on_nodes: Path, cluster: RayNodes) -> None:
     for number in range(2):
         logs = (cluster.folder / str(number) / "tmp").glob("session_2*/logs/worker-*.out")
-        assert sum(":actor_name:NodeWorkers" in log.read_text() for log in logs) == len(CLIP_STAGES)
+        assert sum(":actor_name:NodeWorkers" in log.read_text() for log in logs) == len(CLIP_MAPS)
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import torch
 
 from cmet.errors import ClipError
 from cmet.media.video import write_video
+from cmet.scores import scoring
 from cmet.scores.metrics.fer import FerAccuracy, face_square
 from cmet.scores.metrics.fer_network import FerNetwork
 from cmet.scores.metrics.metric import Measured, Shown
-from cmet.scores.scoring import score_clips
 from tests.unit.scores.making import PROTOCOL
 
 HAPPY, SURPRISED, FEAR = (f"clips/mead_{name}_cropped.mp4" for name in ("happy", "surprised", "fear"))
@@ -88,7 +88,7 @@ class Echo:
     classes = ("happy", "sad")
     card = type("Card", (), {"sha256": "0" * 64})
 
-    def classify_clips(self, paths: list[Path], label: str) -> list[np.ndarray | ClipError]:
+    def answers(self, paths: list[Path], label: str) -> list[np.ndarray | ClipError]:
         return [ClipError("no_face", "made so") if path.stem == "bad" else np.array([0.0, 1.0]) for path in paths]
 
     def measure(self, clips: list[Shown], label: str) -> Measured:
@@ -96,7 +96,7 @@ class Echo:
         return Measured([{"acc_fer": 1.0} for _ in clips], {})
 
 
-def test_a_metric_is_told_the_wanted_emotion_and_what_the_judge_says() -> None:
+def test_a_metric_is_told_the_wanted_emotion_and_what_the_judge_says(monkeypatch: pytest.MonkeyPatch) -> None:
     clips = pd.DataFrame(
         {
             "corpus": "sample", "backbone": "facemesh", "method": "cmet", "protocol": PROTOCOL, "is_held_out": False,
@@ -106,5 +106,6 @@ def test_a_metric_is_told_the_wanted_emotion_and_what_the_judge_says() -> None:
         }
     )  # fmt: skip
     echo = Echo()
-    score_clips(clips, echo, {"fer": echo}, "test")  # type: ignore[arg-type]
+    monkeypatch.setattr(scoring, "judge_clips", Echo.answers)
+    scoring.score_clips(clips, echo, {"fer": echo}, "test")  # type: ignore[arg-type]
     assert [(shown.emotion, shown.judged) for shown in echo.shown] == [("happy", "sad"), ("sad", None)]

@@ -223,7 +223,8 @@ def rates(few: dict[str, Run], many: dict[str, Run], plans: Sequence[Cost], proj
         "shards": (2 * codes, packed, 2 * codes + packed),
         "judge": (picture, 0.0, picture),
         "edits": (picture, edited, 0.0),
-        "evaluate": (edited + picture, 0.0, edited + picture),
+        # the judge reads edits and true clips, landmarks these and the sources, and the driver for their digests
+        "evaluate": (3 * edited + 5 * picture, 0.0, edited + 2 * picture),
     }
     shares = {"shards": PAIRED_SHARE, "judge": 1 - TEST_SHARE} | dict.fromkeys(
         ("edits", "evaluate"), TEST_SHARE * PAIRED_SHARE

@@ -83,8 +83,8 @@ def test_unfinished_work_is_found_with_its_stage_size_and_age(project: Path) -> 
     assert by_name["clips"].age_s == pytest.approx(0, abs=60)
     lines = printed_leftovers(found).splitlines()
     assert lines[0].startswith("Unfinished work")
-    assert "  speech@wav2vec2-base" in lines[6] and " 20 B  " in lines[6] and "3 days old" in lines[6]
-    assert lines[-1] == "148 B can be freed in all."
+    assert "  speech@wav2vec2-base" in lines[7] and " 20 B  " in lines[7] and "3 days old" in lines[7]
+    assert lines[-1] == "151 B can be freed in all."
 
 
 def test_the_work_of_a_stage_is_found_where_the_stage_keeps_it(tmp_path: Path, params: Params) -> None:

@@ -88,7 +88,7 @@ def _facts_of(said: Provenance, report: EditReport) -> Mapping[str, str]:
     settings = ", ".join(f"{name} {value}" for name, value in said.settings.items())
     found = {
         "emotion": emotions,
-        "heard as": likeness,
+        "most like": likeness,
         "change of expression": f"{report.mean_change:.2f}",
         "model": f"{said.model} ({said.backbone})",
         "settings": settings,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,18 @@ built-in model the two themselves have a cosine of 0.94."""
 
 STILL_S = 1.0
 """Length of the still face that a change is predicted for."""
+
+
+@dataclass(frozen=True)
+class HeardEmotion:
+    """What recordings sound like."""
+
+    name: str
+    """As the recordings were named."""
+    likeness: dict[str, float]
+    """As `heard_likeness` gives it."""
+    wish: str | None
+    """The emotion that the recordings are called after."""
 
 
 def heard_likeness(editor: Editor, emotion: KnownEmotion) -> dict[str, float]:
@@ -76,10 +89,15 @@ def heard_warnings(name: str, likeness: Mapping[str, float], wish: str | None = 
     return []
 
 
-def warnings_of(editor: Editor, emotions: Sequence[KnownEmotion]) -> tuple[str, ...]:
-    """`heard_warnings` of all recordings of an edit, each once; those of a blend by themselves."""
-    found: list[str] = []
-    for emotion in emotions:
-        for one in emotion.parts or (emotion,):
-            found += heard_warnings(one.name, heard_likeness(editor, one), named_wish(one.recordings))
-    return tuple(dict.fromkeys(found))
+def heard_emotions(editor: Editor, emotions: Sequence[KnownEmotion]) -> tuple[HeardEmotion, ...]:
+    """What was heard in all recordings of an edit, each once; those of a blend by themselves."""
+    all_of_them = [one for emotion in emotions for one in emotion.parts or (emotion,)]
+    known = {(one.name, one.recordings): one for one in all_of_them if one.heard is not None}
+    return tuple(
+        HeardEmotion(one.name, heard_likeness(editor, one), named_wish(one.recordings)) for one in known.values()
+    )
+
+
+def warnings_of(heard: Sequence[HeardEmotion]) -> tuple[str, ...]:
+    """`heard_warnings` of all that was heard in an edit."""
+    return tuple(said for one in heard for said in heard_warnings(one.name, one.likeness, one.wish))

@@ -13,7 +13,7 @@ import numpy as np
 from cmet.backbones.facemesh.model import FaceMovement
 from cmet.editing.editor import Editor
 from cmet.editing.emotions import KnownEmotion, check_num_windows, emotional_delta, know_emotions
-from cmet.editing.likeness import warnings_of
+from cmet.editing.likeness import HeardEmotion, heard_emotions, warnings_of
 from cmet.editing.options import EditOptions, EmotionReport, WantedEmotion
 from cmet.editing.prepared import PreparedVideo
 from cmet.editing.source import Source, counted_frames
@@ -34,8 +34,13 @@ class PreviewedChange:
     movement: FaceMovement
     emotions: tuple[EmotionReport, ...]
     """What each does where it stands alone."""
-    warnings: tuple[str, ...] = ()
-    """As `EditReport` has them."""
+    heard: tuple[HeardEmotion, ...] = ()
+    """What recordings sound like, of whatever video."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """As `EditReport` has them."""
+        return warnings_of(self.heard)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +103,7 @@ class Preview:
         codes_TK, fps = self.prepared.codes_TK, self.prepared.source.fps
         check_num_windows(self.editor, emotions, len(codes_TK), fps)
         delta_TK, told = emotional_delta(self.editor, emotions, codes_TK, fps, self.prepared.presence_T, options)
-        return PreviewedChange(self.prepared.movement(delta_TK), tuple(told), warnings_of(self.editor, emotions))
+        return PreviewedChange(self.prepared.movement(delta_TK), tuple(told), heard_emotions(self.editor, emotions))
 
     def after(self, number: int, change: PreviewedChange) -> bytes:
         """A still with the change, as JPEG; see `PreparedVideo.drawn_frame`."""

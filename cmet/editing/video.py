@@ -23,7 +23,7 @@ from cmet.editing.framing import (
     resized,
 )
 from cmet.editing.job import EditJob
-from cmet.editing.likeness import warnings_of
+from cmet.editing.likeness import heard_emotions, warnings_of
 from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
 from cmet.editing.options import (
     EditOptions,
@@ -100,7 +100,7 @@ def edit_video(
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
     neutral_NS = None if neutral is None else neutral.vectors_NS
     emotions = know_emotions(editor, speech, neutral_NS, options)
-    warnings = warnings_of(editor, emotions)
+    warnings = warnings_of(heard_emotions(editor, emotions))
     if warn is not None:
         for warning in warnings:
             warn(warning)

@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from re import sub
 
-from cmet.editing.options import EmotionReport
+from cmet.editing.likeness import HeardEmotion
 from cmet.studio.models import MissingModel
 
 ASK_FIRST = (
@@ -47,8 +47,8 @@ def going(label: str, done: int, total: int | None) -> str:
     )
 
 
-def heard(emotions: Iterable[EmotionReport]) -> str:
-    """A bar of likeness to each emotion, for all that were heard."""
+def heard(emotions: Iterable[HeardEmotion]) -> str:
+    """A bar of likeness to each emotion, for all recordings."""
     known = [one for one in emotions if one.likeness]
     return "".join(_bars(one.likeness, one.name if len(known) > 1 else "") for one in known)
 
@@ -64,8 +64,13 @@ def _bars(likeness: Mapping[str, float], name: str) -> str:
 
 
 def absent(models: Sequence[MissingModel]) -> str:
-    """Models that are not here, and what gets them."""
-    return "".join(f'<p class="absent"><b>{escape(one.label)}</b> is not here; {_text(one.way)}</p>' for one in models)
+    """Models that are not here: entries of the list that cannot be chosen, each with what gets it."""
+    entries = "".join(
+        f'<div class="entry" role="radio" aria-checked="false" aria-disabled="true"><span class="name">'
+        f'<span class="dot"></span>{escape(one.label)}</span><span class="way">{_text(one.way)}</span></div>'
+        for one in models
+    )
+    return entries and f'<div class="absent" role="radiogroup" aria-label="Models that are not here">{entries}</div>'
 
 
 def _text(sentence: str) -> str:

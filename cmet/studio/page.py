@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from cmet.editing.notes import edit_notes
-from cmet.editing.options import EditReport
 from cmet.editing.queue import CancelledEdit, QueuedEdit, fault_said
 from cmet.media.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from cmet.studio import looks
@@ -115,9 +114,10 @@ class StudioPage:
                     )
             self.tabs: dict[Way, gr.Tab] = {"name": by_name, "voice": by_voice, "times": by_time}
             with gr.Accordion("More", open=False):
-                self.model = gr.Radio(list(self.models), value=models[0].label, label="Model", elem_id="model")
-                missing = looks.absent(missing_models(models))
-                self.missing = gr.HTML(missing, visible=bool(missing), elem_id="missing")
+                with gr.Group(elem_id="models"):
+                    self.model = gr.Radio(list(self.models), value=models[0].label, label="Model", elem_id="model")
+                    missing = looks.absent(missing_models(models))
+                    self.missing = gr.HTML(missing, visible=bool(missing), elem_id="missing")
                 self.is_marked = gr.Checkbox(label="Write “AI-edited” into the picture")
                 self.is_side_by_side = gr.Checkbox(label="Make a video of before and after side by side, too")
 
@@ -330,7 +330,7 @@ class StudioPage:
             return {self.still: (before, before), self.about_wishes: said}
         strengths = {round(one.strength, 2) for one in shown.emotions if one.mean_change}
         found = {self.found: strengths.pop()} if wishes.strength is None and len(strengths) == 1 else {}
-        named = [replace(one, name=self._plain(session, one.name)) for one in shown.emotions]
+        named = [replace(one, name=self._plain(session, one.name)) for one in shown.heard]
         warnings = [self._plain(session, one) for one in shown.warnings]
         return {
             self.still: (shown.before, shown.after), self.about_wishes: looks.notes(warnings) + looks.heard(named),
@@ -358,12 +358,15 @@ class StudioPage:
             self.after: made.path,
             self.save: made.path,
             self.save_both: gr.update(value=made.side_by_side, visible=made.side_by_side is not None),
-            self.about_result: self._about(session, made.report),
+            self.about_result: self._about(session, made),
             self.history: gr.update(choices=labels, value=made.label, visible=len(labels) > 1),
         }
 
-    def _about(self, session: StudioSession, report: EditReport) -> str:
-        loud, quiet = ([self._plain(session, one) for one in said] for said in (report.warnings, edit_notes(report)))
+    def _about(self, session: StudioSession, made: MadeVideo) -> str:
+        warnings, notes = made.report.warnings, edit_notes(made.report)
+        if made.before != session.video:
+            notes = [f"This is of {made.before.name}, which was given before.", *notes]
+        loud, quiet = ([self._plain(session, one) for one in said] for said in (warnings, notes))
         return looks.notes(loud, quiet)
 
     def _said(self, session: StudioSession, error: Exception) -> str:
@@ -372,6 +375,11 @@ class StudioPage:
     def _plain(self, session: StudioSession, sentence: str) -> str:
         return plain_sentence(sentence, session.folder)
 
+
+UNPLAYABLE = """() => document.addEventListener("error", event => {
+  if (event.target instanceof HTMLMediaElement) event.stopImmediatePropagation();
+}, true)"""
+"""Gradio warns of what a browser cannot play; an edit can read more, and what it cannot read the page says itself."""
 
 ALONE = """(...shares) => {
   const mixed = %s.filter((name, number) => shares[number]);

@@ -194,7 +194,7 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
 
         from cmet.studio.looks import CSS
         from cmet.studio.models import RegisteredModels, offered_models
-        from cmet.studio.page import StudioPage, studio_theme
+        from cmet.studio.page import UNPLAYABLE, StudioPage, studio_theme
         from cmet.studio.work import LIMITS, Studio
 
         # part of the name of each file: without it a name could be worked out from the content
@@ -231,6 +231,7 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
                     },
                     theme=studio_theme(),
                     css=CSS,
+                    js=UNPLAYABLE,
                 )  # fmt: skip
                 return str(url)
 

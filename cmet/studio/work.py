@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from cmet.editing.editor import Editor
+from cmet.editing.likeness import HeardEmotion
 from cmet.editing.options import EditReport, EmotionReport, WantedEmotion, emotion_said, recordings
 from cmet.editing.preview import Preview, PreviewedChange
 from cmet.editing.queue import EditQueue, QueuedEdit
@@ -27,11 +28,12 @@ LIMITS = UploadLimits(size_bytes=500 << 20, duration_s=300.0)
 
 @dataclass(frozen=True)
 class ShownStill:
-    """One frame before and after, and what was heard."""
+    """One frame before and after, and what is to be known of the change."""
 
     before: Path
     after: Path
     emotions: tuple[EmotionReport, ...]
+    heard: tuple[HeardEmotion, ...]
     warnings: tuple[str, ...]
 
 
@@ -100,7 +102,7 @@ class Studio:
         change = self._change(session, preview, wishes)
         before = session.before(number, preview.stills[number])
         after = session.still(preview.after(number, change))
-        return ShownStill(before, after, change.emotions, change.warnings)
+        return ShownStill(before, after, change.emotions, change.heard, change.warnings)
 
     def before(self, session: StudioSession, time_s: float) -> Path | None:
         """One frame as it is; None where there is none."""

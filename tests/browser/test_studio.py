@@ -164,6 +164,30 @@ def test_two_at_once_get_their_own_and_what_the_command_line_gives(
         context.close()
 
 
+def test_a_video_that_is_given_meanwhile_is_not_taken_for_the_one_that_is_made(
+    visitor: StudioVisitor, actor: Path
+) -> None:
+    visitor.open(actor / "long.mp4")
+    visitor.choose("happy")
+    visitor.page.locator("#go").click()
+    visitor.page.locator("#stop").wait_for()
+    visitor.page.get_by_label("Clear").first.click()
+    visitor.open(actor / "neutral.mp4")
+    visitor.page.locator("#about-result").get_by_text("This is of long.mp4, which was given before.").wait_for()
+
+
+def test_a_model_that_is_not_here_is_greyed_with_its_command(visitor: StudioVisitor, actor: Path) -> None:
+    visitor.open(actor / "neutral.mp4")
+    visitor.page.get_by_text("More").click()
+    for name, command in (
+        ("edtalk, by the authors", "cmet weights get --for edit"),
+        ("pdfgc", "cmet weights get pdfgc-"),
+    ):
+        entry = visitor.page.locator("#models [role=radio]").filter(has_text=name)
+        expect(entry).to_be_disabled()
+        expect(entry.locator("code")).to_contain_text(command)
+
+
 def test_cancel_in_the_middle_leaves_nothing_and_the_next_goes_on(
     visitor: StudioVisitor, studio: ServedStudio, actor: Path
 ) -> None:
@@ -197,6 +221,8 @@ def test_a_file_that_cannot_be_used_is_answered_in_a_sentence(
     fault.wait_for()
     text = fault.inner_text()
     assert said in text
+    # nothing else speaks of it
+    expect(visitor.page.locator(".toast-item")).to_have_count(0)
     assert "/" not in text.replace("http://", "")
     # and the next one is taken
     visitor.page.get_by_label("Clear").or_(visitor.page.get_by_label("Remove")).first.click()

@@ -8,7 +8,14 @@ import pytest
 from cmet.editing.built_in import BUILT_IN
 from cmet.editing.editor import Editor
 from cmet.editing.emotions import KnownEmotion, know_emotion
-from cmet.editing.likeness import DOUBT_MARGIN, heard_likeness, heard_warnings, named_wish, warnings_of
+from cmet.editing.likeness import (
+    DOUBT_MARGIN,
+    heard_emotions,
+    heard_likeness,
+    heard_warnings,
+    named_wish,
+    warnings_of,
+)
 from cmet.editing.options import NamedEmotion
 from cmet.editing.speech import Heard
 from cmet.editing.video import edit_video
@@ -81,10 +88,12 @@ def test_recordings_of_a_blend_are_looked_at_by_themselves(built_in: Editor) -> 
     happy, sad = as_heard(built_in, "happy", "happy/"), as_heard(built_in, "happy", "sad/")
     told = know_emotion(built_in, NamedEmotion("sad"), None, "")
     blend = replace(happy, name="both", parts=(happy, sad, told))
-    (said,) = warnings_of(built_in, [blend])
+    heard = heard_emotions(built_in, [blend])
+    assert [(one.name, one.wish) for one in heard] == [("happy/", "happy"), ("sad/", "sad")]
+    (said,) = warnings_of(heard)
     assert said.startswith("sad/: named sad, but this model hears happy")
     # once is enough
-    assert warnings_of(built_in, [blend, sad]) == (said,)
+    assert heard_emotions(built_in, [blend, sad]) == heard
 
 
 def test_a_warning_comes_before_anything_is_changed(

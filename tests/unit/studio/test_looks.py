@@ -1,6 +1,6 @@
 import re
 
-from cmet.editing.options import EmotionReport
+from cmet.editing.likeness import HeardEmotion
 from cmet.studio import looks
 from cmet.studio.models import MissingModel
 
@@ -8,7 +8,7 @@ NASTY = '<img src=x onerror="alert(1)">.mp4'
 
 
 def test_names_of_files_cannot_be_code() -> None:
-    emotions = [EmotionReport(NASTY, 1.0, 1.0, {"happy": 0.9}), EmotionReport(NASTY, 1.0, 1.0, {"sad": 0.9})]
+    emotions = [HeardEmotion(NASTY, {"happy": 0.9}, None), HeardEmotion(NASTY, {"sad": 0.9}, None)]
     shown = [
         looks.fault(NASTY), looks.notes([NASTY], [NASTY]), looks.going(NASTY, 1, 2), looks.heard(emotions),
         looks.absent([MissingModel(NASTY, NASTY)]),
@@ -17,10 +17,10 @@ def test_names_of_files_cannot_be_code() -> None:
 
 
 def test_a_bar_for_each_emotion_that_was_heard() -> None:
-    html = looks.heard([EmotionReport("a.wav", 1.0, 1.0, {"happy": 0.9, "sad": -0.4})])
+    html = looks.heard([HeardEmotion("a.wav", {"happy": 0.9, "sad": -0.4}, None)])
     assert re.findall(r"width:(\d+)%", html) == ["90", "0"]
     assert "What was heard" in html
-    assert looks.heard([EmotionReport("happy", 1.0, 1.0)]) == ""
+    assert looks.heard([HeardEmotion("a.wav", {}, None)]) == ""
 
 
 def test_commands_are_set_apart() -> None:

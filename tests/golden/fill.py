@@ -36,6 +36,9 @@ METRICS = Profile(1.2)
 KEPT_LEAVES = frozenset({"kernel", "pe"})
 """Constant tables of the constructor."""
 
+UNREAD = "style."
+"""The mapping network in PD-FGC's generator, more than half of it, which takes part in no result."""
+
 PART = 2**14
 """Values that are drawn at once."""
 
@@ -48,7 +51,7 @@ def rng_for(tag: str) -> np.random.Generator:
 def fill_array(key: str, shape: tuple[int, ...], profile: Profile) -> np.ndarray | None:
     """Value of one tensor, or None where the constructor's value is kept."""
     leaf = key.rsplit(".", 1)[-1]
-    if leaf in KEPT_LEAVES:
+    if leaf in KEPT_LEAVES or key.startswith(UNREAD):
         return None
     if leaf == "num_batches_tracked":
         return np.zeros(shape, np.int64)

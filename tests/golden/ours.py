@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cmet.backbones.edtalk.audio2lip import Audio2Lip, lips_from_speech, smooth_lips
 from cmet.backbones.edtalk.generator import EXPRESSION, LIP, POSE, EDTalkGenerator
@@ -19,7 +21,7 @@ from cmet.backbones.pdfgc.appearance import AppearanceNetwork
 from cmet.backbones.pdfgc.audio import AudioNetwork
 from cmet.backbones.pdfgc.generator import PDFGCGenerator
 from cmet.backbones.pdfgc.layers import Noise
-from cmet.backbones.pdfgc.motion import MotionNetwork
+from cmet.backbones.pdfgc.motion import MotionCodes, MotionNetwork
 from cmet.backbones.pdfgc.spectrogram import analysis_window, spectrogram
 from cmet.connector.inference import predict_deltas
 from cmet.connector.network import Connector
@@ -39,7 +41,7 @@ from tests.golden.fill import (
     uniform,
     waveform,
 )
-from tests.pdfgc_procedure import Drivers, control_values
+from tests.pdfgc_procedure import FIRST_FRAME, Drivers, control_values
 
 HERE = Path(__file__).parent
 DROPOUT_OFF = NetworkParams(hidden=1024, num_layers=4, num_heads=4, feedforward=1024, window=5, dropout=0.0)
@@ -147,6 +149,12 @@ def filled(network: AnyNetwork, profile: Profile) -> AnyNetwork:
     return network.eval()
 
 
+@cache
+def filled_connector(width: Literal[10, 30]) -> Connector:
+    """The paper's Connector without dropout, in eval mode; who changes it works on a copy."""
+    return filled(Connector(DROPOUT_OFF, width, 1024), CONNECTOR)
+
+
 def edtalk() -> Found:
     renderer = Renderer(filled(EDTalkGenerator(), EDTALK), batch_size=2)
     frames = images("edtalk/frames", 3, 256)
@@ -244,13 +252,16 @@ def pdfgc() -> Found:
 
 
 def pdfgc_control() -> Found:
-    motion = filled(MotionNetwork(), PDFGC["motion"])
+    # as it is at work
+    motion = filled(MotionNetwork(), PDFGC["motion"]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mouth_NM = filled(AudioNetwork(), PDFGC["audio"])(uniform("pdfgc/track", (11, 1, 80, 20), 0, 1))
-    drivers = Drivers(
-        motion(images("pdfgc/drive_pose", 14, 224)).pose_B6,
-        motion(images("pdfgc/drive_expression", 13, 224)).expression_BE,
-        motion(images("pdfgc/drive_eye", 12, 224)).eye_B6,
-    )
+
+    def driven(part: str, num_frames: int) -> MotionCodes:
+        """NaN before the first frame that counts."""
+        read = motion(images(f"pdfgc/drive_{part}", num_frames, 224)[FIRST_FRAME:])
+        return MotionCodes(*(functional.pad(codes, (0, 0, FIRST_FRAME, 0), value=math.nan) for codes in read))
+
+    drivers = Drivers(driven("pose", 14).pose_B6, driven("expression", 13).expression_BE, driven("eye", 12).eye_B6)
     control_NC = control_values(mouth_NM, drivers)
     switched: Found = {}
     for name, columns in SWITCHED_OFF.items():
@@ -271,7 +282,7 @@ def pdfgc_audio_frontend() -> Found:
 
 def connector(width: Literal[10, 30]) -> Found:
     # the published float32 numbers lie up to 9.6e-6 beside these, which is what their rounding leaves
-    network = filled(Connector(DROPOUT_OFF, width, 1024), CONNECTOR).double()
+    network = deepcopy(filled_connector(width)).double()
     reference = normal("connector/ref", (4, 5, width), 0.3).double()
     speech = normal("connector/speech", (4, 1, 1024), 0.3).double()
     codes = normal("connector/source", (4, 5, width), 1.0).double()
@@ -297,7 +308,7 @@ def connector(width: Literal[10, 30]) -> Found:
 
 
 def inference() -> Found:
-    network = filled(Connector(DROPOUT_OFF, 10, 1024), CONNECTOR)
+    network = filled_connector(10)
     emotional, neutral = (normal(f"infer/speech_{kind}", (10, 1024), 0.4).mean(0) for kind in ("emo", "neu"))
     speech = (emotional - neutral).numpy()
     found: Found = {"speech_direction_sum": float(speech.sum())}

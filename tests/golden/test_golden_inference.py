@@ -3,13 +3,12 @@
 import numpy as np
 
 from cmet.connector.inference import predict_deltas
-from cmet.connector.network import Connector
-from tests.golden.fill import CONNECTOR, normal
-from tests.golden.ours import DROPOUT_OFF, filled
+from tests.golden.fill import normal
+from tests.golden.ours import filled_connector
 
 
 def test_without_dropping_the_tail_all_frames_are_covered_and_the_others_stay() -> None:
-    connector = filled(Connector(DROPOUT_OFF, 10, 1024), CONNECTOR)
+    connector = filled_connector(10)
     codes = normal("infer/source23", (23, 10), 0.8).numpy()
     speech = normal("infer/speech_emo", (10, 1024), 0.4).mean(0).numpy()
     dropped = predict_deltas(connector, speech, codes, drop_tail=True)

@@ -1,5 +1,6 @@
 """One and three training steps against the published loop, on a fixed batch with dropout 0."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fill import fill, integers, normal
+from fill import integers, normal
 from torch import Tensor, nn
 
 from cmet.connector.checkpoint import make_optimizer
@@ -17,16 +18,16 @@ from cmet.connector.processes import Processes
 from cmet.connector.sampler import Batch
 from cmet.connector.step import TrainingStep, both_passes
 from cmet.experiments import read_experiment
-from cmet.params import PAPER_NETWORK, TrainParams
+from cmet.params import TrainParams
+from tests.golden.ours import DROPOUT_OFF, filled_connector
 
 GOLDEN = np.load(Path(__file__).parent / "train_step.npz")
 EXPERIMENT = Path(__file__).parents[2] / "experiments/mead-edtalk.yaml"
-NETWORK = PAPER_NETWORK.model_copy(update={"dropout": 0.0})
 
 
 def paper_params(**changes: Any) -> TrainParams:
     """The recipe of the experiment that reproduces the paper, on the fixed batch."""
-    fixed = {"network": NETWORK, "batch_size": 8, "num_steps": 1}
+    fixed = {"network": DROPOUT_OFF, "batch_size": 8, "num_steps": 1}
     return TrainParams(**read_experiment(EXPERIMENT)["train"] | fixed | changes)
 
 
@@ -47,9 +48,7 @@ def make_batch(dtype: torch.dtype) -> Batch:
 
 
 def make_connector(dtype: torch.dtype) -> Connector:
-    connector = Connector(NETWORK, 10, 1024)
-    fill(connector)
-    return connector.to(dtype).train()
+    return deepcopy(filled_connector(10)).to(dtype).train()
 
 
 @dataclass

@@ -121,7 +121,7 @@ def test_tensors_the_published_code_does_not_use_do_not_matter(generator: EDTalk
 def test_rendering_encodes_no_picture(generator: EDTalkGenerator, source: SourceFeatures) -> None:
     calls = []
     handle = generator.enc.net_app.convs[0].register_forward_hook(lambda *_: calls.append(1))
-    list(Renderer(generator, batch_size=1).render(source, torch.zeros(2, 36)))
+    list(Renderer(generator).render(source, torch.zeros(1, 36)))
     handle.remove()
     assert not calls
 

@@ -5,10 +5,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from cmet.outputs import write_json
+from cmet.params import declared
+from cmet.project import Project
+from cmet.stages.registry import STAGES
 
 ROOT = Path(__file__).parents[1]
 SMALLER: dict[str, dict[str, Any]] = {
@@ -50,6 +56,13 @@ def write_small_checkout(root: Path) -> None:
             shutil.copy(ROOT / name, root / name)
     write_small_params(root)
     (root / ".venv").symlink_to(sys.prefix)
+
+
+def run_untracked(name: str, project: Project, variant: str | None = None) -> None:
+    """Run a stage, of which MLflow hears nothing, and keep its report."""
+    stage, variants = STAGES[name], [] if variant is None else [variant]
+    report = stage.function(project.places, declared(project.params, stage.params), *variants)
+    write_json(project.places.metrics_file(name, variant), asdict(report))
 
 
 def run_small_line(root: Path, opened: Path, **variables: str) -> None:

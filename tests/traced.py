@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 
 # before the package: a child imports of it what its stage needs; optimizers import torch._dynamo
@@ -25,11 +24,10 @@ import torch._dynamo  # noqa: F401
 import webdataset  # noqa: F401
 
 from cmet.closure import PACKAGE
-from cmet.outputs import write_json
-from cmet.params import declared
 from cmet.project import Project
 from cmet.stages.registry import STAGES
 from tests.clip_maps import without_workers
+from tests.small_line import run_untracked
 
 
 def main(params: Path, out: Path) -> None:
@@ -59,12 +57,10 @@ def _run(name: str, project: Project, variant: str | None, trace: Path) -> None:
             if PACKAGE in path.parents:
                 opened.add(_source(path).relative_to(PACKAGE).as_posix())
 
-    stage, variants = STAGES[name], [] if variant is None else [variant]
     try:
         sys.addaudithook(note)
         with nullcontext() if os.environ.get("RAY_ADDRESS") else without_workers():
-            report = stage.function(project.places, declared(project.params, stage.params), *variants)
-        write_json(project.places.metrics_file(name, variant), asdict(report))
+            run_untracked(name, project, variant)
         trace.write_text(json.dumps(sorted(opened)), encoding="utf-8")
         os._exit(0)
     except BaseException:

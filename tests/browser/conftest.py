@@ -70,13 +70,13 @@ def page(
 
 
 @pytest.fixture(scope="session")
-def lab(browser: Browser, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def lab(browser: Browser, empty_store: Path, small_line: Path, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """A small project in which every stage has run; without a browser it is not made."""
     if not (Path(__file__).parents[2] / ".git").exists():
         pytest.skip("git says which files the lab is made of")
     lab = Lab.make(tmp_path_factory.mktemp("lab"))
     shutil.copy(empty_store, lab.root / "mlflow.db")
-    lab.run_the_line()
+    lab.take_over(small_line / "project")
     return lab
 
 

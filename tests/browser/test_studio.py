@@ -1,4 +1,7 @@
-"""What a person does on the page of `cmet studio`, in a browser; one server serves all tests."""
+"""What a person does on the page of `cmet studio`, in a browser; one server serves all tests but those of a password.
+
+Each server is ended by its last test, so that nothing has to be started to see how it ends.
+"""
 
 import shutil
 import signal
@@ -48,6 +51,14 @@ def actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def studio(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedStudio]:
     """The page; without a browser it is not served."""
     with served_studio(tmp_path_factory.mktemp("studio")) as studio:
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def guarded(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedStudio]:
+    """The page for other machines, behind a password."""
+    options = ("--host", "0.0.0.0", "--password", "secret")
+    with served_studio(tmp_path_factory.mktemp("guarded"), *options) as studio:
         yield studio
 
 
@@ -279,17 +290,23 @@ def test_a_table_of_times_is_an_edit(visitor: StudioVisitor, actor: Path, tmp_pa
     assert np.array_equal(read_video(visitor.saved(tmp_path)).frames, expected)
 
 
-def test_a_password_stands_before_the_page(browser: Browser, tmp_path: Path) -> None:
-    with served_studio(tmp_path, "--host", "0.0.0.0", "--password", "secret") as studio:
-        url = studio.url.replace("0.0.0.0", "127.0.0.1")
-        page = browser.new_page()
-        page.goto(url)
-        page.get_by_label("username").fill("cmet")
-        page.get_by_label("password").fill("secret")
-        assert page.locator("#video").count() == 0
-        page.get_by_role("button", name="Login").click()
-        page.locator("#video").wait_for()
-        page.close()
+def test_a_password_stands_before_the_page(browser: Browser, guarded: ServedStudio) -> None:
+    page = browser.new_page()
+    page.goto(guarded.url.replace("0.0.0.0", "127.0.0.1"))
+    page.get_by_label("username").fill("cmet")
+    page.get_by_label("password").fill("secret")
+    assert page.locator("#video").count() == 0
+    page.get_by_role("button", name="Login").click()
+    page.locator("#video").wait_for()
+    page.close()
+
+
+def test_a_terminal_that_is_closed_leaves_nothing(guarded: ServedStudio) -> None:
+    folder = next(path for path in guarded.home.iterdir() if path.is_dir())
+    (folder / "face.mp4").touch()
+    guarded.process.send_signal(signal.SIGHUP)
+    guarded.process.wait(60)
+    assert [path.name for path in guarded.home.iterdir()] == [LOCK]
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -344,20 +361,9 @@ def test_the_page_says_that_nothing_may_be_fetched_from_elsewhere(studio: Served
         assert "googleapis" not in answer.read().decode()
 
 
-def test_it_ends_at_once_and_keeps_nothing(browser: Browser, tmp_path: Path, actor: Path) -> None:
-    with served_studio(tmp_path) as studio:
-        page = browser.new_page()
-        StudioVisitor(page, studio.url).open(actor / "neutral.mp4")
-        assert studio.files
-    assert studio.process.returncode == 0
-    assert [path.name for path in studio.home.iterdir()] == [LOCK]
-    page.close()
-
-
-def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
-    with served_studio(tmp_path) as studio:
-        folder = next(path for path in studio.home.iterdir() if path.is_dir())
-        (folder / "face.mp4").touch()
-        studio.process.send_signal(signal.SIGHUP)
-        studio.process.wait(60)
+def test_it_ends_at_once_and_keeps_nothing(visitor: StudioVisitor, studio: ServedStudio, actor: Path) -> None:
+    visitor.open(actor / "neutral.mp4")
+    assert studio.files
+    studio.process.send_signal(signal.SIGINT)
+    assert studio.process.wait(60) == 0
     assert [path.name for path in studio.home.iterdir()] == [LOCK]

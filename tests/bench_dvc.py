@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dvc.config import Config
 from dvc.repo import Repo
 
 from cmet.clips.product import SOUND, VIDEO, sound_name, video_name
@@ -82,7 +83,9 @@ def make_project_of(project: Path, num_clips: int) -> None:
     objects = (StoredObject(f"{number:06d}.mp4", 1 << 20, f"{number:032x}") for number in range(num_clips))
     write_inventory(project / INVENTORY, "s3://lab/MEAD", objects)
     _call([sys.executable, "-m", "cmet", "use", f"experiments/{EXPERIMENT}.yaml", "--root", INVENTORY], project)
-    _call([sys.executable, "-m", "dvc", "remote", "add", "--quiet", "--default", "far", "../remote"], project)
+    with Config(str(project / ".dvc")).edit() as config:
+        config["core"]["remote"] = "far"
+        config["remote"]["far"] = {"url": str(project.with_name("remote"))}
     places = Places(project, project, project)
     clip_ids = [f"mead-M{number // 7000:03d}-happy-1-{number % 7000:04d}" for number in range(num_clips)]
     clips, faces = places.folder("clips"), places.folder("expression", BACKBONE)

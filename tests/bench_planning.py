@@ -66,8 +66,7 @@ def planned(num_clips: int, scratch: Path, steps: Sequence[str] = STEPS) -> Iter
     for step in steps:
         yield _cost(num_clips, step, project)
         if step == "manifest":
-            # not in this process: what it holds would be counted for those that it starts
-            run_alone([sys.executable, "-m", __spec__.name, "features", str(project)], project)
+            write_features(Project.at(project / "params.yaml"))
     shutil.rmtree(folder)
 
 
@@ -178,9 +177,8 @@ def _peak_bytes(pid: int) -> int:
 
 
 def main(arguments: Sequence[str]) -> None:
-    if arguments[:1] in (["features"], ["edits"]):
-        work = {"features": write_features, "edits": plan_edits}[arguments[0]]
-        work(Project.at(Path(arguments[1]) / "params.yaml"))
+    if arguments[:1] == ["edits"]:
+        plan_edits(Project.at(Path(arguments[1]) / "params.yaml"))
         return
     costs = []
     with tempfile.TemporaryDirectory(prefix="cmet-planning-") as scratch:

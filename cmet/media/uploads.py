@@ -1,5 +1,6 @@
 """Files of people whom nobody knows: their size, kind and length, before anything of them is decoded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,6 +28,24 @@ class UploadLimits:
 
     size_bytes: int = 2 << 30
     duration_s: float = 600.0
+    num_files: int = 50
+    """That are given together, such as the recordings of a voice."""
+
+
+def check_number(paths: Sequence[Path], what: str, limits: UploadLimits | None = None) -> None:
+    """Make sure that no more files are given together than are taken.
+
+    Args:
+        paths: The files; none is opened.
+        what: What they are, such as `calm recordings`.
+        limits: What is taken.
+
+    Raises:
+        UserError: There are more.
+    """
+    limits = limits or UploadLimits()
+    if len(paths) > limits.num_files:
+        raise UserError(f"{len(paths)} {what} are given; at most {limits.num_files} are taken")
 
 
 def check_upload(path: Path, kind: Literal["video", "sound"], limits: UploadLimits | None = None) -> None:

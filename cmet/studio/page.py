@@ -224,7 +224,9 @@ class StudioPage:
         except CancelledEdit:
             return
         except Exception as error:
-            yield self._closed(looks.fault(self._said(session, error)))
+            # who is to save what they need has to see it
+            kept = gr.update(visible=session.is_full and bool(session.made))
+            yield {**self._closed(looks.fault(self._said(session, error))), self.right: kept, self.results: kept}
             return
         preview = session.preview
         yield {

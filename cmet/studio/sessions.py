@@ -15,6 +15,7 @@ from cmet.editing.emotions import KnownEmotion
 from cmet.editing.options import EditReport
 from cmet.editing.preview import Preview, PreviewedChange
 from cmet.editing.queue import CancelledEdit, QueuedEdit
+from cmet.errors import UserError
 from cmet.progress import watching
 from cmet.studio.folders import PRIVATE
 
@@ -25,6 +26,9 @@ EVERY_S = 0.25
 
 MAX_MADE = 20
 """Videos of a session that are kept; the oldest give way."""
+
+MAX_KEPT_BYTES = 2 << 30
+"""Of all files of a session, given and made, beyond which it gets no more."""
 
 MAX_STILLS_KEPT = 6
 """Pictures of previews: what a browser has not fetched by then it no longer wants."""
@@ -148,6 +152,34 @@ class StudioSession:
                 os.link(upload, path)
                 self.uploads[upload] = path
             return self.uploads[upload]
+
+    @property
+    def kept_bytes(self) -> int:
+        """Size of all its files."""
+        size_bytes = 0
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                # other work of the session removes its own meanwhile
+                with suppress(FileNotFoundError):
+                    size_bytes += (Path(folder) / name).stat().st_size
+        return size_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it may get no more files."""
+        return self.kept_bytes > MAX_KEPT_BYTES
+
+    def check_room(self) -> None:
+        """Make sure that the session may get more files.
+
+        Raises:
+            UserError: Those that it has take more than is kept.
+        """
+        if self.is_full:
+            raise UserError(
+                f"what you have given and made on this page takes more than {MAX_KEPT_BYTES >> 30} GB; save what you "
+                "need, and open the page anew"
+            )
 
     def new_folder(self, kind: str) -> Path:
         """An empty folder with a name that nobody can guess."""

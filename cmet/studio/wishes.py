@@ -52,9 +52,14 @@ class StudioWishes:
         return EditOptions(strength=self.strength, is_quiet=True, is_marked=self.is_marked)
 
     @property
+    def voice(self) -> tuple[Path, ...]:
+        """Recordings with the emotion, where an edit needs them."""
+        return self.speech if self._uses_voice else ()
+
+    @property
     def calm(self) -> tuple[Path, ...]:
         """Calm recordings, where an edit needs them."""
-        return self.neutral_speech if self.way == "voice" or self._uses_voice else ()
+        return self.neutral_speech if self._uses_voice else ()
 
     def wanted(self) -> WantedEmotion | Timeline:
         """The emotion.
@@ -73,7 +78,9 @@ class StudioWishes:
 
     @property
     def _uses_voice(self) -> bool:
-        return self.way == "times" and any(VOICE in cells[2].casefold().split() for cells in self._cells)
+        if self.way == "times":
+            return any(VOICE in cells[2].casefold().split() for cells in self._cells)
+        return self.way == "voice"
 
     @property
     def _cells(self) -> list[list[str]]:

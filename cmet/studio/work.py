@@ -14,7 +14,7 @@ from cmet.editing.queue import EditQueue, QueuedEdit
 from cmet.editing.request import EditRequest
 from cmet.editing.timeline import Timeline
 from cmet.errors import UserError
-from cmet.media.uploads import UploadLimits, check_upload
+from cmet.media.uploads import UploadLimits, check_number, check_upload
 from cmet.studio.models import OfferedModel
 from cmet.studio.sessions import EVERY_S, MadeVideo, Reading, StudioSession, StudioSessions
 from cmet.studio.wishes import StudioWishes
@@ -66,11 +66,12 @@ class Studio:
             The work, a moment after the other.
 
         Raises:
-            UserError: It cannot be used, or is larger or longer than is taken here.
+            UserError: It cannot be used, or is larger or longer than is taken here, or the session has too many files.
             CancelledEdit: Another was given meanwhile.
         """
         self.close_video(session)
         video = session.take(upload)
+        session.check_room()
         check_upload(video, "video", LIMITS)
         session.video = video
         if not model.shows_preview:
@@ -119,7 +120,7 @@ class Studio:
             The edit, a moment after the other.
 
         Raises:
-            UserError: The wishes are none, there is no video, or one is being made.
+            UserError: The wishes are none, there is no video, one is being made, or the session has too many files.
         """
         request = self._request(session, wishes)
         if session.edit is not None and session.edit.wait(0) not in ("done", "failed", "cancelled"):
@@ -168,7 +169,12 @@ class Studio:
     def _wanted(self, session: StudioSession, wishes: StudioWishes) -> WantedEmotion | Timeline:
         """The emotion, with recordings that were looked at before anything opens them."""
         wanted = wishes.wanted()
-        for path in {*wishes.speech, *wishes.calm} - session.looked_at:
+        check_number(wishes.voice, "recordings with the emotion", LIMITS)
+        check_number(wishes.calm, "calm recordings", LIMITS)
+        unseen = {*wishes.voice, *wishes.calm} - session.looked_at
+        if unseen:
+            session.check_room()
+        for path in unseen:
             check_upload(path, "sound", LIMITS)
             session.looked_at.add(path)
         return wanted
@@ -176,6 +182,7 @@ class Studio:
     def _request(self, session: StudioSession, wishes: StudioWishes) -> EditRequest:
         if session.video is None:
             raise UserError("give a video first")
+        session.check_room()
         wanted, folder = self._wanted(session, wishes), session.new_folder("made")
         stem = session.video.stem
         return EditRequest(

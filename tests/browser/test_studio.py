@@ -20,6 +20,7 @@ from cmet.cli import app
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import read_video, write_video
 from cmet.studio.folders import LOCK
+from cmet.studio.sessions import MAX_KEPT_BYTES
 from tests.browser.lab import wait_for
 from tests.browser.studio import ServedStudio, StudioVisitor, served_studio, write_long
 from tests.smoke_edit import write_smoke_edit
@@ -238,6 +239,25 @@ def test_a_file_that_cannot_be_used_is_answered_in_a_sentence(
     # and the next one is taken
     visitor.page.get_by_label("Clear").or_(visitor.page.get_by_label("Remove")).first.click()
     visitor.open(actor / "neutral.mp4")
+
+
+def test_a_full_page_takes_no_more_and_what_was_made_can_be_saved(
+    visitor: StudioVisitor, studio: ServedStudio, actor: Path, tmp_path: Path
+) -> None:
+    shutil.copy(actor / "neutral.mp4", tmp_path / "full.mp4")
+    visitor.open(tmp_path / "full.mp4")
+    visitor.choose("happy")
+    visitor.make()
+    made = next(path for path in studio.files if path.name == "full-edited.mp4")
+    with (made.parent / "large").open("wb") as stream:
+        stream.truncate(MAX_KEPT_BYTES)
+    said = "save what you need, and open the page anew"
+    visitor.page.locator("#go").click()
+    expect(visitor.page.locator("#progress [role=alert]")).to_contain_text(said)
+    visitor.page.get_by_label("Clear").or_(visitor.page.get_by_label("Remove")).first.click()
+    visitor.give(actor / "long.mp4")
+    expect(visitor.page.locator("#about-video [role=alert]")).to_contain_text(said)
+    assert visitor.saved(tmp_path).read_bytes() == made.read_bytes()
 
 
 def write_grey(folder: Path) -> Path:

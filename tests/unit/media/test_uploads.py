@@ -6,7 +6,7 @@ import pytest
 
 from cmet.errors import UserError
 from cmet.media.sound import write_sound
-from cmet.media.uploads import UploadLimits, check_upload
+from cmet.media.uploads import UploadLimits, check_number, check_upload
 from cmet.media.video import write_video
 
 Kind = Literal["video", "sound"]
@@ -65,6 +65,15 @@ def test_what_is_too_large_or_too_long_is_refused(files: Path) -> None:
     with pytest.raises(UserError, match="v.mp4 lasts longer than 0.02 minutes; cut it"):
         check_upload(files / "v.mp4", "video", UploadLimits(duration_s=1.2))
     check_upload(files / "v.mp4", "video", UploadLimits(duration_s=2.0))
+
+
+def test_no_more_are_taken_together_than_the_limit_says() -> None:
+    recordings = [Path(f"{number}.wav") for number in range(51)]
+    check_number(recordings[:50], "recordings")
+    with pytest.raises(UserError, match="^51 recordings are given; at most 50 are taken$"):
+        check_number(recordings, "recordings")
+    with pytest.raises(UserError, match="at most 3 are taken"):
+        check_number(recordings[:4], "recordings", UploadLimits(num_files=3))
 
 
 def test_a_header_that_lies_of_its_length_is_not_believed(files: Path) -> None:

@@ -5,8 +5,9 @@ import pytest
 
 from cmet.editing.options import EditReport
 from cmet.editing.queue import CancelledEdit
+from cmet.errors import UserError
 from cmet.progress import counted
-from cmet.studio.sessions import MAX_MADE, MAX_STILLS_KEPT, Latest, MadeVideo, Reading, StudioSessions
+from cmet.studio.sessions import MAX_KEPT_BYTES, MAX_MADE, MAX_STILLS_KEPT, Latest, MadeVideo, Reading, StudioSessions
 
 
 def given(folder: Path, name: str = "me.mp4") -> Path:
@@ -41,6 +42,21 @@ def test_only_the_last_pictures_and_results_are_kept(tmp_path: Path) -> None:
         path.touch()
         session.keep(MadeVideo(path.parent.name, path, path, None, EditReport(1, 25, 1, 1, None, 0)))
     assert [path.exists() for path in paths] == [False, False, *[True] * MAX_MADE]
+
+
+def test_what_is_given_and_made_has_room_up_to_the_limit(tmp_path: Path) -> None:
+    sessions = StudioSessions(tmp_path)
+    one, other = sessions.of("one"), sessions.of("other")
+    video, made = one.take(given(tmp_path)), one.new_folder("made") / "out.mp4"
+    # without content: a length is enough
+    with made.open("wb") as stream:
+        stream.truncate(MAX_KEPT_BYTES - video.stat().st_size)
+    assert one.kept_bytes == MAX_KEPT_BYTES
+    one.check_room()
+    one.still(b"picture")
+    with pytest.raises(UserError, match="takes more than 2 GB; save what you need, and open the page anew"):
+        one.check_room()
+    other.check_room()
 
 
 def test_work_tells_how_far_it_is_and_ends_when_nobody_wants_it() -> None:

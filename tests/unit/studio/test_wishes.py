@@ -6,7 +6,7 @@ from cmet.editing.options import NamedEmotion, Share
 from cmet.editing.timeline import Segment, Timeline
 from cmet.errors import UserError
 from cmet.studio.models import OfferedModel
-from cmet.studio.wishes import StudioWishes
+from cmet.studio.wishes import StudioWishes, Way
 
 MODEL = OfferedModel("facemesh, built in", "facemesh", Path("model"), emotions=("happy", "sad"))
 VOICE, CALM = (Path("a.wav"),), (Path("b.wav"),)
@@ -22,8 +22,13 @@ def test_one_emotion_is_told_and_several_are_a_blend() -> None:
 
 def test_a_voice_comes_with_a_calm_one() -> None:
     wishes = StudioWishes(MODEL, "voice", speech=VOICE, neutral_speech=CALM)
-    assert (wishes.wanted(), wishes.calm) == (VOICE, CALM)
-    assert StudioWishes(MODEL, "name", {"happy": 1}, VOICE, CALM).calm == ()
+    assert (wishes.wanted(), wishes.voice, wishes.calm) == (VOICE, VOICE, CALM)
+
+
+@pytest.mark.parametrize("way", ["name", "times"])
+def test_recordings_that_an_edit_does_not_use_are_left_alone(way: Way) -> None:
+    wishes = StudioWishes(MODEL, way, {"happy": 1}, VOICE, CALM, [["0", "4", "happy", None]])
+    assert (wishes.voice, wishes.calm) == ((), ())
 
 
 def test_a_face_follows_the_voice() -> None:
@@ -37,7 +42,7 @@ def test_the_table_is_a_timeline() -> None:
     wishes = StudioWishes(MODEL, "times", speech=VOICE, neutral_speech=CALM, rows=rows)
     blend = (Share(NamedEmotion("happy"), 0.5), Share(NamedEmotion("sad"), 0.4))
     assert wishes.wanted() == Timeline((Segment(0, 4, (Share(VOICE),)), Segment(4, 9, blend, 1.5)))
-    assert wishes.calm == CALM
+    assert (wishes.voice, wishes.calm) == (VOICE, CALM)
 
 
 def test_a_line_without_a_start_follows_on_the_one_above() -> None:

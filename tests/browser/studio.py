@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +49,13 @@ class ServedStudio:
 
 
 @contextmanager
-def served_studio(folder: Path, *options: str) -> Iterator[ServedStudio]:
+def served_studio(
+    folder: Path, *options: str, program: Sequence[str] = (sys.executable, "-m", "cmet")
+) -> Iterator[ServedStudio]:
     """`cmet studio` on a free port, in a folder of its own; ended as by Ctrl-C."""
     home, said = folder / "cache", folder / "said.txt"
     environment = os.environ | {"XDG_CACHE_HOME": str(home), "GRADIO_SHARE": "True", "GRADIO_ALLOWED_PATHS": "/"}
-    command = [sys.executable, "-m", "cmet", "studio", *options]
+    command = [*program, "studio", *options]
     begun_s = time.monotonic()
     with (
         said.open("w") as log,

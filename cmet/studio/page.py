@@ -131,21 +131,21 @@ class StudioPage:
         return files, spoken
 
     def _lay_out_results(self) -> None:
-        self.still = gr.ImageSlider(
-            type="filepath", label="Before and after", interactive=False, elem_id="still", buttons=["fullscreen"],
-            max_height=480,
-        )  # fmt: skip
-        self.moment = gr.Slider(0, 1, 0, step=0.04, label="Moment (s)", elem_id="moment", buttons=[])
-        with gr.Row():
-            self.strength = gr.Slider(
-                0, MAX_STRENGTH, 1, step=0.05, label="Strength", elem_id="strength", buttons=[], scale=3
-            )
-            self.is_auto = gr.Checkbox(True, label="find it for me", elem_id="auto", scale=1, min_width=120)
-        self.found = gr.Number(visible=False)
-        self.about_wishes = gr.HTML(elem_id="about-wishes", elem_classes="quiet")
-        with gr.Row():
-            self.go = gr.Button("Make the video", variant="primary", elem_id="go", scale=3)
-            self.stop = gr.Button("Cancel", elem_id="stop", visible=False, scale=1, min_width=90)
+        with gr.Column() as self.trying:
+            self.still = gr.ImageSlider(
+                type="filepath", label="Before and after", interactive=False, elem_id="still", buttons=["fullscreen"],
+                max_height=480,
+            )  # fmt: skip
+            self.moment = gr.Slider(0, 1, 0, step=0.04, label="Moment (s)", elem_id="moment", buttons=[])
+            with gr.Row():
+                self.strength = gr.Slider(
+                    0, MAX_STRENGTH, 1, step=0.05, label="Strength", elem_id="strength", buttons=[], scale=3
+                )
+                self.is_auto = gr.Checkbox(True, label="find it for me", elem_id="auto", scale=1, min_width=120)
+            self.found = gr.Number(visible=False)
+            self.about_wishes = gr.HTML(elem_id="about-wishes", elem_classes="quiet")
+            self.go = gr.Button("Make the video", variant="primary", elem_id="go")
+        self.stop = gr.Button("Cancel", elem_id="stop", visible=False)
         self.progress = gr.HTML(elem_id="progress", elem_classes="quiet")
         with gr.Column(visible=False, elem_id="results") as self.results:
             with gr.Row():
@@ -164,9 +164,9 @@ class StudioPage:
             self.is_auto, self.is_marked, self.is_side_by_side, self.is_following, self.moment, *self.sliders,
         ]  # fmt: skip
         seen = [self.still, self.about_wishes, self.found]
-        opened = [
-            self.about_video, self.left, self.right, self.moment, self.results, self.progress, *seen,
-        ]  # fmt: skip
+        made = [self.go, self.stop, self.progress, self.results, self.before, self.after, self.save, self.save_both,
+                self.about_result, self.history]  # fmt: skip
+        opened = [self.about_video, self.left, self.right, self.trying, self.moment, *seen, *made]
         auto = [self.found, self.is_auto, self.strength]
 
         def seeing(event: Callable[..., Any]) -> None:
@@ -189,8 +189,6 @@ class StudioPage:
             seeing(event)
         for way, tab in self.tabs.items():
             seeing(_settle(tab.select, f"() => {way!r}", [], [self.way]).then)
-        made = [self.go, self.stop, self.progress, self.results, self.before, self.after, self.save, self.save_both,
-                self.about_result, self.history]  # fmt: skip
         _listen(self.go.click, self.make, fields, made, concurrency_limit=None)
         _listen(self.stop.click, self.cancel, [], [self.stop], concurrency_limit=None)
         _listen(self.history.input, self.show_made, [self.history], made, concurrency_limit=None)
@@ -216,23 +214,21 @@ class StudioPage:
         session, (wishes, _) = self._session(request), self._read(request, values)
         if video is None:
             self.studio.close_video(session)
-            yield self._closed("")
+            yield {**self._closed(session, ""), **self._earlier(session)}
             return
         try:
             for reading in self.studio.open_video(session, Path(video), wishes.model):
-                yield self._closed(looks.going(reading.label, reading.done, reading.total))
+                yield self._closed(session, looks.going(reading.label, reading.done, reading.total))
         except CancelledEdit:
             return
         except Exception as error:
-            # who is to save what they need has to see it
-            kept = gr.update(visible=session.is_full and bool(session.made))
-            yield {**self._closed(looks.fault(self._said(session, error))), self.right: kept, self.results: kept}
+            yield {**self._closed(session, looks.fault(self._said(session, error))), **self._earlier(session)}
             return
         preview = session.preview
         yield {
-            **self._closed(""),
-            self.left: gr.update(visible=True),
-            self.right: gr.update(visible=True),
+            self.about_video: "",
+            **self._earlier(session),
+            **{column: gr.update(visible=True) for column in (self.left, self.right, self.trying)},
             self.still: gr.update(visible=preview is not None),
             self.moment: gr.update(
                 value=0, maximum=round(preview.duration_s, 2) if preview else 1, visible=preview is not None
@@ -339,11 +335,17 @@ class StudioPage:
             **found,
         }  # fmt: skip
 
-    def _closed(self, said: str) -> Updates:
+    def _closed(self, session: StudioSession, said: str) -> Updates:
+        """Without a video; what was made, or is being made, stays."""
         hidden = gr.update(visible=False)
-        return {
-            self.about_video: said, self.left: hidden, self.right: hidden, self.results: hidden, self.progress: "",
-        }  # fmt: skip
+        right = gr.update(visible=bool(session.made) or session.is_making)
+        return {self.about_video: said, self.left: hidden, self.right: right, self.trying: hidden}
+
+    def _earlier(self, session: StudioSession) -> Updates:
+        """What was made last, with a word where it is of another video than the one that is here now."""
+        if session.made:
+            return self._made(session, session.made[-1])
+        return {} if session.is_making else {self.progress: ""}
 
     def _going(self, edit: QueuedEdit) -> str:
         before = self.studio.queue.num_before(edit)

@@ -169,6 +169,11 @@ class StudioSession:
         """Whether it may get no more files."""
         return self.kept_bytes > MAX_KEPT_BYTES
 
+    @property
+    def is_making(self) -> bool:
+        """Whether a video is being made or waits for its turn."""
+        return self.edit is not None and self.edit.wait(0) in ("waiting", "running")
+
     def check_room(self) -> None:
         """Make sure that the session may get more files.
 

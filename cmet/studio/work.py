@@ -123,7 +123,7 @@ class Studio:
             UserError: The wishes are none, there is no video, one is being made, or the session has too many files.
         """
         request = self._request(session, wishes)
-        if session.edit is not None and session.edit.wait(0) not in ("done", "failed", "cancelled"):
+        if session.is_making:
             raise UserError("one video of yours is being made; wait for it, or cancel it")
         edit = session.edit = self.queue.put(request)
         while edit.wait(EVERY_S) in ("waiting", "running"):

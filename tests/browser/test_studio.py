@@ -186,6 +186,10 @@ def test_a_video_that_is_given_meanwhile_is_not_taken_for_the_one_that_is_made(
     visitor.page.get_by_label("Clear").first.click()
     visitor.open(actor / "neutral.mp4")
     visitor.page.locator("#about-result").get_by_text("This is of long.mp4, which was given before.").wait_for()
+    # without a video, too, it is there to be saved
+    visitor.page.get_by_label("Clear").first.click()
+    expect(visitor.page.locator("#moment")).to_be_hidden()
+    expect(visitor.page.locator("#save")).to_be_visible()
 
 
 def test_a_model_that_is_not_here_is_greyed_with_its_command(visitor: StudioVisitor, actor: Path) -> None:

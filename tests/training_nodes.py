@@ -58,7 +58,7 @@ class TrainingNodes:
             return subprocess.Popen(["bash", "-c", said], cwd=self.root, env=self.environment, stdout=log, stderr=log)
 
     def start_by_hand(self) -> subprocess.Popen[bytes]:
-        """Start one by torchrun itself, which is to meet nodes that have begun again."""
+        """Start one by torchrun itself; it can meet nodes that have begun again."""
         (torchrun,) = re.findall(r"^torchrun .*", PAGE, re.MULTILINE)
         (needed,) = re.findall(r"`(TORCH_DISABLE_\w+=1)`", PAGE)
         return self.start(f"export {needed}", torchrun)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cmet.connector.product import Model
+from cmet.outputs import content_digest
 from cmet.project import Project
 from cmet.tracking.store import open_store
 from tests.small_line import run_untracked
@@ -21,12 +22,13 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 
 
-def test_two_nodes_of_which_one_is_killed_and_comes_back_have_the_loss_curve_of_one_process(
+def test_two_nodes_of_which_one_is_killed_and_comes_back_leave_the_bytes_of_two_and_the_loss_curve_of_one_process(
     empty_store: Path, tmp_path: Path
 ) -> None:
-    root, alone = tmp_path / "nodes", tmp_path / "alone"
+    root, undisturbed, alone = (tmp_path / name for name in ("killed", "undisturbed", "alone"))
     write_untrained(root, empty_store)
-    shutil.copytree(root, alone)
+    for other in (undisturbed, alone):
+        shutil.copytree(root, other)
     nodes = TrainingNodes(root, PET_NPROC_PER_NODE="1", PET_RDZV_CONF=QUICK)
     first, second = nodes.start_two()
     while not list(root.glob(".work/train-facemesh/*/checkpoint.pt")):
@@ -40,6 +42,11 @@ def test_two_nodes_of_which_one_is_killed_and_comes_back_have_the_loss_curve_of_
     assert "train: goes on from step" in nodes.said()
     store = open_store(root)
     assert [run.info.status for run in store.client.search_runs([store.experiment])] == ["FINISHED"]
+
+    others = TrainingNodes(undisturbed)
+    started = [others.start_by_hand() for _ in range(2)]
+    assert [node.wait(120) for node in started] == [0, 0], others.said()
+    assert content_digest(root / MODEL) == content_digest(undisturbed / MODEL)
 
     run_untracked("train", Project.at(alone / "params.yaml"), "facemesh")
     one, two = (Model(folder / MODEL).history for folder in (alone, root))

@@ -40,8 +40,11 @@ MISREAD_WIDTHS_PX = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 72})
 _IN_MEMORY = re.compile(r"/proc/self/fd/\d+")
 """The name of a file that was in a pack, see `cmet.packs.plain_file`."""
 
-DAMAGED = "Error sending packet"
-"""In decord's error where FFmpeg refuses a packet; the rest is a place in its source."""
+_PLACE_IN_SOURCE = re.compile(r"^(\[\d\d:\d\d:\d\d\] \S+:\d+: )+")
+"""What decord's errors begin with, once or twice: the time of day, and the file and line of its own code."""
+
+_FAILED_CHECK = "Check failed"
+"""What follows it where a frame cannot be decoded; which check fails first, is a race between decord's threads."""
 
 
 class Reader(Protocol):
@@ -232,7 +235,9 @@ class _Refusals:
         # StopIteration past a silently short end
         if isinstance(error, decord.DECORDError | RuntimeError | IndexError | StopIteration):
             detail = next((line.strip() for line in str(error).splitlines() if line.strip()), "no frames")
-            raise _undecodable(self.path, "its data are damaged" if DAMAGED in detail else detail) from error
+            detail = _PLACE_IN_SOURCE.sub("", detail)
+            is_damaged = detail.startswith(_FAILED_CHECK)
+            raise _undecodable(self.path, "its data are damaged" if is_damaged else detail) from error
 
 
 def _undecodable(path: Path, detail: str) -> ClipError:

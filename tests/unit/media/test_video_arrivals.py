@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import decord
 import numpy as np
 import pytest
 from PIL import Image
@@ -116,6 +117,35 @@ def test_damage_is_told_without_the_words_of_a_decoder(tmp_path: Path) -> None:
     assert file.reader == "decord"
     with pytest.raises(ClipError, match=r"^unreadable_video: damaged\.mp4 cannot be decoded \(its data are damaged\)$"):
         list(file.frames_at(range(len(file))))
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        (
+            "[01:30:18] /src/threaded_decoder.cc:292: [01:30:18] /src/threaded_decoder.cc:218: "
+            "Check failed: avcodec_send_packet(context, packet) >= 0 (-1 vs. 0) "
+            "Thread worker: Error sending packet.\n\nStack trace returned 2 entries:",
+            "its data are damaged",
+        ),
+        ("[01:24:35] /src/threaded_decoder.cc:104: Check failed: run_.load() ", "its data are damaged"),
+        ("[23:59:59] /src/video_reader.cc:270: [{path}]Unable to handle EOF", "[{path.name}]Unable to handle EOF"),
+    ],
+    ids=["the packet", "the thread that has ended", "no damage"],
+)
+def test_the_hour_and_the_place_in_its_source_stay_with_the_decoder(
+    talking: Path, monkeypatch: pytest.MonkeyPatch, said: str, detail: str
+) -> None:
+    reader = DecordReader(talking, Container.read(talking))
+
+    class Failing:
+        def get_batch(self, indices: list[int]) -> None:
+            raise decord.DECORDError(said.format(path=talking))
+
+    monkeypatch.setattr(reader, "_reader", Failing())
+    with pytest.raises(ClipError) as refused:
+        list(reader.frames_at([0]))
+    assert str(refused.value) == f"unreadable_video: {talking.name} cannot be decoded ({detail.format(path=talking)})"
 
 
 def test_animated_webp_is_called_what_it_is(tmp_path: Path) -> None:

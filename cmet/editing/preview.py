@@ -78,20 +78,21 @@ class Preview:
         """Length of the video."""
         return len(self.prepared.codes_TK) / self.prepared.source.fps
 
+    @property
+    def telling_s(self) -> float:
+        """The moment to look at first: the middle, or the nearest to it at which an edit shows most.
+
+        Many videos begin before the face does, or with a face that has not begun to speak.
+        """
+        presence_T, fps = self.prepared.presence_T, self.prepared.source.fps
+        shown = [index for index in self.indices if presence_T[index] == presence_T.max()]
+        middle = (len(presence_T) - 1) / 2
+        return min(shown, key=lambda index: abs(index - middle), default=0) / fps
+
     def nearest(self, time_s: float) -> int:
         """Which still is nearest to a time."""
         wanted = time_s * self.prepared.source.fps
         return int(np.abs(np.array(self.indices) - wanted).argmin())
-
-    def know(self, wanted: WantedEmotion | Timeline, neutral_speech: Sequence[Path]) -> tuple[KnownEmotion, ...]:
-        """What the model hears in recordings, or has on record of emotions that are told.
-
-        Raises:
-            UserError: As `know_emotions`.
-        """
-        neutral = hear(self.editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
-        neutral_NS = None if neutral is None else neutral.vectors_NS
-        return know_emotions(self.editor, wanted, neutral_NS, EditOptions())
 
     def change(self, emotions: Sequence[KnownEmotion], options: EditOptions) -> PreviewedChange:
         """What the emotions change of the video, as in an edit.
@@ -111,6 +112,19 @@ class Preview:
         frame = cv2.imdecode(np.frombuffer(self.stills[number], np.uint8), cv2.IMREAD_COLOR_RGB)
         assert frame is not None
         return as_jpeg(self.prepared.drawn_frame(index, frame, change.movement))
+
+
+def known_wishes(
+    editor: Editor, wanted: WantedEmotion | Timeline, neutral_speech: Sequence[Path]
+) -> tuple[KnownEmotion, ...]:
+    """What a model hears in recordings, or has on record of emotions that are told, whatever the video.
+
+    Raises:
+        UserError: As `know_emotions`.
+    """
+    neutral = hear(editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
+    neutral_NS = None if neutral is None else neutral.vectors_NS
+    return know_emotions(editor, wanted, neutral_NS, EditOptions())
 
 
 def as_jpeg(picture: np.ndarray) -> bytes:

@@ -7,6 +7,7 @@ from threading import Lock
 
 from cmet.connector.card import CONFIG, read_config
 from cmet.editing.built_in import BUILT_IN
+from cmet.editing.editor import HAVE_TYPICAL_UNIT
 from cmet.errors import UserError
 from cmet.params import PUBLISHED_CONNECTOR
 from cmet.tracking.registered import aliased_models, fetched_model
@@ -39,6 +40,11 @@ class OfferedModel:
     def shows_preview(self) -> bool:
         """Whether one frame can be drawn without the others."""
         return self.backbone == BUILT_IN_BACKBONE
+
+    @property
+    def finds_strength(self) -> bool:
+        """Whether it knows which strength makes a typical change."""
+        return self.backbone in HAVE_TYPICAL_UNIT
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class RegisteredModels:
 
 
 def offered_models(named: Path | None = None, trained: Path = TRAINED) -> list[OfferedModel]:
-    """The models that are here, the one to begin with first.
+    """The models that are here, the one to begin with first; where none is named that is one that shows previews.
 
     Args:
         named: A model that was asked for; it comes first.
@@ -92,7 +98,7 @@ def offered_models(named: Path | None = None, trained: Path = TRAINED) -> list[O
     Raises:
         UserError: There is no model where one was asked for.
     """
-    found = [] if named is None else [_of_folder(named, str(named))]
+    found: list[OfferedModel] = []
     for folder in sorted(trained.glob(f"*/{CONFIG}")):
         try:
             found.append(_of_folder(folder.parent, f"{folder.parent.name}, trained here"))
@@ -102,7 +108,8 @@ def offered_models(named: Path | None = None, trained: Path = TRAINED) -> list[O
     connector = CHECKPOINTS[PUBLISHED_CONNECTOR].located(weights_folder())
     if connector is not None and _missing_published() is None:
         found.append(OfferedModel(f"{PUBLISHED_BACKBONE}, by the authors", PUBLISHED_BACKBONE, None, connector))
-    return found
+    found.sort(key=lambda model: not model.shows_preview)
+    return found if named is None else [_of_folder(named, str(named)), *found]
 
 
 def missing_models(offered: Sequence[OfferedModel]) -> list[MissingModel]:

@@ -21,6 +21,11 @@ MAX_STRENGTH = 3.0
 NUM_ROWS = 3
 """Of the table at first."""
 
+NO_PREVIEW = (
+    "This model draws a video as a whole, so nothing can be looked at before it is made. Without a graphics card that "
+    "takes long."
+)
+
 TABLE_HEAD = ("from (s)", "to (s)", "emotion", "strength")
 FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
@@ -69,7 +74,7 @@ class StudioPage:
                 with gr.Column(scale=5, min_width=280):
                     self._lay_out_wishes(models)
                 with gr.Column(scale=6, min_width=280, visible=False) as self.right:
-                    self._lay_out_results()
+                    self._lay_out_results(models)
             self._connect(models)
 
     def _lay_out_wishes(self, models: Sequence[OfferedModel]) -> None:
@@ -85,9 +90,13 @@ class StudioPage:
                 with gr.Tab("By name", id="name") as by_name:
                     self.emotion = gr.Radio(
                         list(models[0].emotions), show_label=False, container=False, elem_classes="emotions",
-                        elem_id="emotion",
+                        elem_id="emotion", visible=bool(models[0].emotions),
                     )  # fmt: skip
-                    with gr.Accordion("Mix several", open=False):
+                    self.has_none = gr.HTML(
+                        looks.notes((), ["This model takes recordings of a voice only."]),
+                        visible=not models[0].emotions, elem_id="has-none",
+                    )  # fmt: skip
+                    with gr.Accordion("Mix several", open=False, visible=bool(models[0].emotions)) as self.mix:
                         self.sliders = [
                             gr.Slider(
                                 0, 1, 0, step=0.05, label=name, buttons=[], elem_id=f"share-{name}",
@@ -130,7 +139,7 @@ class StudioPage:
         )  # fmt: skip
         return files, spoken
 
-    def _lay_out_results(self) -> None:
+    def _lay_out_results(self, models: Sequence[OfferedModel]) -> None:
         with gr.Column() as self.trying:
             self.still = gr.ImageSlider(
                 type="filepath", label="Before and after", interactive=False, elem_id="still", buttons=["fullscreen"],
@@ -141,7 +150,10 @@ class StudioPage:
                 self.strength = gr.Slider(
                     0, MAX_STRENGTH, 1, step=0.05, label="Strength", elem_id="strength", buttons=[], scale=3
                 )
-                self.is_auto = gr.Checkbox(True, label="find it for me", elem_id="auto", scale=1, min_width=120)
+                self.is_auto = gr.Checkbox(
+                    True, label="find it for me", elem_id="auto", scale=1, min_width=120,
+                    visible=models[0].finds_strength,
+                )  # fmt: skip
             self.found = gr.Number(visible=False)
             self.about_wishes = gr.HTML(elem_id="about-wishes", elem_classes="quiet")
             self.go = gr.Button("Make the video", variant="primary", elem_id="go")
@@ -159,9 +171,10 @@ class StudioPage:
             self.history = gr.Radio([], label="Made so far", visible=False, elem_id="history")
 
     def _connect(self, models: Sequence[OfferedModel]) -> None:
-        fields = [
-            self.model, self.way, self.speech, self.spoken, self.calm, self.calm_spoken, self.table, self.strength,
-            self.is_auto, self.is_marked, self.is_side_by_side, self.is_following, self.moment, *self.sliders,
+        fields = self.fields = [
+            self.model, self.way, self.emotion, self.speech, self.spoken, self.calm, self.calm_spoken, self.table,
+            self.strength, self.is_auto, self.is_marked, self.is_side_by_side, self.is_following, self.moment,
+            *self.sliders,
         ]  # fmt: skip
         seen = [self.still, self.about_wishes, self.found]
         made = [self.go, self.stop, self.progress, self.results, self.before, self.after, self.save, self.save_both,
@@ -176,16 +189,18 @@ class StudioPage:
 
         shares = f"name => {self.emotions}.map(one => Number(one === name))"
         seeing(_settle(self.emotion.input, shares, [self.emotion], self.sliders).then)
-        _listen(self.model.input, self.change_model, fields, [self.emotion, *self.sliders])
-        for event in (self.video.change, self.model.input):
-            how = {"trigger_mode": "always_last", "concurrency_limit": None}
+        named = [self.emotion, self.has_none, self.mix, self.is_auto, self.strength, *self.sliders]
+        how = {"trigger_mode": "always_last", "concurrency_limit": None}
+        # one after the other: what is opened has to find the emotions of the new model
+        changed = _listen(self.model.input, self.change_model, fields, named, **how)
+        for event in (self.video.change, changed.then):
             reading = _listen(event, self.open_video, [self.video, *fields], opened, **how)
             _settle(reading.then, FOUND, auto, [self.strength])
         for slider in self.sliders:
             seeing(_settle(slider.input, ALONE % self.emotions, self.sliders, [self.emotion]).then)
         seeing(_settle(self.strength.input, "() => false", [], [self.is_auto]).then)
-        changed = [self.moment.input, self.is_auto.input, self.is_following.input, self.speech.change]
-        for event in [*changed, self.spoken.change, self.calm.change, self.calm_spoken.change, self.table.input]:
+        others = [self.moment.input, self.is_auto.input, self.is_following.input, self.speech.change]
+        for event in [*others, self.spoken.change, self.calm.change, self.calm_spoken.change, self.table.input]:
             seeing(event)
         for way, tab in self.tabs.items():
             seeing(_settle(tab.select, f"() => {way!r}", [], [self.way]).then)
@@ -210,7 +225,7 @@ class StudioPage:
         }
 
     def open_video(self, request: gr.Request, video: str | None, *values: Any) -> Iterator[Updates]:
-        """Read a video that was given, and show its first frame."""
+        """Read a video that was given, and show a telling frame of it."""
         session, (wishes, _) = self._session(request), self._read(request, values)
         if video is None:
             self.studio.close_video(session)
@@ -224,16 +239,17 @@ class StudioPage:
         except Exception as error:
             yield {**self._closed(session, looks.fault(self._said(session, error))), **self._earlier(session)}
             return
-        preview = session.preview
+        preview, time_s = session.preview, 0.0
+        moment = gr.update(visible=False)
+        if preview is not None:
+            time_s = round(preview.telling_s, 2)
+            moment = gr.update(value=time_s, maximum=round(preview.duration_s, 2), visible=True)
         yield {
             self.about_video: "",
             **self._earlier(session),
             **{column: gr.update(visible=True) for column in (self.left, self.right, self.trying)},
-            self.still: gr.update(visible=preview is not None),
-            self.moment: gr.update(
-                value=0, maximum=round(preview.duration_s, 2) if preview else 1, visible=preview is not None
-            ),
-            **self._seen(session, wishes, 0.0),
+            self.moment: moment,
+            **self._seen(session, wishes, time_s),
         }
 
     def show(self, request: gr.Request, *values: Any) -> Updates:
@@ -242,14 +258,25 @@ class StudioPage:
         return self._seen(session, wishes, time_s)
 
     def change_model(self, request: gr.Request, *values: Any) -> Updates:
-        """The emotions of another model."""
+        """What another model can be told; what is chosen stays, where it knows that too."""
         wishes, _ = self._read(request, values)
-        known = wishes.model.emotions
+        known, weights = wishes.model.emotions, wishes.weights or {}
         shown = {
-            slider: gr.update(value=0, visible=name in known)
+            slider: gr.update(value=weights[name] if name in known else 0, visible=name in known)
             for slider, name in zip(self.sliders, self.emotions, strict=True)
         }
-        return {self.emotion: gr.update(choices=list(known), value=None), **shown}
+        kept = [name for name, weight in weights.items() if weight and name in known]
+        alone = kept[0] if len(kept) == 1 and weights[kept[0]] == 1 else None
+        # what was found for another model means nothing for one that finds none
+        strength = gr.update(value=1) if wishes.strength is None else gr.skip()
+        return {
+            self.emotion: gr.update(choices=list(known), value=alone, visible=bool(known)),
+            self.has_none: gr.update(visible=not known),
+            self.mix: gr.update(visible=bool(known)),
+            self.is_auto: gr.update(visible=wishes.model.finds_strength),
+            self.strength: strength,
+            **shown,
+        }
 
     def make(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
         """Make the whole video."""
@@ -281,7 +308,8 @@ class StudioPage:
         """An earlier result of the session."""
         session = self._session(request)
         made = next((one for one in session.made if one.label == label), None)
-        return {} if made is None else self._made(session, made)
+        # Gradio takes an answer without any field for a wrong one
+        return {self.progress: gr.skip()} if made is None else self._made(session, made)
 
     def leave(self, request: gr.Request) -> None:
         """Somebody has closed the page."""
@@ -293,8 +321,8 @@ class StudioPage:
     def _read(self, request: gr.Request, values: Sequence[Any]) -> tuple[StudioWishes, float]:
         """What the fields say, and which moment of the video is looked at."""
         (
-            model, way, speech, spoken, calm, calm_spoken, rows, strength, is_auto, is_marked, both, follows, time_s,
-            *shares,
+            model, way, emotion, speech, spoken, calm, calm_spoken, rows, strength, is_auto, is_marked, both, follows,
+            time_s, *shares,
         ) = values  # fmt: skip
         session = self._session(request)
 
@@ -302,10 +330,14 @@ class StudioPage:
             given = [*(files or []), *([recorded] if recorded else [])]
             return tuple(session.take(Path(file)) for file in given)
 
+        weights = dict(zip(self.emotions, shares, strict=True))
+        # a model that MLflow has may know emotions for which there are no sliders
+        if emotion is not None and emotion not in weights:
+            weights = {emotion: 1.0}
         wishes = StudioWishes(
             self.models[model],
             way,
-            dict(zip(self.emotions, shares, strict=True)),
+            weights,
             taken(speech, spoken),
             taken(calm, calm_spoken),
             tuple(map(tuple, rows or ())),
@@ -318,22 +350,23 @@ class StudioPage:
 
     def _seen(self, session: StudioSession, wishes: StudioWishes, time_s: float) -> Updates:
         """The frame with the change, or as it is beside the reason why there is none."""
-        if session.preview is None:
-            return {}
+        others = [] if wishes.model.shows_preview else [NO_PREVIEW]
         try:
             shown = self.studio.show(session, wishes, time_s)
         except Exception as error:
             before = self.studio.before(session, time_s)
-            said = looks.notes((), [self._said(session, error)])
-            return {self.still: (before, before), self.about_wishes: said}
+            said = looks.notes((), [self._said(session, error), *others])
+            return {
+                self.still: _stills(None if before is None else (before, before)),
+                self.about_wishes: said,
+                self.found: None,
+            }
         strengths = {round(one.strength, 2) for one in shown.emotions if one.mean_change}
-        found = {self.found: strengths.pop()} if wishes.strength is None and len(strengths) == 1 else {}
+        found = strengths.pop() if wishes.strength is None and len(strengths) == 1 else None
         named = [replace(one, name=self._plain(session, one.name)) for one in shown.heard]
         warnings = [self._plain(session, one) for one in shown.warnings]
-        return {
-            self.still: (shown.before, shown.after), self.about_wishes: looks.notes(warnings) + looks.heard(named),
-            **found,
-        }  # fmt: skip
+        about = looks.notes(warnings, others) + looks.heard(named)
+        return {self.still: _stills(shown.stills), self.about_wishes: about, self.found: found}
 
     def _closed(self, session: StudioSession, said: str) -> Updates:
         """Without a video; what was made, or is being made, stays."""
@@ -399,6 +432,11 @@ PLAY_BOTH = """() => {
   videos.forEach((video, number) => { video.currentTime = 0; video.muted = number === 0; });
   videos.forEach(video => video.play());
 }"""
+
+
+def _stills(stills: tuple[Path, Path] | None) -> Any:
+    """The two pictures, or no place for them."""
+    return gr.update(value=stills, visible=stills is not None)
 
 
 def _name(request: gr.Request) -> str:

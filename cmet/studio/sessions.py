@@ -131,7 +131,7 @@ class StudioSession:
     uploads: dict[Path, Path] = field(default_factory=dict)
     """Where a file that was given lies here, by where the page has put it."""
     known: Latest[tuple[KnownEmotion, ...]] = field(default_factory=Latest)
-    """The emotions of the last preview."""
+    """The emotions of the last wishes."""
     changes: Latest[PreviewedChange] = field(default_factory=Latest)
     """What they change of the video."""
     looked_at: set[Path] = field(default_factory=set)

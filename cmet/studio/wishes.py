@@ -20,6 +20,9 @@ VOICE = "voice"
 """In the table: what is heard in the recordings."""
 
 
+HEARS_ONLY = "this model knows no emotion by its name; give recordings of a voice, or choose another model"
+
+
 @dataclass(frozen=True)
 class StudioWishes:
     """All fields of the page."""
@@ -72,6 +75,8 @@ class StudioWishes:
         if self.way == "times":
             return self._timed()
         shares = {name: weight for name, weight in (self.weights or {}).items() if weight > 0}
+        if not self.model.emotions:
+            raise UserError(HEARS_ONLY)
         if not shares:
             raise UserError("choose an emotion")
         return blend_of(shares)
@@ -106,9 +111,13 @@ class StudioWishes:
 
     def _with_voice(self, share: Share) -> Share:
         """A share of an emotion, or of what is heard where the word for it stands."""
-        if not isinstance(share.emotion, NamedEmotion) or share.emotion.name.casefold() != VOICE:
+        if not isinstance(share.emotion, NamedEmotion):
             return share
-        return replace(share, emotion=self._heard())
+        if share.emotion.name.casefold() == VOICE:
+            return replace(share, emotion=self._heard())
+        if not self.model.emotions:
+            raise UserError(HEARS_ONLY)
+        return share
 
     def _heard(self) -> tuple[Path, ...]:
         if not self.speech:

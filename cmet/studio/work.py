@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from cmet.editing.editor import Editor
-from cmet.editing.likeness import HeardEmotion
+from cmet.editing.emotions import KnownEmotion
+from cmet.editing.likeness import HeardEmotion, heard_emotions, warnings_of
 from cmet.editing.options import EditReport, EmotionReport, WantedEmotion, emotion_said, recordings
-from cmet.editing.preview import Preview, PreviewedChange
+from cmet.editing.preview import Preview, PreviewedChange, known_wishes
 from cmet.editing.queue import EditQueue, QueuedEdit
 from cmet.editing.request import EditRequest
 from cmet.editing.timeline import Timeline
@@ -27,12 +28,13 @@ LIMITS = UploadLimits(size_bytes=500 << 20, duration_s=300.0)
 
 
 @dataclass(frozen=True)
-class ShownStill:
-    """One frame before and after, and what is to be known of the change."""
+class ShownWishes:
+    """What can be seen and known of an edit before it is made."""
 
-    before: Path
-    after: Path
+    stills: tuple[Path, Path] | None
+    """One frame before and after; None of a model that shows no preview."""
     emotions: tuple[EmotionReport, ...]
+    """What each does where it stands alone; known with a preview only."""
     heard: tuple[HeardEmotion, ...]
     warnings: tuple[str, ...]
 
@@ -90,20 +92,22 @@ class Studio:
         session.video = session.preview = session.reading = None
         session.forget()
 
-    def show(self, session: StudioSession, wishes: StudioWishes, time_s: float) -> ShownStill:
-        """One frame as the edit would show it.
+    def show(self, session: StudioSession, wishes: StudioWishes, time_s: float) -> ShownWishes:
+        """One frame as the edit would show it, where the model shows previews, and what is known of the wishes.
 
         Raises:
             UserError: The wishes are none.
         """
         preview = session.preview
         if preview is None:
-            raise UserError("give a video first")
+            editor = self._editor(wishes.model)
+            heard = heard_emotions(editor, self._known(session, editor, wishes))
+            return ShownWishes(None, (), heard, warnings_of(heard))
         number = preview.nearest(time_s)
         change = self._change(session, preview, wishes)
         before = session.before(number, preview.stills[number])
         after = session.still(preview.after(number, change))
-        return ShownStill(before, after, change.emotions, change.heard, change.warnings)
+        return ShownWishes((before, after), change.emotions, change.heard, change.warnings)
 
     def before(self, session: StudioSession, time_s: float) -> Path | None:
         """One frame as it is; None where there is none."""
@@ -161,10 +165,13 @@ class Studio:
 
     def _change(self, session: StudioSession, preview: Preview, wishes: StudioWishes) -> PreviewedChange:
         """What the wishes change; that of the last ones is at hand, since a person moves on through the video."""
-        wanted, calm, options = self._wanted(session, wishes), wishes.calm, wishes.options
-        known = session.known.of((preview, wanted, calm), lambda: preview.know(wanted, calm))
-        key = (preview, wanted, calm, options.strength)
-        return session.changes.of(key, lambda: preview.change(known, options))
+        known, options = self._known(session, preview.editor, wishes), wishes.options
+        return session.changes.of((preview, known, options.strength), lambda: preview.change(known, options))
+
+    def _known(self, session: StudioSession, editor: Editor, wishes: StudioWishes) -> tuple[KnownEmotion, ...]:
+        """The emotions; those of the last wishes are at hand."""
+        wanted, calm = self._wanted(session, wishes), wishes.calm
+        return session.known.of((id(editor), wanted, calm), lambda: known_wishes(editor, wanted, calm))
 
     def _wanted(self, session: StudioSession, wishes: StudioWishes) -> WantedEmotion | Timeline:
         """The emotion, with recordings that were looked at before anything opens them."""

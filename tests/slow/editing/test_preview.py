@@ -6,7 +6,7 @@ import pytest
 
 from cmet.editing.choice import default_editor
 from cmet.editing.options import EditOptions, NamedEmotion
-from cmet.editing.preview import Preview
+from cmet.editing.preview import Preview, known_wishes
 from cmet.editing.video import edit_video
 from cmet.errors import UserError
 from cmet.media.video import VideoFile, read_video, write_video
@@ -36,7 +36,7 @@ def pixels(jpeg: bytes) -> np.ndarray:
 
 def test_a_frame_shows_what_the_edit_will(preview: Preview, face: Path, tmp_path: Path) -> None:
     wanted = NamedEmotion("happy")
-    change = preview.change(preview.know(wanted, ()), OPTIONS)
+    change = preview.change(known_wishes(preview.editor, wanted, ()), OPTIONS)
     edit_video(face, wanted, (), tmp_path / "out.mp4", preview.editor, OPTIONS)
     edited, own = (read_video(path).frames.astype(int) for path in (tmp_path / "out.mp4", face))
     for number, index in enumerate(preview.indices):
@@ -48,7 +48,7 @@ def test_a_frame_shows_what_the_edit_will(preview: Preview, face: Path, tmp_path
 
 
 def test_no_change_leaves_the_frame(preview: Preview) -> None:
-    change = preview.change(preview.know(NamedEmotion("happy"), ()), EditOptions(strength=0.0))
+    change = preview.change(known_wishes(preview.editor, NamedEmotion("happy"), ()), EditOptions(strength=0.0))
     assert np.abs(pixels(preview.after(0, change)) - pixels(preview.stills[0])).mean() < 1
 
 
@@ -60,4 +60,4 @@ def test_a_moment_is_the_nearest_frame(preview: Preview) -> None:
 
 def test_an_emotion_that_the_model_does_not_know_is_told(preview: Preview) -> None:
     with pytest.raises(UserError, match="this model knows angry"):
-        preview.know(NamedEmotion("jolly"), ())
+        known_wishes(preview.editor, NamedEmotion("jolly"), ())

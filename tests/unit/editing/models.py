@@ -1,5 +1,6 @@
 """Untrained models: what they change means nothing, that and where they change does."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,19 @@ def write_model(
     speech_width: int,
     clips: ClipForm = CLIPS,
     form: SpeechForm = USUAL_SPEECH,
+    emotions: Sequence[str] = (),
 ) -> None:
-    """A bundle with drawn weights, and an empty folder of the backbone."""
+    """A bundle with drawn weights, and an empty folder of the backbone; it has drawn deltas of emotions on record."""
     folder.mkdir(exist_ok=True)
+    random = np.random.default_rng(0)
+    deltas = {
+        key: {name: random.normal(size=width).tolist() for name in emotions}
+        for key, width in (("expression_deltas", expression_width), ("speech_deltas", speech_width))
+    }
     config = BundleConfig(
         clips=clips, backbone=backbone, speech_encoder=encoder, speech_settings=dict(settings_of(encoder, form)),
         expression_width=expression_width, speech_width=speech_width, network=NETWORK, step=0, seed=0,
-        held_out_emotion=None,
+        held_out_emotion=None, **deltas,
     )  # fmt: skip
     connector = Connector(NETWORK, expression_width, speech_width)
     limit_S = np.full(speech_width, 3.0)

@@ -4,6 +4,7 @@ import pytest
 
 from cmet.errors import UserError
 from cmet.studio.models import missing_models, offered_models
+from tests.unit.editing.models import write_model
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,21 @@ def test_what_is_missing_comes_with_the_command_that_gets_it(tmp_path: Path, wei
         (weights / f"pdfgc/{name}_model.pth").touch()
     said = {one.label: one.way for one in missing_models(offered_models(trained=tmp_path))}
     assert said["pdfgc"] == "train it with `dvc repro train@pdfgc`"
+
+
+def test_the_page_begins_with_a_model_that_shows_previews(tmp_path: Path) -> None:
+    for backbone, width in (("edtalk", 10), ("facemesh", 6), ("pdfgc", 30)):
+        (tmp_path / "train").mkdir(exist_ok=True)
+        write_model(tmp_path / "train" / backbone, backbone, width, "opensmile", 88)
+    offered = offered_models(trained=tmp_path / "train")
+    assert [(model.label, model.finds_strength) for model in offered] == [
+        ("facemesh, trained here", True),
+        ("facemesh, built in", True),
+        ("edtalk, trained here", False),
+        ("pdfgc, trained here", False),
+    ]
+    named = offered_models(tmp_path / "train/pdfgc", trained=tmp_path / "train")
+    assert named[0].label == str(tmp_path / "train/pdfgc")
 
 
 def test_a_model_that_is_asked_for_comes_first_and_has_to_be_there(tmp_path: Path) -> None:

@@ -73,18 +73,26 @@ def _shown_edit(edit: "BatchEdit", folder: Path, common: Sequence[str]) -> dict[
         "link": quote(edit.out.relative_to(folder).as_posix(), safe="/", errors="surrogateescape"),
         "before": _still(before, same_moment),
         "after": _still(after, middle),
-        "facts": _facts_of(said, edit.report),
+        "facts": facts_of(said, edit.report),
     }
 
 
-def _facts_of(said: Provenance, report: EditReport) -> Mapping[str, str]:
+def facts_of(said: Provenance, report: EditReport) -> Mapping[str, str]:
+    """What the page says of a result, by what it is called there; what is empty is left out."""
     emotions = "; ".join(
         one.name
         + (f", strength {one.strength:.3g}" if one.strength else "")
         + ("" if one.start_s is None else f", from {one.start_s:g} s")
         for one in said.emotions
     )
-    likeness = ", ".join(f"{name} {cosine:.2f}" for name, cosine in list(report.likeness.items())[:2])
+    several = [
+        (f"{one.name}: ", emotion.likeness) for one, emotion in zip(said.emotions, report.emotions, strict=False)
+    ]
+    likeness = "; ".join(
+        start + ", ".join(f"{name} {cosine:.2f}" for name, cosine in list(found.items())[:2])
+        for start, found in several or [("", report.likeness)]
+        if found
+    )
     settings = ", ".join(f"{name} {value}" for name, value in said.settings.items())
     found = {
         "emotion": emotions,

@@ -36,6 +36,10 @@ MIN_LIKENESS = 0.5
 """Cosine with a known emotion below which a change is taken to be like none."""
 
 
+STILL_S = 1.0
+"""Length of the still face that a change is predicted for."""
+
+
 class BackboneKind(BackboneClass, Protocol):
     """What is known of a backbone before it is loaded."""
 
@@ -134,6 +138,21 @@ class Editor:
             delta *= np.repeat(strengths.astype(np.float32), self.bundle.connector.window)[: len(delta), None]
         return resampled(delta, self.clips.fps, len(codes), fps)
 
+    def likeness(self, delta_S: np.ndarray) -> dict[str, float]:
+        """What speech sounds like: cosine with each known emotion of what its delta does to a still face.
+
+        The highest first; empty where the model has no emotions on record. It is of no video, so that all that is said
+        of a recording says the same, before and after an edit.
+
+        Args:
+            delta_S: Scaled speech delta, shape (S,).
+        """
+        bundle = self.bundle
+        if not bundle.config.expression_deltas:
+            return {}
+        still_NK = np.zeros((round(STILL_S * self.clips.fps), bundle.config.expression_width), np.float32)
+        return bundle.config.likeness(predict_deltas(bundle.connector, delta_S, still_NK))
+
     def num_windows(self, num_frames: int, fps: float) -> int:
         """Windows of the Connector that a video has, which are counted at the rate of the training."""
         return num_windows(self.bundle.connector, self._num_frames_as_trained(num_frames, fps))
@@ -150,7 +169,7 @@ class Editor:
         Args:
             delta_TK: The delta.
             wished: What a person wants; None to have one found.
-            likeness: To the emotions that the model knows; a delta that is like none of them is left as it is.
+            likeness: As `likeness` gives it; a delta that is like none of the known emotions is left as it is.
         """
         if wished is not None:
             return wished

@@ -3,8 +3,8 @@
 Legend: T frames, K expression components, S speech features.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,8 @@ class KnownEmotion:
     """Seconds that the change to it takes, where it has a time."""
     course: "Course | None" = None
     """Where the face follows a recording."""
+    likeness: Mapping[str, float] = field(default_factory=dict)
+    """What it sounds like, as `Editor.likeness` gives it; empty where nothing was heard."""
 
     @property
     def is_told(self) -> bool:
@@ -153,9 +155,10 @@ def know_emotion(editor: Editor, emotion: WantedEmotion, neutral_NS: np.ndarray 
     (delta_S,) = deltas_along(weights[None] / weights.sum(), [known.delta_S for _, known in changing])
     clamped = sum(weight * known.clamped_share for weight, known in changing) / weights.sum()
     heard = [known.heard for _, known in changing if known.heard is not None]
+    delta_S = delta_S.astype(np.float32)
     return KnownEmotion(
-        emotion_said(emotion), Heard.together(heard) if heard else None, delta_S.astype(np.float32), float(clamped),
-        float(weights.sum()), parts=tuple(known for _, known in changing),
+        emotion_said(emotion), Heard.together(heard) if heard else None, delta_S, float(clamped), float(weights.sum()),
+        parts=tuple(known for _, known in changing), likeness=editor.likeness(delta_S) if heard else {},
     )  # fmt: skip
 
 
@@ -168,7 +171,10 @@ def _know_one(editor: Editor, emotion: OneEmotion, neutral_NS: np.ndarray | None
     heard = hear(editor.encoder, emotion, option)
     delta_S = editor.bundle.scaled_speech_delta(neutral_NS, heard.vectors_NS)
     is_clamped_S = np.abs(delta_S) >= editor.bundle.speech_limit_S
-    return KnownEmotion(emotion_said(emotion), heard, delta_S, float(is_clamped_S.mean()), recordings=tuple(emotion))
+    return KnownEmotion(
+        emotion_said(emotion), heard, delta_S, float(is_clamped_S.mean()), recordings=tuple(emotion),
+        likeness=editor.likeness(delta_S),
+    )  # fmt: skip
 
 
 def check_num_windows(editor: Editor, emotions: Sequence[KnownEmotion], num_frames: int, fps: float) -> None:
@@ -266,25 +272,21 @@ def emotional_delta(
     """
     along = laid_out(editor, emotions, len(codes_TK), fps)
     alone = _deltas_alone(editor, along, codes_TK, fps, presence_T)
-    likenesses = [
-        {} if emotion.is_told else editor.bundle.config.likeness(delta_TK)
-        for emotion, delta_TK in zip(along, alone, strict=True)
-    ]
     strengths = [
-        0.0 if emotion.delta_S is None else _strength(editor, emotion, delta_TK, options, likeness)
-        for emotion, delta_TK, likeness in zip(along, alone, likenesses, strict=True)
+        0.0 if emotion.delta_S is None else _strength(editor, emotion, delta_TK, options)
+        for emotion, delta_TK in zip(along, alone, strict=True)
     ]
     reports = [
         EmotionReport(
             emotion.name,
             root_mean_square(strength * delta_TK),
             strength,
-            likeness,
+            dict(emotion.likeness),
             emotion.clamped_share,
             emotion.is_told,
             *(() if emotion.segment is None else (emotion.segment.start_s, emotion.segment.end_s)),
         )
-        for emotion, delta_TK, strength, likeness in zip(along, alone, strengths, likenesses, strict=True)
+        for emotion, delta_TK, strength in zip(along, alone, strengths, strict=True)
         if emotion.segment is None or emotion.segment.blend
     ]
     if len(along) == 1:
@@ -310,13 +312,11 @@ def _crossfaded(
     return delta_TK
 
 
-def _strength(
-    editor: Editor, emotion: KnownEmotion, delta_TK: np.ndarray, options: EditOptions, likeness: dict[str, float]
-) -> float:
+def _strength(editor: Editor, emotion: KnownEmotion, delta_TK: np.ndarray, options: EditOptions) -> float:
     wished = options.strength
     if emotion.segment is not None and emotion.segment.strength is not None:
         wished = emotion.segment.strength
-    return emotion.weight * editor.strength_for(delta_TK, wished, likeness)
+    return emotion.weight * editor.strength_for(delta_TK, wished, emotion.likeness)
 
 
 def _deltas_alone(

@@ -5,19 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from cmet.connector.inference import predict_deltas
-from cmet.editing.editor import Editor, is_like_none
+from cmet.editing.editor import is_like_none
 from cmet.editing.emotions import KnownEmotion
 from cmet.vocabulary import NEUTRAL, SYNONYMS, TARGET_EMOTIONS
 
 DOUBT_MARGIN = 0.15
 """Two cosines that are closer leave it open which emotion was heard. Those of surprised and fear often are: in the
 built-in model the two themselves have a cosine of 0.94."""
-
-STILL_S = 1.0
-"""Length of the still face that a change is predicted for."""
 
 
 @dataclass(frozen=True)
@@ -26,23 +20,10 @@ class HeardEmotion:
 
     name: str
     """As the recordings were named."""
-    likeness: dict[str, float]
-    """As `heard_likeness` gives it."""
+    likeness: Mapping[str, float]
+    """As `Editor.likeness` gives it."""
     wish: str | None
     """The emotion that the recordings are called after."""
-
-
-def heard_likeness(editor: Editor, emotion: KnownEmotion) -> dict[str, float]:
-    """Cosine with each emotion the model knows, the highest first, of what the emotion does to a still face.
-
-    That of an edit (`EditReport.likeness`) is close to it, and is known only once a video has been read. Empty where
-    nothing was heard.
-    """
-    bundle = editor.bundle
-    if emotion.heard is None or emotion.delta_S is None or not bundle.config.expression_deltas:
-        return {}
-    still_NK = np.zeros((round(STILL_S * editor.clips.fps), bundle.config.expression_width), np.float32)
-    return bundle.config.likeness(predict_deltas(bundle.connector, emotion.delta_S, still_NK))
 
 
 def named_wish(paths: Sequence[Path]) -> str | None:
@@ -68,7 +49,7 @@ def heard_warnings(name: str, likeness: Mapping[str, float], wish: str | None = 
 
     Args:
         name: What the recordings are called in the sentences.
-        likeness: As `heard_likeness` gives it.
+        likeness: As `Editor.likeness` gives it.
         wish: The emotion that the recordings shall show, if that is known.
     """
     if not likeness:
@@ -89,13 +70,11 @@ def heard_warnings(name: str, likeness: Mapping[str, float], wish: str | None = 
     return []
 
 
-def heard_emotions(editor: Editor, emotions: Sequence[KnownEmotion]) -> tuple[HeardEmotion, ...]:
+def heard_emotions(emotions: Sequence[KnownEmotion]) -> tuple[HeardEmotion, ...]:
     """What was heard in all recordings of an edit, each once; those of a blend by themselves."""
     all_of_them = [one for emotion in emotions for one in emotion.parts or (emotion,)]
     known = {(one.name, one.recordings): one for one in all_of_them if one.heard is not None}
-    return tuple(
-        HeardEmotion(one.name, heard_likeness(editor, one), named_wish(one.recordings)) for one in known.values()
-    )
+    return tuple(HeardEmotion(one.name, one.likeness, named_wish(one.recordings)) for one in known.values())
 
 
 def warnings_of(heard: Sequence[HeardEmotion]) -> tuple[str, ...]:

@@ -150,8 +150,8 @@ class EditReport:
     has_typical_unit: bool = True
     """Whether a delta of 1 is a typical emotional one."""
     likeness: dict[str, float] = field(default_factory=dict)
-    """Cosine of the mean delta with that of each emotion the model knows, the highest first; empty for an emotion that
-    was told, since nothing was heard."""
+    """What the recordings sound like, as `Editor.likeness` gives it: the same as warnings are made of; empty for an
+    emotion that was told, since nothing was heard."""
     told_emotion: str | None = None
     """The emotion, where one was told by its name."""
     held_out_emotion: str | None = None

@@ -76,7 +76,7 @@ def edit_as_published(source: Source, neutral_NS: np.ndarray, emotional_MS: np.n
         num_frames = write_result(unfinished, frames, source, job, [told])
     return EditReport(
         num_frames, source.fps, PICTURE_PX, PICTURE_PX, None, change, 0.0,
-        strength=strength, has_typical_unit=False, likeness=editor.bundle.config.likeness(delta_NE),
+        strength=strength, has_typical_unit=False, likeness=dict(job.emotions[0].likeness),
         remarks=resize_remark(source.path, source.width, source.height, PICTURE_PX) + remarks,
     )  # fmt: skip
 

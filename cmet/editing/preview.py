@@ -104,7 +104,7 @@ class Preview:
         codes_TK, fps = self.prepared.codes_TK, self.prepared.source.fps
         check_num_windows(self.editor, emotions, len(codes_TK), fps)
         delta_TK, told = emotional_delta(self.editor, emotions, codes_TK, fps, self.prepared.presence_T, options)
-        return PreviewedChange(self.prepared.movement(delta_TK), tuple(told), heard_emotions(self.editor, emotions))
+        return PreviewedChange(self.prepared.movement(delta_TK), tuple(told), heard_emotions(emotions))
 
     def after(self, number: int, change: PreviewedChange) -> bytes:
         """A still with the change, as JPEG; see `PreparedVideo.drawn_frame`."""

@@ -100,7 +100,7 @@ def edit_video(
     neutral = hear(editor.encoder, neutral_speech, "--neutral-speech") if neutral_speech else None
     neutral_NS = None if neutral is None else neutral.vectors_NS
     emotions = know_emotions(editor, speech, neutral_NS, options)
-    warnings = warnings_of(heard_emotions(editor, emotions))
+    warnings = warnings_of(heard_emotions(emotions))
     if warn is not None:
         for warning in warnings:
             warn(warning)

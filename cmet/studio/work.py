@@ -101,7 +101,7 @@ class Studio:
         preview = session.preview
         if preview is None:
             editor = self._editor(wishes.model)
-            heard = heard_emotions(editor, self._known(session, editor, wishes))
+            heard = heard_emotions(self._known(session, editor, wishes))
             return ShownWishes(None, (), heard, warnings_of(heard))
         number = preview.nearest(time_s)
         change = self._change(session, preview, wishes)

@@ -11,10 +11,12 @@ from filelock import FileLock
 
 from cmet.editing import batch as batch_module
 from cmet.editing.batch import BatchReport, run_batch
+from cmet.editing.batch_page import facts_of
 from cmet.editing.batch_table import BatchDefaults, BatchRow, rows_of_batch
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditOptions, EditReport, NamedEmotion, Share
+from cmet.editing.options import EditOptions, EditReport, EmotionReport, NamedEmotion, Share
 from cmet.editing.product import BATCH_LEDGER, BATCH_LOCK, BATCH_PAGE
+from cmet.editing.provenance import MadeEmotion, Provenance
 from cmet.editing.queue import Editors
 from cmet.editing.request import EditRequest
 from cmet.editing.timeline import Segment, Timeline
@@ -278,6 +280,19 @@ def test_a_page_of_somebody_else_is_not_written_over(rows: list[BatchRow], out: 
     with pytest.raises(UserError, match="holds a page index.html that is none of a batch"):
         done(rows, out)
     assert (out / BATCH_PAGE).read_text() == "mine"
+
+
+def test_the_page_says_what_each_emotion_is_most_like() -> None:
+    made = tuple(MadeEmotion(name, 1.0) for name in ("a.wav", "happy"))
+    said = Provenance("cmet 1", "m", "0" * 64, "facemesh", "opensmile", made)
+    heard, told = (
+        EmotionReport("/tmp/a.wav", 1.0, 1.0, likeness=found)
+        for found in ({"sad": 0.81, "fear": 0.5, "happy": 0.1}, {})
+    )
+    report = EditReport(10, 25.0, 64, 64, 1.0, 0.9, emotions=(heard, told))
+    assert facts_of(said, report)["most like"] == "a.wav: sad 0.81, fear 0.50"
+    alone = replace(report, emotions=(), likeness=heard.likeness)
+    assert facts_of(said, alone)["most like"] == "sad 0.81, fear 0.50"
 
 
 def test_the_page_shows_all_and_needs_nothing_else(rows: list[BatchRow], out: Path, tmp_path: Path) -> None:

@@ -7,11 +7,10 @@ import pytest
 
 from cmet.editing.built_in import BUILT_IN
 from cmet.editing.editor import Editor
-from cmet.editing.emotions import KnownEmotion, know_emotion
+from cmet.editing.emotions import KnownEmotion, emotional_delta, know_emotion
 from cmet.editing.likeness import (
     DOUBT_MARGIN,
     heard_emotions,
-    heard_likeness,
     heard_warnings,
     named_wish,
     warnings_of,
@@ -32,7 +31,9 @@ def as_heard(editor: Editor, emotion: str, *recordings: str) -> KnownEmotion:
     """An emotion on record as if recordings had shown it."""
     told = know_emotion(editor, NamedEmotion(emotion), None, "")
     heard = Heard(np.zeros((1, editor.bundle.config.speech_width), np.float32))
-    return replace(told, name=recordings[0], heard=heard, recordings=tuple(map(Path, recordings)))
+    assert told.delta_S is not None
+    likeness = editor.likeness(told.delta_S)
+    return replace(told, name=recordings[0], heard=heard, recordings=tuple(map(Path, recordings)), likeness=likeness)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +59,19 @@ def test_recordings_are_named_after_an_emotion_or_after_none(paths: Sequence[str
 
 @pytest.mark.parametrize("emotion", TARGET_EMOTIONS)
 def test_what_is_heard_is_known_before_a_video_is_read(built_in: Editor, emotion: str) -> None:
-    likeness = heard_likeness(built_in, as_heard(built_in, emotion, "a.wav"))
+    likeness = as_heard(built_in, emotion, "a.wav").likeness
     assert next(iter(likeness)) == emotion and likeness[emotion] > 0.8
     # nothing was heard of what was told
-    assert heard_likeness(built_in, know_emotion(built_in, NamedEmotion(emotion), None, "")) == {}
+    assert know_emotion(built_in, NamedEmotion(emotion), None, "").likeness == {}
+
+
+def test_what_is_reported_of_an_edit_is_what_was_heard_whatever_the_video(built_in: Editor) -> None:
+    happy = as_heard(built_in, "happy", "a.wav")
+    codes_TK = np.random.default_rng(0).normal(0, 2, (50, built_in.bundle.config.expression_width)).astype(np.float32)
+    delta_TK, (report,) = emotional_delta(built_in, [happy], codes_TK, 25.0, np.ones(50, np.float32), QUIET)
+    (heard,) = heard_emotions([happy])
+    assert report.likeness == heard.likeness == happy.likeness
+    assert built_in.bundle.config.likeness(delta_TK) != report.likeness
 
 
 def test_a_wish_that_differs_from_what_was_heard_is_told() -> None:
@@ -88,21 +98,23 @@ def test_recordings_of_a_blend_are_looked_at_by_themselves(built_in: Editor) -> 
     happy, sad = as_heard(built_in, "happy", "happy/"), as_heard(built_in, "happy", "sad/")
     told = know_emotion(built_in, NamedEmotion("sad"), None, "")
     blend = replace(happy, name="both", parts=(happy, sad, told))
-    heard = heard_emotions(built_in, [blend])
+    heard = heard_emotions([blend])
     assert [(one.name, one.wish) for one in heard] == [("happy/", "happy"), ("sad/", "sad")]
     (said,) = warnings_of(heard)
     assert said.startswith("sad/: named sad, but this model hears happy")
     # once is enough
-    assert heard_emotions(built_in, [blend, sad]) == heard
+    assert heard_emotions([blend, sad]) == heard
 
 
 def test_a_warning_comes_before_anything_is_changed(
     tmp_path: Path, built_in: Editor, darkening: Path, sounds: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cmet.editing.likeness.heard_likeness", lambda *_: {"sad": 0.9})
+    monkeypatch.setattr(Editor, "likeness", lambda *_: {"sad": 0.9})
     out, said = tmp_path / "out.mp4", []
     report = edit_video(darkening, **sounds, out=out, editor=built_in, options=QUIET,
                         warn=lambda text: said.append((text, out.exists())))  # fmt: skip
     ((text, is_there),) = said
     assert report.warnings == (text,) and not is_there and out.exists()
     assert text.startswith(f"{sounds['speech'][0]}: named happy, but this model hears sad")
+    # and what is said of it afterwards is no other hearing
+    assert report.likeness == {"sad": 0.9}

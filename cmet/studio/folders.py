@@ -22,8 +22,17 @@ NUM_NAME_BYTES = 16
 OWN_NAME = re.compile(rf"[0-9a-f]{{{2 * NUM_NAME_BYTES}}}")
 """What the folder of a page is called; nothing else in the home is ours to remove."""
 
+FILES = "files"
+"""In the folder of a page: where it puts what is sent, beside the folders of its sessions."""
+
+SENT_NAME = re.compile(r"[0-9a-f]{64}|tmp\w+")
+"""Where Gradio puts what is sent: a folder named after the content, and before it is whole a file."""
+
 MAX_AGE_S = 24 * 3600.0
-LOOK_EVERY_S = 600.0
+MAX_UNCLAIMED_AGE_S = 3600.0
+"""Of what was sent and is in no session: the page takes what it is given at once, or somebody else has sent it."""
+
+LOOK_EVERY_S = 60.0
 
 
 def studio_home() -> Path:
@@ -105,6 +114,36 @@ def remove_old(folder: Path, now_s: float) -> None:
                 path.unlink(missing_ok=True)
 
 
+def remove_unclaimed(files: Path, now_s: float) -> None:
+    """Remove what was sent an hour ago and taken into no session."""
+    for sent in files.glob("*"):
+        if not SENT_NAME.fullmatch(sent.name) or sent.is_symlink():
+            continue
+        # a session that ends meanwhile removes its own
+        with suppress(FileNotFoundError):
+            inside = [path.lstat() for path in (sent.iterdir() if sent.is_dir() else (sent,))]
+            # a session links what it takes
+            if any(found.st_nlink > 1 or now_s - found.st_ctime < MAX_UNCLAIMED_AGE_S for found in inside):
+                continue
+            if sent.is_dir():
+                shutil.rmtree(sent, ignore_errors=True)
+            else:
+                sent.unlink()
+
+
+def bytes_kept_in(folder: Path) -> int:
+    """Bytes of all files in a folder; what lies there under two names counts once."""
+    sizes_bytes = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            # others remove their own meanwhile
+            with suppress(FileNotFoundError):
+                found = (Path(parent) / name).lstat()
+                sizes_bytes[found.st_ino] = found.st_size
+    return sum(sizes_bytes.values())
+
+
 def _sweep(folder: Path, is_over: threading.Event) -> None:
     while not is_over.wait(LOOK_EVERY_S):
         remove_old(folder, time.time())
+        remove_unclaimed(folder / FILES, time.time())

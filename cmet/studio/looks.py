@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from re import sub
+from typing import TYPE_CHECKING
 
-from cmet.editing.likeness import HeardEmotion
-from cmet.studio.models import MissingModel
+if TYPE_CHECKING:
+    from cmet.editing.likeness import HeardEmotion
+    from cmet.studio.models import MissingModel
 
 ASK_FIRST = (
     "A made face can hurt the person it shows: edit only people who have agreed, and say that it is edited when you "
@@ -47,7 +49,7 @@ def going(label: str, done: int, total: int | None) -> str:
     )
 
 
-def heard(emotions: Iterable[HeardEmotion]) -> str:
+def heard(emotions: "Iterable[HeardEmotion]") -> str:
     """A bar of likeness to each emotion, for all recordings."""
     known = [one for one in emotions if one.likeness]
     return "".join(_bars(one.likeness, one.name if len(known) > 1 else "") for one in known)
@@ -63,7 +65,7 @@ def _bars(likeness: Mapping[str, float], name: str) -> str:
     return f'<div class="heard"><span class="title">{_text(title)}</span>{"".join(rows)}</div>'
 
 
-def absent(models: Sequence[MissingModel]) -> str:
+def absent(models: "Sequence[MissingModel]") -> str:
     """Models that are not here: entries of the list that cannot be chosen, each with what gets it."""
     entries = "".join(
         f'<div class="entry" role="radio" aria-checked="false" aria-disabled="true"><span class="name">'
@@ -71,6 +73,27 @@ def absent(models: Sequence[MissingModel]) -> str:
         for one in models
     )
     return entries and f'<div class="absent" role="radiogroup" aria-label="Models that are not here">{entries}</div>'
+
+
+def ask_for_password(user: str) -> str:
+    """What stands above the fields where the page asks for a password."""
+    return (
+        f'<span style="display:block;max-width:44ch">The user is <b>{escape(user)}</b>; the password is the one that '
+        "whoever started this page has set. After several wrong ones you have to wait a minute.</span>"
+    )
+
+
+def wait_page(left_s: float) -> str:
+    """A page for somebody who has given too many wrong passwords; the browser leaves it by itself."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>cmet studio</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<style>body { font: 16px/1.5 system-ui, sans-serif; background: #f6f7f9; color: #1e293b; margin: 0; "
+        "display: grid; place-items: center; min-height: 100vh } main { max-width: 44ch; padding: 24px }"
+        "h1 { font-size: 22px }</style></head>"
+        f"<body><main><h1>Too many wrong passwords</h1><p>Wait {left_s:g} seconds; then this page asks for the "
+        "password again by itself.</p><p>Whoever started the page knows the password.</p></main></body></html>"
+    )
 
 
 def _text(sentence: str) -> str:

@@ -1,45 +1,24 @@
 """The page served: to this machine only, unless somebody asks for more and sets a password."""
 
 import os
-import re
 import secrets
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cmet.errors import UserError
-from cmet.studio.folders import PRIVATE, private_folder, studio_home
+from cmet.studio.folders import FILES, PRIVATE, private_folder, studio_home
+from cmet.studio.guards import BoundedBodies, FewGuesses, OnlyFromHere
+from cmet.studio.looks import ask_for_password
 
 LOCALHOST = "127.0.0.1"
 FIRST_PORT, NUM_PORTS = 7860, 40
 NUM_TRIES = 10
-POLICY = (
-    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; form-action 'self'; "
-    "object-src 'none'; base-uri 'self'"
-)
-"""What a browser may fetch for the page: nothing from elsewhere, whatever a part of it would like."""
-
-REFUSED = re.compile(r"/(?:file|proxy)=\w+:|/openapi\.json$|/deep_link/?$")
-"""What would be fetched from elsewhere by the server, the list of what can be called, and a copy of a page to share."""
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OWN_SITES = frozenset({"same-origin", "none"})
-"""What a browser says of a request by this page, or by a person who typed an address."""
-
-LOGIN = "/login"
-MAX_WRONG, WRONG_WITHIN_S = 5, 60.0
-"""Wrong passwords from one address after which it is heard no more, until as many seconds have gone by."""
 
 USER = "cmet"
 """Who logs in with the password."""
@@ -98,81 +77,6 @@ def check_reach(host: str, password: str | None) -> None:
         )
 
 
-def is_foreign(scope: Scope) -> bool:
-    """Whether a page of another site has its visitor's browser send something here."""
-    if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
-        return False
-    headers = Headers(scope=scope)
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in OWN_SITES
-    # older browsers, and any at an address of the network without HTTPS, say only this
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
-
-
-class OnlyFromHere:
-    """Tells browsers to fetch nothing from elsewhere, fetches nothing for them either, and takes nothing from there."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Stand before an application."""
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if REFUSED.search(scope.get("path", "")) or is_foreign(scope):
-            await PlainTextResponse("This is not for you.", 403)(scope, receive, send)
-            return
-
-        async def answered(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = POLICY
-                headers["Referrer-Policy"] = "no-referrer"
-                headers["X-Content-Type-Options"] = "nosniff"
-            await send(message)
-
-        await self.app(scope, receive, answered)
-
-
-class FewGuesses:
-    """Keeps a password from being found by trying."""
-
-    def __init__(self, app: ASGIApp, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Stand before an application.
-
-        Args:
-            app: It answers what is wrong with a status of 400 or more.
-            now_s: Tells the time.
-        """
-        self.app, self.now_s = app, now_s
-        self._wrong_s: dict[str, list[float]] = {}
-        """When there was a wrong one, by the address it came from."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != LOGIN:
-            await self.app(scope, receive, send)
-            return
-        client, now_s = (scope.get("client") or ("", 0))[0], self.now_s()
-        recent = {one: [at for at in times if now_s - at < WRONG_WITHIN_S] for one, times in self._wrong_s.items()}
-        self._wrong_s = {one: times for one, times in recent.items() if times}
-        wrong_s = self._wrong_s.setdefault(client, [])
-        if len(wrong_s) >= MAX_WRONG:
-            said = {"detail": f"Too many wrong passwords; wait {WRONG_WITHIN_S:g} s."}
-            await JSONResponse(said, 429)(scope, receive, send)
-            return
-        # counts from the start: many sent at once are not heard either
-        wrong_s.append(now_s)
-
-        async def answered(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
-                self._wrong_s.pop(client, None)
-            await send(message)
-
-        await self.app(scope, receive, answered)
-
-
 @contextmanager
 def served_page(host: str, port: int | None, password: str | None, model: Path | None) -> Iterator[str]:
     """The page, for the time of a block; gives its address. Files of its sessions are gone afterwards.
@@ -187,7 +91,7 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
         UserError: There is no model where one was asked for, or the port is taken.
     """
     with private_folder(studio_home()) as folder:
-        files = folder / "files"
+        files = folder / FILES
         files.mkdir(mode=PRIVATE)
         _quiet_gradio(files)
         from gradio import processing_utils
@@ -201,7 +105,7 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
         processing_utils.hash_seed = secrets.token_bytes(32)
         models, studio = offered_models(model), Studio(files)
         page = StudioPage(studio, models, RegisteredModels(Path.cwd()))
-        guards = [Middleware(OnlyFromHere), Middleware(FewGuesses)]
+        guards = [Middleware(OnlyFromHere), Middleware(FewGuesses), Middleware(BoundedBodies, files=files)]
         if is_local(host):
             # another site's name that leads to this machine opens no page
             guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=[LOCALHOST, "localhost", host]))
@@ -213,6 +117,7 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
                     server_name=host,
                     server_port=number,
                     auth=None if password is None else (USER, password),
+                    auth_message=ask_for_password(USER),
                     share=False,
                     quiet=True,
                     prevent_thread_lock=True,

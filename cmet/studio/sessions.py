@@ -17,7 +17,7 @@ from cmet.editing.preview import Preview, PreviewedChange
 from cmet.editing.queue import CancelledEdit, QueuedEdit
 from cmet.errors import UserError
 from cmet.progress import watching
-from cmet.studio.folders import PRIVATE
+from cmet.studio.folders import PRIVATE, bytes_kept_in
 
 Result = TypeVar("Result")
 
@@ -156,13 +156,7 @@ class StudioSession:
     @property
     def kept_bytes(self) -> int:
         """Size of all its files."""
-        size_bytes = 0
-        for folder, _, names in os.walk(self.folder):
-            for name in names:
-                # other work of the session removes its own meanwhile
-                with suppress(FileNotFoundError):
-                    size_bytes += (Path(folder) / name).stat().st_size
-        return size_bytes
+        return bytes_kept_in(self.folder)
 
     @property
     def is_full(self) -> bool:

@@ -20,6 +20,7 @@ from cmet.cli import app
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import read_video, write_video
 from cmet.studio.folders import LOCK
+from cmet.studio.guards import MAX_WRONG
 from cmet.studio.sessions import MAX_KEPT_BYTES
 from tests.browser.lab import wait_for
 from tests.browser.studio import ServedStudio, StudioVisitor, served_studio, write_long
@@ -323,6 +324,18 @@ def test_a_password_stands_before_the_page(browser: Browser, guarded: ServedStud
     page.get_by_role("button", name="Login").click()
     page.locator("#video").wait_for()
     page.close()
+    # somebody else
+    context = browser.new_context(viewport={"width": 390, "height": 700})
+    page = context.new_page()
+    page.goto(guarded.url.replace("0.0.0.0", "127.0.0.1"))
+    expect(page.locator("body")).to_contain_text("After several wrong ones you have to wait a minute.")
+    for _ in range(MAX_WRONG + 1):
+        page.get_by_label("username").fill("cmet")
+        page.get_by_label("password").fill("guess")
+        with page.expect_response("**/login"):
+            page.get_by_role("button", name="Login").click()
+    page.get_by_text("Too many wrong passwords").wait_for()
+    context.close()
 
 
 def left_after(studio: ServedStudio, number: signal.Signals) -> list[str]:

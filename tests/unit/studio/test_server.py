@@ -1,21 +1,10 @@
 import socket
-from collections.abc import Iterable
 
 import pytest
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from cmet.errors import UserError
 from cmet.studio.server import (
     FIRST_PORT,
-    MAX_WRONG,
-    WRONG_WITHIN_S,
-    FewGuesses,
-    OnlyFromHere,
     at_free_port,
     check_reach,
     free_port,
@@ -74,50 +63,3 @@ def test_an_address_of_another_machine_is_told() -> None:
 def test_an_address_that_cannot_be_served_at_is_told() -> None:
     with pytest.raises(UserError, match="--host ::1: the page is served at IPv4 addresses only"):
         check_reach("::1", None)
-
-
-async def answer(request: Request) -> Response:
-    """The page behind its guards; it lets in with one password."""
-    form = await request.body()
-    return PlainTextResponse("", 200 if request.url.path != "/login" or form == b"right" else 400)
-
-
-def guarded(*guards: Middleware) -> TestClient:
-    """A visitor of it."""
-    routes = [Route(path, answer, methods=["GET", "POST"]) for path in ("/login", "/gradio_api/upload")]
-    return TestClient(Starlette(routes=routes, middleware=guards), base_url="http://127.0.0.1:7860")
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({}, 200),
-        ({"Origin": "http://127.0.0.1:7860"}, 200),
-        ({"Origin": "https://me.example", "Sec-Fetch-Site": "same-origin"}, 200),
-        ({"Origin": "https://evil.example"}, 403),
-        ({"Origin": "http://127.0.0.1:9000"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Sec-Fetch-Site": "cross-site"}, 403),
-        ({"Sec-Fetch-Site": "same-site"}, 403),
-    ],
-)
-def test_another_site_can_send_nothing(headers: dict[str, str], status: int) -> None:
-    visitor = guarded(Middleware(OnlyFromHere))
-    assert visitor.post("/gradio_api/upload", headers=headers).status_code == status
-    assert visitor.get("/gradio_api/upload", headers=headers).status_code == 200
-
-
-def test_a_password_cannot_be_found_by_trying() -> None:
-    now_s = [0.0]
-    visitor = guarded(Middleware(FewGuesses, now_s=lambda: now_s[0]))
-
-    def statuses(words: Iterable[str]) -> list[int]:
-        return [visitor.post("/login", content=word).status_code for word in words]
-
-    assert statuses(["wrong"] * MAX_WRONG) == [400] * MAX_WRONG
-    assert statuses(["wrong", "right"]) == [429, 429]
-    assert visitor.get("/login").status_code == 400  # it is the page's answer
-    now_s[0] = WRONG_WITHIN_S
-    assert statuses(["wrong", "right"]) == [400, 200]
-    # who knows it begins anew
-    assert statuses(["wrong"] * MAX_WRONG) == [400] * MAX_WRONG

@@ -242,6 +242,17 @@ def edit(
             "that nothing was changed since. Needs the extra c2pa.",
         ),
     ] = False,
+    sign_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign-key",
+            help="Sign with this private key (PEM) instead; its password, if it has one, in CMET_SIGN_PASSWORD.",
+        ),
+    ] = None,
+    sign_certificate: Annotated[
+        Path | None,
+        typer.Option("--sign-certificate", help="Certificate of that key (PEM), and after it those that vouch for it."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
     """Give the face in a video another emotion, heard in speech or told by its name."""
@@ -281,7 +292,9 @@ def edit(
         is_parity=parity,
         is_quiet=quiet,
         is_marked=mark,
-        is_signed=sign,
+        is_signed=sign or sign_key is not None or sign_certificate is not None,
+        sign_key=sign_key,
+        sign_certificate=sign_certificate,
     )
     inference = InferenceParams(
         batch_size=batch_size, precision=precision or ("float32" if parity else "bfloat16"), compile=compile_

@@ -131,7 +131,13 @@ def _wanted(speech: WantedEmotion | Timeline, options: EditOptions) -> list[tupl
 
 
 def _named_files(options: EditOptions) -> dict[str, Path]:
-    found = {"--lips": options.lips, "--source": options.source, "--sound": options.sound}
+    found = {
+        "--lips": options.lips,
+        "--source": options.source,
+        "--sound": options.sound,
+        "--sign-key": options.sign_key,
+        "--sign-certificate": options.sign_certificate,
+    }
     return {name: path for name, path in found.items() if isinstance(path, Path)}
 
 

@@ -107,6 +107,10 @@ class EditOptions:
     """Whether every frame of the result says that it is edited."""
     is_signed: bool = False
     """Whether the result gets signed credentials; see `cmet.editing.credentials`."""
+    sign_key: Path | None = None
+    """Private key that signs, in PEM; None for one that is thrown away."""
+    sign_certificate: Path | None = None
+    """Its certificate in PEM, and those that vouch for it."""
 
 
 @dataclass(frozen=True)

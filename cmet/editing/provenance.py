@@ -41,8 +41,8 @@ NOTICE = "AI-edited face"
 SAID_IN, KEPT_IN = "comment", "synopsis"
 """Entries of an mp4 that players show: a sentence, and all of it as JSON."""
 
-OF_OTHERS = frozenset({"then", "strength", "is_quiet"})
-"""Options that are told with the emotions, or change nothing."""
+OF_OTHERS = frozenset({"then", "strength", "is_quiet", "sign_key", "sign_certificate"})
+"""Options that are told with the emotions or by the signature, or change nothing."""
 
 
 @dataclass(frozen=True)

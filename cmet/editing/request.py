@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from cmet.editing.checks import all_emotions, check_files, result_file
 from cmet.editing.choice import ModelChoice
+from cmet.editing.credentials import identity_of
 from cmet.editing.editor import Editor
 from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, told_of
 from cmet.editing.side_by_side import write_side_by_side
@@ -32,6 +33,9 @@ MISSED = frozenset({"missing", "missing_argument"})
 """Kinds of faults, as pydantic calls them."""
 
 SIDE_BY_SIDE = "--side-by-side"
+
+PATHS = ("lips", "source", "sound", "sign_key", "sign_certificate")
+"""Options that may name a file."""
 
 LIPS_WORDS = frozenset({"own", "speech"})
 
@@ -77,7 +81,7 @@ class EditRequest:
             "video": [self.video],
             "speech": [path for one in emotions if not isinstance(one, NamedEmotion | str) for path in one],
             "neutral_speech": list(self.neutral_speech),
-            **{name: [getattr(self.options, name)] for name in ("lips", "source", "sound")},
+            **{name: [getattr(self.options, name)] for name in PATHS},
         }
         return {name: tuple(path for path in paths if isinstance(path, Path)) for name, paths in found.items()}
 
@@ -162,7 +166,7 @@ def _with_both(request: EditRequest, both: Path, editor: Editor, warn: Callable[
     with result_file(request.out) as edited, result_file(both, SIDE_BY_SIDE) as shown:
         report = _edited(request, edited, editor, warn)
         with told_of(request.video):
-            write_side_by_side(request.video, edited, shown, request.options.is_quiet)
+            write_side_by_side(request.video, edited, shown, request.options.is_quiet, identity_of(request.options))
     return report
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmet.editing.credentials import sign_video
+from cmet.editing.credentials import SigningIdentity, sign_video
 from cmet.editing.framing import resized
 from cmet.editing.marking import INK, PLATE, lettering
 from cmet.editing.options import CRF
@@ -28,7 +28,9 @@ LETTER_SHARE, MIN_LETTER_PX = 0.035, 10
 """Height of letters: a share of a picture's shorter side, and at least as high as can be read."""
 
 
-def write_side_by_side(before: Path, after: Path, out: Path, is_quiet: bool = False) -> None:
+def write_side_by_side(
+    before: Path, after: Path, out: Path, is_quiet: bool = False, identity: SigningIdentity | None = None
+) -> None:
     """Write a video and its edit beside each other, wide ones one above the other, with labels and the edit's sound.
 
     It says of itself what the edit says. Where the edit is longer, the video runs back and forth.
@@ -38,6 +40,7 @@ def write_side_by_side(before: Path, after: Path, out: Path, is_quiet: bool = Fa
         after: Its edit, as `edit_video` wrote it.
         out: Target mp4; the caller makes it atomic.
         is_quiet: Whether to show no progress.
+        identity: Who signs it; None for nobody.
 
     Raises:
         UserError: `after` does not say that it is an edit.
@@ -51,8 +54,8 @@ def write_side_by_side(before: Path, after: Path, out: Path, is_quiet: bool = Fa
     frames = (side_by_side(*pair) for pair in counted_frames(pairs, "showing both", len(edited), is_quiet))
     write_video(out, frames, edited.fps, after, CRF, shown=edited.colour.shown, tags=provenance.tags)
     provenance.put_into(out)
-    if provenance.settings.get("is_signed"):
-        sign_video(out, provenance)
+    if identity is not None:
+        sign_video(out, provenance, identity)
 
 
 def side_by_side(before: np.ndarray, after: np.ndarray) -> np.ndarray:

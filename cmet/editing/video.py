@@ -11,7 +11,7 @@ import numpy as np
 from cmet.backbones.backbone import Backbone
 from cmet.backbones.frames import fill_gaps
 from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
-from cmet.editing.credentials import require_signing
+from cmet.editing.credentials import check_signing
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions import always_shown, check_num_windows, emotional_delta, know_emotions, laid_out
 from cmet.editing.framing import (
@@ -83,8 +83,7 @@ def edit_video(
     check_emotions(speech, neutral_speech, options)
     kind, window = editor.kind, editor.bundle.connector.window
     check_wishes(kind, options)
-    if options.is_signed:
-        require_signing()
+    check_signing(options)
     lips = chosen_lips(kind, options.lips, is_parity=options.is_parity)
     check_files(video, speech, neutral_speech, out, options)
     with told_of(video):

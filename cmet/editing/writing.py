@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmet.editing.credentials import sign_video
+from cmet.editing.credentials import identity_of, sign_video
 from cmet.editing.job import EditJob
 from cmet.editing.marking import marked
 from cmet.editing.options import CRF, EmotionReport
@@ -32,6 +32,7 @@ def write_result(
         path, shown, source.fps, job.sound, CRF, shown=source.file.colour.shown, tags=provenance.tags
     )
     provenance.put_into(path)
-    if job.options.is_signed:
-        sign_video(path, provenance)
+    identity = identity_of(job.options)
+    if identity is not None:
+        sign_video(path, provenance, identity)
     return num_frames

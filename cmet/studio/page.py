@@ -15,7 +15,7 @@ from cmet.studio.models import OfferedModel, RegisteredModels, missing_models
 from cmet.studio.sentences import plain_sentence
 from cmet.studio.sessions import MadeVideo, StudioSession
 from cmet.studio.wishes import StudioWishes, Way
-from cmet.studio.work import Studio
+from cmet.studio.work import LIMITS, Studio
 
 MAX_STRENGTH = 3.0
 NUM_ROWS = 3
@@ -25,6 +25,9 @@ NO_PREVIEW = (
     "This model draws a video as a whole, so nothing can be looked at before it is made. Without a graphics card that "
     "takes long."
 )
+
+TAKEN = looks.notes((), [f"Up to {LIMITS.size_bytes >> 20} MiB and {LIMITS.duration_s / 60:g} minutes."])
+"""Said before: what is larger the browser refuses by itself, in words of Gradio."""
 
 TABLE_HEAD = ("from (s)", "to (s)", "emotion", "strength")
 FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
@@ -82,7 +85,7 @@ class StudioPage:
             label="Video of one face", sources=["upload", "webcam"], elem_id="video", buttons=[],
             webcam_options=gr.WebcamOptions(mirror=False),
         )  # fmt: skip
-        self.about_video = gr.HTML(elem_id="about-video", elem_classes="quiet")
+        self.about_video = gr.HTML(TAKEN, elem_id="about-video", elem_classes="quiet")
         # a plain field, so that the page itself can write into it
         self.way = gr.Textbox("name", visible=False)
         with gr.Column(visible=False, elem_id="wishes") as self.left:
@@ -229,7 +232,7 @@ class StudioPage:
         session, (wishes, _) = self._session(request), self._read(request, values)
         if video is None:
             self.studio.close_video(session)
-            yield {**self._closed(session, ""), **self._earlier(session)}
+            yield {**self._closed(session, TAKEN), **self._earlier(session)}
             return
         try:
             for reading in self.studio.open_video(session, Path(video), wishes.model):

@@ -144,10 +144,11 @@ class Studio:
             session.edit.cancel()
 
     def close(self) -> None:
-        """End all work, and forget everybody."""
+        """End all work, and forget everybody; files may be removed then, since what is still being read writes none."""
         self.sessions.end_all()
         self.queue.close()
-        self._readings.shutdown(cancel_futures=True)
+        # a model that is being opened cannot be stopped, and on a slow machine it takes longer than an end may
+        self._readings.shutdown(wait=False, cancel_futures=True)
 
     def _warm(self, model: OfferedModel) -> None:
         try:

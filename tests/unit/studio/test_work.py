@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -64,3 +65,18 @@ def test_a_session_with_too_many_files_gets_no_more(studio: Studio, full: Studio
     with pytest.raises(UserError, match=said):
         next(studio.open_video(full, tmp_path / "other.mp4", MODEL))
     assert full.video is None
+
+
+def test_the_end_waits_for_no_model_that_is_being_opened(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_end, was_let_in = Event(), Event(), []
+
+    def opened(model: OfferedModel) -> None:
+        begun.set()
+        was_let_in.append(may_end.wait(5))
+
+    monkeypatch.setattr(studio, "_warm", opened)
+    studio.warm(MODEL)
+    assert begun.wait(5)
+    studio.close()
+    assert was_let_in == []
+    may_end.set()

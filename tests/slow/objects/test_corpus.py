@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +26,7 @@ from cmet.params import ClipsParams, Params
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from tests.conftest import ROOT
 from tests.object_readers import copy_source
-from tests.object_store import Bucket, forget_clients
+from tests.object_store import Bucket
 from tests.unit.corpora.trees import HTML, MEDIUM, fill, pointer, write_tar, write_zip
 
 
@@ -201,7 +202,12 @@ def test_the_rows_of_a_table_may_name_objects(bucket: Bucket, tmp_path: Path) ->
 
 
 def test_a_store_that_goes_away_stops_the_stage_and_quarantines_nothing(
-    bucket: Bucket, tmp_path: Path, videos: list[bytes], settings: ClipsParams, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket,
+    tmp_path: Path,
+    videos: list[bytes],
+    settings: ClipsParams,
+    monkeypatch: pytest.MonkeyPatch,
+    begin_anew: Callable[[], None],
 ) -> None:
     names = [f"01-01-05-01-01-01-{actor}.mp4" for actor in ("01", "02")]
     for name, video in zip(names, videos, strict=False):
@@ -214,10 +220,10 @@ def test_a_store_that_goes_away_stops_the_stage_and_quarantines_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(store, "WAITS_S", ())
         patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        forget_clients()
+        begin_anew()
         with pytest.raises(UserError, match=r"cannot be reached.*run the same command again"):
             prepare_clips(manifest, inventory, tmp_path / "out", tmp_path / "work", settings)
-    forget_clients()
+    begin_anew()
     assert prepare_clips(manifest, inventory, tmp_path / "out", tmp_path / "work", settings).num_clips == 2
 
 

@@ -23,7 +23,7 @@ from cmet.packs import Packs, has_file, read_packed, write_packs
 from cmet.project import Project
 from cmet.pushed import REMOTE_VARIABLE
 from tests.conftest import ROOT
-from tests.object_store import Bucket, forget_clients
+from tests.object_store import Bucket
 from tests.packing import pack_arrays
 
 CLIPS = [f"mead-M003-happy-1-{number:03d}" for number in range(600)]
@@ -248,16 +248,18 @@ def test_what_is_damaged_in_the_cache_is_told(clone: Path, tmp_path: Path) -> No
     assert read_packed(path) == picture(path.name)
 
 
-def test_a_remote_that_cannot_be_read_is_told(bucket: Bucket, clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_that_cannot_be_read_is_told(
+    bucket: Bucket, clone: Path, monkeypatch: pytest.MonkeyPatch, begin_anew: Callable[[], None]
+) -> None:
     monkeypatch.setattr(store, "WAITS_S", (0.0,))
     path = pack_of(clone, TAKEN) / f"{TAKEN}.mp4"
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    forget_clients()
+    begin_anew()
     with pytest.raises(UserError, match=r"may not be read \(The config profile \(nobody\) could not be found\)"):
         read_packed(path)
     monkeypatch.delenv("AWS_PROFILE")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    forget_clients()
+    begin_anew()
     with pytest.raises(UserError, match="cannot be reached, or the connection broke 2 times in a row .*127.0.0.1:9"):
         read_packed(path)
     monkeypatch.setenv(REMOTE_VARIABLE, "s3://key:secret@lab/cmet")

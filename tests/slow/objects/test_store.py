@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from cmet.objects.files import kept_on_disk, on_disk
 from cmet.objects.inventory import StoredObject, open_inventory, write_inventory
 from cmet.objects.renewing import InventoryReport, renew_inventory
 from cmet.objects.store import ObjectStore
-from tests.object_store import Breaking, Bucket, forget_clients
+from tests.object_store import Breaking, Bucket
 
 
 @pytest.fixture
@@ -121,9 +122,11 @@ def test_places_without_objects_are_told(bucket: Bucket) -> None:
         ObjectStore("gs://lab").objects()
 
 
-def test_who_has_no_credentials_is_told(bucket: Bucket, inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_no_credentials_is_told(
+    bucket: Bucket, inventory: Path, monkeypatch: pytest.MonkeyPatch, begin_anew: Callable[[], None]
+) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    forget_clients()
+    begin_anew()
     with pytest.raises(UserError, match=r"may not be read \(The config profile \(nobody\) could not be found\)"):
         ObjectStore(f"{bucket.address}/raw").objects()
 
@@ -142,7 +145,7 @@ def test_who_is_refused_is_told(endpoint: str, bucket: Bucket, monkeypatch: pyte
 
 
 def test_a_connection_that_breaks_is_tried_again(
-    bucket: Bucket, inventory: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, inventory: Path, monkeypatch: pytest.MonkeyPatch, begin_anew: Callable[[], None]
 ) -> None:
     monkeypatch.setattr(store, "WAITS_S", (0.0, 0.0, 0.0))
     content = bytes(range(256)) * 4096
@@ -151,19 +154,19 @@ def test_a_connection_that_breaks_is_tried_again(
     place = urlsplit(bucket.endpoint)
     with Breaking((str(place.hostname), int(place.port or 0)), [1, 300_000, 100_000]).at_work() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
-        forget_clients()
+        begin_anew()
         with on_disk(inventory / "a/1.mp4") as file:
             assert file.read_bytes() == content
         assert server.num_broken == 3
 
 
 def test_a_store_that_does_not_answer_is_told_in_the_end(
-    bucket: Bucket, inventory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bucket: Bucket, inventory: Path, monkeypatch: pytest.MonkeyPatch, begin_anew: Callable[[], None], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(store, "WAITS_S", (0.0,))
     # nobody listens there
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    forget_clients()
+    begin_anew()
     with (
         pytest.raises(UserError, match="cannot be reached, or the connection broke 2 times in a row .*127.0.0.1:9"),
         on_disk(inventory / "a/1.mp4"),

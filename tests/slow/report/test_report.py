@@ -174,28 +174,29 @@ def test_a_value_of_a_table_that_turns_into_cards_has_its_label(reports: Written
             assert len(labels) == len(re.findall("<td(?! *></td>)", row)) > 0
 
 
-def test_landmark_distances_are_explained_only_where_they_were_measured(
-    tiny: Tiny, scores: Scores, params: Params, reports: Written, tmp_path: Path
-) -> None:
-    assert "Distance between landmarks" not in reports[0].page.read_text(encoding="utf-8")
-    shutil.copytree(scores.folder, tmp_path / "scores")
+@pytest.fixture(scope="module")
+def other(tiny: Tiny, scores: Scores, params: Params, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the same project with a distance between landmarks and a released judge."""
+    root = tmp_path_factory.mktemp("other")
+    shutil.copytree(scores.folder, root / "scores")
     metrics = json.loads(scores.metrics_file.read_text())
     measured = {"value": 0.1, "interval": [0.1, 0.2], "n": 12, "num_failed": 0}
     metrics["methods"]["cmet"]["metrics"]["lmd/mouth"] = measured
-    write_json(tmp_path / "scores/metrics.json", metrics)
-    report = written(tiny, Scores(tmp_path / "scores"), params, tmp_path / "out")
-    assert "Distance between landmarks" in report.page.read_text(encoding="utf-8")
+    write_json(root / "scores/metrics.json", metrics)
+    shutil.copytree(tiny.judge.folder, root / "judge")
+    tiny.judge.history.head(0).to_parquet(root / "judge" / HISTORY)
+    write_json(root / "judge" / CARD, tiny.judge.card.model_dump() | {"acc_train": None, "acc_val": 0.25})
+    report = written(tiny, Scores(root / "scores"), params, root / "out", JudgeFolder(root / "judge"))
+    return report.page.read_text(encoding="utf-8")
 
 
-def test_a_released_judge_has_an_accuracy_and_no_curve(
-    tiny: Tiny, scores: Scores, params: Params, reports: Written, tmp_path: Path
-) -> None:
-    judge = tmp_path / "judge"
-    shutil.copytree(tiny.judge.folder, judge)
-    tiny.judge.history.head(0).to_parquet(judge / HISTORY)
-    write_json(judge / CARD, tiny.judge.card.model_dump() | {"acc_train": None, "acc_val": 0.25})
-    released = written(tiny, scores, params, tmp_path / "out", JudgeFolder(judge))
-    pages = [report.page.read_text(encoding="utf-8") for report in (reports[0], released)]
+def test_landmark_distances_are_explained_only_where_they_were_measured(reports: Written, other: str) -> None:
+    assert "Distance between landmarks" not in reports[0].page.read_text(encoding="utf-8")
+    assert "Distance between landmarks" in other
+
+
+def test_a_released_judge_has_an_accuracy_and_no_curve(reports: Written, other: str) -> None:
+    pages = [reports[0].page.read_text(encoding="utf-8"), other]
     assert ["augmented frames named correctly" in page for page in pages] == [True, False]
     assert ["of its training clips correctly" in page for page in pages] == [True, False]
     assert "It names 25.0 % of the validation speakers’ clips correctly." in pages[1]

@@ -80,14 +80,14 @@ def lab(browser: Browser, empty_store: Path, small_line: Path, tmp_path_factory:
     return lab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dagster(lab: Lab) -> Iterator[Dagster]:
-    """Dagster of the lab."""
+    """Dagster of the lab; it looks after the project for as long as it is there, and ends with the tests of it."""
     with lab.serve_dagster() as dagster:
         yield dagster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mlflow(lab: Lab) -> Iterator[str]:
     """Address of MLflow of the lab."""
     with lab.serve_mlflow() as url:

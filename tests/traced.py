@@ -11,7 +11,7 @@ import traceback
 from contextlib import nullcontext
 from pathlib import Path
 
-# before the package: a child imports of it what its stage needs; optimizers import torch._dynamo
+# before the package: a child imports of it what its stage needs
 import av  # noqa: F401
 import cv2  # noqa: F401
 import decord  # noqa: F401
@@ -20,7 +20,6 @@ import numpy as np  # noqa: F401
 import opensmile  # noqa: F401
 import pandas as pd  # noqa: F401
 import torch  # noqa: F401
-import torch._dynamo  # noqa: F401
 import webdataset  # noqa: F401
 
 from cmet.closure import PACKAGE

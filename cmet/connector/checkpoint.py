@@ -14,6 +14,7 @@ from cmet.connector.processes import Processes
 from cmet.connector.step import TrainingStep
 from cmet.errors import UserError
 from cmet.inputs.texts import shown
+from cmet.optimizers import uncompiled
 from cmet.outputs import fresh_file
 from cmet.params import TrainParams
 from cmet.weights.containers import UnreadableWeights, kind_of, load_content, not_finite
@@ -173,7 +174,7 @@ def make_optimizer(connector: nn.Module, spread: nn.Parameter, params: TrainPara
     groups: list[dict[str, Any]] = [{"params": list(connector.parameters())}]
     if params.reconstruction == "bmse":
         groups.append({"params": [spread]})
-    return torch.optim.AdamW(groups, lr=params.learning_rate, weight_decay=params.weight_decay, fused=True)
+    return uncompiled(torch.optim.AdamW)(groups, lr=params.learning_rate, weight_decay=params.weight_decay, fused=True)
 
 
 def _average(connector: Connector, decay: float | None) -> AveragedModel | None:

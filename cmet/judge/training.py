@@ -28,6 +28,7 @@ from cmet.judge.emotion_fan import PlainJudge
 from cmet.judge.frames import CLIPS_AT_ONCE, read_frames, to_tensor
 from cmet.judge.networks import KINDS
 from cmet.judge.pictures import HeldFrames, StreamedClips, TrainingPictures, readable_clips
+from cmet.optimizers import uncompiled
 from cmet.outputs import fresh_folder, write_json
 from cmet.params import JudgeParams
 from cmet.progress import counted, progress
@@ -174,7 +175,7 @@ def _fit(
 
 
 def _small_recipe(network: nn.Module, params: JudgeParams, num_batches: int) -> TrainingRecipe:
-    optimizer = torch.optim.AdamW(network.parameters(), params.learning_rate, weight_decay=0.05)
+    optimizer = uncompiled(torch.optim.AdamW)(network.parameters(), params.learning_rate, weight_decay=0.05)
     # the learning rate rises during the first fifth of the steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, params.learning_rate, total_steps=num_batches * params.num_epochs, pct_start=0.2
@@ -187,7 +188,7 @@ def _paper_recipe(network: nn.Module, params: JudgeParams, num_batches: int) -> 
 
     Differs from the paper: the last epoch is kept, there the one that is best on the benchmark's own clips.
     """
-    optimizer = torch.optim.SGD(network.parameters(), params.learning_rate, momentum=0.9, weight_decay=1e-4)
+    optimizer = uncompiled(torch.optim.SGD)(network.parameters(), params.learning_rate, momentum=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=30 * num_batches, gamma=0.2)
     return TrainingRecipe(optimizer, schedule, label_smoothing=0, is_augmented=False)
 

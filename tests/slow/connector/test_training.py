@@ -3,6 +3,7 @@
 import itertools
 import json
 import resource
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -62,7 +63,10 @@ def run(shards: Path, out: Path, params: TrainParams, tracker: Silent | None = N
     )
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bytes(shards: Path, tmp_path: Path, make_params: MakeParams) -> None:
+def test_an_interrupted_run_goes_on_to_the_same_bytes_and_imports_no_compiler(
+    shards: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
     params = make_params(reconstruction="bmse", ema_decay=0.9)
     expected = run(shards, tmp_path / "whole", params)
     with pytest.raises(KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """Training a judge."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -49,7 +50,10 @@ def test_the_card_says_all_that_a_score_must_say(tiny: Tiny) -> None:
     assert (card.begin_from, card.begin_from_sha256, card.trained_on) == (None, None, None)
 
 
-def test_same_clips_and_seed_give_the_same_bytes(tiny: Tiny, tmp_path: Path) -> None:
+def test_same_clips_and_seed_give_the_same_bytes_and_no_compiler_is_imported(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
     train_judge(tiny.clips, tmp_path / "again", JUDGE, seed=1)
     for name in (WEIGHTS, CARD, HISTORY):
         assert (tmp_path / "again" / name).read_bytes() == (tiny.judge.folder / name).read_bytes()

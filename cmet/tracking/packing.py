@@ -83,14 +83,22 @@ def packed_model(model: Model) -> Iterator[Packed]:
 
 @contextmanager
 def _without_remarks() -> Iterator[None]:
-    """A block in which MLflow does not tell of its steps, nor that there is no pip in an environment of uv."""
+    """A block in which MLflow does not tell of its steps, nor that there is no pip in an environment of uv.
+
+    It does not look either for pins that are not installed, a second for each process: these were read off what is.
+    """
+    from mlflow.utils import environment
+
+    compare = environment.warn_dependency_requirement_mismatches
     loggers = [logging.getLogger(name) for name in ("mlflow.pyfunc", "mlflow.utils.environment")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
+    environment.warn_dependency_requirement_mismatches = lambda model_requirements: None
     try:
         yield
     finally:
+        environment.warn_dependency_requirement_mismatches = compare
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

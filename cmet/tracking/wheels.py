@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from io import BytesIO
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -51,6 +52,15 @@ def write_wheel(folder: Path) -> Path:
     Raises:
         UserError: cmet is not installed.
     """
+    name, content = _own_wheel()
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+@cache
+def _own_wheel() -> tuple[str, bytes]:
+    """Name and content; the code of a process stays the same."""
     try:
         own = distribution(OWN)
     except PackageNotFoundError as error:
@@ -74,9 +84,8 @@ def write_wheel(folder: Path) -> Path:
     for name in ("entry_points.txt", *(f"licenses/{file}" for file in own.metadata.get_all("License-File", []))):
         if text := own.read_text(name):
             beside[name] = text
-    path = folder / f"{OWN}-{named}-py3-none-any.whl"
-    _write_files(path, f"{info}/RECORD", code | {f"{info}/{name}": text.encode() for name, text in beside.items()})
-    return path
+    files = code | {f"{info}/{name}": text.encode() for name, text in beside.items()}
+    return f"{OWN}-{named}-py3-none-any.whl", _packed_files(f"{info}/RECORD", files)
 
 
 def _is_installed(name: str) -> bool:
@@ -87,11 +96,10 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def _write_files(path: Path, record: str, files: Mapping[str, bytes]) -> None:
-    """Write a wheel.
+def _packed_files(record: str, files: Mapping[str, bytes]) -> bytes:
+    """Files as a wheel.
 
     Args:
-        path: Of the wheel.
         record: Name in it of the list of its files.
         files: Content by name.
     """
@@ -100,9 +108,11 @@ def _write_files(path: Path, record: str, files: Mapping[str, bytes]) -> None:
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
         lines.append(f"{file},sha256={digest},{len(content)}\n")
     lines.append(f"{record},,\n")
-    with zipfile.ZipFile(path, "w") as archive:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
         for file, content in [*sorted(files.items()), (record, "".join(lines).encode())]:
             entry = zipfile.ZipInfo(file, LONG_AGO)
             entry.external_attr = 0o644 << 16
             # most of it are weights, which the highest level makes a few per cent smaller in twice the time
             archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=1)
+    return packed.getvalue()

@@ -1,9 +1,10 @@
-"""Trainings one after the other, in two processes that torchrun seems to have started: `SHARDS RUNS`.
+"""Trainings one after the other, in two processes that torchrun seems to have started: `SHARDS RUNS`, or `PROJECT`.
 
 They are forked, since importing torch takes longer than these trainings.
 
-RUNS is a JSON list of `[OUT, PARAMS, STEP]`. One with a STEP is interrupted in all processes when that is logged, and
-its checkpoint is copied to `OUT.checkpoint`; the same training once more goes on from there.
+Of a PROJECT it is the stage. RUNS is a JSON list of `[OUT, PARAMS, STEP]`. One with a STEP is interrupted in all
+processes when that is logged, and its checkpoint is copied to `OUT.checkpoint`; the same training once more goes on
+from there.
 """
 
 import json
@@ -16,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo  # the optimizer imports it
+import torch._dynamo  # what shares gradients imports it
 
 from cmet.connector.processes import training_processes
 from cmet.connector.training import CHECKPOINT, Purpose, Untracked, train_connector
 from cmet.params import TrainParams
+from cmet.project import Project
 from cmet.shards import Shards
 from tests.connector_shards import CLIPS
+from tests.small_line import run_untracked
 
 
 class Interrupted(Exception):
@@ -40,7 +43,13 @@ class Ending(Untracked):
             raise Interrupted
 
 
-def main(shards: Path, runs: list[tuple[str, dict[str, Any], int | None]]) -> None:
+def train_project(root: Path) -> None:
+    """Run the stage, of which MLflow hears nothing."""
+    run_untracked("train", Project.at(root / "params.yaml"), "facemesh")
+
+
+def train_runs(shards: Path, runs: list[tuple[str, dict[str, Any], int | None]]) -> None:
+    """Train the runs."""
     with training_processes(torch.device("cpu")) as processes:
         for name, params, end_at in runs:
             out = Path(name)
@@ -61,7 +70,10 @@ def forked(rank: int, port: int) -> int:
     where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
     os.environ.update(where, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
     try:
-        main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+        if len(sys.argv) == 2:
+            train_project(Path(sys.argv[1]))
+        else:
+            train_runs(Path(sys.argv[1]), json.loads(sys.argv[2]))
     except BaseException:
         traceback.print_exc()
         os._exit(1)

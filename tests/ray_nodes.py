@@ -70,7 +70,8 @@ class RayNodes:
         for name in ("tmp", "cwd"):
             (own / name).mkdir(parents=True)
         if is_head:
-            options = ("--head", f"--port={self.port}", "--include-dashboard=false", *options)
+            # the monitor would ask a cloud for more machines
+            options = ("--head", f"--port={self.port}", "--include-dashboard=false", "--no-monitor", *options)
         else:
             options = (f"--address={self.address}", *options)
         command = [Path(sys.executable).with_name("ray"), "start", "--block", "--num-cpus=1"]

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,9 @@ def test_at_most_six_modules_are_exempt_and_each_says_why() -> None:
 def test_what_is_read_quickly_is_what_python_would_import(module: str) -> None:
     """The imports that `closure` finds in the text are those of the syntax tree."""
     tree = ast.parse(module_file(module).read_text(encoding="utf-8"))
+    nodes = list(_running(tree))
     wanted: set[str] = set()
-    for node in _running(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             wanted |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -107,7 +109,7 @@ def test_what_is_read_quickly_is_what_python_would_import(module: str) -> None:
     own = {name for name in wanted if name.startswith("cmet.") and module_file(name).read_text().strip()}
     texts = {
         reference.split(":")[0]
-        for node in _running(tree)
+        for node in nodes
         if isinstance(node, ast.Constant) and isinstance(reference := node.value, str)
         if re.fullmatch(r"cmet(\.\w+)+:\w+", reference)
     }
@@ -123,12 +125,15 @@ def test_what_is_read_quickly_is_what_python_would_import(module: str) -> None:
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes but those that are for type checking."""
-    for node in ast.iter_child_nodes(tree):
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield node
-            yield from _running(node)
+    waiting = [tree]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+                yield node
+                waiting.append(node)
 
 
+@cache
 def _is_left_out(name: str) -> bool:
     text = module_file(name).read_text(encoding="utf-8")
     return name.removeprefix("cmet.") in EXEMPT or name == "cmet" or len(ast.parse(text).body) <= 1 and '"""' in text

@@ -2,18 +2,24 @@
 
 from pathlib import Path
 
-from tests import bench_dvc
-from tests.bench_planning import STEPS, planned, table_of
+import pytest
 
-NUM_CLIPS = 3 * 670
+from cmet.vocabulary import TARGET_EMOTIONS
+from tests import bench_dvc, bench_planning
+from tests.bench_planning import LEVELS, STEPS, planned, table_of
+
+NUM_SENTENCES = 5
+NUM_CLIPS = 3 * NUM_SENTENCES * (1 + len(TARGET_EMOTIONS) * len(LEVELS))
 """Three speakers: one for training, one for validation and one for the test."""
 
 
-def test_each_step_is_planned_and_measured_and_nothing_stays(tmp_path: Path) -> None:
+def test_each_step_is_planned_and_measured_and_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NUM_SENTENCES", "NUM_NEUTRAL"):
+        monkeypatch.setattr(bench_planning, name, NUM_SENTENCES)
     costs = list(planned(NUM_CLIPS, tmp_path))
     assert [cost.step for cost in costs] == list(STEPS)
     assert all(cost.core_s > 0.1 and 50 < cost.peak_mib < 2000 for cost in costs)
-    assert f"| {NUM_CLIPS:,} |" in table_of(costs)
+    assert f" {NUM_CLIPS:,} |" in table_of(costs)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,7 +17,7 @@ from cmet.stages.registry import run_stage
 from tests.clip_maps import without_workers
 
 ROOT = Path(__file__).parents[1]
-NUM_CLIPS = 8
+NUM_CLIPS = 6
 STEPS = {
     "manifest": ("manifest", "data/manifest"),
     "clips": ("clips", "data/clips"),
@@ -44,7 +44,7 @@ def project(videos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     rows = "video,speaker,emotion\n"
     for number, video in enumerate(videos[:NUM_CLIPS]):
         shutil.copy(video, project / f"recordings/{number}.mp4")
-        rows += f"recordings/{number}.mp4,Ann,{'neutral' if number < 2 else 'sad'}\n"
+        rows += f"recordings/{number}.mp4,Ann,{'neutral' if number < 1 else 'sad'}\n"
     (project / "clips.csv").write_text(rows)
     use_experiment(ROOT / "experiments/own-recordings.yaml", project / "params.yaml", project / "clips.csv")
     values = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))

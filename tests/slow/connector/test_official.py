@@ -24,6 +24,7 @@ from cmet.connector.processes import Processes
 from cmet.connector.product import LAST, Model
 from cmet.connector.training import Purpose, TrainReport, Untracked, train_connector
 from cmet.errors import UserError
+from cmet.optimizers import uncompiled
 from cmet.outputs import fresh_folder, write_json
 from cmet.pairs.differences import speech_delta
 from cmet.params import PAPER_NETWORK, TrainParams
@@ -61,7 +62,7 @@ def network() -> Connector:
 @pytest.fixture(scope="module")
 def weights(network: Connector) -> Iterator[Path]:
     """Folder of weights with the container that the authors' trainer writes."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=0.0)
+    optimizer = uncompiled(torch.optim.AdamW)(network.parameters(), lr=0.0, weight_decay=0.0)
     for parameter in network.projector.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from cmet.commands.weights import app
 from cmet.errors import UserError
-from cmet.weights.containers import kind_of, load_content
+from cmet.weights.containers import kind_of, load_content, not_finite
 from cmet.weights.identify import identify, load_weights
 from cmet.weights.registry import (
     CHECKPOINTS,
@@ -383,6 +383,19 @@ def test_the_wrong_file_is_not_loaded(tmp_path: Path) -> None:
 
 def write_not_finite(path: Path) -> None:
     save(path, damaged(lambda tensors: tensors.update({"mapping.bias": torch.full((20,), torch.nan)})))
+
+
+def test_values_that_float32_cannot_hold_are_found_and_those_that_only_sum_to_more_are_not() -> None:
+    large = 3e38
+    tensors = {
+        "fine": torch.tensor([large, large]),
+        "numbers": torch.tensor([1, 2]),
+        "empty": torch.zeros(0),
+        "nan": torch.tensor([1.0, torch.nan]),
+        "infinities": torch.tensor([torch.inf, -torch.inf]),
+        "double": torch.tensor([10 * large], dtype=torch.float64),
+    }
+    assert not_finite(tensors) == ["nan", "infinities", "double"]
 
 
 @pytest.mark.parametrize(

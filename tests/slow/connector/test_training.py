@@ -63,9 +63,10 @@ def run(shards: Path, out: Path, params: TrainParams, tracker: Silent | None = N
     )
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bytes_and_imports_no_compiler(
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
     shards: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # nor does it import torch's compiler
     monkeypatch.setitem(sys.modules, "torch._dynamo", None)
     params = make_params(reconstruction="bmse", ema_decay=0.9)
     expected = run(shards, tmp_path / "whole", params)

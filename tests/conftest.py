@@ -39,6 +39,8 @@ atexit.register(gc.freeze)
 
 def pytest_collection_finish() -> None:
     gc.freeze()
+    # tests make little that only a search finds
+    gc.set_threshold(10_000, 20, 20)
     gc.enable()
 
 

@@ -31,6 +31,8 @@ CODE = Path(__file__).with_name("served.py")
 WHEELS, CARD = "wheels", "README.md"
 DESCRIPTION = "MLmodel"
 EXAMPLE_FRAMES = 10
+COMPARING = "warn_dependency_requirement_mismatches"
+"""MLflow's function that compares what a model asks for with what is installed."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +91,19 @@ def _without_remarks() -> Iterator[None]:
     """
     from mlflow.utils import environment
 
-    compare = environment.warn_dependency_requirement_mismatches
+    # another version of MLflow may have no such function
+    compare = getattr(environment, COMPARING, None)
     loggers = [logging.getLogger(name) for name in ("mlflow.pyfunc", "mlflow.utils.environment")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
-    environment.warn_dependency_requirement_mismatches = lambda model_requirements: None
+    if compare is not None:
+        setattr(environment, COMPARING, lambda model_requirements: None)
     try:
         yield
     finally:
-        environment.warn_dependency_requirement_mismatches = compare
+        if compare is not None:
+            setattr(environment, COMPARING, compare)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

@@ -209,15 +209,19 @@ def test_a_model_that_is_not_here_is_greyed_with_its_command(visitor: StudioVisi
 def test_cancel_in_the_middle_leaves_nothing_and_the_next_goes_on(
     visitor: StudioVisitor, studio: ServedStudio, actor: Path
 ) -> None:
-    visitor.open(actor / "long.mp4")
+    # large, so that whoever sees it begin has seconds left to cancel it
+    visitor.open(write_long(actor / "neutral.mp4", actor / "large.mp4", 100, (1280, 1280)))
     visitor.choose("happy")
     visitor.page.locator("#go").click()
     visitor.page.locator("#progress").get_by_text("changing the face").wait_for()
     visitor.page.locator("#stop").click()
     visitor.page.get_by_text("Cancelled; nothing was written.").wait_for()
-    assert not any(path.suffix == ".mp4" and "made" in path.parts for path in studio.files if "long" in path.name)
-    visitor.page.locator("#go").click()
-    wait_for(lambda: visitor.result() != "", "the video after all", WITHIN_S)
+    assert not any(path.suffix == ".mp4" and "made" in path.parts for path in studio.files if "large" in path.name)
+    visitor.page.get_by_label("Clear").first.click()
+    expect(visitor.page.locator("#moment")).to_be_hidden()
+    visitor.open(actor / "neutral.mp4")
+    visitor.choose("sad")
+    visitor.make()
 
 
 def test_a_file_that_cannot_be_used_is_answered_in_a_sentence_and_the_next_one_is_taken(

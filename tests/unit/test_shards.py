@@ -20,13 +20,14 @@ from cmet.outputs import content_digest, write_json
 from cmet.pairs.deltas import write_deltas
 from cmet.pairs.product import TABLE, Pairs
 from cmet.params import DeltasParams, ShardsParams
-from cmet.shards import INDEX, LISTING, Shards, read_shards, write_shards
+from cmet.shards import INDEX, LISTING, UNPAIRED, Shards, read_shards, read_unpaired, write_shards
 from cmet.speech.product import Voices
 from cmet.vocabulary import SPLITS
 from tests.hostile import DEEP_JSON, Trap, npy
 from tests.layouts import rename
 from tests.packing import pack_arrays
 
+DELTAS = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread", speech_projection="none")
 SMALL = ShardsParams(pairs_per_shard=4)
 SPLIT_OF = {"a": "train", "b": "train", "c": "val", "d": "test"}
 NUM_SENTENCES = 5
@@ -53,8 +54,7 @@ def inputs(tmp_path: Path) -> Inputs:
     rows = draw.normal(size=(len(table), 6)).astype(np.float32)
     pd.DataFrame({"clip_id": table["clip_id"], "embedding": list(rows)}).to_parquet(voices.path)
     pack_arrays(faces.all_codes, {clip: draw.normal(size=(draw.integers(5, 9), 3)) for clip in table["clip_id"]})
-    params = DeltasParams(speech_encoder="opensmile", speech_scale="train-spread", speech_projection="none")
-    write_deltas(clips, voices, faces, params, "disgusted", tmp_path / "deltas")
+    write_deltas(clips, voices, faces, DELTAS, "disgusted", tmp_path / "deltas")
     return Pairs(tmp_path / "deltas"), voices, faces
 
 
@@ -92,6 +92,28 @@ def test_pairs_come_back_with_scaled_speech(inputs: Inputs, tmp_path: Path) -> N
     assert np.array_equal(pair.emotional_expression, faces.codes("a-happy-2"))
     assert (pair.speaker, pair.sentence, pair.emotion, pair.intensity) == ("a", "2", "happy", None)
     assert all(getattr(pair, name).dtype == np.float32 for name in ("speech_delta", "neutral_expression"))
+
+
+def test_training_clips_in_no_pair_come_back_without_those_of_the_held_out_emotion(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    _, voices, faces = inputs
+    clips = Clips(tmp_path)
+    table = pd.read_parquet(clips.path)
+    # each of the fifth sentence is alone now
+    alone = table["clip_id"].isin(["a-neutral-4", "c-neutral-4"])
+    table.assign(sentence=table["sentence"].mask(alone, "9")).to_parquet(clips.path)
+    write_deltas(clips, voices, faces, DELTAS, "disgusted", tmp_path / "fewer")
+    pairs = Pairs(tmp_path / "fewer")
+    report = write_shards(pairs, voices, faces, SMALL, 7, tmp_path / "out")
+    found = {clip.key: clip for clip in read_unpaired(tmp_path / "out", Shards(tmp_path / "out").splits[UNPAIRED])}
+    assert report.num_unpaired == len(found)
+    assert found.keys() == {"a-neutral-4", "a-happy-4"}
+    happy = found["a-happy-4"]
+    assert (happy.speaker, happy.sentence, happy.emotion, happy.intensity) == ("a", "4", "happy", None)
+    assert happy.speech == pytest.approx(pairs.scaling.apply(voices.vectors["a-happy-4"]))
+    assert np.array_equal(happy.expression, faces.codes("a-happy-4"))
+    assert (happy.speech.dtype, happy.expression.dtype) == (np.float32, np.float32)
 
 
 @pytest.mark.parametrize("name", ["#1", "100%", "it's {a,b}::$x", "${x}", "file:a?b", "José 陽"])

@@ -35,7 +35,6 @@ MAX_AUTO_STRENGTH = 3.0
 MIN_LIKENESS = 0.5
 """Cosine with a known emotion below which a change is taken to be like none."""
 
-
 STILL_S = 1.0
 """Length of the still face that a change is predicted for."""
 

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
 from cmet.editing.notes import edit_notes
 from cmet.editing.queue import CancelledEdit, QueuedEdit, fault_said
 from cmet.media.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
@@ -14,6 +12,7 @@ from cmet.studio import looks
 from cmet.studio.models import OfferedModel, RegisteredModels, missing_models
 from cmet.studio.sentences import plain_sentence
 from cmet.studio.sessions import MadeVideo, StudioSession
+from cmet.studio.stubless import gradio as gr
 from cmet.studio.wishes import StudioWishes, Way
 from cmet.studio.work import LIMITS, Studio
 

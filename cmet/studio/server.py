@@ -94,15 +94,14 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
         files = folder / FILES
         files.mkdir(mode=PRIVATE)
         _quiet_gradio(files)
-        from gradio import processing_utils
-
         from cmet.studio.looks import CSS
         from cmet.studio.models import RegisteredModels, offered_models
         from cmet.studio.page import UNPLAYABLE, StudioPage, studio_theme
+        from cmet.studio.stubless import gradio
         from cmet.studio.work import LIMITS, Studio
 
         # part of the name of each file: without it a name could be worked out from the content
-        processing_utils.hash_seed = secrets.token_bytes(32)
+        gradio.processing_utils.hash_seed = secrets.token_bytes(32)
         models, studio = offered_models(model), Studio(files)
         page = StudioPage(studio, models, RegisteredModels(Path.cwd()))
         guards = [Middleware(OnlyFromHere), Middleware(FewGuesses), Middleware(BoundedBodies, files=files)]

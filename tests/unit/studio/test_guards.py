@@ -90,15 +90,14 @@ def test_words_are_bounded() -> None:
 @pytest.fixture
 def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """A visitor of Gradio's own upload, of files of 1000 bytes at most and 4500 together."""
-    import gradio as gr
-    from gradio.routes import App
+    from cmet.studio.stubless import gradio as gr
 
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     with gr.Blocks(analytics_enabled=False) as blocks:
         gr.File()
     blocks.max_file_size = 1000
     guards = [Middleware(BoundedBodies, files=tmp_path, limit_bytes=4500)]
-    return TestClient(App.create_app(blocks, app_kwargs={"middleware": guards}))
+    return TestClient(gr.routes.App.create_app(blocks, app_kwargs={"middleware": guards}))
 
 
 def sent(visitor: TestClient, *sizes_bytes: int, first: int = 0) -> httpx.Response:

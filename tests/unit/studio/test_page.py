@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from cmet.media.sound import write_sound
 from cmet.media.video import write_video
 from cmet.studio.models import OfferedModel, RegisteredModels
 from cmet.studio.page import NO_PREVIEW, StudioPage
+from cmet.studio.stubless import gradio as gr
 from cmet.studio.work import Studio
 from tests.unit.editing.models import noise, write_model
 

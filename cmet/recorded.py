@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from cmet.inputs.files import BadFile, kept_while_unchanged, read_bytes
-from cmet.inputs.texts import parse_json
+from cmet.inputs.texts import parse_json, yaml_loader
 
 LOCK = "dvc.lock"
 
@@ -62,9 +62,8 @@ def _stays_inside(name: str) -> bool:
 
 @kept_while_unchanged(4)
 def _outputs(lock: Path) -> dict[str, list[RecordedOutput]]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        stages = (yaml.load(read_bytes(lock), loader) or {}).get("stages", {})
+        stages = (yaml_loader(read_bytes(lock)).get_single_data() or {}).get("stages", {})
         return {
             stage: [
                 RecordedOutput(out["path"], out["md5"])
@@ -73,5 +72,5 @@ def _outputs(lock: Path) -> dict[str, list[RecordedOutput]]:
             ]
             for stage, facts in stages.items()
         }
-    except (yaml.YAMLError, AttributeError, LookupError, TypeError) as error:
+    except (yaml.YAMLError, RecursionError, AttributeError, LookupError, TypeError) as error:
         raise BadFile(f"{lock}: no lock file of DVC; take it from git again, or run `dvc repro`") from error

@@ -15,7 +15,13 @@ MAX_YAML_BYTES = 256 << 10
 MAX_VALUES = 100_000
 """Values in a YAML file: a few lines of aliases of aliases stand for billions."""
 
+MAX_DEPTH = 100
+"""Mappings and lists of a YAML file in each other: libyaml crashes the process where there are thousands."""
+
 SHOWN_CHARACTERS = 80
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""In Python, a file of parameters takes five times as long, and a lock of a thousand lines takes a second."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -35,7 +41,7 @@ def parse_yaml(text: str, name: Path | str) -> Any:
             its aliases are followed, or has a key twice; the message names the key and its lines.
     """
     try:
-        loader = yaml.SafeLoader(text)
+        loader = yaml_loader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -48,6 +54,24 @@ def parse_yaml(text: str, name: Path | str) -> Any:
     # what a tag such as !!timestamp does not fit raises whatever its constructor comes upon
     except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
         raise BadFile(f"{name}: holds a value that cannot be read ({shown(str(error))})") from error
+
+
+def yaml_loader(text: str | bytes) -> Any:
+    """What composes and constructs the plain values of a YAML text.
+
+    Raises:
+        yaml.YAMLError: It is no YAML.
+        RecursionError: It is nested more than `MAX_DEPTH` deep.
+    """
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise RecursionError(f"more than {MAX_DEPTH} levels")
+    return _LOADER(text)
 
 
 def read_json(path: Path) -> Any:

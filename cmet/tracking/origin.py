@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import yaml
+from cmet.inputs.texts import yaml_loader
 
 NO_COMMIT = "none: this folder is no checkout of git"
 """Stands where a run would name its commit."""
@@ -58,7 +58,7 @@ class Origin:
         lock = self.root / "dvc.lock"
         if not lock.is_file():
             return {}
-        stages = (yaml.load(lock.read_text(encoding="utf-8"), Loader=_LOADER) or {}).get("stages", {})
+        stages = (yaml_loader(lock.read_bytes()).get_single_data() or {}).get("stages", {})
         known = [entry for stage in stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, [])]
         return {entry["path"]: entry["md5"] for entry in known if "md5" in entry}
 
@@ -113,10 +113,6 @@ class Origin:
             page = os.environ.get("CMET_DAGSTER_PAGE") or DAGSTER_PAGE
             lines.append(f"[Run in Dagster]({page.rstrip('/')}/runs/{self.dagster_run})")
         return lines
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The lock has a thousand lines, which take a second in Python."""
 
 
 def page_address(remote: str) -> str | None:

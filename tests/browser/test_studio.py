@@ -333,22 +333,12 @@ def test_a_password_stands_before_the_page(browser: Browser, guarded: ServedStud
     context.close()
 
 
-def left_after(studio: ServedStudio, number: signal.Signals) -> list[str]:
-    """Names of what a signal leaves of a page that has got a file."""
-    folder = next(path for path in studio.home.iterdir() if path.is_dir())
+def test_a_studio_that_is_stopped_leaves_nothing(guarded: ServedStudio) -> None:
+    folder = next(path for path in guarded.home.iterdir() if path.is_dir())
     (folder / "face.mp4").touch()
-    studio.process.send_signal(number)
-    studio.process.wait(60)
-    return [path.name for path in studio.home.iterdir()]
-
-
-def test_a_terminal_that_is_closed_leaves_nothing(guarded: ServedStudio) -> None:
-    assert left_after(guarded, signal.SIGHUP) == [LOCK]
-
-
-def test_a_studio_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
-    with served_studio(tmp_path) as studio:
-        assert left_after(studio, signal.SIGTERM) == [LOCK]
+    guarded.process.send_signal(signal.SIGTERM)
+    guarded.process.wait(60)
+    assert [path.name for path in guarded.home.iterdir()] == [LOCK]
 
 
 def test_the_page_fits(visitor: StudioVisitor, actor: Path) -> None:

@@ -34,7 +34,9 @@ def test_the_outputs_of_each_stage_are_read_and_once_more_when_they_have_changed
     assert recorded_outputs(tmp_path) == {}
 
 
-@pytest.mark.parametrize("text", ["stages: [", "[3]", "stages: 3", "stages: {clips: {outs: [3]}}", "<<<<<<< HEAD\n"])
+@pytest.mark.parametrize(
+    "text", ["stages: [", "[3]", "stages: 3", "stages: {clips: {outs: [3]}}", "<<<<<<< HEAD\n", "[" * 100_000]
+)
 def test_what_is_no_lock_file_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "dvc.lock").write_text(text)
     with pytest.raises(BadFile, match="dvc.lock: no lock file of DVC; take it from git again, or run `dvc repro`"):

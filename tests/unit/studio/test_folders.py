@@ -1,4 +1,8 @@
+import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,36 @@ def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
         (folder / "deep").mkdir()
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir() if path.name != LOCK] == []
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from threading import Event
+
+from cmet import cli
+from cmet.studio.folders import private_folder
+
+def app():
+    with private_folder(Path(sys.argv[1])) as folder:
+        (folder / "face.mp4").touch()
+        print("ready", flush=True)
+        Event().wait()
+
+cli.app = app
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_it_is_gone_after_the_command_is_stopped_or_its_terminal_closed(tmp_path: Path, number: int) -> None:
+    command = [sys.executable, "-c", WAITING, tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        os.kill(process.pid, number)
+        assert process.wait(60) == 143
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
 
 
 def test_what_a_crash_has_left_is_removed_at_the_next_start_and_an_open_page_is_not(tmp_path: Path) -> None:

@@ -99,10 +99,11 @@ def test_nothing_is_put_back_that_is_there_or_incomplete_or_another_stages(proje
     shutil.rmtree(project / FOLDER)
     assert put_back_previous({"DVC_STAGE": "judge", "DVC_ROOT": str(project)}) == []
     assert put_back_previous({}) == []
-    [basis] = (
-        path for path in (project / "other/files/md5").rglob("*") if path.is_file() and path.read_text() == "old"
-    )
-    kept = basis.rename(project / "kept")
-    assert put_back_previous(environment) == []
-    kept.rename(basis)
+    cache = project / "other/files/md5"
+    [basis] = (path for path in cache.rglob("*") if path.is_file() and path.read_text() == "old")
+    [listed] = cache.rglob("*.dir")
+    for missing in (basis, listed):
+        aside = missing.rename(project / "aside")
+        assert put_back_previous(environment) == []
+        aside.rename(missing)
     assert put_back_previous(environment) == [project / FOLDER]

@@ -26,8 +26,11 @@ FAILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The browser of this machine: `CHROMIUM`, or what the system's package installs. CI has to have one."""
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """A window of 1400 x 900 in the browser of this machine: `CHROMIUM`, or what the system's package installs.
+
+    It keeps what its pages have fetched and compiled, as a person's does. CI has to have a browser.
+    """
     named = os.environ.get("CHROMIUM")
     path = next((found for name in ((named,) if named else NAMES) if (found := shutil.which(name))), None)
     if path is None:
@@ -38,19 +41,25 @@ def browser() -> Iterator[Browser]:
     # Chromium has no sandbox for root, which is who runs a container
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    # a graphics card that is not there is not imitated
-    arguments += ["--disable-gpu"]
+    # a graphics card that is not there is not imitated, and needs no process
+    arguments += ["--disable-gpu", "--in-process-gpu"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
+        window = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=path,
+            args=arguments,
+            viewport={"width": 1400, "height": 900},
+            reduced_motion="reduce",
+        )
+        yield window
+        window.close()
 
 
 @pytest.fixture(scope="session")
-def window(browser: Browser) -> Iterator[BrowserContext]:
-    """A window of 1400 x 900 that keeps what its pages have fetched, as a person's does."""
-    with browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce") as window:
-        yield window
+def browser(window: BrowserContext) -> Browser:
+    """The browser of the window, for windows of other people."""
+    assert window.browser is not None
+    return window.browser
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.small_line import run_untracked, write_small_checkout
 START_S = 180.0
 """Dagster and MLflow answer after 20 seconds, and later where other tests fill the cores."""
 
-STATES_EVERY_S = 4.0
+STATES_EVERY_S = 10.0
 """Between two looks at the states of all assets, which cost Dagster half a core-second each."""
 
 

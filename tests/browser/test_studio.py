@@ -29,8 +29,8 @@ from tests.smoke_edit import write_smoke_edit
 pytestmark = pytest.mark.browser
 
 WITHIN_S = 120.0
-FPS, RATE_HZ = 15, 16_000
-"""Of the actor's video, which has every second frame of what is drawn."""
+FPS, RATE_HZ = 10, 16_000
+"""Of the actor's video, which has every third frame of what is drawn."""
 
 SHORT_S = 1.2
 """Of the same, which nearly every test has read and edited."""
@@ -43,7 +43,7 @@ def actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn actor: `neutral.mp4`, `neutral.wav`, `happy.wav`; `long.mp4` lasts four seconds."""
     folder = tmp_path_factory.mktemp("actors") / "actor"
     write_smoke_edit(folder)
-    neutral = read_video(folder / "neutral.mp4").frames[::2][: int(SHORT_S * FPS)]
+    neutral = read_video(folder / "neutral.mp4").frames[::3][: int(SHORT_S * FPS)]
     sound = read_sound(folder / "neutral.wav", RATE_HZ)[: int(SHORT_S * RATE_HZ)]
     write_sound(folder / "neutral.wav", sound, RATE_HZ)
     write_video(folder / "neutral.mp4", neutral, FPS, folder / "neutral.wav")
@@ -227,7 +227,7 @@ def test_cancel_in_the_middle_leaves_nothing_and_the_next_goes_on(
 def test_a_file_that_cannot_be_used_is_answered_in_a_sentence_and_the_next_one_is_taken(
     visitor: StudioVisitor, actor: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "broken.mp4").write_bytes((actor / "neutral.mp4").read_bytes()[:20_000])
+    (tmp_path / "broken.mp4").write_bytes((actor / "neutral.mp4").read_bytes()[:5_000])
     (tmp_path / "words.mp4").write_text("no video at all")
     shutil.copy(write_grey(tmp_path), tmp_path / "noface.mp4")
     fault = visitor.page.locator("#about-video [role=alert]")

@@ -165,13 +165,14 @@ def _curve(shards: Path, params: TrainParams, processes: Any, is_double: bool, i
     if is_double:
         module.double()
     state = TrainingState.begin(module, make_batches(features, params, SEED, processes), params)
-    trained = processes.sharing(module)
+    processes.begin_alike(module)
     curve = []
     for _ in range(NUM_STEPS):
         batch = state.batches.draw()
-        terms = trained(_double(batch) if is_double else batch)
+        terms = module(_double(batch) if is_double else batch)
         state.optimizer.zero_grad()
         terms.total.backward()
+        processes.share_gradients(module)
         state.optimizer.step()
         curve.append(terms.values())
     return curve

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +95,9 @@ def test_what_a_worker_has_finished_before_a_kill_is_taken_in(tmp_path: Path) ->
         (tmp_path / "done" / name / "numbers").mkdir(parents=True)
         (tmp_path / "done" / name / "numbers" / f"{name}.txt").write_text(value)
         (tmp_path / "done" / name / "record.json").write_text(line.replace("clip1", name))
+    # two had been at work with one clip, and a third was on its way
+    for name in ("clip2-again", ".clip2-late"):
+        shutil.copytree(tmp_path / "done/clip2", tmp_path / "done" / name)
     records = ClipMap(fail, tmp_path, "test").run(jobs(1, 2))
     assert records == [first, first | {"clip_id": "clip2"}]
     assert names(tmp_path) == ["files/numbers/clip1.txt", "files/numbers/clip2.txt", "records.jsonl"]

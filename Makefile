@@ -14,8 +14,7 @@ PYTEST := $(MEMORY) OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loa
 LOCKED := pipeline dagster drive postgres ray s3 studio c2pa dev
 # Python compiles what is imported first: here side by side, or else each process of the first run does it for itself
 COMPILED := torch._dynamo,torchaudio mlflow.store.tracking.sqlalchemy_store,sklearn.linear_model \
-  dagster dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats \
-  gradio,huggingface_hub,IPython dagster_webserver.app ray,playwright.sync_api,hypothesis
+  dagster dvc.repo.reproduce,matplotlib.figure mediapipe,opensmile,scipy.stats
 # settings of alembic take % in the path of a package for a placeholder: for MLflow there is a way without, for Dagster none
 PERCENT := $(if $(findstring %,$(CURDIR)),PYTHONPATH=/proc/self/cwd/$(VENV)/lib/python$(PYTHON)/site-packages)
 

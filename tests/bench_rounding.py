@@ -165,14 +165,13 @@ def _curve(shards: Path, params: TrainParams, processes: Any, is_double: bool, i
     if is_double:
         module.double()
     state = TrainingState.begin(module, make_batches(features, params, SEED, processes), params)
-    processes.begin_alike(module)
+    trained = processes.sharing(module)
     curve = []
     for _ in range(NUM_STEPS):
         batch = state.batches.draw()
-        terms = module(_double(batch) if is_double else batch)
+        terms = trained(_double(batch) if is_double else batch)
         state.optimizer.zero_grad()
         terms.total.backward()
-        processes.share_gradients(module)
         state.optimizer.step()
         curve.append(terms.values())
     return curve

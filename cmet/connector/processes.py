@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.parallel import DistributedDataParallel
 
 from cmet.connector.synced_norm import synced
 from cmet.environment import best_device
@@ -64,23 +64,13 @@ class Processes:
         share = batch_size // self.num
         return self.rank * share, (self.rank + 1) * share
 
-    def begin_alike(self, module: nn.Module) -> None:
-        """Give all processes the weights of the first."""
-        if self.num > 1:
-            for tensor in module.state_dict().values():
-                dist.broadcast(tensor, FIRST)
-
-    def share_gradients(self, module: nn.Module) -> None:
-        """Make the gradients of a module their means over all processes.
-
-        They are one message after the backward pass. DistributedDataParallel sends parts of 25 MiB during the pass, but
-        these networks are one or two of them, and it imports torch's compiler, which takes longer than many trainings.
-        """
-        if self.num > 1:
-            gradients = [weight.grad for weight in module.parameters() if weight.grad is not None]
-            joined = parameters_to_vector(gradients)
-            dist.all_reduce(joined)
-            vector_to_parameters(joined / self.num, gradients)
+    def sharing(self, step: nn.Module) -> nn.Module:
+        """A module whose gradients are those over all processes; its parameters are the same objects."""
+        if self.num == 1:
+            return step
+        devices = [self.device] if self.device.type == "cuda" else None
+        # batch norm's statistics agree by themselves
+        return DistributedDataParallel(step, device_ids=devices, broadcast_buffers=False)
 
     def synced(self, connector: nn.Module) -> None:
         """Let the batch norms of a network see the rows of all processes; names of parameters stay."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from cmet.backbones.saved import backbone_digests
 from cmet.connector.batches import make_batches
@@ -178,8 +179,7 @@ def train_connector(
             _note(state, _validate(state, validator, processes), tracker, {})
             if not math.isfinite(state.best_score):
                 raise UserError(f"train.begin_from: {params.begin_from} predicts values that are not numbers")
-        processes.begin_alike(module)
-        _run_steps(state, validator, params, checkpoint, tracker, processes)
+        _run_steps(state, processes.sharing(module), validator, params, checkpoint, tracker, processes)
 
         has_validation = bool(validator.pairs)
         if has_validation and not state.best_weights:
@@ -237,6 +237,7 @@ def _by_name(seen: dict[str, np.ndarray], unseen: dict[str, list[float]]) -> dic
 
 def _run_steps(
     state: TrainingState,
+    trained: nn.Module,
     validator: Validator,
     params: TrainParams,
     checkpoint: Path,
@@ -249,10 +250,9 @@ def _run_steps(
         while not state.is_over(params):
             with clock.waiting():
                 batch = state.batches.draw()
-            terms = state.module(batch)
+            terms = trained(batch)
             state.optimizer.zero_grad()
             terms.total.backward()
-            processes.share_gradients(state.module)
             state.optimizer.step()
             state.update_average()
             state.step += 1

@@ -2,11 +2,13 @@
 
 import atexit
 import gc
+import importlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,13 @@ os.environ |= ray_settings()
 # importing makes millions of objects, all of them to stay; at the end the process frees what there is
 gc.disable()
 atexit.register(gc.freeze)
+
+# in a new environment, two processes that import in the same order compile the same files at the same time: every other
+# process of tests begins with what the first comes to last
+if os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579":
+    for name in ("ray", "hypothesis", "cmet.studio.stubless", "huggingface_hub", "playwright.sync_api"):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def pytest_collection_finish() -> None:

@@ -20,6 +20,9 @@ LOCALHOST = "127.0.0.1"
 FIRST_PORT, NUM_PORTS = 7860, 40
 NUM_TRIES = 10
 
+LOOK_EVERY_S = 0.02
+"""Between two looks of Gradio at what it has to do; by itself it looks a thousand times a second."""
+
 USER = "cmet"
 """Who logs in with the password."""
 
@@ -110,6 +113,8 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
             guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=[LOCALHOST, "localhost", host]))
         try:
             page.blocks.queue(api_open=False)
+            # a thousand looks a second take a twentieth of a core, for as long as a page is open or not
+            page.blocks._queue.sleep_when_free = page.blocks._queue.progress_update_sleep_when_free = LOOK_EVERY_S
 
             def launched(number: int) -> str:
                 _, url, _ = page.blocks.launch(

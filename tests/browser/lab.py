@@ -90,6 +90,8 @@ class Lab:
             "PATH": os.pathsep.join([programs, os.environ["PATH"]]),
             "DAGSTER_HOME": str(self.root / ".dagster"),
             "DVC_NO_ANALYTICS": "1",
+            # how often a page asks for the states of all assets, by itself every two seconds
+            "DAGSTER_CLI_DEV_LIVE_DATA_POLL_RATE": "6000",
         }
 
     def replace_in_params(self, old: str, new: str) -> None:

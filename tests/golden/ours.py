@@ -155,6 +155,18 @@ def filled_connector(width: Literal[10, 30]) -> Connector:
     return filled(Connector(DROPOUT_OFF, width, 1024), CONNECTOR)
 
 
+@cache
+def filled_motion() -> MotionNetwork:
+    """PD-FGC's; who changes it works on a copy."""
+    return filled(MotionNetwork(), PDFGC["motion"])
+
+
+@cache
+def filled_audio() -> AudioNetwork:
+    """PD-FGC's; who changes it works on a copy."""
+    return filled(AudioNetwork(), PDFGC["audio"])
+
+
 def edtalk() -> Found:
     renderer = Renderer(filled(EDTalkGenerator(), EDTALK), batch_size=2)
     frames = images("edtalk/frames", 3, 256)
@@ -219,8 +231,7 @@ def audio2lip() -> Found:
 
 def pdfgc() -> Found:
     look = filled(AppearanceNetwork(), PDFGC["appearance"])
-    motion = filled(MotionNetwork(), PDFGC["motion"])
-    audio = filled(AudioNetwork(), PDFGC["audio"])
+    motion, audio = filled_motion(), filled_audio()
     generator = filled(PDFGCGenerator(), PDFGC["generator"])
     faces = images("pdfgc/pictures", 3, 224)
     windows = uniform("pdfgc/spectrogram", (4, 1, 80, 20), 0, 1)
@@ -253,8 +264,8 @@ def pdfgc() -> Found:
 
 def pdfgc_control() -> Found:
     # as it is at work
-    motion = filled(MotionNetwork(), PDFGC["motion"]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mouth_NM = filled(AudioNetwork(), PDFGC["audio"])(uniform("pdfgc/track", (11, 1, 80, 20), 0, 1))
+    motion = deepcopy(filled_motion()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mouth_NM = filled_audio()(uniform("pdfgc/track", (11, 1, 80, 20), 0, 1))
 
     def driven(part: str, num_frames: int) -> MotionCodes:
         """NaN before the first frame that counts."""

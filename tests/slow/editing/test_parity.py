@@ -14,8 +14,8 @@ from PIL import Image
 
 from cmet.backbones.edtalk.audio2lip import lips_from_speech
 from cmet.backbones.edtalk.encoder import Encoder
-from cmet.backbones.edtalk.generator import EXPRESSION, EDTalkGenerator
-from cmet.backbones.edtalk.loading import load_audio2lip, load_generator
+from cmet.backbones.edtalk.generator import EXPRESSION
+from cmet.backbones.edtalk.loading import load_audio2lip
 from cmet.backbones.edtalk.rendering import Renderer
 from cmet.editing.editor import Editor
 from cmet.editing.options import EditOptions
@@ -27,14 +27,8 @@ from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import VideoFile, read_video, write_video
 from tests import edtalk_procedure
 from tests.edtalk_procedure import published_coefficients, published_frame
-from tests.filled_weights import write_filled_weights
+from tests.filled_weights import narrow_edtalk, write_filled_weights
 from tests.unit.editing.models import noise, write_model
-
-
-@pytest.fixture(scope="module")
-def generator(filled: Path) -> EDTalkGenerator:
-    write_filled_weights(filled, "edtalk")
-    return load_generator(filled)
 
 
 @pytest.fixture
@@ -53,8 +47,9 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("read_once")
-def test_the_frames_of_an_edit_are_those_of_the_published_procedure(generator: EDTalkGenerator) -> None:
+def test_the_frames_of_an_edit_are_those_of_the_published_procedure() -> None:
     """30 frames, the first 21 edited, one kept, two frames of lips: its expression on poses 0 and 1."""
+    generator = narrow_edtalk()
     pictures = images("parity/video", 2, 256)
     change = 0.3 * normal("parity/change", (21, 10), 1.0)
     lips = normal("parity/lips", (2, 20), 0.5)

@@ -21,13 +21,11 @@ from cmet.params import Params, load_params
 from cmet.report.compared import loss_curves, write_compared
 from cmet.report.page import Reported, write_report
 from cmet.report.printed import print_table
-from cmet.report.product import PAGE, SUMMARY, Report
+from cmet.report.product import Report
 from cmet.scores.evaluate import score_edits
 from cmet.scores.product import Scores
 from cmet.scores.results import write_results
 from tests.unit.conftest import TIMING, Tiny
-
-Written = tuple[Report, Report]
 
 
 @pytest.fixture(scope="module")
@@ -54,28 +52,20 @@ def written(tiny: Tiny, scores: Scores, params: Params, out: Path, judge: JudgeF
 
 
 @pytest.fixture(scope="module")
-def reports(tiny: Tiny, scores: Scores, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """The same report twice."""
-    root = tmp_path_factory.mktemp("reports")
-    first, second = (written(tiny, scores, params, root / name) for name in ("first", "second"))
-    return first, second
+def report(tiny: Tiny, scores: Scores, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of the tiny project; `tests/test_whole_line.py` writes one again and compares."""
+    return written(tiny, scores, params, tmp_path_factory.mktemp("report") / "out")
 
 
-def test_the_same_results_give_the_same_bytes(reports: Written) -> None:
-    first, second = reports
-    for name in (PAGE, SUMMARY):
-        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
-
-
-def test_the_page_needs_no_other_file_but_for_the_seconds(reports: Written) -> None:
-    page = reports[0].page.read_text(encoding="utf-8")
+def test_the_page_needs_no_other_file_but_for_the_seconds(report: Report) -> None:
+    page = report.page.read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     others = [source for source in sources if not source.startswith(("data:", "#"))]
     assert others == [f"timing/facemesh/{TIMING_SCRIPT}"]
 
 
-def test_its_videos_play_in_a_browser(reports: Written, tmp_path: Path) -> None:
-    page = reports[0].page.read_text(encoding="utf-8")
+def test_its_videos_play_in_a_browser(report: Report, tmp_path: Path) -> None:
+    page = report.page.read_text(encoding="utf-8")
     videos = re.findall(r"data:video/mp4;base64,([A-Za-z0-9+/=]+)", page)
     assert len(videos) == 2
     for video in videos:
@@ -124,8 +114,8 @@ def test_a_curve_has_a_row_per_validation_with_the_mean_loss_of_training_before_
     assert loss_curves(Model(tmp_path)).to_dict("list") == {"step": [2, 4, 6, 8], "train": [8.0, 4.0, 2.0, 1.0]}
 
 
-def test_the_summary_has_the_promised_form(reports: Written, params: Params) -> None:
-    summary = reports[0].summary
+def test_the_summary_has_the_promised_form(report: Report, params: Params) -> None:
+    summary = report.summary
     backbone = summary.backbones["facemesh"]
     assert set(backbone.methods) == {"cmet", "neutral"}
     scores = backbone.methods["cmet"]
@@ -139,8 +129,8 @@ def test_the_summary_has_the_promised_form(reports: Written, params: Params) -> 
     assert summary.seed == params.seed
 
 
-def test_labels_say_what_the_figures_are(reports: Written) -> None:
-    labels = reports[0].summary.backbones["facemesh"].labels
+def test_labels_say_what_the_figures_are(report: Report) -> None:
+    labels = report.summary.backbones["facemesh"].labels
     assert labels.synthetic is True
     assert labels.comparability == "own-protocol"
     assert (labels.lips, labels.backbone_weights) == ("own", ["none, it was fitted on this corpus"])
@@ -153,8 +143,8 @@ def test_labels_say_what_the_figures_are(reports: Written) -> None:
     assert labels.rows_planned - labels.rows_scored == len(labels.dropped) == labels.num_dropped == 1
 
 
-def test_every_wide_table_scrolls_in_its_own_box(reports: Written) -> None:
-    page = reports[0].page.read_text(encoding="utf-8")
+def test_every_wide_table_scrolls_in_its_own_box(report: Report) -> None:
+    page = report.page.read_text(encoding="utf-8")
     assert re.search(r"\.scroll \{[^}]*overflow-x: auto", page)
     kinds = re.findall(r'<div class="(\w+)"[^>]*>\s*(?:<h3>\w+</h3>)?<table(?: class="(\w+))?', page)
     assert len(kinds) == page.count("<table") > 5
@@ -162,8 +152,8 @@ def test_every_wide_table_scrolls_in_its_own_box(reports: Written) -> None:
     assert {box for box, kind in kinds if kind != "names"} == {"scroll"}
 
 
-def test_a_value_of_a_table_that_turns_into_cards_has_its_label(reports: Written) -> None:
-    page = reports[0].page.read_text(encoding="utf-8")
+def test_a_value_of_a_table_that_turns_into_cards_has_its_label(report: Report) -> None:
+    page = report.page.read_text(encoding="utf-8")
     tables = re.findall(r'<table class="cards">(.*?)</table>', page, re.DOTALL)
     assert len(tables) == 3
     for table in tables:
@@ -190,26 +180,26 @@ def other(tiny: Tiny, scores: Scores, params: Params, tmp_path_factory: pytest.T
     return report.page.read_text(encoding="utf-8")
 
 
-def test_landmark_distances_are_explained_only_where_they_were_measured(reports: Written, other: str) -> None:
-    assert "Distance between landmarks" not in reports[0].page.read_text(encoding="utf-8")
+def test_landmark_distances_are_explained_only_where_they_were_measured(report: Report, other: str) -> None:
+    assert "Distance between landmarks" not in report.page.read_text(encoding="utf-8")
     assert "Distance between landmarks" in other
 
 
-def test_a_released_judge_has_an_accuracy_and_no_curve(reports: Written, other: str) -> None:
-    pages = [reports[0].page.read_text(encoding="utf-8"), other]
+def test_a_released_judge_has_an_accuracy_and_no_curve(report: Report, other: str) -> None:
+    pages = [report.page.read_text(encoding="utf-8"), other]
     assert ["augmented frames named correctly" in page for page in pages] == [True, False]
     assert ["of its training clips correctly" in page for page in pages] == [True, False]
     assert "It names 25.0 % of the validation speakers’ clips correctly." in pages[1]
 
 
-def test_a_lost_clip_takes_the_headline_away(reports: Written) -> None:
-    page = reports[0].page.read_text(encoding="utf-8")
+def test_a_lost_clip_takes_the_headline_away(report: Report) -> None:
+    page = report.page.read_text(encoding="utf-8")
     assert "No headline: 13 of 14 planned rows have a" in page
     assert 'class="tiles"' not in page
 
 
-def test_the_papers_numbers_are_in_the_page_with_what_is_wrong_with_them(reports: Written) -> None:
-    page = reports[0].page.read_text(encoding="utf-8")
+def test_the_papers_numbers_are_in_the_page_with_what_is_wrong_with_them(report: Report) -> None:
+    page = report.page.read_text(encoding="utf-8")
     for part in (
         "Table 1, MEAD",
         "Table 8, C-MET per emotion, CREMA-D",
@@ -219,8 +209,8 @@ def test_the_papers_numbers_are_in_the_page_with_what_is_wrong_with_them(reports
         assert part in page
 
 
-def test_the_table_names_methods_failures_and_the_held_out_emotion(reports: Written) -> None:
-    table = print_table(reports[0].summary)
+def test_the_table_names_methods_failures_and_the_held_out_emotion(report: Report) -> None:
+    table = print_table(report.summary)
     first_words = [line.split()[0] for line in table.splitlines()]
     assert first_words[2:6] == ["neutral", "cmet", "judge", "best"]
     assert "1 failed, counted as wrong" in table

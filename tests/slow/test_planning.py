@@ -12,6 +12,8 @@ NUM_SENTENCES = 5
 NUM_CLIPS = 3 * NUM_SENTENCES * (1 + len(TARGET_EMOTIONS) * len(LEVELS))
 """Three speakers: one for training, one for validation and one for the test."""
 
+NUM_MADE = 120
+
 
 def test_each_step_is_planned_and_measured_and_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NUM_SENTENCES", "NUM_NEUTRAL"):
@@ -24,9 +26,9 @@ def test_each_step_is_planned_and_measured_and_nothing_stays(tmp_path: Path, mon
 
 
 def test_dvc_has_nothing_to_do_and_is_measured(tmp_path: Path) -> None:
-    costs = list(bench_dvc.idle(600, tmp_path))
+    costs = list(bench_dvc.idle(NUM_MADE, tmp_path))
     assert [cost.command for cost in costs] == list(bench_dvc.COMMANDS)
     assert all(cost.core_s > 0.1 and cost.peak_mib > 20 for cost in costs)
     # pictures, sounds, tracks, codes, four methods of edits, one shard
     assert costs[0].num_files > 4 * 4 + 4 + 1
-    assert "| 600 |" in bench_dvc.table_of(costs)
+    assert f"| {NUM_MADE} |" in bench_dvc.table_of(costs)

@@ -1,6 +1,7 @@
 """The stages that see a backbone, with EDTalk and PD-FGC on filled weights: pictures mean nothing, the work is real.
 
-What comes after them sees clips, which say nothing of the backbone.
+EDTalk has an eighth of its channels; `slow/editing/test_video.py` edits with all of them. What comes after these stages
+sees clips, which say nothing of the backbone.
 """
 
 import shutil
@@ -21,7 +22,7 @@ from cmet.media.video import VideoFile
 from cmet.project import Project
 from cmet.stages.registry import run_stage
 from tests.clip_maps import without_workers
-from tests.filled_weights import write_filled_weights
+from tests.filled_weights import narrow_edtalk, write_filled_weights
 from tests.packing import pack_all
 from tests.unit.edits.making import write_clip
 
@@ -76,6 +77,7 @@ def test_every_stage_that_sees_a_backbone_works_with_published_weights(
 ) -> None:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.delenv("CMET_WEIGHTS", raising=False)
+    monkeypatch.setattr("cmet.backbones.edtalk.model.load_generator", lambda _: narrow_edtalk())
     project = make_project(tmp_path)
     for backbone in BACKBONES:
         with pytest.raises(UserError, match=rf"is missing in .*weights/{backbone}/; run `cmet weights get {backbone}"):

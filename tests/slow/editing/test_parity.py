@@ -93,6 +93,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, filled: Path) -> Iterator[Ed
     write_filled_weights(filled, "edtalk")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CMET_WEIGHTS", str(filled))
+        patch.setattr("cmet.backbones.edtalk.model.load_generator", lambda _: narrow_edtalk())
         yield Editor.load(folder)
 
 

@@ -10,7 +10,7 @@ from cmet.media.video import write_video
 from cmet.scores.metrics.descriptor import EYES, MOUTH, DescriptorLikeness, descriptor_box, likeness
 from cmet.scores.metrics.descriptor_network import DescriptorNetwork
 from cmet.scores.metrics.metric import Shown
-from tests.unit.scores.metrics.test_faceapi import waves
+from tests.slow.scores.metrics.test_faceapi import waves
 
 
 @pytest.fixture(scope="module")

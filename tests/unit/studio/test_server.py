@@ -10,6 +10,7 @@ from cmet.studio.server import (
     free_port,
     is_local,
 )
+from cmet.studio.stubless import gradio
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,9 @@ def test_an_address_of_another_machine_is_told() -> None:
 def test_an_address_that_cannot_be_served_at_is_told() -> None:
     with pytest.raises(UserError, match="--host ::1: the page is served at IPv4 addresses only"):
         check_reach("::1", None)
+
+
+def test_gradio_has_the_waits_that_the_page_sets() -> None:
+    with gradio.Blocks(analytics_enabled=False) as blocks:
+        blocks.queue()
+    assert {"sleep_when_free", "progress_update_sleep_when_free"} <= vars(blocks._queue).keys()

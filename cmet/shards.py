@@ -6,11 +6,13 @@ Layout: `{train,val,test}/NNNNNN.tar` with pairs, `unpaired/NNNNNN.tar` with the
 
 import hashlib
 import json
+import os
 import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import FileIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -333,7 +335,7 @@ def check_shards(folder: Path, splits: Sequence[str]) -> dict[str, list[Shard]]:
     table = read_listing(folder).splits
     for split in splits:
         for shard in table[split]:
-            _check_bytes(folder / shard.name, shard)
+            _open_checked(folder / shard.name, shard).close()
     return {split: table[split] for split in splits}
 
 
@@ -450,11 +452,12 @@ def _read(
     widths: dict[str, int] = {}
     for shard in shards:
         path = folder / shard.name
-        _check_bytes(path, shard)
+        # the same open file from here on: one that is put in its place meanwhile is not the one that was compared
+        stream = _open_checked(path, shard)
         num = 0
         # a truncated tar may end without an error and lose fields: count both
         try:
-            for key, members in _samples(path, decoders):
+            for key, members in _samples(path, stream, decoders):
                 missing = sorted(decoders.keys() - members.keys())
                 if missing:
                     raise BadFile(f"{path}: sample {key} lacks {missing}")
@@ -471,7 +474,7 @@ def _read(
             raise UserError(f"{path}: expected {shard.n} samples, read {num}; run 'cmet shards' again")
 
 
-def _samples(path: Path, names: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _samples(path: Path, stream: FileIO, names: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Key and bytes of the members of every sample that have one of these names.
 
     WebDataset's own reader would take the path for an address, look into compressed tars, and decode members of other
@@ -479,7 +482,7 @@ def _samples(path: Path, names: Collection[str]) -> Iterator[tuple[str, dict[str
     """
     from webdataset.tariterators import group_by_keys
 
-    with open_tar(path) as tar:
+    with open_tar(stream) as tar:
         # a sparse member is as large as it says
         plain = (member for member in tar if member.isreg() and not member.issparse())
         wanted = (member for member in plain if PurePosixPath(member.name).name.partition(".")[2] in names)
@@ -529,14 +532,20 @@ def _fields(sample: PairSample | ClipSample, labels: Sequence[str], arrays: Sequ
     }
 
 
-def _check_bytes(path: Path, shard: Shard) -> None:
+def _open_checked(path: Path, shard: Shard) -> FileIO:
+    """A shard, open at its beginning, every byte of it compared with what was written."""
     if not path.is_file():
         raise UserError(f"{path}: the shard is missing; run 'cmet shards' again")
-    if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
+    stream = FileIO(path)
+    num_bytes = os.fstat(stream.fileno()).st_size
+    if num_bytes != shard.bytes or hashlib.file_digest(stream, "sha256").hexdigest() != shard.sha256:
+        stream.close()
         raise UserError(
             f"{path}: changed since it was written (expected {shard.bytes} bytes, "
-            f"found {path.stat().st_size}); run 'cmet shards' again"
+            f"found {num_bytes}); run 'cmet shards' again"
         )
+    stream.seek(0)
+    return stream
 
 
 def _sha256(path: Path) -> str:

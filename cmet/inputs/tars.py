@@ -9,13 +9,17 @@ from pathlib import Path
 
 
 @contextmanager
-def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
+def open_tar(source: Path | FileIO) -> Iterator[tarfile.TarFile]:
     """A tar to read in a block.
+
+    Args:
+        source: Its path, or the file itself, open at its beginning; it is closed after the block.
 
     Raises:
         tarfile.ReadError: A header is damaged, or says sizes that no file has.
     """
-    with _Bounded(FileIO(path)) as stream, _Tar.open(fileobj=stream, mode="r:") as tar:
+    raw = source if isinstance(source, FileIO) else FileIO(source)
+    with _Bounded(raw) as stream, _Tar.open(fileobj=stream, mode="r:") as tar:
         yield tar
 
 

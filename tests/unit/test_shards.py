@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,6 +145,27 @@ def test_a_truncated_shard_is_named(inputs: Inputs, tmp_path: Path, share: float
     tar = tmp_path / "out" / "train" / "000001.tar"
     tar.write_bytes(tar.read_bytes()[: int(share * tar.stat().st_size)])
     with pytest.raises(UserError, match=r"000001.tar: changed since it was written"):
+        list(read_shards(tmp_path / "out", "train"))
+
+
+def test_a_shard_that_is_replaced_once_compared_is_not_read(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shards(*inputs, SMALL, 7, tmp_path / "out")
+    pairs = [pair.key for pair in read_shards(tmp_path / "out", "train")]
+    file_digest = hashlib.file_digest
+
+    def then_replace(stream: io.FileIO, name: str) -> Any:
+        found = file_digest(stream, name)
+        cut = tmp_path / "cut.tar"
+        cut.write_bytes(b"x" * 100)
+        cut.replace(Path(stream.name))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", then_replace)
+        assert [pair.key for pair in read_shards(tmp_path / "out", "train")] == pairs
+    with pytest.raises(UserError, match=r"000000.tar: changed since it was written"):
         list(read_shards(tmp_path / "out", "train"))
 
 

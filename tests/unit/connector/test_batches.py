@@ -149,8 +149,8 @@ def test_a_shard_that_is_cut_while_training_is_named(many: TrainingShards, make_
         path = many.folder / entry.name
         cut = path.with_suffix(".cut")
         cut.write_bytes(path.read_bytes()[:100])
-        # at once: the reader, which runs ahead, may be in the middle of it
+        # at once: the reader, which runs ahead, may be in the middle of it, and then reads on in the whole one
         cut.replace(path)
-    with pytest.raises(UserError, match="changed since it was written|changed while being read"):
+    with pytest.raises(UserError, match="changed since it was written"):
         for _ in range(40):
             batches.draw()

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmet.editing.options import CRF
-from cmet.editing.schedule import there_and_back
+from cmet.editing.frames.schedule import there_and_back
+from cmet.editing.wishes.options import CRF
 from cmet.media.scaling import scaled
 from cmet.media.video import VideoFile, read_video, write_video
 

@@ -185,8 +185,8 @@ def built_in() -> "Editor":
 
 def edit(video: Path, emotion: str, out: Path, editor: "Editor") -> None:
     """What `cmet edit --emotion` does."""
-    from cmet.editing.options import EditOptions, NamedEmotion
     from cmet.editing.video import edit_video
+    from cmet.editing.wishes.options import EditOptions, NamedEmotion
 
     edit_video(video, NamedEmotion(emotion), (), out, editor, EditOptions(is_quiet=True))
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from cmet.commands.answer import Answer
 
 if TYPE_CHECKING:
-    from cmet.editing.batch_table import BatchDefaults
-    from cmet.editing.options import EditReport
+    from cmet.editing.batch.table import BatchDefaults
+    from cmet.editing.wishes.options import EditReport
 
 SOME_FAILED = 1
 """Exit code where some rows have no result."""
@@ -23,8 +23,8 @@ def batch_answer(source: Path, defaults: "BatchDefaults") -> Answer:
     Raises:
         UserError: As `rows_of_batch` and `run_batch`.
     """
-    from cmet.editing.batch import run_batch
-    from cmet.editing.batch_table import rows_of_batch
+    from cmet.editing.batch.running import run_batch
+    from cmet.editing.batch.table import rows_of_batch
     from cmet.media.kinds import said_passed_over
 
     request = defaults.request

@@ -11,13 +11,13 @@ from typer.core import TyperCommand
 
 from cmet.commands import completing
 from cmet.commands.answer import Answer, answering
-from cmet.editing.timeline import MAX_STRENGTH
+from cmet.editing.wishes.timeline import MAX_STRENGTH
 from cmet.environment import many_imports
 from cmet.errors import UserError
 
 if TYPE_CHECKING:
-    from cmet.editing.options import EditReport, EmotionReport, LipsFrom, WantedEmotion
-    from cmet.editing.timeline import Segment, Timeline
+    from cmet.editing.wishes.options import EditReport, EmotionReport, LipsFrom, WantedEmotion
+    from cmet.editing.wishes.timeline import Segment, Timeline
 
 MIN_SECOND_COSINE = 0.5
 """Likeness from which the second most like emotion is told too."""
@@ -259,12 +259,12 @@ def edit(
     # threads would wait for each other longer than they work at equations as small as those of a face
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with many_imports():
-        from cmet.editing.checks import check_emotions, check_files
         from cmet.editing.choice import ModelChoice
+        from cmet.editing.emotions.speech import hearing_note
         from cmet.editing.notes import edit_notes
-        from cmet.editing.options import EditOptions
         from cmet.editing.request import EditRequest, perform
-        from cmet.editing.speech import hearing_note
+        from cmet.editing.wishes.checks import check_emotions, check_files
+        from cmet.editing.wishes.options import EditOptions
         from cmet.params import InferenceParams
 
     has_wish = any(one is not None for one in (emotion, speech, timeline, at, then))
@@ -308,7 +308,7 @@ def edit(
     request = EditRequest(video or Path(), wanted, out, calm, choice, options, side_by_side)
     if batch is not None:
         from cmet.commands.batch import batch_answer
-        from cmet.editing.batch_table import BatchDefaults
+        from cmet.editing.batch.table import BatchDefaults
 
         with told_of_compiler():
             return batch_answer(batch, BatchDefaults(request, has_wish))
@@ -417,9 +417,9 @@ def wanted_timeline(
     Raises:
         UserError: The table or a time is wrong, or two options name emotions for the same time.
     """
-    from cmet.editing.options import shares_of
-    from cmet.editing.timeline import Segment, Timeline
-    from cmet.editing.timetable import read_timetable
+    from cmet.editing.wishes.options import shares_of
+    from cmet.editing.wishes.timeline import Segment, Timeline
+    from cmet.editing.wishes.timetable import read_timetable
 
     given = {"--at": at, "--emotion": emotion, "--speech": speech, "--then": then}
     if table is not None:
@@ -446,8 +446,8 @@ def followed(wanted: "WantedEmotion | Timeline", later: "Sequence[WantedEmotion]
     Raises:
         UserError: There are none, or others come after them at no given time.
     """
-    from cmet.editing.options import shares_of
-    from cmet.editing.timeline import Segment, Timeline
+    from cmet.editing.wishes.options import shares_of
+    from cmet.editing.wishes.timeline import Segment, Timeline
 
     if later:
         raise UserError("--follow: --then gives recordings no time; name what follows with --at")
@@ -458,8 +458,8 @@ def followed(wanted: "WantedEmotion | Timeline", later: "Sequence[WantedEmotion]
 
 def _from_time(values: Sequence[str]) -> "Segment":
     """The segment of one `--at`."""
-    from cmet.editing.timeline import Segment
-    from cmet.editing.timetable import parsed_emotions, parsed_time
+    from cmet.editing.wishes.timeline import Segment
+    from cmet.editing.wishes.timetable import parsed_emotions, parsed_time
 
     time, *texts = values
     option = f"--at {time}"
@@ -478,7 +478,7 @@ def told_emotion(option: str, text: str) -> "WantedEmotion":
     Raises:
         UserError: A name is empty, or a weight cannot be.
     """
-    from cmet.editing.timetable import parsed_words
+    from cmet.editing.wishes.timetable import parsed_words
 
     if not text:
         raise UserError(f"{option}: the name is empty; name an emotion, such as happy")
@@ -539,7 +539,7 @@ def model_folder(text: str | None) -> Path | None:
 
 def told(report: "EditReport") -> str:
     """One line of what was done."""
-    from cmet.editing.options import frames_said
+    from cmet.editing.wishes.options import frames_said
 
     seen = "" if report.face_ratio is None else f"face in {report.face_ratio:.0%} of them, "
     unit = " (1 is a typical emotional one)" if report.has_typical_unit else ""

@@ -70,7 +70,7 @@ def extended(
     """Measure the speech of any emotions, edit videos with it, and make a page that shows both."""
     from cmet.commands.edit import model_folder
     from cmet.editing.choice import ModelChoice
-    from cmet.editing.speech import hearing_note
+    from cmet.editing.emotions.speech import hearing_note
     from cmet.extended.request import Request
     from cmet.extended.running import write_extended
     from cmet.extended.table import printed_numbers

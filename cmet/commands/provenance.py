@@ -11,8 +11,8 @@ from cmet.commands.answer import Answer, answering
 @answering
 def provenance(file: Annotated[Path, typer.Argument(help="A video that cmet has edited.")]) -> Answer:
     """Print what an edited video says of how it was made; anyone can change or remove that."""
-    from cmet.editing.credentials import signature_of
-    from cmet.editing.provenance import read_provenance
+    from cmet.editing.result.credentials import signature_of
+    from cmet.editing.result.provenance import read_provenance
 
     said, signature = read_provenance(file), signature_of(file)
     lines = [

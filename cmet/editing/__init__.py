@@ -1,5 +1,8 @@
 """Giving a video another emotion, heard from speech.
 
-Here a face is cut out and put back, speech is embedded, and lengths are fitted. Predicting belongs to
-`cmet.connector`, reading codes off pictures and drawing them to `cmet.backbones`.
+One edit is an `EditRequest`, carried out by `video`, or by `parity` where the authors' procedure is followed exactly;
+`choice` opens the model, an `Editor`, and `preview` shows single frames of what an edit would make. What these need
+has rooms of its own: `wishes`, `emotions`, `frames` and `result`. `batch` makes many edits.
+
+Predicting belongs to `cmet.connector`, reading codes off pictures and drawing them to `cmet.backbones`.
 """

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from cmet.editing.editor import Editor
-from cmet.editing.emotions import KnownEmotion
-from cmet.editing.options import EditOptions, LipsFrom
-from cmet.editing.source import Source
+from cmet.editing.emotions.known import KnownEmotion
+from cmet.editing.frames.source import Source
+from cmet.editing.wishes.options import EditOptions, LipsFrom
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """What a person should know of an edit besides its result."""
 
 from cmet.editing.editor import MIN_LIKENESS, is_like_none
-from cmet.editing.options import EditReport, EmotionReport
-from cmet.editing.timeline import MAX_STRENGTH
+from cmet.editing.wishes.options import EditReport, EmotionReport
+from cmet.editing.wishes.timeline import MAX_STRENGTH
 
 FAINT_CHANGE = 0.6
 """Share of a typical emotional change below which it is told how to get more."""

@@ -24,13 +24,13 @@ from cmet.backbones.edtalk.mel import SAMPLES_PER_FRAME
 from cmet.backbones.edtalk.model import EDTalk
 from cmet.backbones.published.precision import refuse_nan
 from cmet.connector.inference import predict_deltas
-from cmet.editing.checks import result_file
 from cmet.editing.editor import root_mean_square
+from cmet.editing.frames.schedule import published_schedule
+from cmet.editing.frames.source import Source, counted_frames, resize_remark
 from cmet.editing.job import EditJob
-from cmet.editing.options import EditReport, EmotionReport, told_of
-from cmet.editing.schedule import published_schedule
-from cmet.editing.source import Source, counted_frames, resize_remark
-from cmet.editing.writing import write_result
+from cmet.editing.result.writing import write_result
+from cmet.editing.wishes.checks import result_file
+from cmet.editing.wishes.options import EditReport, EmotionReport, told_of
 from cmet.errors import UserError
 from cmet.pairs.differences import speech_delta
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ

@@ -12,13 +12,13 @@ import numpy as np
 
 from cmet.backbones.facemesh.model import FaceMovement
 from cmet.editing.editor import Editor
-from cmet.editing.emotions import KnownEmotion, check_num_windows, emotional_delta, know_emotions
-from cmet.editing.likeness import HeardEmotion, heard_emotions, warnings_of
-from cmet.editing.options import EditOptions, EmotionReport, WantedEmotion
-from cmet.editing.prepared import PreparedVideo
-from cmet.editing.source import Source, counted_frames
-from cmet.editing.speech import hear
-from cmet.editing.timeline import Timeline
+from cmet.editing.emotions.known import KnownEmotion, check_num_windows, emotional_delta, know_emotions
+from cmet.editing.emotions.likeness import HeardEmotion, heard_emotions, warnings_of
+from cmet.editing.emotions.speech import hear
+from cmet.editing.frames.prepared import PreparedVideo
+from cmet.editing.frames.source import Source, counted_frames
+from cmet.editing.wishes.options import EditOptions, EmotionReport, WantedEmotion
+from cmet.editing.wishes.timeline import Timeline
 
 MAX_STILLS = 240
 """Frames of a video that can be shown, evenly along it: one each 0.04 s of ten seconds."""

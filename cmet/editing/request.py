@@ -9,14 +9,14 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from cmet.editing.checks import all_emotions, check_files, result_file
 from cmet.editing.choice import ModelChoice
-from cmet.editing.credentials import identity_of
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, told_of
-from cmet.editing.side_by_side import write_side_by_side
-from cmet.editing.timeline import Timeline
+from cmet.editing.result.credentials import identity_of
+from cmet.editing.result.side_by_side import write_side_by_side
 from cmet.editing.video import edit_video
+from cmet.editing.wishes.checks import all_emotions, check_files, result_file
+from cmet.editing.wishes.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, told_of
+from cmet.editing.wishes.timeline import Timeline
 from cmet.errors import UserError
 from cmet.inputs.files import read_text
 from cmet.inputs.texts import parse_json, shown

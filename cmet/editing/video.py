@@ -10,11 +10,11 @@ import numpy as np
 
 from cmet.backbones.backbone import Backbone
 from cmet.backbones.frames import fill_gaps
-from cmet.editing.checks import check_emotions, check_files, check_wishes, result_file
-from cmet.editing.credentials import check_signing
 from cmet.editing.editor import Editor, root_mean_square
-from cmet.editing.emotions import always_shown, check_num_windows, emotional_delta, know_emotions, laid_out
-from cmet.editing.framing import (
+from cmet.editing.emotions.known import always_shown, check_num_windows, emotional_delta, know_emotions, laid_out
+from cmet.editing.emotions.likeness import heard_emotions, warnings_of
+from cmet.editing.emotions.speech import Heard, hear
+from cmet.editing.frames.framing import (
     FaceSquare,
     faded,
     find_square,
@@ -22,10 +22,17 @@ from cmet.editing.framing import (
     refuse_two_faces,
     resized,
 )
+from cmet.editing.frames.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
+from cmet.editing.frames.person import face_of, first_picture
+from cmet.editing.frames.prepared import PreparedVideo, evenly
+from cmet.editing.frames.schedule import num_kept, there_and_back
+from cmet.editing.frames.source import Source, counted_frames, num_editable, resize_remark
 from cmet.editing.job import EditJob
-from cmet.editing.likeness import heard_emotions, warnings_of
-from cmet.editing.lips import chosen_lips, driving_sound, find_lips, has_sound, shows_pictures, try_speech
-from cmet.editing.options import (
+from cmet.editing.result.credentials import check_signing
+from cmet.editing.result.provenance import bare_names
+from cmet.editing.result.writing import write_result
+from cmet.editing.wishes.checks import check_emotions, check_files, check_wishes, result_file
+from cmet.editing.wishes.options import (
     EditOptions,
     EditReport,
     EmotionReport,
@@ -35,14 +42,7 @@ from cmet.editing.options import (
     named,
     told_of,
 )
-from cmet.editing.person import face_of, first_picture
-from cmet.editing.prepared import PreparedVideo, evenly
-from cmet.editing.provenance import bare_names
-from cmet.editing.schedule import num_kept, there_and_back
-from cmet.editing.source import Source, counted_frames, num_editable, resize_remark
-from cmet.editing.speech import Heard, hear
-from cmet.editing.timeline import Timeline
-from cmet.editing.writing import write_result
+from cmet.editing.wishes.timeline import Timeline
 from cmet.media.kinds import said_passed_over
 from cmet.media.landmarks import find_faces
 from cmet.media.sound import read_sound, sound_fault

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmet.editing.speech import VECTOR_ENCODERS, hear
+from cmet.editing.emotions.speech import VECTOR_ENCODERS, hear
 from cmet.errors import UserError
 from cmet.extended.recordings import Recording, has_kind
 from cmet.progress import counted

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from cmet.connector.product import Model
 from cmet.editing.editor import Editor
-from cmet.editing.speech import VECTOR_SUFFIX
+from cmet.editing.emotions.speech import VECTOR_SUFFIX
 from cmet.extended.hearing import HeardRecordings
 from cmet.extended.intervals import CONFIDENCE, MIN_FOR_INTERVAL, NUM_BOOTSTRAP
 from cmet.extended.measured import HeardAndMade

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmet.corpora import mead
-from cmet.editing.speech import VECTOR_SUFFIX, without_companions
+from cmet.editing.emotions.speech import VECTOR_SUFFIX, without_companions
 from cmet.errors import UserError
 from cmet.inputs.files import not_a_folder, oddity
 from cmet.media.kinds import SOUND_SUFFIXES, is_medium, sorted_out

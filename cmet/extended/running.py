@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cmet.editing.editor import Editor
-from cmet.editing.speech import VECTOR_ENCODERS
+from cmet.editing.emotions.speech import VECTOR_ENCODERS
 from cmet.errors import UserError
 from cmet.extended.faces import edit_videos, face_rows
 from cmet.extended.hearing import BASIC, EXTENDED, HeardRecordings, LeftOut, choose_space, listen, remembering

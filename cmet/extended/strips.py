@@ -9,9 +9,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cmet.editing.framing import find_square
-from cmet.editing.lips import has_sound
-from cmet.editing.source import Source
+from cmet.editing.frames.framing import find_square
+from cmet.editing.frames.lips import has_sound
+from cmet.editing.frames.source import Source
 from cmet.extended.faces import EditedVideo
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import write_video

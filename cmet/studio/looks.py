@@ -7,7 +7,7 @@ from re import sub
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cmet.editing.likeness import HeardEmotion
+    from cmet.editing.emotions.likeness import HeardEmotion
     from cmet.studio.models import MissingModel
 
 ASK_FIRST = (

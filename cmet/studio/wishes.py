@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from cmet.editing.choice import ModelChoice
-from cmet.editing.options import EditOptions, NamedEmotion, Share, WantedEmotion
-from cmet.editing.timeline import Segment, Timeline
-from cmet.editing.timetable import parsed_time, parsed_words
+from cmet.editing.wishes.options import EditOptions, NamedEmotion, Share, WantedEmotion
+from cmet.editing.wishes.timeline import Segment, Timeline
+from cmet.editing.wishes.timetable import parsed_time, parsed_words
 from cmet.errors import UserError
 from cmet.inputs.texts import shown
 from cmet.studio.models import OfferedModel

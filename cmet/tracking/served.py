@@ -81,8 +81,8 @@ class ServedModel(PythonModel):
 
     def _edited(self, given: dict[Any, Any]) -> dict[str, Any]:
         from cmet.editing.editor import Editor
-        from cmet.editing.options import EditOptions, NamedEmotion, WantedEmotion
         from cmet.editing.video import edit_video
+        from cmet.editing.wishes.options import EditOptions, NamedEmotion, WantedEmotion
 
         if self.editor is None:
             self.editor = Editor.load(self.folder)

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 from playwright.sync_api import Locator, Page, expect
 
-from cmet.editing.schedule import there_and_back
+from cmet.editing.frames.schedule import there_and_back
 from cmet.media.video import read_video, write_video
 from tests.browser.lab import wait_for
 

@@ -9,9 +9,9 @@ import pytest
 from cmet.connector.bundle import load_bundle
 from cmet.corpora.csv_files import read_csv
 from cmet.corpora.table import find_table
-from cmet.editing.checks import check_files
-from cmet.editing.options import EditOptions
-from cmet.editing.speech import hear
+from cmet.editing.emotions.speech import hear
+from cmet.editing.wishes.checks import check_files
+from cmet.editing.wishes.options import EditOptions
 from cmet.errors import ClipError, UserError
 from cmet.experiments import read_experiment, use_experiment
 from cmet.extended.recordings import emotion_folders, neutral_recordings

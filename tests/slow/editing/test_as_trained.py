@@ -14,10 +14,10 @@ from cmet.clips.crop import CROP_RULES
 from cmet.connector.card import read_config
 from cmet.connector.inference import predict_deltas
 from cmet.editing.editor import Editor, hearing_clips
-from cmet.editing.emotions import KnownEmotion, check_num_windows
-from cmet.editing.options import EditOptions
-from cmet.editing.speech import hear
+from cmet.editing.emotions.known import KnownEmotion, check_num_windows
+from cmet.editing.emotions.speech import hear
 from cmet.editing.video import edit_video
+from cmet.editing.wishes.options import EditOptions
 from cmet.errors import ClipError, UserError
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import read_video, write_video

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cmet.editing.provenance import read_provenance
+from cmet.editing.result.provenance import read_provenance
 from cmet.media.video import VideoFile, read_video, write_video
 from cmet.outputs import is_unfinished
 from tests.conftest import Command

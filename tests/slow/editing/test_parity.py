@@ -18,10 +18,10 @@ from cmet.backbones.edtalk.generator import EXPRESSION
 from cmet.backbones.edtalk.loading import load_audio2lip
 from cmet.backbones.edtalk.rendering import Renderer
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditOptions
 from cmet.editing.parity import published_coefficients as scheduled
 from cmet.editing.parity import source_picture, stretched, video_picture
 from cmet.editing.video import edit_video
+from cmet.editing.wishes.options import EditOptions
 from cmet.errors import UserError
 from cmet.media.sound import read_sound, write_sound
 from cmet.media.video import VideoFile, read_video, write_video

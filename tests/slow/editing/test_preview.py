@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from cmet.editing.choice import default_editor
-from cmet.editing.options import EditOptions, NamedEmotion
 from cmet.editing.preview import Preview, known_wishes
 from cmet.editing.video import edit_video
+from cmet.editing.wishes.options import EditOptions, NamedEmotion
 from cmet.errors import UserError
 from cmet.media.video import VideoFile, read_video, write_video
 

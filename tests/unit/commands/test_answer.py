@@ -14,8 +14,8 @@ import typer
 
 from cmet import cli
 from cmet.commands.answer import plain
-from cmet.editing.options import EditReport
-from cmet.editing.provenance import Provenance
+from cmet.editing.result.provenance import Provenance
+from cmet.editing.wishes.options import EditReport
 from cmet.extended.product import ExtendedResult
 from cmet.extended.running import ExtendedReport
 from cmet.params import ClipForm
@@ -98,7 +98,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "cmet.studies.unseen.run_unseen": STUDY,
         "cmet.editing.request.perform": EditReport(10, 25.0, 64, 64, None, float("nan")),
         "cmet.editing.choice.ModelChoice.open": editor,
-        "cmet.editing.provenance.read_provenance": Provenance("cmet", "m", "0", "facemesh", "opensmile", ()),
+        "cmet.editing.result.provenance.read_provenance": Provenance("cmet", "m", "0", "facemesh", "opensmile", ()),
         "cmet.extended.running.write_extended": extended,
         "cmet.cards.data_card": REPORT,
         "cmet.cards.printed_card": "a card",

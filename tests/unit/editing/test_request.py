@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cmet.editing.choice import ModelChoice
-from cmet.editing.options import EditOptions, NamedEmotion, Share
 from cmet.editing.request import EditRequest
-from cmet.editing.timeline import Segment, Timeline
+from cmet.editing.wishes.options import EditOptions, NamedEmotion, Share
+from cmet.editing.wishes.timeline import Segment, Timeline
 from cmet.errors import UserError
 
 VALUES = {"form": 1, "video": "v.mp4", "wanted": {"name": "happy"}, "out": "o.mp4"}

@@ -8,10 +8,10 @@ import pytest
 
 from cmet.editing.built_in import BUILT_IN
 from cmet.editing.editor import Editor
-from cmet.editing.emotions import Course, KnownEmotion, emotional_delta, know_emotion
-from cmet.editing.options import EditOptions, NamedEmotion, Share
-from cmet.editing.timeline import Segment, Timeline
+from cmet.editing.emotions.known import Course, KnownEmotion, emotional_delta, know_emotion
 from cmet.editing.video import edit_video
+from cmet.editing.wishes.options import EditOptions, NamedEmotion, Share
+from cmet.editing.wishes.timeline import Segment, Timeline
 from cmet.errors import UserError
 from cmet.media.sound import read_sound
 from cmet.media.video import read_video

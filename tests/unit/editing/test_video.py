@@ -12,11 +12,11 @@ import pytest
 import soundfile
 from PIL import Image
 
-from cmet.editing import writing
 from cmet.editing.editor import Editor
-from cmet.editing.options import EditOptions, shares_of
-from cmet.editing.timeline import Segment, Timeline
+from cmet.editing.result import writing
 from cmet.editing.video import edit_video
+from cmet.editing.wishes.options import EditOptions, shares_of
+from cmet.editing.wishes.timeline import Segment, Timeline
 from cmet.errors import ClipError, UserError
 from cmet.media.files import open_media
 from cmet.media.landmarks import track_landmarks

@@ -1,6 +1,6 @@
 import re
 
-from cmet.editing.likeness import HeardEmotion
+from cmet.editing.emotions.likeness import HeardEmotion
 from cmet.studio import looks
 from cmet.studio.models import MissingModel
 

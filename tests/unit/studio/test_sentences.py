@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from cmet.editing.likeness import heard_warnings
+from cmet.editing.emotions.likeness import heard_warnings
 from cmet.studio.sentences import plain_sentence
 
 FOLDER = Path("/home/me/.cache/cmet/studio/aa/files/bb")

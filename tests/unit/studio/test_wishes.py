@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cmet.editing.options import NamedEmotion, Share
-from cmet.editing.timeline import Segment, Timeline
+from cmet.editing.wishes.options import NamedEmotion, Share
+from cmet.editing.wishes.timeline import Segment, Timeline
 from cmet.errors import UserError
 from cmet.studio.models import OfferedModel
 from cmet.studio.wishes import StudioWishes, Way

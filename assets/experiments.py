@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from assets.dvc_project import DvcProject, run_logged
 from assets.previews import Metadata, preview
 from assets.snapshots import PARAMS, Snapshot, clone_snapshot, fetch_experiment, git
@@ -23,6 +21,7 @@ from cmet.experiments import OUTPUTS
 from cmet.params import load_params
 from cmet.places import COMPILED, COPIES, EXPERIMENTS, WORK, holder, only_run
 from cmet.project import Project
+from cmet.recorded import recorded_outputs
 from cmet.tracking.outbox import UNSENT
 from cmet.tracking.store import default_store
 from cmet.vocabulary import in_order
@@ -140,8 +139,7 @@ def _environment(root: Path, copy: Path, snapshot: Snapshot) -> dict[str, str]:
 
 def _kept_by_git(copy: Path) -> list[str]:
     """Outputs that git does not know yet and does not ignore either, as it does those that are in DVC's cache."""
-    lock = yaml.safe_load((copy / "dvc.lock").read_text(encoding="utf-8"))
-    outs = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", [])]
+    outs = [out.path for outputs in recorded_outputs(copy).values() for out in outputs]
     found = git(copy, "ls-files", "-z", "--others", "--exclude-standard", "--", *outs)
     return [name for name in found.split("\0") if name]
 

@@ -1,6 +1,7 @@
-"""What DVC has recorded of the outputs of a project, and where it keeps them: read as plain files, without DVC."""
+"""What DVC has recorded of the stages of a project, and where it keeps them: read as plain files, without DVC."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,17 @@ def recorded_outputs(root: Path) -> dict[str, list[RecordedOutput]]:
         BadFile: What is there is no lock file of DVC.
     """
     lock = root / LOCK
-    return _outputs(lock) if lock.is_file() else {}
+    return _read(lock).outputs if lock.is_file() else {}
+
+
+def recorded_digests(root: Path) -> dict[str, str]:
+    """What DVC calls each file and folder that stages have read or written, by path; none as `recorded_outputs`.
+
+    Raises:
+        BadFile: As `recorded_outputs`.
+    """
+    lock = root / LOCK
+    return _read(lock).digests if lock.is_file() else {}
 
 
 def listed_files(content: bytes, name: Path | str) -> dict[str, str]:
@@ -60,17 +71,23 @@ def _stays_inside(name: str) -> bool:
     return not name.startswith("/") and ".." not in name.split("/")
 
 
+class _Recorded(NamedTuple):
+    outputs: dict[str, list[RecordedOutput]]
+    digests: dict[str, str]
+
+
 @kept_while_unchanged(4)
-def _outputs(lock: Path) -> dict[str, list[RecordedOutput]]:
+def _read(lock: Path) -> _Recorded:
     try:
         stages = (yaml_loader(read_bytes(lock)).get_single_data() or {}).get("stages", {})
-        return {
-            stage: [
-                RecordedOutput(out["path"], out["md5"])
-                for out in facts.get("outs", ())
-                if _DIGEST.fullmatch(out.get("md5", ""))
-            ]
-            for stage, facts in stages.items()
-        }
+        outputs = {stage: _entries(facts.get("outs", ())) for stage, facts in stages.items()}
+        entries = [
+            one for facts in stages.values() for kind in ("deps", "outs") for one in _entries(facts.get(kind, ()))
+        ]
+        return _Recorded(outputs, {one.path: one.digest for one in entries})
     except (yaml.YAMLError, RecursionError, AttributeError, LookupError, TypeError) as error:
         raise BadFile(f"{lock}: no lock file of DVC; take it from git again, or run `dvc repro`") from error
+
+
+def _entries(listed: Iterable[Any]) -> list[RecordedOutput]:
+    return [RecordedOutput(one["path"], one["md5"]) for one in listed if _DIGEST.fullmatch(one.get("md5", ""))]

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from cmet.inputs.texts import yaml_loader
+from cmet.recorded import LOCK, recorded_digests
 
 NO_COMMIT = "none: this folder is no checkout of git"
 """Stands where a run would name its commit."""
-RECORDED = ("dvc.lock", "metrics", "plots", "params.yaml")
+RECORDED = (LOCK, "metrics", "plots", "params.yaml")
 """Tracked files that say nothing of the code: runs write the first three, the last is logged in full."""
 EXPERIMENT_TAG = "dvc.exp_name"
 """Names the experiment of DVC that a run belongs to; runs of the project itself have none."""
@@ -55,12 +55,7 @@ class Origin:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """What DVC calls each file and folder that its stages read or write, by path."""
-        lock = self.root / "dvc.lock"
-        if not lock.is_file():
-            return {}
-        stages = (yaml_loader(lock.read_bytes()).get_single_data() or {}).get("stages", {})
-        known = [entry for stage in stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, [])]
-        return {entry["path"]: entry["md5"] for entry in known if "md5" in entry}
+        return recorded_digests(self.root)
 
     @property
     def experiment(self) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cmet.inputs.files import BadFile
-from cmet.recorded import RecordedOutput, kept_as, listed_files, recorded_outputs
+from cmet.recorded import RecordedOutput, kept_as, listed_files, recorded_digests, recorded_outputs
 
 ONE, OTHER = "0" * 32, "a" * 32
 
@@ -35,12 +35,30 @@ def test_the_outputs_of_each_stage_are_read_and_once_more_when_they_have_changed
 
 
 @pytest.mark.parametrize(
-    "text", ["stages: [", "[3]", "stages: 3", "stages: {clips: {outs: [3]}}", "<<<<<<< HEAD\n", "[" * 100_000]
+    "text",
+    [
+        "stages: [",
+        "[3]",
+        "stages: 3",
+        "stages: {clips: {outs: [3]}}",
+        "stages: {clips: {deps: 3}}",
+        "<<<<<<< HEAD\n",
+        "[" * 100_000,
+    ],
 )
 def test_what_is_no_lock_file_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "dvc.lock").write_text(text)
     with pytest.raises(BadFile, match="dvc.lock: no lock file of DVC; take it from git again, or run `dvc repro`"):
         recorded_outputs(tmp_path)
+    with pytest.raises(BadFile, match="dvc.lock: no lock file of DVC"):
+        recorded_digests(tmp_path)
+
+
+def test_what_stages_read_and_write_has_a_digest(tmp_path: Path) -> None:
+    assert recorded_digests(tmp_path) == {}
+    (tmp_path / "dvc.lock").write_text(LOCK)
+    read, written = {"data/manifest": OTHER}, {"data/clips": f"{ONE}.dir", "data/metrics/clips.json": OTHER}
+    assert recorded_digests(tmp_path) == {**read, **written}
 
 
 def test_the_files_of_a_folder_are_read(tmp_path: Path) -> None:

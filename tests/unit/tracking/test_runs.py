@@ -28,7 +28,8 @@ from cmet.tracking.runs import (
 
 ROOT = Path(__file__).parents[3]
 INPUTS = {"data/shards/facemesh": "abc"}
-LOCK = "stages:\n  shards@facemesh:\n    outs:\n    - {path: data/shards/facemesh, md5: 0123.dir}\n"
+DIGEST = "0123" * 8 + ".dir"
+LOCK = f"stages:\n  shards@facemesh:\n    outs:\n    - {{path: data/shards/facemesh, md5: {DIGEST}}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +79,14 @@ def test_a_run_keeps_metrics_params_and_where_it_comes_from(root: Path, about: A
     assert logged.data.params["train.network.hidden"] == str(about.params.train.network.hidden)
     assert logged.data.tags["cmet.stage"] == "train"
     assert logged.data.tags["cmet.input.data/shards/facemesh"] == "abc"
-    assert logged.data.tags["dvc.data/shards/facemesh"] == "0123.dir"
+    assert logged.data.tags["dvc.data/shards/facemesh"] == DIGEST
     assert logged.data.tags["dagster.run_id"] == "dagster-1"
     assert [file.path for file in run.client.list_artifacts(run.run_id)] == ["environment.json", "page.html"]
     assert find_run("train", "facemesh", root) == run.run_id
     assert find_run("train", "another", root) is None
     assert logged.data.tags["mlflow.source.name"] == "train@facemesh"
     (dataset,) = [read.dataset for read in logged.inputs.dataset_inputs]
-    assert (dataset.name, dataset.digest) == ("shards/facemesh", "0123.dir")
+    assert (dataset.name, dataset.digest) == ("shards/facemesh", DIGEST)
     assert json.loads(dataset.source)["path"] == "data/shards/facemesh"
     assert "[Run in Dagster](http://lab:3001/runs/dagster-1)" in logged.data.tags["mlflow.note.content"]
     assert find_run_page("train", "facemesh", root) == f"http://localhost:5000/#/experiments/1/runs/{run.run_id}"

@@ -41,7 +41,7 @@ atexit.register(gc.freeze)
 # in a new environment, two processes that import in the same order compile the same files at the same time: every other
 # process of tests begins with what the first comes to last
 if os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579":
-    for name in ("ray", "hypothesis", "cmet.studio.stubless", "huggingface_hub", "playwright.sync_api"):
+    for name in ("ray", "hypothesis", "cmet.studio.gradio_without_stubs", "huggingface_hub", "playwright.sync_api"):
         with suppress(ImportError):
             importlib.import_module(name)
 

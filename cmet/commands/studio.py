@@ -53,7 +53,7 @@ def studio(
     folder = model_folder(model)
     try:
         with many_imports():
-            import cmet.studio.stubless  # noqa: F401
+            import cmet.studio.gradio_without_stubs  # noqa: F401
         with served_page(host, port, password, folder) as url:
             typer.echo(f"cmet studio: {url} (Ctrl-C ends it)")
             if is_opened:

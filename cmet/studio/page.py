@@ -9,10 +9,10 @@ from cmet.editing.notes import edit_notes
 from cmet.editing.queue import CancelledEdit, QueuedEdit, fault_said
 from cmet.media.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from cmet.studio import looks
+from cmet.studio.gradio_without_stubs import gradio as gr
 from cmet.studio.models import OfferedModel, RegisteredModels, missing_models
 from cmet.studio.sentences import plain_sentence
 from cmet.studio.sessions import MadeVideo, StudioSession
-from cmet.studio.stubless import gradio as gr
 from cmet.studio.wishes import StudioWishes, Way
 from cmet.studio.work import LIMITS, Studio
 

@@ -97,10 +97,10 @@ def served_page(host: str, port: int | None, password: str | None, model: Path |
         files = folder / FILES
         files.mkdir(mode=PRIVATE)
         _quiet_gradio(files)
+        from cmet.studio.gradio_without_stubs import gradio
         from cmet.studio.looks import CSS
         from cmet.studio.models import RegisteredModels, offered_models
         from cmet.studio.page import UNPLAYABLE, StudioPage, studio_theme
-        from cmet.studio.stubless import gradio
         from cmet.studio.work import LIMITS, Studio
 
         # part of the name of each file: without it a name could be worked out from the content

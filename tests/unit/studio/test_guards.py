@@ -90,7 +90,7 @@ def test_words_are_bounded() -> None:
 @pytest.fixture
 def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """A visitor of Gradio's own upload, of files of 1000 bytes at most and 4500 together."""
-    from cmet.studio.stubless import gradio as gr
+    from cmet.studio.gradio_without_stubs import gradio as gr
 
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     with gr.Blocks(analytics_enabled=False) as blocks:

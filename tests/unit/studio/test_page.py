@@ -11,9 +11,9 @@ import pytest
 from cmet.editing.built_in import BUILT_IN
 from cmet.media.sound import write_sound
 from cmet.media.video import write_video
+from cmet.studio.gradio_without_stubs import gradio as gr
 from cmet.studio.models import OfferedModel, RegisteredModels
 from cmet.studio.page import NO_PREVIEW, StudioPage
-from cmet.studio.stubless import gradio as gr
 from cmet.studio.work import Studio
 from tests.unit.editing.models import noise, write_model
 

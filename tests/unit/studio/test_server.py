@@ -3,6 +3,7 @@ import socket
 import pytest
 
 from cmet.errors import UserError
+from cmet.studio.gradio_without_stubs import gradio
 from cmet.studio.server import (
     FIRST_PORT,
     at_free_port,
@@ -10,7 +11,6 @@ from cmet.studio.server import (
     free_port,
     is_local,
 )
-from cmet.studio.stubless import gradio
 
 
 @pytest.mark.parametrize(

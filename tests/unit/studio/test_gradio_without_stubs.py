@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cmet.studio.stubless import _no_file, gradio
+from cmet.studio.gradio_without_stubs import _no_file, gradio
 
 
 def test_files_are_found_again() -> None:

@@ -121,7 +121,7 @@ def use(
 @app.command()
 @answering
 def summary(params: ParamsFile = Path("params.yaml")) -> Answer:
-    """Print the accuracy table of the last report and where the page is."""
+    """Print the last report's accuracy table and where the page is."""
     from cmet.report.printed import print_table
 
     report = Project.at(params).report()

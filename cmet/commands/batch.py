@@ -7,7 +7,7 @@ from cmet.commands.answer import Answer
 
 if TYPE_CHECKING:
     from cmet.editing.batch.table import BatchDefaults
-    from cmet.editing.wishes.options import EditReport
+    from cmet.editing.reports import EditReport
 
 SOME_FAILED = 1
 """Exit code where some rows have no result."""

@@ -16,7 +16,8 @@ from cmet.environment import many_imports
 from cmet.errors import UserError
 
 if TYPE_CHECKING:
-    from cmet.editing.wishes.options import EditReport, EmotionReport, LipsFrom, WantedEmotion
+    from cmet.editing.reports import EditReport, EmotionReport
+    from cmet.editing.wishes.options import LipsFrom, WantedEmotion
     from cmet.editing.wishes.timeline import Segment, Timeline
 
 MIN_SECOND_COSINE = 0.5
@@ -98,7 +99,7 @@ def edit(
         typer.Option(
             "--emotion",
             help="The emotion you want by its name, in place of --speech and --neutral-speech: one that the model "
-            "knows, such as happy; an unknown one is answered with the list. Or a blend: '0.5 happy + 0.4 surprised'. "
+            "knows, such as happy; for an unknown one, they are listed. Or a blend: '0.5 happy + 0.4 surprised'. "
             "neutral: no change at first.",
             autocompletion=completing.emotions,
         ),
@@ -121,7 +122,7 @@ def edit(
             "--at",
             metavar="TIME EMOTION",
             help="What is shown from a time on: --at 4s happy, --at 0:06.5 angry/; repeat for each further change. An "
-            "emotion by its name, recordings (a name with a / or a suffix, or of what is there), a blend or neutral. "
+            "emotion by its name, recordings (with a / or a suffix, or existing), a blend or neutral. "
             "Before the first time: --speech or --emotion, or else no change.",
         ),
     ] = None,
@@ -129,8 +130,8 @@ def edit(
         Path | None,
         typer.Option(
             "--timeline",
-            help="The same as a table (CSV) with the columns start, end, emotion or speech, strength: a row for each "
-            "part of the video; what lies between is not changed.",
+            help="The same as a table (CSV) with the columns start, end, emotion or speech, strength, follow: a row "
+            "for each part of the video; what lies between is not changed.",
         ),
     ] = None,
     follow: Annotated[
@@ -220,10 +221,10 @@ def edit(
         Path | None,
         typer.Option(
             "--batch",
-            metavar="TABLE",
+            metavar="TABLE|FOLDER",
             help="Make many edits, and a page of all: a CSV table with the columns video, out, emotion, speech, "
             "neutral_speech, timeline, strength (empty: what this command names), or a folder of videos. What is there "
-            "already of the same files, wishes and model is kept.",
+            "already of the same files, settings, model and version is kept.",
         ),
     ] = None,
     mark: Annotated[bool, typer.Option("--mark", help="Write `AI-edited` into a corner of every frame.")] = False,
@@ -255,7 +256,10 @@ def edit(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Answer:
-    """Give the face in a video another emotion, heard in speech or told by its name."""
+    """Give the face in a video another emotion.
+
+    The emotion is heard in speech or given by its name.
+    """
     # threads would wait for each other longer than they work at equations as small as those of a face
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with many_imports():
@@ -539,7 +543,7 @@ def model_folder(text: str | None) -> Path | None:
 
 def told(report: "EditReport") -> str:
     """One line of what was done."""
-    from cmet.editing.wishes.options import frames_said
+    from cmet.editing.messages import frames_said
 
     seen = "" if report.face_ratio is None else f"face in {report.face_ratio:.0%} of them, "
     unit = " (1 is a typical emotional one)" if report.has_typical_unit else ""

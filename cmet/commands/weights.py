@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cmet.weights.identify import Identification
     from cmet.weights.registry import Checkpoint
 
-app = typer.Typer(help="Pretrained checkpoints: list them, get them, and tell what a file is.", rich_markup_mode=None)
+app = typer.Typer(help="Pretrained checkpoints; without a command: list them.", rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
@@ -232,7 +232,7 @@ def _size(checkpoint: "Checkpoint") -> str:
         return size_said(weights.size_bytes)
     if weights.about_bytes:
         return f"about {size_said(weights.about_bytes)}"
-    return NOT_STATED if is_manual else "told before start"
+    return NOT_STATED if is_manual else "shown by get"
 
 
 def _row(checkpoint: "Checkpoint", folder: Path) -> dict[str, Any]:
@@ -247,6 +247,7 @@ def _row(checkpoint: "Checkpoint", folder: Path) -> dict[str, Any]:
         "source": checkpoint.source,
         "home": f"{folder / checkpoint.home}/",
         "licence": checkpoint.licence or NOT_STATED,
+        "size": _size(checkpoint),
         "size_bytes": checkpoint.size_bytes or NOT_STATED,
         "sha256": checkpoint.sha256 or NOT_STATED,
         "num_keys": len(network.shapes) if network else NOT_STATED,
@@ -255,11 +256,11 @@ def _row(checkpoint: "Checkpoint", folder: Path) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], folder: Path) -> str:
-    lines = [f"{'name':<22}{'file':<43}{'bytes':>12}{'keys':>12}  here"]
+    lines = [f"{'name':<22}{'file':<43}{'size':>16}{'keys':>12}  here"]
     for row in rows:
-        size, keys = (f"{row[key]:,}" if isinstance(row[key], int) else row[key] for key in ("size_bytes", "num_keys"))
+        keys = f"{row['num_keys']:,}" if isinstance(row["num_keys"], int) else row["num_keys"]
         lines += [
-            f"{row['name']:<22}{row['file']:<43}{size:>12}{keys:>12}  {'yes' if row['path'] else 'no'}",
+            f"{row['name']:<22}{row['file']:<43}{row['size']:>16}{keys:>12}  {'yes' if row['path'] else 'no'}",
             *_wrapped("for", row["purpose"]),
             *_wrapped("under", row["licence"]),
             *_wrapped("from", row["source"]),

@@ -1,4 +1,4 @@
-"""One edit, as both ways of making it need it."""
+"""One edit, as `video` and `parity` need it."""
 
 from dataclasses import dataclass
 from pathlib import Path

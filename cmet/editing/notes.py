@@ -1,7 +1,7 @@
 """What a person should know of an edit besides its result."""
 
 from cmet.editing.editor import MIN_LIKENESS, is_like_none
-from cmet.editing.wishes.options import EditReport, EmotionReport
+from cmet.editing.reports import EditReport, EmotionReport
 from cmet.editing.wishes.timeline import MAX_STRENGTH
 
 FAINT_CHANGE = 0.6

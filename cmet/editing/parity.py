@@ -28,9 +28,9 @@ from cmet.editing.editor import root_mean_square
 from cmet.editing.frames.schedule import published_schedule
 from cmet.editing.frames.source import Source, counted_frames, resize_remark
 from cmet.editing.job import EditJob
-from cmet.editing.result.writing import write_result
-from cmet.editing.wishes.checks import result_file
-from cmet.editing.wishes.options import EditReport, EmotionReport, told_of
+from cmet.editing.messages import told_of
+from cmet.editing.reports import EditReport, EmotionReport
+from cmet.editing.result.writing import result_file, write_result
 from cmet.errors import UserError
 from cmet.pairs.differences import speech_delta
 from cmet.speech.encoders.encoder import SAMPLE_RATE_HZ

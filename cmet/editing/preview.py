@@ -17,7 +17,8 @@ from cmet.editing.emotions.likeness import HeardEmotion, heard_emotions, warning
 from cmet.editing.emotions.speech import hear
 from cmet.editing.frames.prepared import PreparedVideo
 from cmet.editing.frames.source import Source, counted_frames
-from cmet.editing.wishes.options import EditOptions, EmotionReport, WantedEmotion
+from cmet.editing.reports import EmotionReport
+from cmet.editing.wishes.options import EditOptions, WantedEmotion
 from cmet.editing.wishes.timeline import Timeline
 
 MAX_STILLS = 240

@@ -1,4 +1,4 @@
-"""Edits that wait for their turn: the page's and those of a batch."""
+"""Edits that wait for their turn: the studio's and those of a batch."""
 
 import sys
 import traceback
@@ -10,8 +10,8 @@ from typing import Literal
 
 from cmet.editing.choice import ModelChoice
 from cmet.editing.editor import Editor
+from cmet.editing.reports import EditReport
 from cmet.editing.request import EditRequest, perform
-from cmet.editing.wishes.options import EditReport
 from cmet.errors import ClipError, UserError
 from cmet.outputs import full_disk, no_room_said
 

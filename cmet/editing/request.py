@@ -11,11 +11,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from cmet.editing.choice import ModelChoice
 from cmet.editing.editor import Editor
+from cmet.editing.messages import told_of
+from cmet.editing.reports import EditReport
 from cmet.editing.result.credentials import identity_of
 from cmet.editing.result.side_by_side import write_side_by_side
+from cmet.editing.result.writing import result_file
 from cmet.editing.video import edit_video
-from cmet.editing.wishes.checks import all_emotions, check_files, result_file
-from cmet.editing.wishes.options import EditOptions, EditReport, NamedEmotion, WantedEmotion, told_of
+from cmet.editing.wishes.checks import all_emotions, check_files
+from cmet.editing.wishes.options import EditOptions, NamedEmotion, WantedEmotion
 from cmet.editing.wishes.timeline import Timeline
 from cmet.errors import UserError
 from cmet.inputs.files import read_text

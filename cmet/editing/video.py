@@ -28,20 +28,13 @@ from cmet.editing.frames.prepared import PreparedVideo, evenly
 from cmet.editing.frames.schedule import num_kept, there_and_back
 from cmet.editing.frames.source import Source, counted_frames, num_editable, resize_remark
 from cmet.editing.job import EditJob
+from cmet.editing.messages import named, told_of
+from cmet.editing.reports import EditReport, EmotionReport
 from cmet.editing.result.credentials import check_signing
 from cmet.editing.result.provenance import bare_names
-from cmet.editing.result.writing import write_result
-from cmet.editing.wishes.checks import check_emotions, check_files, check_wishes, result_file
-from cmet.editing.wishes.options import (
-    EditOptions,
-    EditReport,
-    EmotionReport,
-    Framing,
-    LipsFrom,
-    WantedEmotion,
-    named,
-    told_of,
-)
+from cmet.editing.result.writing import result_file, write_result
+from cmet.editing.wishes.checks import check_emotions, check_files, check_wishes
+from cmet.editing.wishes.options import EditOptions, Framing, LipsFrom, WantedEmotion
 from cmet.editing.wishes.timeline import Timeline
 from cmet.media.kinds import said_passed_over
 from cmet.media.landmarks import find_faces

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from cmet.editing.editor import Editor, root_mean_square
+from cmet.editing.reports import EditReport
 from cmet.editing.video import edit_video
-from cmet.editing.wishes.options import EditOptions, EditReport
+from cmet.editing.wishes.options import EditOptions
 from cmet.errors import UserError
 from cmet.extended.hearing import EXTENDED, VIDEO, LeftOut
 from cmet.extended.intervals import ClipBootstrap, Measure, cosines

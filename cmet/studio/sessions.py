@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from cmet.editing.emotions.known import KnownEmotion
 from cmet.editing.preview import Preview, PreviewedChange
 from cmet.editing.queue import CancelledEdit, QueuedEdit
-from cmet.editing.wishes.options import EditReport
+from cmet.editing.reports import EditReport
 from cmet.errors import UserError
 from cmet.progress import watching
 from cmet.studio.folders import PRIVATE, bytes_kept_in

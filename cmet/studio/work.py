@@ -11,8 +11,9 @@ from cmet.editing.emotions.known import KnownEmotion
 from cmet.editing.emotions.likeness import HeardEmotion, heard_emotions, warnings_of
 from cmet.editing.preview import Preview, PreviewedChange, known_wishes
 from cmet.editing.queue import EditQueue, QueuedEdit
+from cmet.editing.reports import EditReport, EmotionReport
 from cmet.editing.request import EditRequest
-from cmet.editing.wishes.options import EditReport, EmotionReport, WantedEmotion, emotion_said, recordings
+from cmet.editing.wishes.options import WantedEmotion, emotion_said, recordings
 from cmet.editing.wishes.timeline import Timeline
 from cmet.errors import UserError
 from cmet.media.uploads import UploadLimits, check_number, check_upload

@@ -22,7 +22,8 @@ from cmet.commands.edit import (
 )
 from cmet.editing.choice import ModelChoice
 from cmet.editing.notes import edit_notes
-from cmet.editing.wishes.options import EditReport, EmotionReport, NamedEmotion, Share
+from cmet.editing.reports import EditReport, EmotionReport
+from cmet.editing.wishes.options import NamedEmotion, Share
 from cmet.editing.wishes.timeline import Segment
 from cmet.errors import UserError
 from cmet.params import Params

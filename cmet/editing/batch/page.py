@@ -11,8 +11,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from cmet.editing.frames.framing import resized
+from cmet.editing.reports import EditReport
 from cmet.editing.result.provenance import Provenance, read_provenance
-from cmet.editing.wishes.options import EditReport
 from cmet.environment import own_version
 from cmet.media.video import VideoFile
 from cmet.outputs import as_utf8, fresh_file

@@ -1,4 +1,4 @@
-"""A batch: many edits, each made once however often the batch is started, and one page of all."""
+"""Carrying out a batch: what is made, what is kept, and the ledger that says so."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ from cmet.editing.batch.product import BATCH_PAGE, BatchFolder
 from cmet.editing.batch.table import BatchRow
 from cmet.editing.editor import Editor
 from cmet.editing.queue import EditQueue, QueuedEdit
+from cmet.editing.reports import EditReport
 from cmet.editing.request import EditRequest
-from cmet.editing.wishes.options import EditReport
 from cmet.environment import own_version
 from cmet.errors import UserError
 from cmet.inputs.files import BadFile

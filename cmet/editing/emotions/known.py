@@ -12,14 +12,14 @@ import numpy as np
 from cmet.editing.editor import Editor, root_mean_square
 from cmet.editing.emotions.speech import Heard, Stretches, hear, hear_stretches
 from cmet.editing.emotions.transition import deltas_along, emotion_shares, timed_shares
+from cmet.editing.messages import frames_said
+from cmet.editing.reports import EmotionReport
 from cmet.editing.wishes.options import (
     EditOptions,
-    EmotionReport,
     NamedEmotion,
     OneEmotion,
     WantedEmotion,
     emotion_said,
-    frames_said,
     recordings,
     shares_of,
 )

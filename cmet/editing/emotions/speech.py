@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cmet.archives import refuse_stand_in
-from cmet.editing.wishes.options import named
+from cmet.editing.messages import named
 from cmet.errors import ClipError, UserError
 from cmet.media.kinds import sorted_out
 from cmet.media.sound import read_sound

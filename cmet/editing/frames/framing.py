@@ -18,7 +18,7 @@ from cmet.clips.crop import (
     iou,
     square_around,
 )
-from cmet.editing.wishes.options import frames_said
+from cmet.editing.messages import frames_said
 from cmet.errors import ClipError
 from cmet.media.landmarks import Region, find_faces, small_face_region
 from cmet.media.scaling import scaled

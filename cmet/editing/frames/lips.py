@@ -10,7 +10,8 @@ import numpy as np
 from cmet.backbones.backbone import Backbone, LipDriven, SpeechDriven
 from cmet.backbones.frames import SPEECH_FPS, resampled
 from cmet.editing.editor import BackboneKind
-from cmet.editing.wishes.options import LipsFrom, named, told_of
+from cmet.editing.messages import named, told_of
+from cmet.editing.wishes.options import LipsFrom
 from cmet.errors import ClipError, UserError
 from cmet.media.files import open_media
 from cmet.media.packets import picture_track

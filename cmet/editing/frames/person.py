@@ -8,7 +8,7 @@ import numpy as np
 
 from cmet.clips.crop import CROP_RULES, square_around
 from cmet.editing.frames.source import counted_frames
-from cmet.editing.wishes.options import told_of
+from cmet.editing.messages import told_of
 from cmet.errors import UserError
 from cmet.media.landmarks import find_faces, small_face_region
 from cmet.media.pictures import is_picture, read_picture

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cmet.editing.wishes.options import frames_said
+from cmet.editing.messages import frames_said
 from cmet.errors import UserError
 from cmet.media.video import VideoFile
 

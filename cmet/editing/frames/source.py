@@ -1,4 +1,7 @@
-"""A video to read from: its frames at its own constant rate, as often as an edit goes through them."""
+"""A video to read from: its frames at its own constant rate, as often as an edit goes through them.
+
+`--source`, which names another person, is in `person`.
+"""
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from cmet.editing.built_in import BUILT_IN
 from cmet.editing.editor import Editor
+from cmet.editing.reports import EmotionReport
 from cmet.editing.wishes.options import (
     EditOptions,
-    EmotionReport,
     NamedEmotion,
     OneEmotion,
     Share,

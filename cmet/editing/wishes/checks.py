@@ -2,25 +2,16 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from cmet.archives import refuse_stand_in
 from cmet.editing.editor import BackboneKind
-from cmet.editing.wishes.options import (
-    EditOptions,
-    NamedEmotion,
-    OneEmotion,
-    WantedEmotion,
-    named,
-    recordings,
-    shares_of,
-)
+from cmet.editing.messages import named
+from cmet.editing.wishes.options import EditOptions, NamedEmotion, OneEmotion, WantedEmotion, recordings, shares_of
 from cmet.editing.wishes.timeline import Timeline, where
 from cmet.errors import ClipError, UserError
 from cmet.inputs.files import oddity
 from cmet.media.kinds import sorted_out
-from cmet.outputs import fresh_file
 
 SUFFIX = ".mp4"
 
@@ -113,22 +104,6 @@ def check_wishes(kind: BackboneKind, options: EditOptions) -> None:
 def all_emotions(speech: WantedEmotion | Timeline, options: EditOptions) -> list[OneEmotion]:
     """All emotions that an edit names, those of blends one by one."""
     return [share.emotion for _, one in _wanted(speech, options) for share in shares_of(one)]
-
-
-@contextmanager
-def result_file(out: Path, option: str = "--out") -> Iterator[Path]:
-    """A path to write to that becomes `out` when the block ends without an error.
-
-    Raises:
-        UserError: It cannot be written; the disk may be full.
-    """
-    try:
-        with fresh_file(out) as unfinished:
-            yield unfinished
-    except OSError as error:
-        raise UserError(
-            f"{option} {out}: cannot be written ({error.strerror or error}); make room, or name another path"
-        ) from error
 
 
 def _wanted(speech: WantedEmotion | Timeline, options: EditOptions) -> list[tuple[str, WantedEmotion]]:

@@ -1,4 +1,4 @@
-"""Timelines as people write them: a table with a row for each segment, and an emotion as a line of text.
+"""What people write: times, emotions, blends, and a table with a row for each segment.
 
 Columns   start (needed), end, emotion, speech, strength, follow; their order is free
 Times     4, 4.5, 4s, 0:04.5, 1:02:03; an empty end is the start of the next row, or the end of the video

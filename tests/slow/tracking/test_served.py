@@ -15,7 +15,7 @@ from cmet.connector.bundle import load_bundle
 from cmet.connector.card import CONFIG, read_config
 from cmet.connector.inference import predict_deltas
 from cmet.connector.product import Model
-from cmet.editing.wishes.options import EditReport
+from cmet.editing.reports import EditReport
 from cmet.outputs import write_json
 from cmet.tracking.packing import packed_model
 from tests.unit.editing.models import write_facemesh_model

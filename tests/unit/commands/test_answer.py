@@ -14,8 +14,8 @@ import typer
 
 from cmet import cli
 from cmet.commands.answer import plain
+from cmet.editing.reports import EditReport
 from cmet.editing.result.provenance import Provenance
-from cmet.editing.wishes.options import EditReport
 from cmet.extended.product import ExtendedResult
 from cmet.extended.running import ExtendedReport
 from cmet.params import ClipForm

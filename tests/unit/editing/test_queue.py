@@ -8,8 +8,9 @@ from cmet.editing import queue as queue_module
 from cmet.editing.choice import ModelChoice
 from cmet.editing.editor import Editor
 from cmet.editing.queue import Editors, EditQueue
+from cmet.editing.reports import EditReport
 from cmet.editing.request import EditRequest
-from cmet.editing.wishes.options import EditOptions, EditReport
+from cmet.editing.wishes.options import EditOptions
 from cmet.errors import ClipError, UserError
 from cmet.media.video import read_video, write_video
 from cmet.progress import Watcher

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cmet.editing.queue import CancelledEdit
-from cmet.editing.wishes.options import EditReport
+from cmet.editing.reports import EditReport
 from cmet.errors import UserError
 from cmet.progress import counted
 from cmet.studio.sessions import MAX_KEPT_BYTES, MAX_MADE, MAX_STILLS_KEPT, Latest, MadeVideo, Reading, StudioSessions

@@ -434,7 +434,7 @@ def test_the_listing_fits_a_terminal_and_says_what_is_here(tmp_path: Path) -> No
     lines = {line.split()[0]: line for line in text.splitlines() if line and not line.startswith(" ")}
     assert code == 0
     assert max(map(len, text.splitlines()[:-3])) <= 120
-    assert lines["edtalk"].split() == ["edtalk", "EDTalk.pt", "not", "stated", "298", "yes"]
+    assert lines["edtalk"].split() == ["edtalk", "EDTalk.pt", "about", "483", "MB", "298", "yes"]
     assert lines["audio2lip"].endswith("no")
     assert f"1 of {len(CHECKPOINTS)} are in {tmp_path}/" in text
 
@@ -444,6 +444,18 @@ def test_the_listing_for_machines_has_every_entry(tmp_path: Path) -> None:
     rows = json.loads(text)["checkpoints"]
     assert [row["name"] for row in rows] == list(CHECKPOINTS)
     assert all(row["path"] is None for row in rows)
+
+
+def test_every_listing_states_the_same_sizes(tmp_path: Path) -> None:
+    listed, offered = (
+        {
+            row["name"]: row["size"]
+            for row in json.loads(cmet_weights(*command, "--folder", tmp_path, "--json")[1])["checkpoints"]
+        }
+        for command in ((), ("get",))
+    )
+    assert listed == offered
+    assert listed["emotion2vec"] == "1.95 GB"
 
 
 @pytest.mark.parametrize(("content", "code"), [(filled("audio2lip"), 0), ({"a": torch.zeros(1)}, 1)])

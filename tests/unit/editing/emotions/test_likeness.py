@@ -19,7 +19,7 @@ from cmet.editing.emotions.speech import Heard
 from cmet.editing.video import edit_video
 from cmet.editing.wishes.options import NamedEmotion
 from cmet.vocabulary import TARGET_EMOTIONS
-from tests.unit.editing.test_told import QUIET
+from tests.unit.editing.emotions.test_named import QUIET
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from cmet.editing.editor import Editor
+from cmet.editing.reports import EmotionReport
 from cmet.editing.result.provenance import SOURCE_TYPE, MadeEmotion, Provenance, bare_names, read_provenance
 from cmet.editing.video import edit_video
-from cmet.editing.wishes.options import EditOptions, EmotionReport, NamedEmotion, Share
+from cmet.editing.wishes.options import EditOptions, NamedEmotion, Share
 from cmet.editing.wishes.timeline import Segment, Timeline
 from cmet.environment import own_version
 from cmet.errors import UserError

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from cmet.editing.messages import named
 from cmet.editing.wishes.checks import check_emotions, check_files
-from cmet.editing.wishes.options import EditOptions, NamedEmotion, Share, WantedEmotion, named
+from cmet.editing.wishes.options import EditOptions, NamedEmotion, Share, WantedEmotion
 from cmet.editing.wishes.timeline import Segment, Timeline
 from cmet.errors import UserError
 from tests.unit.corpora.trees import pointer

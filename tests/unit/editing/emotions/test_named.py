@@ -1,4 +1,4 @@
-"""An emotion that is told by its name, with the built-in model."""
+"""An emotion that is given by its name, with the built-in model."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -52,7 +52,8 @@ def experiment_copy(root: Path, snapshot: Snapshot) -> Iterator[Path]:
         copies.mkdir(parents=True, exist_ok=True)
         for left in copies.iterdir():
             if left.name == snapshot.name or holder(_lock(root, left.name)) is None:
-                shutil.rmtree(left)
+                # another experiment that begins now clears up, too
+                shutil.rmtree(left, ignore_errors=True)
         clone = copies / snapshot.name
         try:
             copy = clone_snapshot(root, snapshot, clone)

@@ -23,6 +23,7 @@ from cmet.experiments import OUTPUTS
 from cmet.places import COMPILED, COPIES, MADE, PASSING, WORK, holder, only_run
 from cmet.stages.registry import STAGES
 from cmet.text_tables import padded
+from cmet.trees import all_below
 
 DATA, REPORTS = OUTPUTS
 RESULTS = ("metrics", "sweep", "unseen", "extended")
@@ -97,7 +98,7 @@ def find_leftovers(root: Path, has_outputs: bool, num_kept_runs: int | None = No
         UserError: MLflow's store is asked for and does not answer, or is a server.
     """
     root = root.resolve()
-    found = [*_work(root), *_unpublished(root)]
+    found = [one for one in (*_work(root), *_unpublished(root)) if os.path.lexists(root / one.path)]
     if num_kept_runs is not None:
         found += _runs(root, num_kept_runs)
     running = _running(root)
@@ -161,7 +162,7 @@ def _work(root: Path) -> Iterator[Leftover]:
             yield _leftover(root, "work", "files fetched from MLflow", work / FETCHED)
         for folder in sorted((work / PASSING).glob("*")):
             yield _leftover(root, "work", f"map over clips {folder.name}, of a run that was killed", folder)
-        if any(path.is_file() for path in (work / COMPILED).rglob("*")):
+        if any(path.is_file() for path, _ in all_below(work / COMPILED)):
             yield _leftover(root, "work", "networks that torch has compiled", work / COMPILED)
         for folder in sorted((work / MADE).glob("*")):
             lock = work / f"{folder.name}.lock"
@@ -179,12 +180,20 @@ def _work(root: Path) -> Iterator[Leftover]:
 
 def _steps(folder: Path) -> Iterator[Path]:
     """Folders with the unfinished work of one stage, at any depth."""
-    for path in sorted(folder.iterdir()):
+    for path in _inside(folder):
         if path.is_dir() and not path.is_symlink() and path.name not in (COMPILED, COPIES):
-            if any(KEY.fullmatch(below.name) for below in path.iterdir()):
+            if any(KEY.fullmatch(below.name) for below in _inside(path)):
                 yield path
             else:
                 yield from _steps(path)
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where a run that has ended meanwhile took it away."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _unpublished(root: Path) -> Iterator[Leftover]:
@@ -256,7 +265,7 @@ def _locks_of(root: Path, output: Path) -> list[Path]:
     """What those hold who write into a folder of `data`."""
     steps = [output.name]
     if output.name in STAGES and STAGES[output.name].per != "project":
-        steps = [f"{output.name}-{variant.name}" for variant in sorted(output.iterdir())]
+        steps = [f"{output.name}-{variant.name}" for variant in _inside(output)]
     return [root / WORK / f"{step}.lock" for step in steps]
 
 
@@ -278,9 +287,13 @@ def measured(path: Path) -> tuple[int, float]:
     """
     names: Counter[tuple[int, int]] = Counter()
     sizes: dict[tuple[int, int], tuple[int, int]] = {}
-    changed_s = path.lstat().st_mtime
-    for one in path.rglob("*") if path.is_dir() else [path]:
-        facts = one.lstat()
+    try:
+        own = path.lstat()
+    except FileNotFoundError:
+        # a run that has ended meanwhile took it away
+        return 0, time.time()
+    changed_s = own.st_mtime
+    for facts in (own, *(facts for _, facts in all_below(path))):
         if not stat.S_ISDIR(facts.st_mode):
             file = (facts.st_dev, facts.st_ino)
             names[file] += 1
@@ -321,7 +334,9 @@ def _removed(root: Path, one: Leftover) -> Leftover:
                 held.enter_context(only_run(root / lock, lock.stem))
             if _is_behind_link(root, root / one.path):
                 return replace(one, kept=BEHIND_LINK)
-            shutil.rmtree(root / one.path)
+            # the run that it was of may have ended since
+            if (root / one.path).exists():
+                shutil.rmtree(root / one.path)
     except UserError as error:
         return replace(one, kept=str(error))
     _drop_empty(root / one.path.parent, root / WORK)
@@ -330,7 +345,7 @@ def _removed(root: Path, one: Leftover) -> Leftover:
 
 def _drop_empty(folder: Path, end: Path) -> None:
     """Remove folders that have become empty, from the inside out and only below `end`."""
-    while end in folder.parents and not any(folder.iterdir()):
+    while end in folder.parents and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent
 

@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from cmet.errors import UserError
+from cmet.trees import all_below
 
 PRIVATE = 0o700
 LOCK = ".lock"
@@ -102,15 +104,15 @@ def clear_left(home: Path) -> None:
 
 def remove_old(folder: Path, now_s: float) -> None:
     """Remove files that nobody has written to or linked for a day, and the folders that are empty then."""
-    for path in sorted(folder.rglob("*"), reverse=True):
+    for path, found in all_below(folder):
         if path.name == LOCK:
             continue
         # a session that ends meanwhile removes its own
         with suppress(FileNotFoundError):
-            if path.is_dir() and not path.is_symlink():
-                if now_s - path.stat().st_mtime > MAX_AGE_S and not any(path.iterdir()):
+            if stat.S_ISDIR(found.st_mode):
+                if now_s - found.st_mtime > MAX_AGE_S and not any(path.iterdir()):
                     path.rmdir()
-            elif now_s - path.lstat().st_ctime > MAX_AGE_S:
+            elif now_s - found.st_ctime > MAX_AGE_S:
                 path.unlink(missing_ok=True)
 
 
@@ -133,14 +135,9 @@ def remove_unclaimed(files: Path, now_s: float) -> None:
 
 def bytes_kept_in(folder: Path) -> int:
     """Bytes of all files in a folder; what lies there under two names counts once."""
-    sizes_bytes = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            # others remove their own meanwhile
-            with suppress(FileNotFoundError):
-                found = (Path(parent) / name).lstat()
-                sizes_bytes[found.st_ino] = found.st_size
-    return sum(sizes_bytes.values())
+    return sum(
+        {found.st_ino: found.st_size for _, found in all_below(folder) if not stat.S_ISDIR(found.st_mode)}.values()
+    )
 
 
 def _sweep(folder: Path, is_over: threading.Event) -> None:

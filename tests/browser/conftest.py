@@ -71,7 +71,7 @@ def page(
     # the pages of a machine on which other tests run
     page.set_default_timeout(180_000)
     yield page
-    if request.node.stash.get(FAILED, False):
+    if request.node.stash.get(FAILED, False) and not page.is_closed():
         picture = tmp_path_factory.getbasetemp() / f"{request.node.name}.png"
         page.screenshot(path=picture)
         print(f"screenshot: {picture} of {page.url}")

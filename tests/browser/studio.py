@@ -17,6 +17,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from cmet.editing.frames.schedule import there_and_back
 from cmet.media.video import read_video, write_video
+from cmet.trees import all_below
 from tests.browser.lab import wait_for
 
 START_S = 180.0
@@ -40,7 +41,7 @@ class ServedStudio:
     @property
     def files(self) -> list[Path]:
         """All files that people gave it or that it made."""
-        return [path for path in self.home.rglob("*") if path.is_file() and path.name != ".lock"]
+        return [path for path, _ in all_below(self.home) if path.is_file() and path.name != ".lock"]
 
     @contextmanager
     def held(self) -> Iterator[None]:

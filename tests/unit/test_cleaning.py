@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,6 +154,27 @@ def test_what_has_come_into_use_since_it_was_listed_is_kept(project: Path) -> No
     assert list(kept) == [CLIPS_MADE_OF, "clips"]
     assert "another run of this stage is at work" in str(kept["clips"])
     assert (project / "data/clips/a.mp4").is_file()
+
+
+def test_a_run_may_end_while_its_work_is_looked_at(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def ending(folder: Any) -> Any:
+        if str(folder) == str(project / ".work/speech-wav2vec2-base" / KEY):
+            shutil.rmtree(project / ".work/speech-wav2vec2-base")
+        return scandir(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", ending)
+        found = find_leftovers(project, has_outputs=False)
+    assert list(told(found)) == [name for name in WORK if name != "speech@wav2vec2-base"]
+
+
+def test_what_has_gone_since_it_was_listed_needs_no_removing(project: Path) -> None:
+    found = find_leftovers(project, has_outputs=False)
+    shutil.rmtree(project / ".work/speech-wav2vec2-base")
+    assert all(one.kept is None for one in remove(project, found).leftovers)
+    assert find_leftovers(project, has_outputs=False) == []
 
 
 def test_links_are_not_followed(project: Path, tmp_path: Path) -> None:

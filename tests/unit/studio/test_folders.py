@@ -1,9 +1,11 @@
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -29,6 +31,7 @@ def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
 WAITING = """
 import sys
 from pathlib import Path
+from typing import Any
 from threading import Event
 
 from cmet import cli
@@ -129,9 +132,21 @@ def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         pass
 
 
-def test_a_file_that_goes_meanwhile_does_not_end_the_removing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "face.mp4").touch()
-    now_s = (tmp_path / "face.mp4").stat().st_ctime
-    monkeypatch.setattr(Path, "rglob", lambda *_: iter([tmp_path / "gone.mp4", tmp_path / "face.mp4"]))
-    remove_old(tmp_path, now_s + MAX_AGE_S + 60)
-    assert not (tmp_path / "face.mp4").exists()
+def test_a_session_that_ends_meanwhile_does_not_end_the_removing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ends/face.mp4", "stays/face.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    now_s = (tmp_path / "stays/face.mp4").stat().st_ctime
+    scandir = os.scandir
+
+    def ending(folder: Any) -> Any:
+        if str(folder) == str(tmp_path / "ends"):
+            shutil.rmtree(folder)
+        return scandir(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", ending)
+        remove_old(tmp_path, now_s + MAX_AGE_S + 60)
+    assert not (tmp_path / "stays/face.mp4").exists()

@@ -11,6 +11,8 @@ from pathlib import Path
 from cmet.engine.attempts import Job, Record
 from cmet.errors import ClipError, UserError
 
+LONG_S = 600
+
 
 def write_double(job: Job, folder: Path) -> Record:
     value = job["value"]
@@ -59,7 +61,7 @@ class Meeting:
 
     def _wait(self, what: str) -> None:
         (self.folder / f"{what}-{os.getpid()}").touch()
-        end = time.monotonic() + 60
+        end = time.monotonic() + LONG_S
         while len(list(self.folder.glob(f"{what}-*"))) < self.num_processes:
             if time.monotonic() > end:
                 raise TimeoutError("the others do not come")

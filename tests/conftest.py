@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -94,6 +96,17 @@ def own_compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "compiled"))
         yield
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that the test itself would have slept; it does not."""
+    slept: list[float] = []
+    own, sleep = threading.current_thread(), time.sleep
+    monkeypatch.setattr(
+        time, "sleep", lambda pause_s: (slept.append if threading.current_thread() is own else sleep)(pause_s)
+    )
+    return slept
 
 
 @pytest.fixture(scope="session")

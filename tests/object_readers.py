@@ -9,6 +9,7 @@ from pathlib import Path
 from cmet.archives import local_file
 from cmet.engine.attempts import Job, Record
 from cmet.objects.cache import ObjectCache
+from tests.clip_jobs import Meeting
 
 
 def read_many(cache: ObjectCache, seed: int, num_reads: int, num_objects: int, num_bytes: int) -> None:
@@ -33,12 +34,14 @@ def read_many(cache: ObjectCache, seed: int, num_reads: int, num_objects: int, n
                 sys.exit(f"{number} is not whole")
 
 
-def copy_source(job: Job, folder: Path) -> Record:
-    """A clip that is its source once more."""
-    with local_file(Path(job["source"])) as file:
-        (folder / job["clip_id"]).write_bytes(file.read_bytes())
-    time.sleep(0.1)
-    return {"process": os.getpid()}
+class CopySource(Meeting):
+    """A clip that is its source once more; of so many processes none works without the others."""
+
+    def __call__(self, job: Job, folder: Path) -> Record:
+        super().__call__(job, folder)
+        with local_file(Path(job["source"])) as file:
+            (folder / job["clip_id"]).write_bytes(file.read_bytes())
+        return {"process": os.getpid()}
 
 
 if __name__ == "__main__":

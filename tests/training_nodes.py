@@ -24,7 +24,7 @@ RECIPE = TINY | {
     "checkpoint_every": 4,
 }
 # a lost agent is noticed within two seconds instead of fifteen
-QUICK = "join_timeout=60,keep_alive_interval=1,keep_alive_max_attempt=2"
+QUICK = "join_timeout=600,keep_alive_interval=1,keep_alive_max_attempt=2"
 MODEL = "data/train/facemesh"
 
 

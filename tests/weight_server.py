@@ -175,12 +175,14 @@ def serving() -> Iterator[WeightServer]:
                 piece = whole[start : start + PIECE_BYTES]
                 if server.meanwhile is not None:
                     server.meanwhile()
+                # before: whoever has got it may look at once
+                server.num_sent += len(piece)
                 try:
                     self.wfile.write(piece)
                 except OSError:  # who asked has been killed
+                    server.num_sent -= len(piece)
                     self.close_connection = True
                     return
-                server.num_sent += len(piece)
                 if server.bytes_per_s:
                     time.sleep(len(piece) / server.bytes_per_s)
             if breaks_after is not None:

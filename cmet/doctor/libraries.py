@@ -175,12 +175,20 @@ def start_python(code: str) -> subprocess.Popen[str]:
     )
 
 
-def answer_of(name: str, child: subprocess.Popen[str], limit_s: float = LIMIT_S) -> Findings:
+def answer_of(name: str, child: subprocess.Popen[str], limit_s: float | None = None) -> Findings:
     """Findings that a child prints in its last line; its end is one when it has none."""
+    limit_s = LIMIT_S if limit_s is None else limit_s
     try:
         out, err = child.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
-        return [Finding(name, "problem", f"did not answer within {limit_s:g} s", "reinstall its packages")]
+        return [
+            Finding(
+                name,
+                "problem",
+                f"did not answer within {limit_s:g} s",
+                f"ask again on a quiet machine; if it still hangs, {repair_advice()}",
+            )
+        ]
     if child.returncode < 0:
         died = signal.Signals(-child.returncode).name
         advice = f"the packages do not fit this processor or each other; {repair_advice()}"

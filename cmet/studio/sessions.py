@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -125,6 +126,8 @@ class StudioSession:
     edit: QueuedEdit | None = None
     unchanged: tuple[int, Path] | None = None
     """The still that was shown last, without a change: which it is, and where."""
+    stills: deque[Path] = field(default_factory=deque)
+    """Those with a change, the last one last."""
     made: list[MadeVideo] = field(default_factory=list)
     num_made: int = 0
     """Those that gave way included."""
@@ -176,7 +179,7 @@ class StudioSession:
         """
         if self.is_full:
             raise UserError(
-                f"what you have given and made on this page takes more than {MAX_KEPT_BYTES >> 30} GB; save what you "
+                f"what you have given and made on this page takes more than {MAX_KEPT_BYTES >> 30} GiB; save what you "
                 "need, and open the page anew"
             )
 
@@ -203,9 +206,9 @@ class StudioSession:
         path = folder / f"{secrets.token_hex(8)}.jpg"
         path.write_bytes(jpeg)
         with self.lock:
-            older = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)[:-MAX_STILLS_KEPT]
-            for file in older:
-                file.unlink(missing_ok=True)
+            self.stills.append(path)
+            while len(self.stills) > MAX_STILLS_KEPT:
+                self.stills.popleft().unlink(missing_ok=True)
         return path
 
     def keep(self, made: MadeVideo) -> None:

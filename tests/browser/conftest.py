@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.lab import Dagster, Lab
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+PATIENCE_MS = 180_000
+"""Other tests run on the machine of the pages."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,8 +73,7 @@ def page(
 ) -> Iterator[Page]:
     """A page in the window; when the test fails, its picture is kept, and pytest says where."""
     page = window.new_page()
-    # the pages of a machine on which other tests run
-    page.set_default_timeout(180_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield page
     if request.node.stash.get(FAILED, False) and not page.is_closed():
         picture = tmp_path_factory.getbasetemp() / f"{request.node.name}.png"

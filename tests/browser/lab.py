@@ -103,13 +103,29 @@ class Lab:
 
     def running(self, *words: str) -> list[str]:
         """Commands that run in the lab or below it and name all these words."""
+        return [command for _, command in self._processes(*words)]
+
+    @contextmanager
+    def held(self, *words: str) -> Iterator[None]:
+        """Such commands stand still for the time of a block."""
+        processes = [process for process, _ in self._processes(*words)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def _processes(self, *words: str) -> list[tuple[psutil.Process, str]]:
         found = []
         for process in psutil.process_iter():
             try:
                 if Path(process.cwd()).is_relative_to(self.root):
                     command = " ".join(process.cmdline())
                     if all(word in command for word in words):
-                        found.append(command)
+                        found.append((process, command))
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 # it has ended meanwhile, or is of somebody else
                 continue

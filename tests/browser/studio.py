@@ -43,15 +43,6 @@ class ServedStudio:
         """All files that people gave it or that it made."""
         return [path for path, _ in all_below(self.home) if path.is_file() and path.name != ".lock"]
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """It stands still for the time of a block."""
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
     @property
     def memory_bytes(self) -> int:
         """What it holds in memory."""

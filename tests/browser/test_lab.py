@@ -65,9 +65,11 @@ def test_a_training_that_is_terminated_leaves_nothing_running_and_goes_on_later(
     run = begin(page, dagster, "Materialize")
     checkpoints = lab.root / ".work/train-facemesh"
     wait_for(lambda: [*checkpoints.glob("*/checkpoint.pt")], "a checkpoint", WITHIN_S)
-    page.goto(f"{dagster.url}/runs/{run['id']}")
-    button(page, "Terminate").click()
-    page.get_by_role("dialog").get_by_role("button", name=re.compile("Terminate")).click()
+    # so that it is not done before the browser has pressed the button
+    with lab.held("cmet train"):
+        page.goto(f"{dagster.url}/runs/{run['id']}")
+        button(page, "Terminate").click()
+        page.get_by_role("dialog").get_by_role("button", name=re.compile("Terminate")).click()
     wait_for(lambda: dagster.runs()[0]["status"] == "CANCELED", "the run to be canceled", WITHIN_S)
     wait_for(lambda: not lab.running("cmet train") and not lab.running("dvc", "repro"), "the training to end", WITHIN_S)
     again = materialize(page, dagster, "train_facemesh")

@@ -185,9 +185,9 @@ def test_a_clip_for_which_the_memory_does_not_suffice_is_quarantined(tmp_path: P
 
 @pytest.mark.workers
 def test_a_clip_that_hangs_is_quarantined_and_the_others_go_on(tmp_path: Path) -> None:
-    clip_map = ClipMap(misbehave, tmp_path / "work", "test", time_limit_s=1)
+    clip_map = ClipMap(misbehave, tmp_path / "work", "test", time_limit_s=5)
     records = clip_map.run([*jobs("hang"), {"clip_id": "good", "value": None}], num_workers=1)
-    assert [record["reason"] for record in records] == ["timeout: took longer than 1 s", None]
+    assert [record["reason"] for record in records] == ["timeout: took longer than 5 s", None]
     clip_map.publish(tmp_path / "out")
     assert names(tmp_path) == ["out/good.mp4"]
 

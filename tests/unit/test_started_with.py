@@ -1,4 +1,3 @@
-import threading
 from pathlib import Path
 
 import pytest
@@ -44,14 +43,21 @@ def test_a_stage_that_reads_all_sees_every_change(file: Path) -> None:
 
 
 @pytest.mark.parametrize("half", ["", "seed: [7\n", "seed: 7\nclips: {fps: 25}\n", None])
-def test_a_half_edited_file_is_waited_for(file: Path, half: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_half_edited_file_is_waited_for(
+    file: Path, half: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     started = StartedWith.now(file)
     file.unlink()
     if half is not None:
         file.write_text(half)
-    mended = threading.Timer(0.1, lambda: file.with_name("new").rename(file))
-    file.with_name("new").write_text(TEXT)
-    mended.start()
+    pauses = []
+
+    def mend_in_the_third(pause_s: float) -> None:
+        pauses.append(pause_s)
+        if len(pauses) == 3:
+            file.write_text(TEXT)
+
+    monkeypatch.setattr(started_with.time, "sleep", mend_in_the_third)
     assert started.changes("train@facemesh", READ) == []
     assert capsys.readouterr().err.count("train@facemesh: done; waits for parameters that can be read (") == 1
 

@@ -1,7 +1,6 @@
 """A batch whose process is killed or interrupted."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,14 +22,17 @@ ARGUMENTS = ("edit", "--batch", "clips", "--emotion", "happy", "--out", "edited"
 
 
 def begun(folder: Path) -> subprocess.Popen[str]:
-    """`cmet edit --batch` in a process of its own, with one result there and the next one being written."""
+    """`cmet edit --batch` in a process of its own; it stands still, one result is there, and another half written."""
     command = [sys.executable, "-m", "cmet", *ARGUMENTS]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + LONG_S
-    while not ((folder / "edited/1.mp4").exists() and any(map(is_unfinished, (folder / "edited").glob("*.mp4")))):
+    while True:
         assert process.poll() is None and time.monotonic() < until
+        process.send_signal(signal.SIGSTOP)
+        if (folder / "edited/1.mp4").exists() and any(map(is_unfinished, (folder / "edited").glob("*.mp4"))):
+            return process
+        process.send_signal(signal.SIGCONT)
         time.sleep(0.01)
-    return process
 
 
 @pytest.mark.slow
@@ -42,7 +44,8 @@ def test_what_a_killed_batch_has_made_is_whole_and_kept(real: Path, tmp_path: Pa
     # killed last, since that alone leaves what was not finished
     for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         process = begun(tmp_path)
-        os.kill(process.pid, number)
+        process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
         _, said = process.communicate(timeout=LONG_S)
         assert process.returncode == code
         if number == signal.SIGINT:

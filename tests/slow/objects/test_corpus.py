@@ -25,7 +25,7 @@ from cmet.objects.renewing import renew_inventory
 from cmet.params import ClipsParams, Params
 from cmet.speech.encoders.precomputed import FEATURES_FOLDER, read_precomputed
 from tests.conftest import ROOT
-from tests.object_readers import copy_source
+from tests.object_readers import CopySource
 from tests.object_store import Bucket
 from tests.unit.corpora.trees import HTML, MEDIUM, fill, pointer, write_tar, write_zip
 
@@ -90,7 +90,8 @@ def test_workers_read_from_one_cache(bucket: Bucket, tmp_path: Path) -> None:
     renew_inventory(inventory, bucket.address)
     bucket.remove("5.mp4")
     jobs = [{"clip_id": str(number), "source": str(inventory / f"{number % 6}.mp4")} for number in range(12)]
-    clip_map = ClipMap(copy_source, tmp_path / "work", "copies")
+    (tmp_path / "meeting").mkdir()
+    clip_map = ClipMap(CopySource(tmp_path / "meeting", 2), tmp_path / "work", "copies")
     records = clip_map.run(jobs, num_workers=2)
     gone = [record["clip_id"] for record in records if record["status"] == "quarantined"]
     assert gone == ["5", "11"]

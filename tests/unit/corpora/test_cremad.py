@@ -2,13 +2,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmet.corpora import cremad
 from cmet.corpora.clip import NotWanted
 from cmet.corpora.scan import scan
 from cmet.errors import ClipError
+from tests.properties import given
+from tests.properties import strategies as st
 from tests.unit.corpora.trees import touch
 
 STEMS = [f"{clip.clip_id.removeprefix('cremad-').replace('-', '_')}" for clip in cremad.expected(Path())]

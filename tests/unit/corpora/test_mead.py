@@ -4,8 +4,6 @@ from typing import get_args
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmet.corpora import mead
 from cmet.corpora.clip import NotWanted
@@ -14,6 +12,8 @@ from cmet.corpora.registry import corpus_in_views
 from cmet.corpora.scan import scan, write_manifest
 from cmet.errors import UserError
 from cmet.params import ViewName
+from tests.properties import given
+from tests.properties import strategies as st
 from tests.unit.corpora.trees import HTML, fill, touch, write_tar, write_zip
 
 SPEAKERS = st.sampled_from(sorted(mead.SPLITS))

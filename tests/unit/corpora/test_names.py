@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmet.corpora import cremad, mead, ravdess
 from cmet.corpora.clip import Clip, NotWanted
 from cmet.errors import ClipError
+from tests.properties import given
+from tests.properties import strategies as st
 
 
 @pytest.mark.parametrize("parse", [cremad.parse, mead.parse, ravdess.parse])

@@ -2,14 +2,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from cmet.corpora import ravdess
 from cmet.corpora.clip import NotWanted
 from cmet.corpora.listing import list_corpus
 from cmet.corpora.scan import scan
 from cmet.errors import ClipError
+from tests.properties import assume, given
+from tests.properties import strategies as st
 from tests.unit.corpora.trees import HTML, fill, pointer, write_zip
 
 TWO = st.sampled_from(["01", "02"])

@@ -2,8 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmet.errors import UserError
 from cmet.objects.inventory import (
@@ -15,6 +13,8 @@ from cmet.objects.inventory import (
     stored_object,
     write_inventory,
 )
+from tests.properties import given
+from tests.properties import strategies as st
 
 NAMES = st.text(st.characters(), min_size=1, max_size=12)
 

@@ -54,7 +54,7 @@ def test_what_is_given_and_made_has_room_up_to_the_limit(tmp_path: Path) -> None
     assert one.kept_bytes == MAX_KEPT_BYTES
     one.check_room()
     one.still(b"picture")
-    with pytest.raises(UserError, match="takes more than 2 GB; save what you need, and open the page anew"):
+    with pytest.raises(UserError, match="takes more than 2 GiB; save what you need, and open the page anew"):
         one.check_room()
     other.check_room()
 

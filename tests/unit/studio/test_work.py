@@ -10,6 +10,8 @@ from cmet.studio.sessions import MAX_KEPT_BYTES, StudioSession
 from cmet.studio.wishes import StudioWishes
 from cmet.studio.work import LIMITS, Studio
 
+LONG_S = 120
+
 MODEL = OfferedModel("facemesh, built in", "facemesh", Path("model"), emotions=("happy",))
 HAPPY = StudioWishes(MODEL, weights={"happy": 1})
 
@@ -72,11 +74,11 @@ def test_the_end_waits_for_no_model_that_is_being_opened(studio: Studio, monkeyp
 
     def opened(model: OfferedModel) -> None:
         begun.set()
-        was_let_in.append(may_end.wait(5))
+        was_let_in.append(may_end.wait(LONG_S))
 
     monkeypatch.setattr(studio, "_warm", opened)
     studio.warm(MODEL)
-    assert begun.wait(5)
+    assert begun.wait(LONG_S)
     studio.close()
     assert was_let_in == []
     may_end.set()

@@ -3,7 +3,6 @@
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -86,7 +85,7 @@ def mute() -> Iterator[str]:
     ],
 )
 def test_a_store_that_does_not_answer_is_told_at_once_and_at_every_door(
-    answering: Callable, said: str, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answering: Callable, said: str, params: Params, tmp_path: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     about = About("train", "train", "facemesh", params, {}, "code", tmp_path)
@@ -97,27 +96,25 @@ def test_a_store_that_does_not_answer_is_told_at_once_and_at_every_door(
             lambda: find_run("train", "facemesh", tmp_path),
             lambda: download_file("0" * 32, "results.parquet", tmp_path),
         ]
-        started = time.monotonic()
         for door in doors:
             with pytest.raises(UserError, match=rf"^MLFLOW_TRACKING_URI {address}: .*({said}).*; start the server"):
                 door()
-        assert time.monotonic() - started < 5
+    assert pauses == []
 
 
 @pytest.mark.parametrize(
     "address", ["htp://nowhere", "http://[::1", "postgresql://a@b/c", "./mlruns", "sqlite:////no/such/folder/mlflow.db"]
 )
 def test_an_address_that_is_none_is_told(
-    address: str, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    address: str, params: Params, tmp_path: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    started = time.monotonic()
     with (
         pytest.raises(UserError, match="^MLFLOW_TRACKING_URI "),
         tracked_run(About("train", "train", "facemesh", params, {}, "code", tmp_path)),
     ):
         pass
-    assert time.monotonic() - started < 5
+    assert pauses == []
 
 
 class Line:

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmet.clips.crop import CROP_RULES
 from cmet.editing.frames import framing
 from cmet.editing.frames.framing import FaceSquare, Patch, faded, find_square, looks, pasted, presence
 from cmet.errors import ClipError
+from tests.properties import given
+from tests.properties import strategies as st
 
 RULE = "fomm-reflect-1"
 WHOLE = (0.0, 0.0, 1.0, 1.0)

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fill import normal
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmet.editing.frames.schedule import frames_in_order, published_schedule, there_and_back
 from cmet.errors import UserError
 from cmet.media.video import VideoFile, read_video
+from tests.properties import given
+from tests.properties import strategies as st
 
 GOLDEN = np.load(Path(__file__).parents[3] / "golden/inference.npz")
 

@@ -1,6 +1,7 @@
 """A batch whose process is killed or interrupted."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cmet.editing.batch.product import BATCH_LEDGER
 from cmet.editing.result.provenance import read_provenance
 from cmet.media.video import VideoFile, read_video, write_video
 from cmet.outputs import is_unfinished
@@ -27,8 +29,11 @@ def begun(folder: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + LONG_S
     while True:
-        assert process.poll() is None and time.monotonic() < until
+        assert time.monotonic() < until
         process.send_signal(signal.SIGSTOP)
+        # comes back once all its threads stand still
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
         if (folder / "edited/1.mp4").exists() and any(map(is_unfinished, (folder / "edited").glob("*.mp4"))):
             return process
         process.send_signal(signal.SIGCONT)
@@ -44,8 +49,8 @@ def test_what_a_killed_batch_has_made_is_whole_and_kept(real: Path, tmp_path: Pa
     # killed last, since that alone leaves what was not finished
     for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         process = begun(tmp_path)
-        process.send_signal(number)
         process.send_signal(signal.SIGCONT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=LONG_S)
         assert process.returncode == code
         if number == signal.SIGINT:
@@ -56,9 +61,12 @@ def test_what_a_killed_batch_has_made_is_whole_and_kept(real: Path, tmp_path: Pa
         for file in whole:
             assert len(VideoFile(file)) == NUM_FRAMES[file.stem]
             assert read_provenance(file).emotions[0].name == "happy"
+    # one that was whole when the end came, and not written down yet, is made again
+    written_down = json.loads((tmp_path / "edited" / BATCH_LEDGER).read_text())
+    assert "1.mp4" in written_down and written_down.keys() <= {file.name for file in whole}
     done = cmet(*ARGUMENTS, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document["num_kept"] == len(whole) >= 1
-    assert document["num_made"] == 3 - len(whole)
+    assert document["num_kept"] == len(written_down)
+    assert document["num_made"] == 3 - len(written_down)
     assert not any(map(is_unfinished, (tmp_path / "edited").glob("*.mp4")))

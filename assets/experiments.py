@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from assets.dvc_project import DvcProject, run_logged
@@ -53,7 +53,8 @@ def experiment_copy(root: Path, snapshot: Snapshot) -> Iterator[Path]:
         for left in copies.iterdir():
             if left.name == snapshot.name or holder(_lock(root, left.name)) is None:
                 # another experiment that begins now clears up, too
-                shutil.rmtree(left, ignore_errors=True)
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(left)
         clone = copies / snapshot.name
         try:
             copy = clone_snapshot(root, snapshot, clone)

@@ -8,19 +8,17 @@ from cmet.editing.queue import QueuedEdit
 
 WAITS = "waits.mp4"
 
+_watch = QueuedEdit.watch
 
-class _Gate:
-    def __init__(self) -> None:
-        self.watch = QueuedEdit.watch
 
-    def __call__(self, edit: QueuedEdit, label: str, done: int, total: int | None) -> None:
-        self.watch(edit, label, done, total)
-        if edit.request.video.name == WAITS and label == "changing the face" and done >= 3:
-            edit._is_unwanted.wait()
-            edit.refuse_unwanted()
+def watch_and_wait(edit: QueuedEdit, label: str, done: int, total: int | None) -> None:
+    """What `QueuedEdit.watch` does, and the wait."""
+    _watch(edit, label, done, total)
+    if edit.request.video.name == WAITS and label == "changing the face" and done >= 3:
+        edit._is_unwanted.wait()
+        edit.refuse_unwanted()
 
 
 if __name__ == "__main__":
-    gate = _Gate()
-    QueuedEdit.watch = lambda *given: gate(*given)  # type: ignore[method-assign]
+    QueuedEdit.watch = watch_and_wait  # type: ignore[method-assign]
     main()
